@@ -1,0 +1,150 @@
+"""Settings: the float type, epsilon, image layout and engine, from ``keras.json`` and the
+environment.
+
+Order of precedence: what the program sets, ``KERAS_BACKEND`` (engine only), the file
+``$KERAS_HOME/keras.json`` (``~/.keras/keras.json``), the defaults.  The file is read when a setting
+is first asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+DEFAULTS: dict[str, Any] = {
+    "floatx": "float32",
+    "epsilon": 1e-7,
+    "backend": "jax",
+    "image_data_format": "channels_last",
+}
+_FLOATS = ("bfloat16", "float16", "float32", "float64")
+_LAYOUTS = ("channels_last", "channels_first")
+
+_settings: dict[str, Any] | None = None
+
+
+def home() -> Path:
+    """The folder of settings and cached data: ``$KERAS_HOME``, else ``~/.keras``; when that cannot
+    be written, ``.keras`` in the temporary directory."""
+    folder = Path(os.environ["KERAS_HOME"]) if os.environ.get("KERAS_HOME") else Path.home() / ".keras"
+    probe = folder if folder.exists() else folder.parent
+    return folder if os.access(probe, os.W_OK) else Path(tempfile.gettempdir()) / ".keras"
+
+
+def _load() -> dict[str, Any]:
+    global _settings
+    if _settings is None:
+        _settings = {**DEFAULTS, **_read_file(home() / "keras.json")}
+        if os.environ.get("KERAS_BACKEND"):
+            _settings["backend"] = os.environ["KERAS_BACKEND"]
+    return _settings
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """The valid settings of a file; one warning when it or a part of it is unusable."""
+    if not path.exists():
+        _write_defaults(path)
+        return {}
+    try:
+        found = json.loads(path.read_text())
+        if not isinstance(found, dict):
+            raise ValueError("it is not a JSON object")
+        for key, check in _CHECKS.items():
+            if key in found:
+                check(found[key])
+    except (OSError, ValueError) as error:
+        warnings.warn(f"{path} is ignored, the defaults are used: {error}", stacklevel=4)
+        return {}
+    return {key: found[key] for key in DEFAULTS if key in found}
+
+
+def _write_defaults(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix="keras.json.")
+        with os.fdopen(handle, "w") as file:
+            json.dump(DEFAULTS, file, indent=4)
+        os.replace(name, path)
+    except OSError:
+        pass  # a read-only home is no reason to fail: the defaults hold
+
+
+def _check_floatx(value: Any) -> str:
+    if value not in _FLOATS:
+        raise ValueError(f"floatx must be one of {', '.join(_FLOATS)}, got {value!r}")
+    return value
+
+
+def _check_epsilon(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ValueError(f"epsilon must be a positive number, got {value!r}")
+    return float(value)
+
+
+def _check_layout(value: Any) -> str:
+    if value not in _LAYOUTS:
+        raise ValueError(f"image_data_format must be one of {', '.join(_LAYOUTS)}, got {value!r}")
+    return value
+
+
+def _check_backend(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"backend must be an engine's name, got {value!r}")
+    return value
+
+
+_CHECKS = {
+    "floatx": _check_floatx,
+    "epsilon": _check_epsilon,
+    "image_data_format": _check_layout,
+    "backend": _check_backend,
+}
+
+
+def floatx() -> str:
+    """The default float dtype, ``"float32"`` unless set."""
+    return (_settings or _load())["floatx"]
+
+
+def set_floatx(value: str) -> None:
+    """Set the default float dtype: bfloat16, float16, float32 or float64."""
+    _load()["floatx"] = _check_floatx(value)
+
+
+def epsilon() -> float:
+    """The fuzz factor that keeps divisions and logarithms finite, 1e-7 unless set."""
+    return (_settings or _load())["epsilon"]
+
+
+def set_epsilon(value: float) -> None:
+    """Set the fuzz factor."""
+    _load()["epsilon"] = _check_epsilon(value)
+
+
+def image_data_format() -> str:
+    """``"channels_last"`` or ``"channels_first"``."""
+    return (_settings or _load())["image_data_format"]
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Set the default layout of images."""
+    _load()["image_data_format"] = _check_layout(data_format)
+
+
+def data_format(value: str | None) -> str:
+    """`value` checked, or the default layout when it is None."""
+    return image_data_format() if value is None else _check_layout(value)
+
+
+def backend() -> str:
+    """The configured engine's name, e.g. ``"jax"``."""
+    return (_settings or _load())["backend"]
+
+
+def set_backend(name: str) -> None:
+    """Configure the engine by name; it is loaded at the next tensor operation."""
+    _load()["backend"] = _check_backend(name)

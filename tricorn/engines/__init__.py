@@ -1,0 +1,14 @@
+"""The rooms that import a tensor library, and the way to them."""
+
+from tricorn.engines.contract import EngineError
+from tricorn.engines.registry import (
+    Engine,
+    active,
+    available,
+    installed,
+    load,
+    set_engine,
+    use,
+)
+
+__all__ = ["Engine", "EngineError", "active", "available", "installed", "load", "set_engine", "use"]

@@ -1,0 +1,705 @@
+"""The contract between Tricorn and a tensor engine.
+
+An engine is one module that defines every primitive declared here.  Primitives are called by the
+ops layer only, with arguments that are already prepared: tensors are the engine's own and share
+one dtype where they are combined, axes are non-negative ints or tuples of them, shapes are tuples
+of ints, dtypes are names such as ``"float32"``.  In a binary primitive one of the two operands may
+be a Python scalar, which then stands for a scalar of the other operand's dtype.
+
+Beside the primitives an engine may define a function with the name of a composed op (``softmax``,
+``batch_normalization``, ``lstm`` ...) to replace Tricorn's composition where it has something
+faster.  Such an override may return ``NotImplemented`` to decline a particular call.
+
+Every engine module also defines:
+
+``CAPABILITIES``
+    a dict with the keys of `CAPABILITIES` below; missing keys take the defaults given there.
+``TENSOR_TYPES``
+    a tuple of the concrete Python types of its tensors (a fast test; `is_tensor` is the exact one).
+"""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+from typing import Any, Callable
+
+Tensor = Any
+Tree = Any  # nested tuples, lists and dicts with tensors as leaves; None is a leaf-less tree
+
+#: What an engine can do, asked as ``engine.capabilities["..."]``, with the default of each.
+CAPABILITIES: dict[str, Any] = {
+    "differentiates": False,  # vjp works
+    "compiles": False,  # compile() makes a faster function (tracing); otherwise it runs eagerly
+    "traces": False,  # transforms and compile() call Python once with tracers
+    "native_graph": False,  # placeholder() gives the engine's own symbolic tensors
+    "distributes": False,  # the collectives work over more than one device
+    "complex": False,  # has complex dtypes
+    "abstract": False,  # its tensors have no values, only shape and dtype
+}
+
+#: name -> declaration (signature and documentation) of every primitive.
+PRIMITIVES: dict[str, Callable] = {}
+
+
+class EngineError(RuntimeError):
+    """An engine that cannot be loaded, is incomplete, or cannot do what was asked."""
+
+
+def primitive(fn: Callable) -> Callable:
+    PRIMITIVES[fn.__name__] = fn
+    return fn
+
+
+def _table(signature: Callable, **formulas: str) -> None:
+    """Declare many primitives of one signature, each with its formula."""
+    for name, formula in formulas.items():
+        base = (signature.__doc__ or "").strip()
+
+        def declare(*args: Any, **kwargs: Any) -> Any:
+            raise EngineError("a contract declaration is not callable")
+
+        declare.__name__ = declare.__qualname__ = name
+        declare.__doc__ = f"{formula}\n\n{base}"
+        declare.__signature__ = inspect.signature(signature)  # type: ignore[attr-defined]
+        PRIMITIVES[name] = declare
+
+
+# --------------------------------------------------------------------------------------- tensors
+
+
+@primitive
+def tensor(value, dtype):
+    """A tensor of `dtype` from a NumPy array, NumPy or Python scalar, or engine tensor."""
+
+
+@primitive
+def numpy(x):
+    """A NumPy array with its own memory (later donation or in-place work must not reach it)."""
+
+
+@primitive
+def is_tensor(x):
+    """Whether `x` is one of this engine's tensors, tracers included."""
+
+
+@primitive
+def shape(x):
+    """A tuple of ints.  Graph engines may give scalar tensors for dimensions not known yet."""
+
+
+@primitive
+def dtype(x):
+    """The dtype's name, e.g. ``"float32"``, ``"bool"``, ``"bfloat16"``."""
+
+
+@primitive
+def cast(x, dtype):
+    """Convert values.  float→int truncates towards zero; anything→bool is ``x != 0``."""
+
+
+@primitive
+def full(shape, value, dtype):
+    """A tensor filled with `value`, a Python scalar or scalar tensor."""
+
+
+@primitive
+def arange(start, stop, step, dtype):
+    """``start, start+step, ...`` below `stop`; Python scalars (scalar tensors in graph engines)."""
+
+
+@primitive
+def device(name):
+    """A context manager that places what is made inside on `name` (``"cpu:0"``, ``"gpu:1"``)."""
+
+
+@primitive
+def devices():
+    """Names of the devices that this engine sees, e.g. ``["cpu:0"]``."""
+
+
+@primitive
+def block(x):
+    """Wait until every tensor of the tree `x` is computed; returns `x`."""
+
+
+# ----------------------------------------------------------------------------- unary, elementwise
+
+
+def _unary(x):
+    """Same shape and dtype.  The functions of real analysis get floating or complex input only."""
+
+
+_table(
+    _unary,
+    negative="-x",
+    abs="|x|; gradient 0 at 0; complex input gives the real modulus",
+    sign="-1, 0 or 1; gradient 0",
+    floor="largest integer ≤ x, dtype kept; gradient 0",
+    ceil="smallest integer ≥ x, dtype kept; gradient 0",
+    round="nearest integer, halves to even, dtype kept; gradient 0",
+    sqrt="√x",
+    rsqrt="1/√x",
+    exp="eˣ",
+    expm1="eˣ - 1, exact near 0",
+    log="ln x",
+    log1p="ln(1 + x), exact near 0",
+    sin="sin x",
+    cos="cos x",
+    tan="tan x",
+    asin="arcsin x",
+    acos="arccos x",
+    atan="arctan x",
+    sinh="sinh x",
+    cosh="cosh x",
+    tanh="tanh x",
+    asinh="arsinh x",
+    acosh="arcosh x",
+    atanh="artanh x",
+    erf="2/√π ∫₀ˣ exp(-t²) dt",
+    erfinv="the inverse of erf",
+    sigmoid="1 / (1 + e⁻ˣ), without overflow",
+    relu="max(x, 0); gradient 0 at 0",
+    lgamma="ln |Γ(x)|",
+    digamma="d/dx ln Γ(x)",
+    bitwise_not="~x on integers",
+    stop_gradient="x, with gradient zero",
+)
+
+
+def _predicate(x):
+    """Result dtype bool."""
+
+
+_table(
+    _predicate,
+    isfinite="neither infinite nor NaN",
+    isnan="is NaN",
+    logical_not="not x, for bool input",
+)
+
+# ---------------------------------------------------------------------------- binary, elementwise
+
+
+def _binary(x, y):
+    """Broadcasts as NumPy does; both operands share one dtype, which is the result's."""
+
+
+_table(
+    _binary,
+    add="x + y (bool: or)",
+    subtract="x - y",
+    multiply="x · y (bool: and)",
+    divide="x / y on floating input",
+    floor_divide="⌊x / y⌋",
+    remainder="x - y⌊x / y⌋, the sign of y",
+    power="xʸ",
+    maximum="the larger; NaN wins; at a tie each operand takes half of the gradient",
+    minimum="the smaller; NaN wins; at a tie each operand takes half of the gradient",
+    atan2="the angle of (y, x): atan2(x=ordinate, y=abscissa)",
+    bitwise_and="x & y on integers",
+    bitwise_or="x | y on integers",
+    bitwise_xor="x ^ y on integers",
+    shift_left="x · 2ʸ on integers, wrapping",
+    shift_right="⌊x / 2ʸ⌋ on integers (arithmetic: keeps the sign)",
+    shift_right_logical="x's bit pattern shifted right, zeros in at the left",
+)
+
+
+def _comparison(x, y):
+    """Broadcasts; result dtype bool."""
+
+
+_table(
+    _comparison,
+    equal="x = y",
+    not_equal="x ≠ y",
+    less="x < y",
+    less_equal="x ≤ y",
+    logical_and="x and y, for bool input",
+    logical_or="x or y, for bool input",
+)
+
+
+@primitive
+def where(condition, x, y):
+    """`x` where `condition` (bool) holds, else `y`; all three broadcast."""
+
+
+@primitive
+def clip(x, low, high):
+    """min(max(x, low), high) with scalar bounds of x's dtype; gradient 1 for low ≤ x ≤ high."""
+
+
+# ------------------------------------------------------------------------------- reduce and order
+
+
+def _reduction(x, axis, keepdims):
+    """`axis` is a tuple of non-negative ints (all axes: every one is listed)."""
+
+
+_table(
+    _reduction,
+    sum="Σx, same dtype (the op has widened bool and small integers)",
+    prod="Πx, same dtype",
+    mean="Σx / n on floating input",
+    max="the largest; at a tie the gradient is divided equally",
+    min="the smallest; at a tie the gradient is divided equally",
+    any="whether any is true (bool)",
+    all="whether all are true (bool)",
+)
+
+
+def _arg_reduction(x, axis, keepdims):
+    """`axis` is one int; result int32."""
+
+
+_table(
+    _arg_reduction,
+    argmax="index of the first largest",
+    argmin="index of the first smallest",
+)
+
+
+@primitive
+def cumsum(x, axis):
+    """Running sum along `axis`; same dtype."""
+
+
+@primitive
+def cumprod(x, axis):
+    """Running product along `axis`; same dtype."""
+
+
+@primitive
+def sort(x, axis):
+    """Ascending along `axis`, NaN last."""
+
+
+@primitive
+def argsort(x, axis):
+    """Indices (int32) that sort ascending, stable."""
+
+
+@primitive
+def top_k(x, k):
+    """(values, int32 indices) of the `k` largest on the last axis, descending, first index first."""
+
+
+@primitive
+def searchsorted(sorted_sequence, values, side):
+    """int32 positions in the 1-D ascending `sorted_sequence`; `side` is 'left' or 'right'."""
+
+
+# -------------------------------------------------------------------------------- shape and index
+
+
+@primitive
+def reshape(x, shape):
+    """`shape` is a tuple with at most one -1."""
+
+
+@primitive
+def expand_dims(x, axis):
+    """Insert axes of length 1 at the positions `axis` (tuple, of the result)."""
+
+
+@primitive
+def squeeze(x, axis):
+    """Drop the axes `axis` (tuple), each of length 1."""
+
+
+@primitive
+def transpose(x, axes):
+    """Permute: result axis i is input axis ``axes[i]``."""
+
+
+@primitive
+def broadcast_to(x, shape):
+    """Repeat along axes of length 1 (and new leading axes) until the shape is `shape`."""
+
+
+@primitive
+def concatenate(xs, axis):
+    """Join tensors of one dtype along an axis."""
+
+
+@primitive
+def stack(xs, axis):
+    """Join tensors of one shape and dtype along a new axis."""
+
+
+@primitive
+def slice(x, key):
+    """Basic indexing: `key` is a tuple of int, slice(start, stop, step), None and Ellipsis."""
+
+
+@primitive
+def dynamic_slice(x, start, size):
+    """A block of the static shape `size` that begins at `start`, a tuple of ints or int32 scalar
+    tensors; a start past the end is moved back so that the block fits."""
+
+
+@primitive
+def update_slice(x, start, update):
+    """`x` with the block at `start` (as in dynamic_slice) replaced by `update`."""
+
+
+@primitive
+def pad(x, pads, mode, value):
+    """`pads`: one (before, after) pair per axis; mode 'constant' (with scalar `value`), 'reflect'
+    or 'symmetric'."""
+
+
+@primitive
+def flip(x, axis):
+    """Reverse along the axes `axis` (tuple)."""
+
+
+@primitive
+def repeat(x, repeats, axis):
+    """Repeat each element `repeats` (int, or tuple of one int per element) times along `axis`."""
+
+
+@primitive
+def take(x, indices, axis):
+    """Gather along `axis` with an integer tensor of any shape; indices within [-n, n) (negative
+    from the end).  Outside of it: engines differ (NaN/0, clamping or an error)."""
+
+
+@primitive
+def take_along_axis(x, indices, axis):
+    """result[..., i, ...] = x[..., indices[..., i, ...], ...]; the other axes broadcast."""
+
+
+@primitive
+def scatter(x, indices, updates, mode):
+    """`x` with ``x[indices[..., 0], ..., indices[..., k-1]]`` changed by `updates`.
+
+    `indices`: integer, shape (*n, k); `updates`: shape (*n, *x.shape[k:]); mode 'set', 'add',
+    'max', 'min' or 'multiply'; duplicates accumulate (for 'set' one of them wins)."""
+
+
+# --------------------------------------------------------------------------------- linear algebra
+
+
+@primitive
+def matmul(x, y):
+    """NumPy's matmul: 1-D operands contract, leading axes broadcast."""
+
+
+@primitive
+def einsum(subscripts, operands):
+    """Einstein summation; `operands` is a tuple of tensors of one dtype."""
+
+
+@primitive
+def cholesky(x):
+    """Lower L with L Lᵀ = x, on the last two axes."""
+
+
+@primitive
+def qr(x, full):
+    """(q, r) of the last two axes; `full` gives a square q."""
+
+
+@primitive
+def svd(x, full, vectors):
+    """(u, s, vᵀ), or s alone when `vectors` is false; s descending."""
+
+
+@primitive
+def eigh(x):
+    """(eigenvalues ascending, eigenvectors as columns) of symmetric matrices."""
+
+
+@primitive
+def lu(x):
+    """(lu packed, int32 pivots from 0) with partial pivoting."""
+
+
+@primitive
+def solve(a, b):
+    """x with a x = b; `b` is (..., n, k)."""
+
+
+@primitive
+def solve_triangular(a, b, lower):
+    """x with a x = b for triangular `a`; `b` is (..., n, k)."""
+
+
+@primitive
+def fft(x):
+    """Discrete Fourier transform of complex `x` over its last axis."""
+
+
+@primitive
+def ifft(x):
+    """Inverse of fft, divided by n."""
+
+
+@primitive
+def rfft(x, n):
+    """Transform of real input, n//2+1 complex coefficients; `n` crops or zero-pads first."""
+
+
+@primitive
+def irfft(x, n):
+    """Inverse of rfft giving `n` real values."""
+
+
+# ---------------------------------------------------------------------------------------- windows
+
+
+@primitive
+def conv(x, kernel, strides, padding, dilation, groups, channels_last):
+    """Cross-correlation over 1-3 spatial axes.
+
+    `x`: (batch, *spatial, channels) or (batch, channels, *spatial); `kernel`: (*window,
+    channels/groups, filters) in either layout; `strides`, `dilation`: one int per spatial axis;
+    `padding`: one (before, after) pair of zeros per spatial axis."""
+
+
+@primitive
+def conv_transpose(x, kernel, strides, padding, dilation, channels_last):
+    """The transpose of conv: input is spread by `strides`, padded by `padding` (pairs, may be
+    negative) and correlated with the spatially flipped kernel (*window, filters, channels)."""
+
+
+@primitive
+def max_pool(x, size, strides, padding, channels_last):
+    """Window maximum; padding never wins; the first maximum takes the whole gradient."""
+
+
+@primitive
+def average_pool(x, size, strides, padding, channels_last):
+    """Window mean over the elements that are not padding."""
+
+
+@primitive
+def resize(x, size, method, channels_last, antialias):
+    """Resize the two spatial axes of a batch of images with half-pixel centres; method 'nearest',
+    'bilinear', 'bicubic', 'lanczos3' or 'lanczos5'."""
+
+
+# ---------------------------------------------------------------------------------------- special
+
+
+@primitive
+def bitcast(x, dtype):
+    """The same bits as another dtype of the same width."""
+
+
+@primitive
+def complex(real, imag):
+    """real + i·imag (complex64 of float32, complex128 of float64)."""
+
+
+@primitive
+def real(x):
+    """The real part."""
+
+
+@primitive
+def imag(x):
+    """The imaginary part."""
+
+
+@primitive
+def nonzero(x):
+    """A tuple of int32 index vectors; data-dependent, so not inside compile."""
+
+
+@primitive
+def unique(x):
+    """(sorted values, first indices, inverse, counts) of the flattened input; data-dependent."""
+
+
+@primitive
+def eig(x):
+    """(eigenvalues, eigenvectors) of general matrices, complex; may run on the host."""
+
+
+# ----------------------------------------------------------------------------------------- random
+# Every draw takes an explicit key, an int32 tensor of shape (2,).  Equal keys give equal draws.
+
+
+@primitive
+def bits(key, shape):
+    """Uniform 32-bit patterns as int32."""
+
+
+@primitive
+def uniform(key, shape, dtype):
+    """Uniform on [0, 1)."""
+
+
+@primitive
+def normal(key, shape, dtype):
+    """Standard normal."""
+
+
+@primitive
+def randint(key, shape, low, high, dtype):
+    """Uniform integers in [low, high)."""
+
+
+@primitive
+def gamma(key, alpha, dtype):
+    """Gamma(alpha, 1) of alpha's shape."""
+
+
+# ---------------------------------------------------------------------------------------- control
+# The functions given to control and transforms are pure: they read their arguments, return trees
+# of tensors, and neither read nor assign Variables (tricorn/graph/transforms.py sees to that).
+
+
+@primitive
+def cond(pred, true_fn, false_fn, operands):
+    """``true_fn(*operands)`` if the scalar bool `pred` else ``false_fn(*operands)``; both give
+    trees of one structure, shapes and dtypes."""
+
+
+@primitive
+def while_loop(cond, body, state):
+    """``while cond(*state): state = body(*state)``; `state` is a tuple of fixed shapes."""
+
+
+@primitive
+def scan(body, init, xs, length, reverse):
+    """``carry, y = body(carry, x)`` over the leading axis of the tree `xs` (or `length` times with
+    x=None); gives (last carry, ys stacked in the order of xs)."""
+
+
+@primitive
+def vmap(fn, in_axes, out_axes):
+    """`fn` mapped over an axis of its arguments (None: not mapped); axes of results likewise."""
+
+
+# ------------------------------------------------------------------------------------- transforms
+
+
+@primitive
+def vjp(fn, primals):
+    """``fn(*primals) -> (out, aux)``: gives (out, pullback, aux) where ``pullback(cotangent)`` is a
+    tuple like `primals`, None or zeros where nothing depends.  `aux` is passed on unchanged."""
+
+
+@primitive
+def jvp(fn, primals, tangents):
+    """(fn(*primals), its directional derivative along `tangents`)."""
+
+
+@primitive
+def custom_gradient(fn):
+    """``fn(*args) -> (out, grad)`` becomes a function of args that gives out, whose gradient is
+    ``grad(cotangent)``, a tuple like args."""
+
+
+@primitive
+def checkpoint(fn):
+    """`fn`, recomputed rather than remembered when its gradient is taken."""
+
+
+@primitive
+def eval_shape(fn, args):
+    """Trees of (shape, dtype name) of ``fn(*args)`` where the leaves of args that have `.shape` and
+    `.dtype` are abstract; nothing is computed.  None dimensions are kept where that is possible."""
+
+
+@primitive
+def compile(fn, loop):
+    """Make a step fast.  ``fn(state, *args) -> (result, new_state)`` is pure; `state` and
+    `new_state` are lists of tensors, equal in length, shapes and dtypes; an entry of new_state that
+    `is` its entry of state was not assigned.
+
+    Without `loop` gives ``run(handles, *args) -> (result, handles)``: reads the handles of
+    `variable`, calls `fn`, writes what changed, and returns the handles that are valid now (the old
+    ones may have been donated).  With `loop` the function is ``fn(state, i, *args)`` and
+    ``run(handles, start, stop, *args)`` runs it for i in [start, stop) (Python ints, passed at run
+    time), giving the last result.  An engine may decline true looping and dispatch each step."""
+
+
+# ------------------------------------------------------------------------------------ collectives
+
+
+@primitive
+def all_reduce(x, op, axis_name):
+    """Combine `x` ('sum', 'mean', 'max', 'min') over the named axis of devices."""
+
+
+@primitive
+def all_gather(x, axis, axis_name):
+    """Concatenate each device's `x` along `axis`."""
+
+
+@primitive
+def axis_index(axis_name):
+    """This device's int32 position on the named axis."""
+
+
+# ---------------------------------------------------------------------- variables, K's primitives
+
+
+@primitive
+def variable(value, dtype, trainable, name):
+    """A handle that holds `value` (NumPy array or tensor of this engine)."""
+
+
+@primitive
+def read(handle):
+    """The tensor a handle holds now."""
+
+
+@primitive
+def write(handle, value):
+    """Store a tensor; gives the handle that is valid now (the same one where handles are mutable)."""
+
+
+@primitive
+def placeholder(shape, dtype, name):
+    """The engine's own symbolic tensor, or None: then Tricorn's symbolic tensors are used."""
+
+
+@primitive
+def function(inputs, outputs, updates):
+    """Graph engines: a callable over native symbolic tensors, run with `updates` [(handle, tensor)];
+    other engines return None, Tricorn's own executor is used."""
+
+
+def validate(module: ModuleType | Any, name: str) -> None:
+    """Raise one EngineError that lists everything `module` lacks or declares wrongly."""
+    problems = []
+    for primitive_name, declared in PRIMITIVES.items():
+        found = getattr(module, primitive_name, None)
+        want = inspect.signature(declared)
+        if found is None:
+            problems.append(f"missing: {primitive_name}{want}")
+        elif not callable(found):
+            problems.append(f"not callable: {primitive_name}")
+        elif not _accepts(found, len(want.parameters)):
+            got = inspect.signature(found)
+            problems.append(f"wrong arguments: {primitive_name}{got}, expected {want}")
+    for attribute in ("CAPABILITIES", "TENSOR_TYPES"):
+        if not hasattr(module, attribute):
+            problems.append(f"missing: {attribute}")
+    for key in getattr(module, "CAPABILITIES", {}):
+        if key not in CAPABILITIES:
+            problems.append(f"unknown capability: {key!r} (known: {', '.join(CAPABILITIES)})")
+    if problems:
+        listed = "\n  ".join(problems)
+        raise EngineError(
+            f"engine {name!r} does not fulfil the contract (tricorn/engines/contract.py), "
+            f"{len(problems)} problems:\n  {listed}"
+        )
+
+
+def _accepts(fn: Callable, count: int) -> bool:
+    """Whether `fn` can be called with `count` positional arguments (unknown signatures pass)."""
+    try:
+        inspect.signature(fn).bind(*[None] * count)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True

@@ -1,0 +1,306 @@
+"""``@op``: one plain function serves engine tensors, abstract tensors and symbolic tensors.
+
+The prologue that every op needs stands here once: conversion of what is not a tensor, promotion to
+a common dtype, the choice of an engine's override, recording on symbolic tensors, and errors.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any, Callable, TypeVar, overload
+
+import numpy as np
+
+from tricorn import dtypes, tree
+from tricorn.arithmetic import OPS
+from tricorn.engines import registry
+from tricorn.engines.abstract import AbstractTensor, NeedsEngine
+from tricorn.engines.contract import EngineError
+from tricorn.graph.scope import Readable
+from tricorn.graph.symbolic import Node, NotRecording, SymbolicTensor, is_symbolic, recording
+
+#: Annotation of an op's tensor arguments.
+Tensor = Any
+
+F = TypeVar("F", bound=Callable)
+_SCALARS = frozenset((int, float, bool, complex))
+
+
+@overload
+def op(fn: F) -> F: ...
+@overload
+def op(*, promote: bool = ..., floating: bool = ..., record: bool = ...) -> Callable[[F], F]: ...
+def op(
+    fn: Callable | None = None,
+    *,
+    promote: bool = False,
+    floating: bool = False,
+    record: bool = True,
+) -> Any:
+    """Declare an op.  Its tensor arguments are those annotated ``Tensor``; they come first.
+
+    Args:
+        promote: bring the tensor arguments to their common dtype; Python scalars among them adopt
+            it and stay scalars (one of several) or become tensors (all).
+        floating: also turn integer and bool arguments into floats.
+        record: make a node when called on symbolic tensors (False: the body runs on the symbolic
+            tensors and the ops inside are recorded, e.g. because it takes functions).
+    """
+    if fn is None:
+        return functools.partial(op, promote=promote, floating=floating, record=record)
+    return Op(fn, promote or floating, floating, record).wrapper
+
+
+class Op:
+    """What `op` knows of a function; `wrapper` is the public function (its attribute `op` leads
+    back here).  Nodes refer to the wrapper."""
+
+    def __init__(self, fn: Callable, promote: bool, floating: bool, record: bool) -> None:
+        self.fn, self.promote, self.floating, self.record = fn, promote, floating, record
+        self.name = fn.__name__
+        parameters = list(inspect.signature(fn).parameters.values())
+        tensors = [p for p in parameters if "Tensor" in str(p.annotation)]
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in tensors)
+        #: the leading parameters that are tensors (or lists of tensors)
+        self.count = len(tensors)
+        self.names = tuple(p.name for p in tensors)
+        #: a promoting op with one required tensor argument can skip the prologue for floats
+        self.wrapper = self._make_wrapper()
+        OPS.setdefault(self.name, self.wrapper)
+
+    def _make_wrapper(self) -> Callable:
+        fn, name, count, slow = self.fn, self.name, self.count, self._slow
+        promote, floating = self.promote, self.floating
+        scoped, is_float = registry._scoped.get, dtypes.FLOATS.__contains__
+        run, explain = self._call, self._explain
+
+        # The fast path: concrete tensors of the active engine that need no preparation.
+        def ready(args: tuple) -> Any:
+            """The engine, when the tensor arguments are its own and need no preparation."""
+            engine = scoped() or registry._process
+            if engine is None or not engine.fast or len(args) < count:
+                return None
+            types = engine.tensor_types
+            first = args[0]
+            if type(first) not in types:
+                return None
+            if promote:
+                dtype = engine.dtype(first)
+                if floating and not is_float(dtype):
+                    return None
+                for other in args[1:count]:
+                    if type(other) in types:
+                        if engine.dtype(other) != dtype:
+                            return None
+                    elif count != 2 or type(other) is not float or not is_float(dtype):
+                        return None
+            else:
+                for other in args[1:count]:
+                    if other is not None and type(other) not in types:
+                        return None
+            return engine
+
+        if self.variadic or count == 0:
+
+            def call(*args: Any, **kwargs: Any) -> Any:
+                return slow(args, kwargs)
+
+        else:
+
+            def call(*args: Any, **kwargs: Any) -> Any:
+                engine = ready(args)
+                if engine is None:
+                    return slow(args, kwargs)
+                try:
+                    override = engine.overrides.get(name)
+                    if override is None:
+                        return fn(*args, **kwargs)
+                    return run(engine, args, kwargs)
+                except Exception as error:
+                    explain(engine, args, kwargs, error)
+                    raise
+
+        wrapper = functools.wraps(fn)(call)
+        wrapper.op = self  # type: ignore[attr-defined]
+        return wrapper
+
+    # ------------------------------------------------------------------------------ the slow path
+
+    def _slow(self, args: tuple, kwargs: dict) -> Any:
+        args, kwargs = self._positional(args, kwargs)
+        leaves = tree.leaves((args[: self.count] if not self.variadic else args, kwargs))
+        engine = registry._scoped.get()
+        if self.record and (recording() is not None or any(map(is_symbolic, leaves))):
+            return self._record(args, kwargs)
+        if any(type(leaf) is AbstractTensor for leaf in leaves):
+            engine = registry.load("abstract")
+        elif engine is None:
+            engine = registry.active()
+        if engine.variant is not None:
+            engine = engine.variant()
+        return self._run(engine, args, kwargs)
+
+    def _positional(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        """Tensor arguments given by name, moved to their position."""
+        if self.variadic or len(args) >= self.count or not kwargs:
+            return args, kwargs
+        kwargs = dict(kwargs)
+        moved = list(args)
+        for name in self.names[len(args) :]:
+            if name not in kwargs:
+                break
+            moved.append(kwargs.pop(name))
+        return tuple(moved), kwargs
+
+    def _run(self, engine: Any, args: tuple, kwargs: dict) -> Any:
+        """Run the body (or the engine's override) on prepared arguments."""
+        with registry.use(engine):
+            args = self._prepare(engine, args)
+            kwargs = {k: v.value if isinstance(v, Readable) else v for k, v in kwargs.items()}
+            context = engine.scope((args, kwargs)) if engine.scope is not None else None
+            try:
+                if context is None:
+                    return self._call(engine, args, kwargs)
+                with context:
+                    return self._call(engine, args, kwargs)
+            except Exception as error:
+                self._explain(engine, args, kwargs, error)
+                raise
+
+    def _call(self, engine: Any, args: tuple, kwargs: dict) -> Any:
+        override = engine.overrides.get(self.name)
+        if override is not None:
+            result = override(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        return self.fn(*args, **kwargs)
+
+    def _prepare(self, engine: Any, args: tuple) -> tuple:
+        """Tensor arguments as engine tensors, promoted if the op says so."""
+        count = len(args) if self.variadic else self.count
+        head = tree.map(_read, args[:count])
+        if not self.promote:
+            return (*tree.map(functools.partial(_convert, engine), head), *args[count:])
+        leaves, shape = tree.flatten(head)
+        kinds = [
+            type(x) if type(x) in _SCALARS else dtypes.standardize(_dtype(engine, x)) for x in leaves
+        ]
+        dtype = dtypes.result_type(*kinds)
+        if self.floating:
+            dtype = dtypes.floating(dtype)
+        scalars = all(kind in _SCALARS for kind in kinds)
+        keep = not scalars and len(leaves) == 2
+        leaves = [
+            x if keep and type(x) in _SCALARS and _fits(x, dtype) else _cast(engine, x, dtype)
+            for x in leaves
+        ]
+        return (*tree.unflatten(shape, leaves), *args[count:])
+
+    def _record(self, args: tuple, kwargs: dict) -> Any:
+        """Make a node; the results' shapes come from the body on abstract tensors."""
+        native = [leaf for leaf in tree.leaves((args, kwargs)) if hasattr(leaf, "_tricorn_node")]
+        node = Node(self.wrapper, args, kwargs)
+        with NotRecording():
+            if native:
+                return node.bind(self._run(registry.active(), args, kwargs))
+            abstract = tree.map(abstracted, (args, kwargs))
+            return node.bind(self._run(registry.load("abstract"), *abstract))
+
+    def _explain(self, engine: Any, args: tuple, kwargs: dict, error: Exception) -> None:
+        """Raise the contract's error in place of the engine's, where the shape rule finds one."""
+        if engine is registry.load("abstract") or hasattr(error, "__notes__"):
+            return
+        if isinstance(error, (NeedsEngine, EngineError)):
+            return
+
+        def shaped(x: Any) -> Any:
+            if engine.is_tensor(x):
+                return AbstractTensor(tuple(engine.shape(x)), engine.dtype(x))
+            return x
+
+        abstract = registry.load("abstract")
+        try:
+            with registry.use(abstract):
+                self.fn(*tree.map(shaped, args), **tree.map(shaped, kwargs))
+        except (ValueError, TypeError) as clear:
+            if not isinstance(clear, NeedsEngine):
+                clear.add_note(f"in the op {self.name}")
+                raise clear from error
+        except Exception:
+            return
+
+
+def abstracted(x: Any) -> Any:
+    """A leaf as the abstract engine takes it: symbolic tensors and Variables lose all but shape."""
+    if isinstance(x, (SymbolicTensor, Readable)):
+        return AbstractTensor(tuple(x.shape), x.dtype)
+    return x
+
+
+def _read(x: Any) -> Any:
+    return x.value if isinstance(x, Readable) else x
+
+
+def _dtype(engine: Any, x: Any) -> str:
+    if isinstance(x, (np.ndarray, np.generic)):
+        return dtypes.standardize(x.dtype)
+    if isinstance(x, (list, tuple)):
+        return dtypes.standardize(np.asarray(x).dtype)
+    return engine.dtype(x) if engine.is_tensor(x) else dtypes.of(x)
+
+
+def _fits(scalar: Any, dtype: str) -> bool:
+    """Whether a Python scalar stands for itself in `dtype` (True for 1 would surprise an engine)."""
+    return type(scalar) is not bool and (type(scalar) is not float or dtypes.is_float(dtype))
+
+
+def _cast(engine: Any, x: Any, dtype: str) -> Any:
+    if engine.is_tensor(x):
+        return x if engine.dtype(x) == dtype else engine.cast(x, dtype)
+    return convert(engine, x, dtype)
+
+
+def _convert(engine: Any, x: Any) -> Any:
+    return x if engine.is_tensor(x) else convert(engine, x, None)
+
+
+def convert(engine: Any, x: Any, dtype: str | None) -> Any:
+    """`x` (array, scalar, nested sequence, another engine's tensor) as a tensor of `engine`."""
+    if isinstance(x, Readable):
+        x = x.value
+    if engine.is_tensor(x):
+        return x if dtype is None or engine.dtype(x) == dtype else engine.cast(x, dtype)
+    if isinstance(x, AbstractTensor):
+        raise NeedsEngine(f"{x!r} has no value that the engine {engine.name!r} could use")
+    if type(x) in _SCALARS:
+        return engine.tensor(x, dtype or dtypes.result_type(type(x)))
+    if not isinstance(x, (np.ndarray, np.generic)):
+        x = _to_numpy(x)
+    found = dtypes.standardize(x.dtype)
+    if isinstance(x, np.ndarray) and x.dtype == object:
+        raise TypeError(
+            "expected numbers, got an array of objects (ragged lists or mixed types); give every "
+            "row the same length, or convert with np.asarray(values, dtype=...)"
+        )
+    return engine.tensor(x, dtype or found)
+
+
+def _to_numpy(x: Any) -> np.ndarray:
+    """Sequences and foreign tensors as NumPy; Python floats take floatx."""
+    if isinstance(x, (list, tuple)):
+        leaves = tree.leaves(x)
+        array = np.asarray(tree.map(lambda leaf: np.asarray(leaf), x) if leaves else x)
+        if not any(hasattr(leaf, "dtype") for leaf in leaves):
+            if array.dtype == np.float64:
+                return array.astype(dtypes.to_numpy(dtypes.result_type(float)))
+            if array.dtype == np.int64:
+                return array.astype(np.int32)
+        return array
+    for attribute in ("detach", "cpu"):  # a torch tensor in a graph, or on an accelerator
+        if hasattr(x, attribute):
+            x = getattr(x, attribute)()
+    array = np.asarray(x)
+    if array.dtype == object:
+        raise TypeError(f"expected a tensor, an array or numbers, got {type(x).__name__}: {x!r}")
+    return array

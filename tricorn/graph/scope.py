@@ -1,0 +1,110 @@
+"""The overlay through which Variables are read and assigned inside a step or a transform.
+
+A `Scope` maps Variables to the tensors they hold *for now*.  Scopes nest: a read looks from the
+innermost outwards, an assignment stays in the innermost.  Whoever opened a scope decides what
+becomes of the assignments: a transform hands them on as results, a compiled step writes them back,
+an abstract run throws them away.  It is the same on every engine, eager ones included, because an
+in-place write between a forward and a backward pass corrupts gradients there.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any, Callable
+
+from tricorn.arithmetic import Arithmetic
+
+_current: ContextVar[Scope | None] = ContextVar("tricorn_scope", default=None)
+#: the innermost scope, or None outside of any step
+current = _current.get
+
+
+class Readable(Arithmetic):
+    """Base of what the ops read through `.value`: Variables."""
+
+    __slots__ = ()
+
+
+class Scope:
+    """One overlay; a context manager.
+
+    Args:
+        values: tensors that Variables start with here.
+        missing: what gives the tensor of a Variable that no scope holds (root scopes only).
+        forbid: name of a transform inside which nothing may be assigned.
+        frozen: no Variable may be created inside.
+        isolated: outer scopes are out of sight.
+    """
+
+    __slots__ = ("values", "assigned", "reads", "losses", "parent", "missing", "forbid", "frozen",
+                 "isolated", "_token")  # fmt: skip
+
+    def __init__(
+        self,
+        values: dict[Any, Any] | None = None,
+        *,
+        missing: Callable[[Any], Any] | None = None,
+        forbid: str | None = None,
+        frozen: bool = False,
+        isolated: bool = False,
+    ) -> None:
+        self.values = values if values is not None else {}
+        self.assigned: dict[Any, None] = {}  # an ordered set
+        self.reads: dict[Any, None] = {}
+        self.losses: dict[Any, list] = {}
+        self.missing, self.forbid, self.frozen, self.isolated = missing, forbid, frozen, isolated
+        self.parent: Scope | None = None
+
+    def __enter__(self) -> Scope:
+        self.parent = None if self.isolated else current()
+        if self.parent is not None and self.parent.frozen:
+            self.frozen = True
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        _current.reset(self._token)
+
+    def read(self, variable: Any) -> Any:
+        """The tensor `variable` holds in this scope."""
+        scope: Scope | None = self
+        while scope is not None:
+            value = scope.values.get(variable)
+            if value is not None:
+                return value
+            root, scope = scope, scope.parent
+        root.reads[variable] = None
+        if root.missing is not None:
+            return root.missing(variable)
+        return variable._stored()
+
+    def assign(self, variable: Any, value: Any) -> None:
+        """Let `variable` hold `value` in this scope."""
+        if self.forbid is not None:
+            raise ValueError(
+                f"{variable.path!r} is assigned inside {self.forbid}, where each of the mapped "
+                "calls would give it another value; return the value and assign it outside"
+            )
+        self.values[variable] = value
+        self.assigned[variable] = None
+
+    def changes(self) -> list[tuple[Any, Any]]:
+        """The (variable, tensor) pairs assigned here, in the order of first assignment."""
+        return [(variable, self.values[variable]) for variable in self.assigned]
+
+    def root(self) -> Scope:
+        """The outermost scope."""
+        scope = self
+        while scope.parent is not None:
+            scope = scope.parent
+        return scope
+
+
+class Suspended:
+    """A block outside of every scope: what is read and written there is what is stored."""
+
+    def __enter__(self) -> None:
+        self._token = _current.set(None)
+
+    def __exit__(self, *error: Any) -> None:
+        _current.reset(self._token)

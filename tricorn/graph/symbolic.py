@@ -1,0 +1,177 @@
+"""Symbolic tensors, the nodes that made them, and recording.
+
+A `Node` is one call event: an op or a layer, its arguments, its results.  While a layer's body runs
+on symbolic tensors, the calls inside are recorded too, as the *inner graph* of the layer's node, so
+that a tensor which escapes the body (an added loss, an attention score kept on the layer) can be
+computed later by a `Plan` that expands the node.
+"""
+
+from __future__ import annotations
+
+import itertools
+from contextvars import ContextVar
+from typing import Any, Callable, Iterator
+
+from tricorn import tree
+from tricorn.engines.abstract import AbstractTensor
+
+_names = itertools.count()
+
+
+class SymbolicTensor(AbstractTensor):
+    """A tensor of a graph: shape, dtype, and the history of how it is computed.
+
+    Attributes:
+        shape: tuple of ints, None for a dimension that is not known.
+        dtype: name of the dtype.
+        name: for people; made from the maker's name unless given.
+        node: the call that gives it (None: nothing computes it).
+        position: which of the node's outputs it is.
+        mask: the symbolic mask that goes with it, or None.
+    """
+
+    __slots__ = ("name", "node", "position", "mask", "__weakref__", "__dict__")
+
+    def __init__(self, shape: tuple, dtype: str = "float32", name: str | None = None) -> None:
+        super().__init__(shape, dtype)
+        self.name = name or f"tensor_{next(_names)}"
+        self.node: Node | None = None
+        self.position = 0
+        self.mask: SymbolicTensor | None = None
+
+    @property
+    def history(self) -> tuple[Any, int, int]:
+        """(operation, which of its calls, which of that call's results)."""
+        if self.node is None:
+            raise ValueError(f"{self!r} was not made by a layer or op, so it has no history")
+        return self.node.operation, self.node.index, self.position
+
+    _keras_history = history
+
+    def __repr__(self) -> str:
+        return f"<SymbolicTensor {self.name!r} shape={self.shape} dtype={self.dtype}>"
+
+    def __reduce__(self) -> tuple:
+        return _restore, (self.shape, self.dtype, self.name, self.node, self.position, self.mask)
+
+    # Graphs share their tensors: copying a tensor alone would cut it from its graph.
+    def __copy__(self) -> SymbolicTensor:
+        return self
+
+
+def _restore(shape: tuple, dtype: str, name: str, node: Any, position: int, mask: Any) -> Any:
+    tensor = SymbolicTensor(shape, dtype, name)
+    tensor.node, tensor.position, tensor.mask = node, position, mask
+    return tensor
+
+
+class Node:
+    """One call of an op or a layer.
+
+    Attributes:
+        operation: the Op or Layer that was called.
+        args, kwargs: its arguments, trees that hold symbolic tensors, Variables and plain values.
+        outputs: tree of the symbolic results.
+        parent: the layer node in whose inner graph this node stands, or None.
+        inner: for a layer, the tree of results inside its body (same structure as `outputs`).
+        index: which call of the operation it is.
+    """
+
+    __slots__ = ("operation", "args", "kwargs", "outputs", "parent", "inner", "index")
+
+    def __init__(self, operation: Any, args: tuple, kwargs: dict, index: int = 0) -> None:
+        self.operation, self.args, self.kwargs, self.index = operation, args, kwargs, index
+        self.outputs: Any = None
+        self.inner: Any = None
+        recorder = _recorder.get()
+        self.parent: Node | None = recorder.node if recorder is not None else None
+
+    def bind(self, results: Any) -> Any:
+        """Make the symbolic outputs for a tree of abstract (or native symbolic) results."""
+        label = getattr(self.operation, "name", None) or self.operation.__name__
+        position = itertools.count()
+
+        def output(result: Any) -> Any:
+            if not isinstance(result, AbstractTensor):
+                attach(result, self, next(position))
+                return result
+            tensor = SymbolicTensor(result.shape, result.dtype, f"{label}_{next(_names)}")
+            tensor.node, tensor.position = self, next(position)
+            return tensor
+
+        self.outputs = tree.map(output, results)
+        return self.outputs
+
+    @property
+    def inputs(self) -> list:
+        """The symbolic tensors among the arguments, in order."""
+        return [leaf for leaf in tree.leaves((self.args, self.kwargs)) if is_symbolic(leaf)]
+
+    def __repr__(self) -> str:
+        return f"<Node {self.operation!r} #{self.index}>"
+
+
+class Recorder:
+    """A layer's body being recorded; a context manager.
+
+    Attributes:
+        node: the layer's node.
+        updates: (variable, symbolic value) pairs assigned in the body.
+        losses: tensors the body gave to add_loss, per layer.
+    """
+
+    def __init__(self, node: Node | None) -> None:
+        self.node = node
+        self.updates: list[tuple[Any, Any]] = []
+        self.losses: dict[Any, list] = {}
+
+    def __enter__(self) -> Recorder:
+        self._token = _recorder.set(self)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        _recorder.reset(self._token)
+
+
+_recorder: ContextVar[Recorder | None] = ContextVar("tricorn_recorder", default=None)
+#: the innermost Recorder or None
+recording: Callable[[], Recorder | None] = _recorder.get
+
+
+class NotRecording:
+    """A block whose calls are not recorded, such as the body of an op that is a node itself."""
+
+    def __enter__(self) -> None:
+        self._token = _recorder.set(None)
+
+    def __exit__(self, *error: Any) -> None:
+        _recorder.reset(self._token)
+
+
+# Engines whose placeholders are native tensors keep the history on the tensor: its graph owns it.
+
+
+def is_symbolic(x: Any) -> bool:
+    """Whether `x` is a tensor of a graph: ours, or an engine's own that carries a history."""
+    return type(x) is SymbolicTensor or hasattr(x, "_tricorn_node")
+
+
+def attach(tensor: Any, node: Node | None, position: int) -> None:
+    """Give a native symbolic tensor its history."""
+    tensor._tricorn_node = (node, position)
+
+
+def node_of(tensor: Any) -> tuple[Node | None, int]:
+    """(node, position) of a symbolic tensor of either kind."""
+    if type(tensor) is SymbolicTensor:
+        return tensor.node, tensor.position
+    return tensor._tricorn_node
+
+
+def name_of(tensor: Any) -> str:
+    return getattr(tensor, "name", None) or repr(tensor)
+
+
+def symbolic_leaves(*trees: Any) -> Iterator[Any]:
+    """The symbolic tensors in `trees`."""
+    return (leaf for leaf in tree.leaves(trees) if is_symbolic(leaf))

@@ -1,0 +1,310 @@
+"""Variables: the state of layers, optimizers, metrics and random generators.
+
+A Variable has *one owner* at a time: the host (a NumPy array, before any engine is used) or an
+engine's place.  Each place has at most one handle, which is never replaced by another object where
+handles are mutable, so native optimizers may hold it.  When another engine reads the Variable, the
+owner's live value is copied into that engine's handle, which becomes the owner.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from contextvars import ContextVar
+from typing import Any, Callable, Iterator
+
+import numpy as np
+
+from tricorn import dtypes
+from tricorn.engines import registry
+from tricorn.graph import op
+from tricorn.graph.scope import Readable, Suspended, current
+from tricorn.graph.symbolic import NotRecording, is_symbolic, recording
+
+#: float dtype that Variables are read in (set by layers whose compute dtype differs), or None
+_autocast: ContextVar[str | None] = ContextVar("tricorn_autocast", default=None)
+_names: ContextVar[tuple[str, ...]] = ContextVar("tricorn_names", default=())
+_lock = threading.RLock()
+
+
+class Variable(Readable):
+    """A named tensor that can be assigned.
+
+    Args:
+        initializer: an array, tensor or number, or a function ``(shape, dtype) -> value`` (then
+            `shape` is needed), or an initializer's name via the layers' ``add_weight``.
+        shape: tuple of ints, for a function.
+        dtype: name; None: floatx for a function and for Python floats, else the value's own.
+        trainable: whether optimizers change it.
+        autocast: read in the compute dtype inside layers of mixed precision.
+        name: for people and files.
+
+    Attributes:
+        shape, dtype, name, trainable: as given.
+        path: ``owner/name``.
+        regularizer, constraint: functions of the value, or None.
+    """
+
+    def __init__(
+        self,
+        initializer: Any,
+        shape: tuple[int, ...] | None = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        name: str | None = None,
+        *,
+        regularizer: Callable | None = None,
+        constraint: Callable | None = None,
+    ) -> None:
+        self.name = name or "variable"
+        self.path = "/".join((*_names.get(), self.name))
+        self.regularizer, self.constraint = regularizer, constraint
+        self._trainable, self._autocast = bool(trainable), autocast
+        scope = current()
+        if scope is not None and scope.frozen:
+            raise RuntimeError(
+                f"the Variable {self.path!r} is created while a step is being compiled; create it "
+                "in __init__ or build, which run once before"
+            )
+        value = self._initial(initializer, shape, dtype)
+        self.shape: tuple[int, ...] = tuple(value.shape)
+        self.dtype: str = dtypes.standardize(value.dtype)
+        #: the engine whose handle is the truth, or None while `_host` is
+        self._owner: registry.Engine | None = None
+        self._host: np.ndarray | None = value
+        self._handles: dict[registry.Engine, Any] = {}
+        #: whether a tensor that shares the handle's memory was handed out
+        self._shared = False
+
+    def _initial(self, initializer: Any, shape: Any, dtype: Any) -> np.ndarray:
+        """The first value, on the host.
+
+        Always an array of its own: two Variables made from one array do not share memory.
+        """
+        if callable(initializer) and not isinstance(initializer, Readable):
+            if shape is None:
+                raise ValueError(f"the Variable {self.path!r} needs a shape for its initializer")
+            shape = tuple(int(n) for n in shape)
+            name = dtypes.standardize(dtype)
+            draw = getattr(initializer, "host", None)
+            if draw is not None:
+                value = draw(shape, name)
+            else:
+                with Suspended(), registry.use(_concrete()), NotRecording():
+                    value = initializer(shape, name)
+            value = _host_array(value)
+            if tuple(value.shape) != shape:
+                raise ValueError(
+                    f"the initializer of {self.path!r} gave shape {tuple(value.shape)}, "
+                    f"expected {shape}"
+                )
+        else:
+            value = _host_array(initializer)
+            name = dtypes.standardize(dtype if dtype is not None else value.dtype)
+        return np.array(value, dtypes.to_numpy(name))
+
+    # ------------------------------------------------------------------------------------ reading
+
+    @property
+    def value(self) -> Any:
+        """The tensor it holds now (in a step: inside that step)."""
+        scope = current()
+        if scope is not None:
+            value = scope.read(self)
+        else:
+            value = self._stored()
+            self._shared = True
+        compute = _autocast.get()
+        if compute is not None and self._autocast and dtypes.is_float(self.dtype):
+            if compute != self.dtype:
+                return registry.active().cast(value, compute)
+        return value
+
+    def _stored(self) -> Any:
+        """The tensor in the active engine's handle (shape and dtype only on the abstract one)."""
+        engine = registry.active()
+        if engine.capabilities["abstract"]:
+            return engine.AbstractTensor(self.shape, self.dtype)
+        return engine.read(self.handle(engine))
+
+    def handle(self, engine: registry.Engine) -> Any:
+        """The engine's handle, made or brought up to date: this engine owns the Variable now."""
+        if self._owner is engine:
+            return self._handles[engine]
+        with _lock:
+            value = self._owner_value()
+            handle = self._handles.get(engine)
+            if handle is None:
+                handle = engine.variable(value, self.dtype, self._trainable, self.path)
+            else:
+                handle = engine.write(handle, engine.tensor(value, self.dtype))
+            self._handles[engine] = handle
+            self._owner, self._host = engine, None
+        return handle
+
+    def _owner_value(self) -> np.ndarray:
+        if self._owner is None:
+            assert self._host is not None
+            return self._host
+        return self._owner.numpy(self._owner.read(self._handles[self._owner]))
+
+    def settle(self, engine: registry.Engine, handle: Any) -> None:
+        """Take the handle that a dispatch left behind."""
+        self._handles[engine] = handle
+        self._shared = False
+
+    def numpy(self) -> np.ndarray:
+        """The value as a NumPy array of its own."""
+        scope = current()
+        if scope is not None and scope.values:
+            return registry.active().numpy(self.value)
+        if self._owner is None:
+            assert self._host is not None
+            return self._host.copy()
+        return self._owner_value()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        value = self.numpy()
+        return value if dtype is None else value.astype(dtype)
+
+    # ---------------------------------------------------------------------------------- assigning
+
+    def assign(self, value: Any) -> Any:
+        """Let it hold `value` from now on; gives the value as assigned.
+
+        Raises:
+            ValueError: when the shape differs.
+        """
+        recorder = recording()
+        if recorder is not None and is_symbolic(value):
+            self._check(tuple(value.shape))
+            recorder.updates.append((self, value))
+            return value
+        scope = current()
+        if scope is None and isinstance(value, (np.ndarray, np.generic, int, float, list, tuple)):
+            return self._assign_host(np.asarray(value))
+        engine = registry.active()
+        tensor = op.convert(engine, value, self.dtype)
+        self._check(tuple(engine.shape(tensor)))
+        if scope is not None:
+            scope.assign(self, tensor)
+        else:
+            self.handle(engine)
+            self._handles[engine] = engine.write(self._handles[engine], tensor)
+            self._shared = tensor is value
+        return tensor
+
+    def _assign_host(self, value: np.ndarray) -> Any:
+        self._check(value.shape)
+        array = np.array(value, dtypes.to_numpy(self.dtype))
+        with _lock:
+            if self._owner is None:
+                self._host = array
+                return array
+            engine = self._owner
+            tensor = engine.tensor(array, self.dtype)
+            self._handles[engine] = engine.write(self._handles[engine], tensor)
+            self._shared = False
+            return tensor
+
+    def _check(self, shape: tuple) -> None:
+        if len(shape) != len(self.shape) or any(
+            a is not None and a != b for a, b in zip(shape, self.shape)
+        ):
+            raise ValueError(
+                f"a value of shape {shape} was assigned to the Variable {self.path!r} of shape "
+                f"{self.shape}"
+            )
+
+    def assign_add(self, value: Any) -> Any:
+        """Add `value`."""
+        return self.assign(self + value)
+
+    def assign_sub(self, value: Any) -> Any:
+        """Subtract `value`."""
+        return self.assign(self - value)
+
+    # ----------------------------------------------------------------------------------- the rest
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError(f"the scalar Variable {self.path!r} has no length")
+        return self.shape[0]
+
+    def __float__(self) -> float:
+        return float(self.numpy())
+
+    def __int__(self) -> int:
+        return int(self.numpy())
+
+    def __bool__(self) -> bool:
+        return bool(self.numpy())
+
+    __index__ = __int__
+
+    def __repr__(self) -> str:
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
+
+    def __getstate__(self) -> dict:
+        state = {**self.__dict__, "_owner": None, "_handles": {}, "_shared": False}
+        state["_host"] = self.numpy()
+        return state
+
+
+def _concrete() -> registry.Engine:
+    """The engine that values are computed on, also while shapes alone are being worked out."""
+    engine = registry.active()
+    return registry.process() if engine.capabilities["abstract"] else engine
+
+
+def _host_array(value: Any) -> np.ndarray:
+    if isinstance(value, Variable):
+        return value.numpy()
+    if isinstance(value, (np.ndarray, np.generic)):
+        return np.asarray(value)
+    engine = registry.loaded_for(value)
+    if engine is not None:
+        return engine.numpy(value)
+    return np.asarray(op._to_numpy(value) if not isinstance(value, (int, float)) else _scalar(value))
+
+
+def _scalar(value: Any) -> np.ndarray:
+    dtype = dtypes.result_type(type(value))
+    return np.asarray(value, dtypes.to_numpy(dtype))
+
+
+@contextlib.contextmanager
+def name_scope(name: str) -> Iterator[None]:
+    """Variables made inside get paths that begin with `name`."""
+    token = _names.set((*_names.get(), name))
+    try:
+        yield
+    finally:
+        _names.reset(token)
+
+
+@contextlib.contextmanager
+def autocast(dtype: str | None) -> Iterator[None]:
+    """Float Variables are read as `dtype` inside; None: as they are."""
+    token = _autocast.set(dtype)
+    try:
+        yield
+    finally:
+        _autocast.reset(token)
