@@ -1,0 +1,5 @@
+"""Data sets to try things on."""
+
+from tricorn.datasets import digits
+
+__all__ = ["digits"]
