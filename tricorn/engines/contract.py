@@ -35,6 +35,7 @@ CAPABILITIES: dict[str, Any] = {
     "native_graph": False,  # placeholder() gives the engine's own symbolic tensors
     "distributes": False,  # the collectives work over more than one device
     "complex": False,  # has complex dtypes
+    "donates": False,  # compile()'s run may consume the handles it is given
     "abstract": False,  # its tensors have no values, only shape and dtype
 }
 

@@ -271,6 +271,8 @@ def convert(engine: Any, x: Any, dtype: str | None) -> Any:
         x = x.value
     if engine.is_tensor(x):
         return x if dtype is None or engine.dtype(x) == dtype else engine.cast(x, dtype)
+    if engine.capabilities["abstract"] and hasattr(x, "shape") and hasattr(x, "dtype"):
+        return engine.AbstractTensor(tuple(x.shape), dtype or dtypes.standardize(x.dtype))
     if isinstance(x, AbstractTensor):
         raise NeedsEngine(f"{x!r} has no value that the engine {engine.name!r} could use")
     if type(x) in _SCALARS:

@@ -1,0 +1,127 @@
+"""`Compiled`: an ordinary Python function that reads and assigns Variables, made fast.
+
+For each kind of arguments (structure, shapes, dtypes) and engine the function is run once on
+abstract tensors: layers build, optimizers make their slots, and it becomes known which Variables it
+touches.  Then the engine compiles the pure form ``(state, *args) -> (result, state)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from tricorn import tree
+from tricorn.engines import registry
+from tricorn.graph.scope import Scope
+from tricorn.graph.symbolic import NotRecording
+from tricorn.graph.transforms import discover
+
+
+class _Late(Exception):
+    """A Variable that the abstract run did not meet is read while compiling."""
+
+    def __init__(self, variable: Any) -> None:
+        super().__init__(variable.path)
+        self.variable = variable
+
+
+class Compiled:
+    """A compiled form of `fn`, called like it.
+
+    Args:
+        fn: function of trees of arrays and tensors; what it gives is a tree of tensors.  Python
+            values among the arguments (str, bool, int, None) are baked in: another value compiles
+            anew.  Python state that it reads is baked in too.
+        loop: `fn` takes a step number first, and a call is ``compiled(start, stop, *args)``: it
+            runs the steps start .. stop-1 in as few dispatches as the engine can, and gives the
+            last one's result.
+    """
+
+    def __init__(self, fn: Callable, loop: bool = False) -> None:
+        self.fn, self.loop = fn, loop
+        self._programs: dict[Any, _Program] = {}
+
+    def __call__(self, *args: Any) -> Any:
+        return self.program(*args[2 * self.loop :]).run(*args)
+
+    def program(self, *args: Any) -> _Program:
+        """The compiled form for arguments like these, made if need be."""
+        engine = registry.active()
+        leaves, structure = tree.flatten(args)
+        key = (engine, structure, tuple([_signature(leaf) for leaf in leaves]))
+        program = self._programs.get(key)
+        if program is None:
+            program = self._programs[key] = _Program(self.fn, engine, args, self.loop)
+        return program
+
+    def __reduce__(self) -> tuple:
+        return Compiled, (self.fn, self.loop)
+
+
+def _signature(leaf: Any) -> Any:
+    shape = getattr(leaf, "shape", None)
+    return (type(leaf), leaf) if shape is None else (tuple(shape), str(leaf.dtype))
+
+
+class _Program:
+    """`fn` for one engine and one kind of arguments."""
+
+    def __init__(self, fn: Callable, engine: registry.Engine, args: tuple, loop: bool) -> None:
+        self.fn, self.engine, self.loop = fn, engine, loop
+        number = (engine.tensor(0, "int32"),) if loop else ()
+        leaves, self.structure = tree.flatten(args)
+        #: positions of the arrays among the arguments; the rest are constants
+        self.where = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "shape")]
+        self.constants = [None if hasattr(leaf, "shape") else leaf for leaf in leaves]
+        self.result, scope = discover(fn, (*number, *args))
+        self.variables = list(dict.fromkeys((*scope.reads, *scope.assigned)))
+        self.assigned = set(scope.assigned)
+        self._compile()
+
+    def _compile(self) -> None:
+        self._run = self.engine.compile(self._pure, self.loop)
+
+    def _pure(self, state: list, *args: Any) -> tuple[Any, list]:
+        number = args[: self.loop]
+        leaves = list(self.constants)
+        for i, leaf in zip(self.where, args[self.loop :]):
+            leaves[i] = leaf
+
+        def late(variable: Any) -> Any:
+            raise _Late(variable)
+
+        values = dict(zip(self.variables, state))
+        overlay = Scope(values, missing=late, isolated=True, frozen=True)
+        with registry.use(self.engine), NotRecording(), overlay as scope:
+            result = self.fn(*number, *tree.unflatten(self.structure, leaves))
+        return result, [scope.values[variable] for variable in self.variables]
+
+    def run(self, *args: Any) -> Any:
+        """Call the function: reads the Variables' handles, runs, stores what changed."""
+        engine, bounds = self.engine, args[: 2 * self.loop]
+        leaves = tree.leaves(args[2 * self.loop :])
+        given = [leaves[i] for i in self.where]
+        while True:
+            handles = [
+                v._handles[engine] if v._owner is engine and not v._shared else _own(v, engine)
+                for v in self.variables
+            ]
+            try:
+                result, after = self._run(handles, *bounds, *given)
+            except _Late as late:
+                self.variables.append(late.variable)
+                self._compile()
+                continue
+            for variable, old, new in zip(self.variables, handles, after):
+                if new is not old:
+                    variable.settle(engine, new)
+            return result
+
+
+def _own(variable: Any, engine: registry.Engine) -> Any:
+    """A handle that may be donated: one whose memory nobody else was given."""
+    handle = variable.handle(engine)
+    if variable._shared and engine.capabilities["donates"]:
+        value = engine.read(handle)
+        handle = engine.variable(value, variable.dtype, variable.trainable, variable.path)
+        variable.settle(engine, handle)
+    return handle

@@ -1,0 +1,124 @@
+"""What a layer accepts: rank, shape, dtype of its inputs, checked before and after it is built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tricorn import dtypes, tree
+
+
+class InputSpec:
+    """A description of one input of a layer.
+
+    Args:
+        dtype: dtype name, or None for any.
+        shape: tuple with None for any size; fixes the rank.
+        ndim, min_ndim, max_ndim: the rank, or its bounds.
+        axes: {axis: size} that must hold; a size of None is any.
+        allow_last_axis_squeeze: a missing or extra last axis of length 1 is fine.
+        name: the key, for inputs given as a dict.
+        optional: the input may be None.
+    """
+
+    def __init__(
+        self,
+        dtype: str | None = None,
+        shape: tuple | None = None,
+        ndim: int | None = None,
+        max_ndim: int | None = None,
+        min_ndim: int | None = None,
+        axes: dict[int, int | None] | None = None,
+        allow_last_axis_squeeze: bool = False,
+        name: str | None = None,
+        optional: bool = False,
+    ) -> None:
+        self.dtype = dtypes.standardize(dtype) if dtype is not None else None
+        self.shape = tuple(shape) if shape is not None else None
+        self.ndim = len(self.shape) if self.shape is not None else ndim
+        self.max_ndim, self.min_ndim = max_ndim, min_ndim
+        self.axes = {int(axis): size for axis, size in (axes or {}).items()}
+        self.allow_last_axis_squeeze = allow_last_axis_squeeze
+        self.name, self.optional = name, optional
+
+    def __repr__(self) -> str:
+        shown = {k: v for k, v in self.get_config().items() if v not in (None, {}, False)}
+        return f"InputSpec({', '.join(f'{k}={v}' for k, v in shown.items())})"
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "dtype": self.dtype,
+            "shape": self.shape,
+            "ndim": self.ndim,
+            "max_ndim": self.max_ndim,
+            "min_ndim": self.min_ndim,
+            "axes": self.axes,
+            "allow_last_axis_squeeze": self.allow_last_axis_squeeze,
+            "name": self.name,
+            "optional": self.optional,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> InputSpec:
+        return cls(**config)
+
+    def problem(self, shape: tuple, dtype: str) -> str | None:
+        """What is wrong with an input of this shape and dtype, or None."""
+        rank = len(shape)
+        if self.shape is not None and self.allow_last_axis_squeeze and self.shape:
+            if rank == self.ndim + 1 and shape[-1] == 1:
+                shape, rank = shape[:-1], rank - 1
+            elif rank == self.ndim - 1 and self.shape[-1] == 1:
+                shape, rank = (*shape, 1), rank + 1
+        if self.ndim is not None and rank != self.ndim:
+            return f"expected {self.ndim} dimensions, got {rank}"
+        if self.max_ndim is not None and rank > self.max_ndim:
+            return f"expected at most {self.max_ndim} dimensions, got {rank}"
+        if self.min_ndim is not None and rank < self.min_ndim:
+            return f"expected at least {self.min_ndim} dimensions, got {rank}"
+        if self.dtype is not None and dtype != self.dtype:
+            return f"expected dtype {self.dtype}, got {dtype}"
+        for axis, size in self.axes.items():
+            if size is not None and -rank <= axis < rank and shape[axis] not in (size, None):
+                return f"expected axis {axis} to have {size} values, got {shape[axis]}"
+        if self.shape is not None:
+            for axis, (want, got) in enumerate(zip(self.shape, shape)):
+                if want is not None and got is not None and want != got:
+                    return f"expected shape {self.shape} (axis {axis} differs)"
+        return None
+
+
+def check(spec: Any, inputs: Any, owner: str) -> None:
+    """Check inputs (a tree of things with shape and dtype) against a spec or a tree of specs.
+
+    Raises:
+        ValueError: names the owner, what was expected and what came.
+    """
+    if spec is None:
+        return
+    if isinstance(spec, dict) and isinstance(inputs, dict):
+        missing = [name for name, s in spec.items() if name not in inputs and not s.optional]
+        if missing:
+            raise ValueError(
+                f"{owner}: missing the inputs {missing}; expected {sorted(spec)}, "
+                f"got {sorted(inputs)}"
+            )
+        pairs = [(spec[name], inputs[name]) for name in spec if name in inputs]
+    else:
+        specs = tree.leaves(spec)
+        values = [inputs] if not isinstance(inputs, (list, tuple, dict)) else tree.leaves(inputs)
+        if len(specs) == 1 and len(values) == 1:
+            pairs = [(specs[0], values[0])]
+        elif len(specs) != len(values):
+            raise ValueError(
+                f"{owner}: expected {len(specs)} input tensors, got {len(values)}: "
+                f"{[tuple(getattr(v, 'shape', ())) for v in values]}"
+            )
+        else:
+            pairs = list(zip(specs, values))
+    for one, value in pairs:
+        if value is None or not hasattr(value, "shape"):
+            continue
+        shape = tuple(value.shape)
+        found = one.problem(shape, str(getattr(value, "dtype", "")))
+        if found is not None:
+            raise ValueError(f"{owner}: incompatible input: {found}; full shape: {shape}")
