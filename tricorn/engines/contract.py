@@ -668,6 +668,12 @@ def function(inputs, outputs, updates):
     other engines return None, Tricorn's own executor is used."""
 
 
+@primitive
+def gradients(loss, wrt):
+    """Graph engines: the native symbolic gradients of a native symbolic loss with respect to
+    Variables and native tensors; other engines return None."""
+
+
 def validate(module: ModuleType | Any, name: str) -> None:
     """Raise one EngineError that lists everything `module` lacks or declares wrongly."""
     problems = []

@@ -17,7 +17,7 @@ from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.contract import EngineError
-from tricorn.graph.scope import Readable
+from tricorn.graph.scope import Readable, Scope
 from tricorn.graph.symbolic import Node, NotRecording, SymbolicTensor, is_symbolic, recording
 
 #: Annotation of an op's tensor arguments.
@@ -30,19 +30,22 @@ _SCALARS = frozenset((int, float, bool, complex))
 @overload
 def op(fn: F) -> F: ...
 @overload
-def op(*, promote: bool = ..., floating: bool = ..., record: bool = ...) -> Callable[[F], F]: ...
+def op(
+    *, promote: bool | tuple[str, ...] = ..., floating: bool = ..., record: bool = ...
+) -> Callable[[F], F]: ...
 def op(
     fn: Callable | None = None,
     *,
-    promote: bool = False,
+    promote: bool | tuple[str, ...] = False,
     floating: bool = False,
     record: bool = True,
 ) -> Any:
     """Declare an op.  Its tensor arguments are those annotated ``Tensor``; they come first.
 
     Args:
-        promote: bring the tensor arguments to their common dtype; Python scalars among them adopt
-            it and stay scalars (one of several) or become tensors (all).
+        promote: bring the tensor arguments (all, or the last ones, from the first that is named)
+            to their common dtype; Python scalars among them adopt it and stay scalars (one of
+            several) or become tensors (all).
         floating: also turn integer and bool arguments into floats.
         record: make a node when called on symbolic tensors (False: the body runs on the symbolic
             tensors and the ops inside are recorded, e.g. because it takes functions).
@@ -56,8 +59,10 @@ class Op:
     """What `op` knows of a function; `wrapper` is the public function (its attribute `op` leads
     back here).  Nodes refer to the wrapper."""
 
-    def __init__(self, fn: Callable, promote: bool, floating: bool, record: bool) -> None:
-        self.fn, self.promote, self.floating, self.record = fn, promote, floating, record
+    def __init__(
+        self, fn: Callable, promote: bool | tuple[str, ...], floating: bool, record: bool
+    ) -> None:
+        self.fn, self.promote, self.floating, self.record = fn, bool(promote), floating, record
         self.name = fn.__name__
         parameters = list(inspect.signature(fn).parameters.values())
         tensors = [p for p in parameters if "Tensor" in str(p.annotation)]
@@ -65,7 +70,8 @@ class Op:
         #: the leading parameters that are tensors (or lists of tensors)
         self.count = len(tensors)
         self.names = tuple(p.name for p in tensors)
-        #: a promoting op with one required tensor argument can skip the prologue for floats
+        #: how many of them stand before those that are promoted
+        self.skipped = self.names.index(promote[0]) if isinstance(promote, tuple) else 0
         self.wrapper = self._make_wrapper()
         OPS.setdefault(self.name, self.wrapper)
 
@@ -73,6 +79,7 @@ class Op:
         fn, name, count, slow = self.fn, self.name, self.count, self._slow
         promote, floating = self.promote, self.floating
         scoped, is_float = registry._scoped.get, dtypes.FLOATS.__contains__
+        skipped = self.skipped
         run, explain = self._call, self._explain
 
         # The fast path: concrete tensors of the active engine that need no preparation.
@@ -85,15 +92,26 @@ class Op:
             first = args[0]
             if type(first) not in types:
                 return None
-            if promote:
-                dtype = engine.dtype(first)
-                if floating and not is_float(dtype):
+            if promote and count == 1:
+                if floating and not is_float(engine.dtype(first)):
                     return None
-                for other in args[1:count]:
-                    if type(other) in types:
-                        if engine.dtype(other) != dtype:
+            elif promote:
+                dtype = None
+                for other in args[skipped:count]:
+                    kind = type(other)
+                    if kind in types:
+                        if dtype is None:
+                            dtype = engine.dtype(other)
+                            if floating and not is_float(dtype):
+                                return None
+                        elif engine.dtype(other) != dtype:
                             return None
-                    elif count != 2 or type(other) is not float or not is_float(dtype):
+                    elif (
+                        dtype is None
+                        or count - skipped != 2
+                        or not (kind is float or kind is int)
+                        or not is_float(dtype)
+                    ):
                         return None
             else:
                 for other in args[1:count]:
@@ -129,7 +147,7 @@ class Op:
 
     def _slow(self, args: tuple, kwargs: dict) -> Any:
         args, kwargs = self._positional(args, kwargs)
-        leaves = tree.leaves((args[: self.count] if not self.variadic else args, kwargs))
+        leaves = tree.leaves((args, kwargs))
         engine = registry._scoped.get()
         if self.record and (recording() is not None or any(map(is_symbolic, leaves))):
             return self._record(args, kwargs)
@@ -182,6 +200,11 @@ class Op:
         head = tree.map(_read, args[:count])
         if not self.promote:
             return (*tree.map(functools.partial(_convert, engine), head), *args[count:])
+        plain = tree.map(functools.partial(_convert, engine), head[: self.skipped])
+        return (*plain, *self._promoted(engine, head[self.skipped :]), *args[count:])
+
+    def _promoted(self, engine: Any, head: tuple) -> tuple:
+        """Arguments in their common dtype."""
         leaves, shape = tree.flatten(head)
         kinds = [
             type(x) if type(x) in _SCALARS else dtypes.standardize(_dtype(engine, x)) for x in leaves
@@ -195,13 +218,14 @@ class Op:
             x if keep and type(x) in _SCALARS and _fits(x, dtype) else _cast(engine, x, dtype)
             for x in leaves
         ]
-        return (*tree.unflatten(shape, leaves), *args[count:])
+        return tree.unflatten(shape, leaves)
 
     def _record(self, args: tuple, kwargs: dict) -> Any:
         """Make a node; the results' shapes come from the body on abstract tensors."""
         native = [leaf for leaf in tree.leaves((args, kwargs)) if hasattr(leaf, "_tricorn_node")]
         node = Node(self.wrapper, args, kwargs)
-        with NotRecording():
+        # what a draw assigns while shapes are worked out is thrown away with its scope
+        with NotRecording(), Scope(isolated=not native):
             if native:
                 return node.bind(self._run(registry.active(), args, kwargs))
             abstract = tree.map(abstracted, (args, kwargs))

@@ -16,8 +16,6 @@ from tricorn.graph.symbolic import (
     recording,
 )
 
-Layer = Any
-
 
 class Plan:
     """How to compute `outputs` from `inputs`.
@@ -25,8 +23,6 @@ class Plan:
     Args:
         inputs: list of symbolic tensors; any of the graph, not only its leaves.
         outputs: tree of symbolic tensors.
-        call_layer: ``(layer, args, kwargs, masks) -> outputs``, how a layer is called with the
-            masks of its arguments (a list like args).
 
     Attributes:
         nodes: the calls, in an order in which each comes after what it needs.
@@ -35,9 +31,8 @@ class Plan:
         ValueError: when an output needs a tensor that `inputs` do not give.
     """
 
-    def __init__(self, inputs: list, outputs: Any, call_layer: Callable) -> None:
+    def __init__(self, inputs: list, outputs: Any) -> None:
         self.inputs, self.outputs = list(inputs), outputs
-        self._call_layer = call_layer
         self._slots: dict[int, int] = {}
         self._keep: list = [self.inputs, outputs]  # ids stay valid while the tensors live
         self.nodes: list[Node] = []
@@ -170,7 +165,7 @@ class Plan:
         for slot, value in zip(self._input_slots, values):
             slots[slot] = value
         for step in self._steps:
-            step.run(slots, self._call_layer)
+            step.run(slots)
         results = [
             constant if slot is None else slots[slot]
             for slot, constant in zip(self._results, self._constants)
@@ -225,7 +220,7 @@ class _Step:
         )  # fmt: skip
         self.single = len(outputs) == 1 and is_symbolic(node.outputs)
 
-    def run(self, slots: list, call_layer: Callable) -> None:
+    def run(self, slots: list) -> None:
         if self.plain is not None:
             args: Any = (slots[self.plain],)
             kwargs: dict = {}
@@ -243,7 +238,7 @@ class _Step:
             masks = None
             if self.masks is not None:
                 masks = [tree.map(slots.__getitem__, mask) for mask in self.masks]
-            result = call_layer(self.call, args, kwargs, masks)
+            result = self.call.call_masked(args, kwargs, masks)
         if self.single:
             slots[self.outputs[0]] = result
         else:

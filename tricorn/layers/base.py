@@ -10,8 +10,6 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-import weakref
-from contextvars import ContextVar
 from typing import Any, Callable, Iterator
 
 import numpy as np
@@ -21,6 +19,7 @@ from tricorn.arithmetic import OPS
 from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.graph import op, scope
+from tricorn.graph.calls import Call, any_masks, calling, current_call, get_mask, set_mask, training_now
 from tricorn.graph.symbolic import (
     Node,
     Recorder,
@@ -35,78 +34,6 @@ from tricorn.saving import registry
 from tricorn.variable import Variable
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-
-
-class _Call:
-    """The state of one outermost layer call, shared by the calls inside it.
-
-    Attributes:
-        training: what the layers inside take when they are not told.
-        masks: id of a tensor -> (the tensor, its mask).  Tracers take no attributes, so masks
-            travel beside them; keeping the tensor keeps its id its own.
-    """
-
-    __slots__ = ("training", "masks")
-
-    def __init__(self, training: bool | None) -> None:
-        self.training = training
-        self.masks: dict[int, tuple[Any, Any]] = {}
-
-
-_call: ContextVar[_Call | None] = ContextVar("tricorn_call", default=None)
-#: masks of what outermost calls returned: id -> (weak reference, mask)
-_loose_masks: dict[int, tuple[weakref.ref, Any]] = {}
-
-
-def get_mask(x: Any) -> Any:
-    """The mask that travels with a tensor, or None."""
-    if type(x) is SymbolicTensor:
-        return x.mask
-    call = _call.get()
-    found = call.masks.get(id(x)) if call is not None else None
-    if found is not None:
-        return found[1]
-    if _loose_masks:
-        loose = _loose_masks.get(id(x))
-        if loose is not None and loose[0]() is x:
-            return loose[1]
-    return None
-
-
-def set_mask(x: Any, mask: Any) -> None:
-    """Let `mask` (None: no mask) travel with the tensor `x`."""
-    if type(x) is SymbolicTensor:
-        x.mask = mask
-        return
-    call = _call.get()
-    if call is not None:
-        if mask is not None:
-            call.masks[id(x)] = (x, mask)
-        else:
-            call.masks.pop(id(x), None)
-    elif mask is not None:
-        key = id(x)
-        _loose_masks[key] = (weakref.ref(x, lambda _: _loose_masks.pop(key, None)), mask)
-
-
-def training_now() -> bool | None:
-    """The training flag of the call in progress, None outside of one."""
-    call = _call.get()
-    return call.training if call is not None else None
-
-
-class calling:
-    """A block whose layer calls take `training` and start with `masks`."""
-
-    def __init__(self, training: bool | None) -> None:
-        self.state = _Call(training)
-
-    def __enter__(self) -> _Call:
-        self._token = _call.set(self.state)
-        return self.state
-
-    def __exit__(self, *error: Any) -> None:
-        _call.reset(self._token)
 
 
 @functools.cache
@@ -476,7 +403,7 @@ class Layer:
         args, kwargs = self._converted(args, kwargs)
         if symbolic:
             return self._call_symbolic(args, kwargs)
-        outer = _call.get()
+        outer = current_call()
         if outer is not None:
             return self._call_inside(outer, args, kwargs)
         self._clear_losses()
@@ -487,7 +414,18 @@ class Layer:
                 set_mask(leaf, outer.masks.get(id(leaf), (None, None))[1])
         return outputs
 
-    def _call_inside(self, outer: _Call, args: tuple, kwargs: dict) -> Any:
+    def call_masked(self, args: tuple, kwargs: dict, masks: list | None) -> Any:
+        """Call with given masks (a list like args, of trees like each) instead of travelling ones."""
+        if masks is not None:
+            for arg, mask in zip(args, masks):
+                tree.map_up_to(set_mask, arg, mask)
+        elif any_masks():
+            for leaf in tree.leaves(args):
+                if type(leaf) is not SymbolicTensor:
+                    set_mask(leaf, None)
+        return self(*args, **kwargs)
+
+    def _call_inside(self, outer: Call, args: tuple, kwargs: dict) -> Any:
         """One call on tensors, as part of `outer`."""
         before = outer.training
         training = kwargs.get("training")
@@ -496,7 +434,7 @@ class Layer:
         outer.training = training
         try:
             specs.check(self.input_spec, args[0] if args else None, repr(self))
-            masks = [tree.map(get_mask, arg) for arg in args] if outer.masks or _loose_masks else []
+            masks = [tree.map(get_mask, arg) for arg in args] if any_masks() else []
             masked = any(tree.leaves(m) for m in masks)
             if not self.built:
                 self._build_for(args, kwargs)
@@ -578,7 +516,7 @@ class Layer:
             specs.check(self.input_spec, args[0] if args else None, repr(self))
             node = Node(self, args, kwargs, index=len(self._inbound_nodes))
             masks = [tree.map(get_mask, arg) for arg in args]
-            outer = _call.get()
+            outer = current_call()
             training = kwargs.get("training")
             if training is None and outer is not None:
                 training = outer.training

@@ -1,0 +1,188 @@
+"""`Function`, `gradients` and `update`: graphs of symbolic tensors that can be called."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Sequence
+
+from tricorn import tree
+from tricorn.engines import registry
+from tricorn.graph import op
+from tricorn.graph.calls import calling
+from tricorn.graph.compiled import Compiled
+from tricorn.graph.plan import Plan
+from tricorn.graph.scope import Readable, Scope
+from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, name_of, node_of
+
+
+class Update(NamedTuple):
+    """A Variable and the symbolic value it takes when a Function runs."""
+
+    variable: Any
+    value: Any
+
+
+def update(variable: Any, value: Any) -> Update:
+    """An update for `Function(..., updates=[...])`.
+
+    Raises:
+        TypeError: when `variable` is no Variable.
+        ValueError: when the shapes differ.
+    """
+    if not isinstance(variable, Readable):
+        raise TypeError(f"only Variables can be updated, got {variable!r}")
+    if hasattr(value, "shape") and len(value.shape) != len(variable.shape):
+        raise ValueError(
+            f"the update of {variable.path!r} has shape {tuple(value.shape)}, "
+            f"the Variable {variable.shape}"
+        )
+    return Update(variable, value)
+
+
+class Function:
+    """A callable graph.
+
+    Args:
+        inputs: tree of symbolic tensors; tensors in the middle of a graph may be inputs too.
+        outputs: tree of symbolic tensors.
+        updates: (variable, symbolic value) pairs; all values are computed from the state before
+            the call, then assigned.
+        name: for people.
+
+    Called with a tree of arrays or tensors like `inputs` (one per input, broadcast and cast to its
+    dtype), gives a tree of tensors like `outputs`.
+
+    Raises:
+        ValueError: when the outputs cannot be computed from the inputs.
+    """
+
+    def __init__(
+        self, inputs: Any, outputs: Any, updates: Sequence = (), name: str | None = None
+    ) -> None:
+        self.inputs, self.outputs, self.name = inputs, outputs, name or "function"
+        self.updates = [update(*pair) for pair in updates]
+        self._flat, self._structure = tree.flatten(inputs)
+        for tensor in self._flat:
+            if not is_symbolic(tensor):
+                raise TypeError(f"the inputs of a Function are symbolic tensors, got {tensor!r}")
+        self._native = None
+        if any(not isinstance(t, SymbolicTensor) for t in self._flat):
+            engine = registry.active()
+            handles = [(u.variable.handle(engine), u.value) for u in self.updates]
+            leaves, self._output_structure = tree.flatten(outputs)
+            self._native = engine.function(self._flat, leaves, handles)
+            return
+        values = [u.value for u in self.updates]
+        self._plan = Plan(self._flat, (outputs, values))
+        self._compiled = Compiled(self._run)
+
+    def _run(self, values: list, training: bool | None) -> Any:
+        with calling(training):
+            outputs, values = self._plan.run(values)
+        for pair, value in zip(self.updates, values):
+            pair.variable.assign(value)
+        return outputs
+
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+        values = tree.leaves(inputs)
+        if len(values) != len(self._flat):
+            given = self._arrays(inputs)
+            if given is None:
+                raise ValueError(
+                    f"the function {self.name!r} takes {len(self._flat)} inputs, "
+                    f"got {len(values)}"
+                )
+            values = given
+        engine = registry.active()
+        values = [
+            op.convert(engine, value, tensor.dtype if isinstance(tensor, SymbolicTensor) else None)
+            for value, tensor in zip(values, self._flat)
+        ]
+        for value, tensor in zip(values, self._flat):
+            _check(engine, value, tensor, self.name)
+        if self._native is not None:
+            return tree.unflatten(self._output_structure, self._native(values))
+        return self._compiled(values, training)
+
+    def _arrays(self, inputs: Any) -> list | None:
+        """Inputs given as nested Python lists of numbers."""
+        if not isinstance(inputs, (list, tuple)) or len(inputs) != len(self._flat):
+            return [inputs] if len(self._flat) == 1 else None
+        return list(inputs)
+
+
+def _check(engine: registry.Engine, value: Any, tensor: Any, name: str) -> None:
+    want, got = tuple(tensor.shape), tuple(engine.shape(value))
+    if len(want) != len(got) or any(w not in (None, g) for w, g in zip(want, got)):
+        raise ValueError(
+            f"the function {name!r} expects shape {want} for the input {name_of(tensor)!r}, "
+            f"got {got}"
+        )
+
+
+def graph_leaves(outputs: Any) -> list:
+    """The symbolic tensors that nothing computes (inputs) on which `outputs` depend, in order."""
+    found: dict[int, Any] = {}
+    seen: set[int] = set()
+    stack = [t for t in reversed(tree.leaves(outputs)) if is_symbolic(t)]
+    while stack:
+        tensor = stack.pop()
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        node, _ = node_of(tensor)
+        if node is None or not node.inputs:
+            if node is None or getattr(node.operation, "is_input", False):
+                found[id(tensor)] = tensor
+            continue
+        stack += reversed(node.inputs)
+    return list(found.values())
+
+
+def gradients(loss: Any, variables: Any) -> Any:
+    """Symbolic gradient of a symbolic loss (summed, if it is no scalar).
+
+    Args:
+        loss: symbolic tensor.
+        variables: list (or one) of Variables and symbolic tensors the loss is computed from.
+
+    Returns:
+        A list of symbolic tensors like `variables` (or one); each may be differentiated again.
+    """
+    single = not isinstance(variables, (list, tuple))
+    wrt = [variables] if single else list(variables)
+    if not is_symbolic(loss):
+        raise TypeError(f"gradients takes a symbolic loss, got {loss!r}; see value_and_grad")
+    if not isinstance(loss, SymbolicTensor):
+        found = registry.active().gradients(loss, wrt)
+        return found[0] if single else found
+    tensors = [w for w in wrt if is_symbolic(w)]
+    held = [w for w in wrt if not is_symbolic(w)]
+    leaves = [t for t in graph_leaves(loss) if not any(t is w for w in tensors)]
+    # tensors in the middle of the graph are recomputed from the leaves, then varied on their own
+    plan = Plan([*leaves, *tensors], loss)
+
+    def compute(values: Sequence) -> list:
+        engine = registry.active()
+        given, points = values[: len(leaves)], values[len(leaves) :]
+
+        def pure(*moving: Any) -> tuple[Any, None]:
+            with Scope(dict(zip(held, moving[len(points) :]))):
+                return plan.run([*given, *moving[: len(points)]]), None
+
+        start = (*points, *(v.value for v in held))
+        result, pullback, _ = engine.vjp(pure, start)
+        ones = engine.full(engine.shape(result), 1.0, engine.dtype(result))
+        grads = [
+            g if g is not None else engine.full(engine.shape(x), 0.0, engine.dtype(x))
+            for g, x in zip(pullback(ones), start)
+        ]
+        of_tensor = {id(w): g for w, g in zip((*tensors, *held), grads)}
+        return [of_tensor[id(w)] for w in wrt]
+
+    found = _gradients(*leaves, *tensors, compute=compute)
+    return found[0] if single else list(found)
+
+
+@op.op
+def _gradients(*values: op.Tensor, compute: Any) -> Any:
+    return compute(values)
