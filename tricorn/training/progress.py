@@ -63,6 +63,7 @@ class Progress:
         self._steps = 0
         self._logs: Mapping[str, Any] = {}
         self._first: tuple[int, float] | None = None
+        self._latest = self._start
         self._last_draw = float("-inf")
         self._drawn = 0
         if self._title and self.style in _INTERVAL:
@@ -78,25 +79,30 @@ class Progress:
 
         Steps may advance by many at once. Draws at most ten times a second.
         """
-        now = self._clock()
+        self._latest = self._clock()
         if self._first is None and step:
-            self._first = (step, now)
+            self._first = (step, self._latest)
         self._steps = step
         self._logs = logs or self._logs
         if self.due():
-            self._last_draw = now
+            self._last_draw = self._latest
             self._draw()
 
     def finish(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Show the final figures and end the line."""
+        """Show the final figures and end the line; a total not known before is known now."""
         self._logs = logs or self._logs
+        self.total = self.total or self._steps
         if self.style in _INTERVAL:
             self._draw(final=True)
             self.close()
         elif self.style == "line":
-            total = self._steps if self.total is None else self.total
             head = [self._title] if self._title else []
-            parts = [*head, f"{self._steps}/{total}", *self._times(final=True), *self._metrics()]
+            parts = [
+                *head,
+                f"{self._steps}/{self.total}",
+                *self._times(final=True),
+                *self._metrics(),
+            ]
             self._write(" - ".join(parts) + "\n")
 
     def close(self) -> None:
@@ -114,14 +120,14 @@ class Progress:
         if _on_screen not in (None, self):
             _on_screen.close()
         width = _columns(self.stream) - 1
-        total = self._steps if final and self.total is None else self.total
-        count = f"{self._steps:>{len(str(total))}}/{total}" if total is not None else self._steps
+        total = self.total
+        count = f"{self._steps:>{len(str(total))}}/{total}" if total else f"{self._steps}"
         rest = " - ".join([" ".join(self._times(final)), *self._metrics()])
         bar = _BAR if total else 0
         room = width - len(f"{count}  {rest}")
         if room < bar:
             bar = room if room >= _BAR // 2 else 0
-        text = f"{count} {self._bar(bar, total)}{rest}"
+        text = f"{count} {self._bar(bar)}{rest}"
         length = len(f"{count} {rest}") + (bar + 1 if bar else 0)
         if length > width and not final:
             text, length = text[: width - 1] + self._cut, width
@@ -132,10 +138,10 @@ class Progress:
         self._drawn = length
         _on_screen = self
 
-    def _bar(self, width: int, total: int | None) -> str:
-        if not width or not total:
+    def _bar(self, width: int) -> str:
+        if not width or not self.total:
             return ""
-        done = int(width * min(1, self._steps / total))
+        done = int(width * min(1, self._steps / self.total))
         if self._colour:
             return f"{_GREEN}{self._done * done}{_GREY}{self._done * (width - done)}{_RESET} "
         return self._done * done + self._left * (width - done) + " "
@@ -143,7 +149,7 @@ class Progress:
     def _times(self, final: bool) -> list[str]:
         """Time left (at the end: time taken) and time per step."""
         per_step, elapsed = self._seconds_per_step(), self._clock() - self._start
-        if final or self.total is None or not self._steps:
+        if final or not self.total or not self._steps:
             shown = elapsed
         else:
             shown = per_step * max(0, self.total - self._steps)
@@ -155,7 +161,7 @@ class Progress:
             return 0.0
         step, then = self._first
         if self._steps > step:
-            return (self._clock() - then) / (self._steps - step)
+            return (self._latest - then) / (self._steps - step)
         return (then - self._start) / step
 
     def _metrics(self) -> list[str]:
@@ -177,6 +183,12 @@ def message(text: str) -> None:
     shown._drawn = 0
     print(text, flush=True)
     shown._draw()
+
+
+def end_line() -> None:
+    """End whatever live line there is: for the way out of an interrupted run."""
+    if _on_screen is not None:
+        _on_screen.close()
 
 
 def _style(verbose: Verbosity, stream: TextIO) -> str:

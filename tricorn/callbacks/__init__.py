@@ -1,0 +1,26 @@
+"""Callbacks: what watches a run and may steer it."""
+
+from tricorn.callbacks.base import Callback, CallbackList
+from tricorn.callbacks.checkpoint import ModelCheckpoint
+from tricorn.callbacks.csv_logger import CSVLogger
+from tricorn.callbacks.early_stopping import EarlyStopping
+from tricorn.callbacks.history import History
+from tricorn.callbacks.lambda_callback import LambdaCallback
+from tricorn.callbacks.monitor import MonitorCallback
+from tricorn.callbacks.progress import ProgbarLogger
+from tricorn.callbacks.schedule import LearningRateScheduler
+from tricorn.callbacks.terminate_on_nan import TerminateOnNaN
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "MonitorCallback",
+    "ProgbarLogger",
+    "TerminateOnNaN",
+]

@@ -1,0 +1,74 @@
+"""A table of the epochs in a file."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from typing import IO, Any
+
+from tricorn.callbacks.base import Callback, Logs
+
+
+class CSVLogger(Callback):
+    """Writes each epoch's metrics as one row, as soon as the epoch ends.
+
+    The columns are ``epoch`` (counted from 0) and the metrics of the first epoch by name; what a
+    later epoch lacks is ``NA``. Without a validation in the first epoch there is a ``val_`` column
+    for each metric all the same, since one may come later.
+
+    Arguments:
+        filename: the file to write.
+        separator: between the columns.
+        append: whether to go on with a file that exists, instead of starting anew.
+    """
+
+    def __init__(
+        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
+    ) -> None:
+        super().__init__()
+        self.filename = os.fspath(filename)
+        self.sep = separator
+        self.append = append
+        self.keys: list[str] | None = None
+        self.csv_file: IO[str] | None = None
+        self.writer: csv.DictWriter[str] | None = None
+        self.append_header = True
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.on_train_end()
+        self.keys = None
+        if self.append and os.path.exists(self.filename):
+            self.append_header = os.path.getsize(self.filename) == 0
+        mode = "a" if self.append else "w"
+        self.csv_file = open(self.filename, mode, newline="", encoding="utf-8")  # noqa: SIM115
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        logs = logs or {}
+        if self.csv_file is None:
+            raise RuntimeError("CSVLogger: on_epoch_end came without on_train_begin before it")
+        if self.keys is None:
+            self.keys = sorted(logs)
+            if not any(name.startswith("val_") for name in self.keys):
+                self.keys += [f"val_{name}" for name in self.keys]
+        if self.writer is None:
+            columns = ["epoch", *self.keys]
+            self.writer = csv.DictWriter(self.csv_file, columns, delimiter=self.sep)
+            if self.append_header:
+                self.writer.writeheader()
+        row = {name: _cell(logs.get(name, "NA")) for name in self.keys}
+        self.writer.writerow({"epoch": epoch, **row})
+        self.csv_file.flush()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self.csv_file is not None:
+            self.csv_file.close()
+        self.csv_file = self.writer = None
+
+
+def _cell(value: Any) -> Any:
+    """Numbers and text as they are, anything with elements as ``"[a, b]"``."""
+    scalar = isinstance(value, str) or getattr(value, "shape", None) == ()
+    if isinstance(value, Iterable) and not scalar:
+        return f'"[{", ".join(map(str, value))}]"'
+    return value

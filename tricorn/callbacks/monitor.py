@@ -1,0 +1,87 @@
+"""What callbacks that wait for a metric to improve have in common."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tricorn.callbacks.base import Callback
+
+
+class MonitorCallback(Callback):
+    """Decides whether the metric named `monitor` has improved.
+
+    With d = |`min_delta`|, a value improves on a reference when value + d < reference (mode
+    ``"min"``) or value - d > reference (``"max"``).
+
+    Arguments:
+        monitor: name in the logs, e.g. ``"val_loss"``.
+        mode: ``"min"``, ``"max"``, or ``"auto"``: by what the metric says of itself (losses go
+            down).
+        baseline: the best value to start from, None for the first one seen.
+        min_delta: what a change must exceed to count.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+        baseline: float | None = None,
+        min_delta: float = 0,
+    ) -> None:
+        super().__init__()
+        if mode not in ("auto", "min", "max"):
+            warnings.warn(
+                f"{type(self).__name__}: mode must be 'auto', 'min' or 'max', got {mode!r}; "
+                "'auto' is used.",
+                stacklevel=3,
+            )
+            mode = "auto"
+        self.monitor = monitor
+        self.mode = mode
+        self.best = baseline
+        self.min_delta = abs(min_delta)
+        self.monitor_op: Callable[[Any, Any], bool] | None = None
+
+    def is_improvement(self, value: float, reference: float | None) -> bool:
+        """Whether `value` is better than `reference` (anything is, where that is None).
+
+        Raises:
+            ValueError: when ``mode="auto"`` and nothing tells which way is better.
+        """
+        if self.monitor_op is None:
+            down = self._direction() == "min"
+            self.monitor_op = operator.lt if down else operator.gt
+            self.min_delta = -self.min_delta if down else self.min_delta
+        return reference is None or self.monitor_op(value - self.min_delta, reference)
+
+    def _direction(self) -> str:
+        """``"min"`` or ``"max"``."""
+        if self.mode != "auto":
+            return self.mode
+        name = self.monitor.removeprefix("val_")
+        found = None
+        for metric in _metrics(getattr(self.model, "metrics", ())):
+            direction = getattr(metric, "_direction", None)
+            if direction and (name == metric.name or name.endswith("_" + metric.name)):
+                found = "max" if direction == "up" else "min"
+                if name == metric.name:
+                    return found
+        if found is None and (name == "loss" or name.endswith("_loss")):
+            found = "min"
+        if found is None:
+            raise ValueError(
+                f"{type(self).__name__} cannot tell whether monitor={self.monitor!r} should grow "
+                "or shrink. Pass mode='max' for a metric that should grow (as accuracy does), "
+                "mode='min' for one that should shrink (as a loss does)."
+            )
+        return found
+
+
+def _metrics(metrics: Any) -> Iterator[Any]:
+    """Metrics, and those within metrics that hold others."""
+    for metric in metrics:
+        yield metric
+        yield from _metrics(getattr(metric, "metrics", ()))

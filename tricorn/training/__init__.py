@@ -1,0 +1,1 @@
+"""Training: the step, the loop, the data that goes in, the progress display."""
