@@ -30,7 +30,7 @@ class SymbolicTensor(AbstractTensor):
         mask: the symbolic mask that goes with it, or None.
     """
 
-    __slots__ = ("name", "node", "position", "mask", "__weakref__", "__dict__")
+    __slots__ = ("name", "node", "position", "mask", "__dict__")
 
     def __init__(self, shape: tuple, dtype: str = "float32", name: str | None = None) -> None:
         super().__init__(shape, dtype)
