@@ -1,0 +1,111 @@
+"""Dtype policies: which dtype a layer computes in and which its Variables have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tricorn import config, dtypes
+
+_MIXED = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
+_global: DTypePolicy | None = None
+
+
+class DTypePolicy:
+    """The dtypes of a layer.
+
+    Args:
+        name: a dtype (``"float32"``), used for both, or ``"mixed_float16"`` or
+            ``"mixed_bfloat16"``: compute in the half type, keep Variables in float32.  None: the
+            global policy's.
+
+    Attributes:
+        name: as given.
+        compute_dtype: dtype that inputs and Variables are cast to in ``call``.
+        variable_dtype: dtype of the Variables.
+
+    Raises:
+        TypeError: the name is not a string.
+        ValueError: it names no policy.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        if name is None:
+            name = dtype_policy().name
+        if not isinstance(name, str):
+            raise TypeError(f"a dtype policy's name must be a string, got {name!r}")
+        self.name = name
+        self.variable_dtype = "float32" if name in _MIXED else _standardize(name)
+        self.compute_dtype = _MIXED.get(name, self.variable_dtype)
+
+    #: quantised policies do not exist here; files that name one are refused
+    quantization_mode = None
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> DTypePolicy:
+        return cls(**config)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DTypePolicy) and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f'<DTypePolicy "{self.name}">'
+
+
+#: Keras's older name
+FloatDTypePolicy = DTypePolicy
+
+
+def _standardize(name: str) -> str:
+    try:
+        return dtypes.standardize(name)
+    except ValueError:
+        raise ValueError(
+            f"unknown dtype policy {name!r}; a policy is {', '.join(_MIXED)} or a dtype such as "
+            "'float32'"
+        ) from None
+
+
+def dtype_policy() -> DTypePolicy:
+    """The policy of layers that are given none: the one set, else floatx."""
+    return _global or DTypePolicy(config.floatx())
+
+
+def set_dtype_policy(policy: str | DTypePolicy | None) -> None:
+    """Set the global policy; None: floatx again."""
+    global _global
+    _global = None if policy is None else get(policy)
+
+
+def get(identifier: Any) -> DTypePolicy:
+    """The policy that `identifier` names: a policy, its name, a dtype, its serialised form (a
+    dict), or None for the global one.
+
+    Raises:
+        TypeError, ValueError: for something else.
+    """
+    if identifier is None:
+        return dtype_policy()
+    if isinstance(identifier, DTypePolicy):
+        return identifier
+    if isinstance(identifier, str):
+        return DTypePolicy(identifier)
+    if isinstance(identifier, dict):
+        return _from_dict(identifier)
+    return DTypePolicy(_standardize(dtypes.standardize(identifier)))
+
+
+def _from_dict(serialized: dict) -> DTypePolicy:
+    name, inner = serialized.get("class_name"), serialized.get("config")
+    if name not in ("DTypePolicy", "FloatDTypePolicy", "Policy") or not isinstance(inner, dict):
+        raise ValueError(
+            f"cannot make a dtype policy from {serialized!r}: expected "
+            '{"class_name": "DTypePolicy", "config": {"name": ...}} (quantised policies are not '
+            "known here)"
+        )
+    return DTypePolicy.from_config(inner)
