@@ -1,0 +1,455 @@
+"""Initializers: the first values of weights.
+
+Values are drawn on the host by a counter-based generator (see `tricorn.random`), so they are the
+same on every engine.  An initializer without a seed draws anew at each use, in the order of uses
+since `set_random_seed`; one with an int seed gives the same values each time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tricorn import dtypes, ops
+from tricorn.graph.scope import Suspended
+from tricorn.random import SeedGenerator, host_generator
+from tricorn.saving import registry
+from tricorn.saving.catalogue import Catalogue, Configured
+
+#: Standard deviation of a unit normal cut at ±2.
+_TRUNCATED_STDDEV = 0.87962566103423978
+
+
+class Initializer(Configured):
+    """Base class: a function ``(shape, dtype) -> tensor`` with a config."""
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """The first values of a weight.
+
+        Args:
+            shape: of the weight.
+            dtype: name; None: floatx.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(shape, dtype=None)")
+
+    def clone(self) -> Any:
+        """Another object of the same config."""
+        return type(self).from_config(self.get_config())
+
+
+class HostInitializer(Initializer):
+    """An initializer whose values are made with NumPy.
+
+    Subclasses define ``values(shape, dtype)``.  Variables take what `host` gives; a subclass that
+    overrides `__call__` is called instead.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__call__" in cls.__dict__:
+            cls.host = None  # type: ignore[assignment]
+
+    def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """The values; `dtype` is float32 or float64, whichever is wide enough."""
+        raise NotImplementedError
+
+    def host(self, shape: Sequence[int], dtype: Any = None) -> np.ndarray:
+        """The values as a NumPy array of `dtype`."""
+        return self._array(shape, dtype)
+
+    def _array(self, shape: Sequence[int], dtype: Any) -> np.ndarray:
+        final = dtypes.to_numpy(dtypes.standardize(dtype))
+        working = np.dtype(np.float64 if final.itemsize >= 8 else np.float32)
+        return self.values(tuple(int(n) for n in shape), working).astype(final, copy=False)
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        return ops.convert_to_tensor(self._array(shape, dtype))
+
+
+# --------------------------------------------------------------------------------------- constant
+
+
+class Zeros(HostInitializer):
+    """All 0."""
+
+    def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        return np.zeros(shape, dtype)
+
+
+class Ones(HostInitializer):
+    """All 1."""
+
+    def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        return np.ones(shape, dtype)
+
+
+class Constant(HostInitializer):
+    """All `value`.
+
+    Args:
+        value: a number, or an array that broadcasts to the weight's shape.
+    """
+
+    def __init__(self, value: Any = 0.0) -> None:
+        self.value = value
+
+    def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        return np.full(shape, np.asarray(self.value))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"value": registry.serialize_keras_object(self.value)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Constant:
+        return cls(registry.deserialize_keras_object(config["value"]))
+
+
+class Identity(HostInitializer):
+    """`gain` times the identity matrix; for weights of rank 2.
+
+    Args:
+        gain: factor.
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = gain
+
+    def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        if len(shape) != 2:
+            raise ValueError(f"Identity initializes weights of rank 2, got the shape {shape}")
+        return self.gain * np.eye(*shape, dtype=dtype)
+
+
+# ----------------------------------------------------------------------------------------- random
+
+
+class RandomInitializer(HostInitializer):
+    """Base of those that draw.
+
+    Args:
+        seed: None: another draw at each use; an int: the same each time; a `SeedGenerator`: the
+            next of that generator.
+    """
+
+    def __init__(self, seed: Any = None) -> None:
+        if isinstance(seed, dict):
+            seed = registry.deserialize_keras_object(seed)
+        known = (int, np.integer, SeedGenerator, type(None))
+        if isinstance(seed, bool) or not isinstance(seed, known):
+            raise ValueError(f"seed must be None, an int or a SeedGenerator, got {seed!r}")
+        self.seed = seed
+
+    def generator(self) -> np.random.Generator:
+        """The NumPy generator for one draw."""
+        if not isinstance(self.seed, SeedGenerator):
+            return host_generator(self.seed)
+        with Suspended():  # a draw on the host counts, whatever becomes of the step around it
+            state = self.seed.state.numpy()
+            self.seed.state.assign(state + np.array([0, 1], state.dtype))
+        return np.random.Generator(np.random.Philox(key=state.view(np.uint32).astype(np.uint64)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": registry.serialize_keras_object(self.seed)}
+
+
+class RandomNormal(RandomInitializer):
+    """Normal distribution.
+
+    Args:
+        mean, stddev: of the distribution.
+        seed: see `RandomInitializer`.
+    """
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
+        super().__init__(seed)
+        self.mean, self.stddev = mean, stddev
+
+    def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        return _normal(self.generator(), shape, dtype, self.mean, self.stddev)
+
+
+class TruncatedNormal(RandomNormal):
+    """Normal distribution, with values more than two `stddev` from the mean drawn again.
+
+    Args:
+        mean, stddev: of the distribution before it is cut.
+        seed: see `RandomInitializer`.
+    """
+
+    def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        return _truncated_normal(self.generator(), shape, dtype, self.mean, self.stddev)
+
+
+class RandomUniform(RandomInitializer):
+    """Uniform distribution on [minval, maxval).
+
+    Args:
+        minval, maxval: the bounds.
+        seed: see `RandomInitializer`.
+    """
+
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> None:
+        super().__init__(seed)
+        self.minval, self.maxval = minval, maxval
+
+    def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        return _uniform(self.generator(), shape, dtype, self.minval, self.maxval)
+
+
+def _normal(
+    generator: np.random.Generator, shape: tuple, dtype: np.dtype, mean: float, stddev: float
+) -> np.ndarray:
+    values = generator.standard_normal(shape, dtype)
+    values *= stddev
+    values += mean
+    return values
+
+
+def _truncated_normal(
+    generator: np.random.Generator, shape: tuple, dtype: np.dtype, mean: float, stddev: float
+) -> np.ndarray:
+    values = np.asarray(generator.standard_normal(shape, dtype))
+    while (outside := np.abs(values) > 2).any():
+        values[outside] = generator.standard_normal(int(outside.sum()), dtype)
+    values *= stddev
+    values += mean
+    return values
+
+
+def _uniform(
+    generator: np.random.Generator, shape: tuple, dtype: np.dtype, low: float, high: float
+) -> np.ndarray:
+    values = generator.random(shape, dtype)
+    values *= high - low
+    values += low
+    return values
+
+
+class VarianceScaling(RandomInitializer):
+    """Variance ``scale / n``, where n counts the inputs, the outputs or their average.
+
+    Args:
+        scale: positive factor.
+        mode: ``"fan_in"``, ``"fan_out"`` or ``"fan_avg"``: what n is.
+        distribution: ``"truncated_normal"`` (also ``"normal"``; widened so that the variance after
+            the cut at two standard deviations is right), ``"untruncated_normal"``, ``"uniform"``.
+        seed: see `RandomInitializer`.
+        input_axes, output_axes: axes of the weight that count inputs and outputs; None: the last
+            two, times the window of a convolution kernel.
+
+    Raises:
+        ValueError: for another scale, mode or distribution.
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: Any = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(seed)
+        distribution = distribution.lower()
+        if distribution == "normal":
+            distribution = "truncated_normal"
+        if not scale > 0:
+            raise ValueError(f"scale must be positive, got {scale!r}")
+        _one_of("mode", mode, ("fan_in", "fan_out", "fan_avg"))
+        _one_of("distribution", distribution, tuple(_DISTRIBUTIONS))
+        self.scale, self.mode, self.distribution = scale, mode, distribution
+        self.input_axes, self.output_axes = input_axes, output_axes
+
+    def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
+        fans = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
+        stddev = math.sqrt(self.scale / max(1.0, fans[self.mode]))
+        return _DISTRIBUTIONS[self.distribution](self.generator(), shape, dtype, stddev)
+
+
+#: distributions of mean 0 by standard deviation
+_DISTRIBUTIONS = {
+    "uniform": lambda g, shape, dtype, s: _uniform(g, shape, dtype, -s * 3**0.5, s * 3**0.5),
+    "truncated_normal": lambda g, shape, dtype, s: _truncated_normal(
+        g, shape, dtype, 0.0, s / _TRUNCATED_STDDEV
+    ),
+    "untruncated_normal": lambda g, shape, dtype, s: _normal(g, shape, dtype, 0.0, s),
+}
+
+
+def _one_of(argument: str, value: Any, allowed: tuple) -> None:
+    if value not in allowed:
+        raise ValueError(f"{argument} must be one of {', '.join(allowed)}, got {value!r}")
+
+
+def compute_fans(
+    shape: Sequence[int],
+    input_axes: Sequence[int] | None = None,
+    output_axes: Sequence[int] | None = None,
+) -> tuple[int, int]:
+    """(inputs of one output, outputs of one input) for a weight of `shape`.
+
+    A matrix is (inputs, outputs), a convolution kernel (*window, inputs, outputs).
+    """
+    shape = tuple(shape)
+    if input_axes is not None and output_axes is not None:
+        return math.prod(shape[a] for a in input_axes), math.prod(shape[a] for a in output_axes)
+    if len(shape) < 2:
+        size = int(shape[0]) if shape else 1
+        return size, size
+    window = math.prod(shape[:-2])
+    return int(shape[-2] * window), int(shape[-1] * window)
+
+
+class _Scaled(VarianceScaling):
+    """`VarianceScaling` with the first three arguments settled by the class."""
+
+    _settled: tuple[float, str, str]
+
+    def __init__(
+        self,
+        seed: Any = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(*self._settled, seed, input_axes, output_axes)
+
+
+class GlorotUniform(_Scaled):
+    """Uniform on ±√(6 / (inputs + outputs)).
+
+    Source: Glorot and Bengio, 2010, "Understanding the difficulty of training deep feedforward
+    neural networks".
+    """
+
+    _settled = (1.0, "fan_avg", "uniform")
+
+
+class GlorotNormal(_Scaled):
+    """Truncated normal of variance 2 / (inputs + outputs).
+
+    Source: Glorot and Bengio, 2010.
+    """
+
+    _settled = (1.0, "fan_avg", "truncated_normal")
+
+
+class LecunNormal(_Scaled):
+    """Truncated normal of variance 1 / inputs.
+
+    Source: Klambauer et al., 2017, arXiv:1706.02515.
+    """
+
+    _settled = (1.0, "fan_in", "truncated_normal")
+
+
+class LecunUniform(_Scaled):
+    """Uniform on ±√(3 / inputs).
+
+    Source: Klambauer et al., 2017, arXiv:1706.02515.
+    """
+
+    _settled = (1.0, "fan_in", "uniform")
+
+
+class HeNormal(_Scaled):
+    """Truncated normal of variance 2 / inputs.
+
+    Source: He et al., 2015, arXiv:1502.01852.
+    """
+
+    _settled = (2.0, "fan_in", "truncated_normal")
+
+
+class HeUniform(_Scaled):
+    """Uniform on ±√(6 / inputs).
+
+    Source: He et al., 2015, arXiv:1502.01852.
+    """
+
+    _settled = (2.0, "fan_in", "uniform")
+
+
+class Orthogonal(RandomInitializer):
+    """`gain` times a random matrix with orthonormal columns (rows, if it has more columns).
+
+    A weight of higher rank is a matrix of shape (product of all axes but the last, last axis).
+
+    Args:
+        gain: factor.
+        seed: see `RandomInitializer`.
+
+    Source: Saxe et al., 2014, arXiv:1312.6120.
+    """
+
+    def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
+        super().__init__(seed)
+        self.gain = gain
+
+    def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        if len(shape) < 2:
+            raise ValueError(f"Orthogonal initializes weights of rank 2 or more, got {shape}")
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        tall = (max(rows, columns), min(rows, columns))
+        q, r = np.linalg.qr(self.generator().standard_normal(tall, dtype))
+        q *= np.sign(np.diag(r))  # makes the distribution uniform over orthogonal matrices
+        return self.gain * (q if rows >= columns else q.T).reshape(shape)
+
+
+# ------------------------------------------------------------------------------------------ names
+
+IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
+zeros, ones, constant, identity, orthogonal = Zeros, Ones, Constant, Identity, Orthogonal
+random_normal, random_uniform = RandomNormal, RandomUniform
+truncated_normal, variance_scaling = TruncatedNormal, VarianceScaling
+glorot_uniform, glorot_normal = GlorotUniform, GlorotNormal
+lecun_uniform, lecun_normal = LecunUniform, LecunNormal
+he_uniform, he_normal = HeUniform, HeNormal
+
+_catalogue = Catalogue(
+    "initializers",
+    "initializer",
+    (
+        Zeros, Ones, Constant, Identity, RandomNormal, RandomUniform, TruncatedNormal,
+        VarianceScaling, GlorotUniform, GlorotNormal, LecunUniform, LecunNormal, HeUniform,
+        HeNormal, Orthogonal,
+    ),
+    {
+        "normal": RandomNormal, "uniform": RandomUniform, "one": Ones, "zero": Zeros,
+        "IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal,
+    },
+    snake_case=True,
+)  # fmt: skip
+serialize, deserialize = _catalogue.serialize, _catalogue.deserialize
+
+
+def get(identifier: Any) -> Any:
+    """The initializer that `identifier` stands for.
+
+    Args:
+        identifier: None, a name (``"glorot_uniform"``), a config, a class, an object, a function
+            ``(shape, dtype) -> value``, or an array or tensor of the weight's own shape.
+
+    Raises:
+        ValueError: unknown name.
+        TypeError: none of these.
+    """
+    if hasattr(identifier, "shape") and hasattr(identifier, "dtype"):
+        return _FromValue(identifier)
+    return _catalogue.get(identifier)
+
+
+class _FromValue(Constant):
+    """The values of an array that was given in place of an initializer."""
+
+    def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        if tuple(self.value.shape) != shape:
+            raise ValueError(
+                f"an array of shape {tuple(self.value.shape)} was given as the initializer of a "
+                f"weight of shape {shape}"
+            )
+        return np.asarray(ops.convert_to_numpy(self.value))
