@@ -214,13 +214,11 @@ def _complex_dtype(dtype: str) -> str:
 # --------------------------------------------------------------------------------------- tensors
 
 
-def tensor(value: Any, dtype: str) -> AbstractTensor:
-    found = getattr(value, "shape", None)
-    if found is None:
-        import numpy as np
-
-        found = np.shape(value)
-    return AbstractTensor(found, dtype)
+def tensor(value: Any, dtype: str | None) -> AbstractTensor:
+    """Any tensor, array or scalar; without a dtype, of its own."""
+    if dtype is None:
+        dtype = dtypes.result_type(dtypes.of(value))
+    return AbstractTensor(getattr(value, "shape", ()), dtype)
 
 
 def numpy(x: AbstractTensor) -> NoReturn:
@@ -937,9 +935,7 @@ def normal(key: AbstractTensor, shape: Shape, dtype: str) -> AbstractTensor:
     return AbstractTensor(shape, dtype)
 
 
-def randint(
-    key: AbstractTensor, shape: Shape, low: int, high: int, dtype: str
-) -> AbstractTensor:
+def randint(key: AbstractTensor, shape: Shape, low: int, high: int, dtype: str) -> AbstractTensor:
     _check_key("randint", key)
     return AbstractTensor(shape, dtype)
 
@@ -953,10 +949,7 @@ def gamma(key: AbstractTensor, alpha: AbstractTensor, dtype: str) -> AbstractTen
 
 
 def _abstract(value: Any) -> AbstractTensor:
-    """The abstract tensor of any leaf: a tensor of any library, or a Python scalar."""
-    if isinstance(value, AbstractTensor):
-        return value
-    return tensor(value, dtypes.result_type(dtypes.of(value)))
+    return value if isinstance(value, AbstractTensor) else tensor(value, None)
 
 
 def _agreed(name: str, first: str, a: Any, second: str, b: Any) -> Any:
@@ -1122,4 +1115,8 @@ def placeholder(shape: Shape, dtype: str, name: str) -> None:
 
 
 def function(inputs: Any, outputs: Any, updates: Any) -> None:
+    return None
+
+
+def gradients(loss: Any, wrt: Any) -> None:
     return None

@@ -1,0 +1,5 @@
+"""The JAX engine: `primitives` and `compilation` are the contract, `kernels` what is faster than
+XLA's own on CPU."""
+
+from tricorn.engines.jax.compilation import compile
+from tricorn.engines.jax.primitives import *  # noqa: F403

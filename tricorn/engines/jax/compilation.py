@@ -1,0 +1,145 @@
+"""`compile` of the contract: steps under `jax.jit`, with the state donated."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from tricorn.engines.jax import primitives
+
+
+def compile(fn: Callable, loop: bool) -> Callable:
+    return _Loop(fn) if loop else _Step(fn)
+
+
+class _MoreAssigned(Exception):
+    """A trace assigns entries of the state that were not going to be donated."""
+
+
+class _Step:
+    """``run(handles, *args) -> (result, handles)``.
+
+    Only the entries of the state that `fn` assigns are donated and returned by the compiled
+    function; the others go in and stay.  Which are assigned is found by tracing; kinds of arguments
+    for which there are more widen the set.
+    """
+
+    def __init__(self, fn: Callable) -> None:
+        self.fn = fn
+        self.assigned: frozenset[int] = frozenset()
+        self.compiled: Callable | None = None
+        #: `fn` with its traces cached, so that asking for shapes and compiling share one
+        self.pure = jax.jit(self._pure, inline=True)
+
+    def __call__(self, handles: list, *args: Any) -> tuple[Any, list]:
+        wide = primitives.has_wide(args) or primitives.scope(handles) is not None
+        with primitives.wide() if wide else contextlib.nullcontext():
+            if self.compiled is None:
+                self.prepare(handles, *args)
+                self.compiled = jax.jit(self.traced, donate_argnums=0)
+            return self._dispatch(handles, args)
+
+    def prepare(self, handles: list, *args: Any) -> None:
+        """Trace once, to know what is assigned."""
+        jax.eval_shape(self.pure, handles, *args)
+
+    def traced(self, donated: dict, rest: dict, *args: Any) -> tuple[Any, dict]:
+        """What is compiled: `fn` on the state by position; gives (result, donated entries after).
+
+        Raises:
+            _MoreAssigned: when `fn` assigns an entry of `rest`.
+        """
+        both = donated | rest
+        result, after = self.pure([both[i] for i in range(len(both))], *args)
+        if not self.assigned <= donated.keys():
+            raise _MoreAssigned
+        return result, {i: after[i] for i in donated}
+
+    def _pure(self, state: list, *args: Any) -> tuple[Any, list]:
+        result, after = self.fn(list(state), *args)
+        changed = [
+            i for i, (old, new) in enumerate(zip(state, after, strict=True)) if new is not old
+        ]
+        self.assigned |= frozenset(changed)
+        # No two results may share memory, neither with each other nor with what stays in the state.
+        taken = {id(old) for old in state}
+        for i in changed:
+            new = after[i] = _own(after[i], taken)
+            if (new.shape, new.dtype) != (state[i].shape, state[i].dtype):
+                raise ValueError(
+                    f"compile: entry {i} of the state is {state[i].dtype} {state[i].shape}, it was "
+                    f"assigned {new.dtype} {new.shape}"
+                )
+        return jax.tree.map(lambda leaf: _own(leaf, taken), result), after
+
+    def _dispatch(self, handles: list, args: tuple) -> tuple[Any, list]:
+        done: list = []
+        try:
+            donated, rest = self._split(handles, args)
+            # One call from C: no interrupt can come between donating and keeping the result.
+            done.extend(map(self.compiled, *[(x,) for x in (donated, rest, *args)]))
+            return done[0][0], _merged(handles, done[0][1])
+        except _MoreAssigned:
+            self.compiled = jax.jit(self.traced, donate_argnums=0)
+            return self._dispatch(handles, args)
+        except BaseException:
+            if done:
+                handles[:] = _merged(handles, done[0][1])
+            raise
+
+    def _split(self, handles: list, args: tuple) -> tuple[dict, dict]:
+        """The state by position: what is donated (never memory shared with an argument or another
+        entry), and the rest."""
+        taken = {id(leaf) for leaf in jax.tree.leaves(args)}
+        rest = {i: x for i, x in enumerate(handles) if i not in self.assigned}
+        taken.update(map(id, rest.values()))
+        donated = {}
+        for i in self.assigned:
+            x = handles[i]
+            donated[i] = primitives._copy(x) if id(x) in taken else x
+            taken.add(id(x))
+        return donated, rest
+
+
+def _own(value: Any, taken: set[int]) -> jax.Array:
+    """`value` as a tensor of definite dtype that is none of `taken`, and is from now on."""
+    tensor = jnp.asarray(value)
+    tensor = lax.convert_element_type(tensor, tensor.dtype)  # a weakly typed one is typed now
+    if id(tensor) in taken:
+        tensor = jnp.copy(tensor)
+    taken.add(id(tensor))
+    return tensor
+
+
+def _merged(handles: list, changed: dict) -> list:
+    return [changed.get(i, old) for i, old in enumerate(handles)]
+
+
+class _Loop(_Step):
+    """``run(handles, start, stop, *args)``: the steps start .. stop-1 in one dispatch."""
+
+    def __call__(self, handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
+        if stop <= start:
+            raise ValueError(f"compile: there is no step from {start} to {stop}")
+        return super().__call__(handles, np.int32(start), np.int32(stop), *args)
+
+    def prepare(self, handles: list, start: Any, stop: Any, *args: Any) -> None:
+        super().prepare(handles, start, *args)
+
+    def traced(
+        self, donated: dict, rest: dict, start: Any, stop: Any, *args: Any
+    ) -> tuple[Any, dict]:
+        step = super().traced
+        shapes, _ = jax.eval_shape(step, donated, rest, start, *args)
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+        def body(i: Any, carry: tuple) -> tuple:
+            return step(carry[1], rest, i, *args)
+
+        return lax.fori_loop(start, stop, body, (zeros, donated))

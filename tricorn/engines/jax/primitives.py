@@ -1,0 +1,620 @@
+"""The contract's primitives (tricorn/engines/contract.py) on JAX.
+
+Nearly every primitive is one small jitted function: a dispatch of a compiled function takes about
+10 µs where functions composed in Python take up to 300.  Inside a trace the same functions are
+inlined, and their own traces are cached.
+"""
+
+from __future__ import annotations
+
+import builtins as py
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax._src.interpreters.ad import JVPTracer, LinearizeTracer
+from jax._src.interpreters.batching import BatchTracer
+from jax._src.interpreters.partial_eval import DynamicJaxprTracer
+from jaxlib._jax import ArrayImpl
+
+from tricorn import dtypes, tree
+from tricorn.engines import registry
+from tricorn.engines.abstract import AbstractTensor
+from tricorn.engines.contract import PRIMITIVES, EngineError
+from tricorn.engines.jax import kernels
+
+__all__ = ["CAPABILITIES", "TENSOR_TYPES", "scope", *sorted(PRIMITIVES.keys() - {"compile"})]
+
+CAPABILITIES = {
+    "differentiates": True,
+    "compiles": True,
+    "traces": True,
+    "distributes": True,
+    "complex": True,
+    "donates": True,
+}
+TENSOR_TYPES = (ArrayImpl, DynamicJaxprTracer, JVPTracer, LinearizeTracer, BatchTracer)
+
+
+def _jit(fn: Callable, *static: int) -> Callable:
+    """`fn` compiled per shapes, and per values of the arguments at the positions `static`."""
+    return jax.jit(fn, static_argnums=static, inline=True)
+
+
+def _static(*positions: int) -> Callable[[Callable], Callable]:
+    """`_jit` as a decorator."""
+    return lambda fn: _jit(fn, *positions)
+
+
+# ---------------------------------------------------------------------------------- 64-bit types
+# JAX has them only inside `jax.enable_x64(True)` and truncates silently elsewhere.  Once the first
+# wide tensor is made, every operation is asked (`scope`) whether it must run in there.
+
+_WIDE = frozenset(
+    kind for name in ("int64", "uint64", "float64", "complex128") for kind in (name, np.dtype(name))
+)
+_any_wide = False
+
+
+def wide() -> contextlib.AbstractContextManager:
+    """Context in which 64-bit types exist."""
+    global _any_wide
+    if not _any_wide:
+        _any_wide = True
+        registry.load("jax").fast = False
+    return jax.enable_x64(True)
+
+
+def has_wide(args: Any) -> bool:
+    """Whether the tree holds a 64-bit tensor or the name of such a dtype."""
+    for leaf in tree.leaves(args):
+        kind = leaf if type(leaf) is str else getattr(leaf, "dtype", None)
+        if kind in _WIDE:
+            return True
+    return False
+
+
+def scope(args: Any) -> contextlib.AbstractContextManager | None:
+    """What an operation on the tree `args` of tensors and dtype names must run in, if anything."""
+    return wide() if _any_wide and has_wide(args) else None
+
+
+def _scoped(args: Any) -> contextlib.AbstractContextManager:
+    return scope(args) or contextlib.nullcontext()
+
+
+def _widening(fn: Callable) -> Callable:
+    """`fn(x, ..., dtype)`, run with 64-bit types where `dtype` or `x` is one."""
+
+    @functools.wraps(fn)
+    def call(*args: Any) -> Any:
+        if args[-1] in _WIDE or (_any_wide and getattr(args[0], "dtype", None) in _WIDE):
+            with wide():
+                return fn(*args)
+        return fn(*args)
+
+    return call
+
+
+# --------------------------------------------------------------------------------------- tensors
+
+_copy = _jit(jnp.copy)
+_dtype_name = functools.cache(lambda dtype: dtype.name)
+_numpy_dtype = functools.cache(dtypes.to_numpy)
+
+
+@_widening
+def tensor(value: Any, dtype: str) -> jax.Array:
+    if isinstance(value, jax.Array):
+        return cast(value, dtype)
+    if dtype == "string":
+        raise EngineError("the engine 'jax' has no tensors of strings; keep them in NumPy arrays")
+    return _copy(np.asarray(value, _numpy_dtype(dtype)))  # a view would follow the array's changes
+
+
+def numpy(x: jax.Array) -> np.ndarray:
+    return np.array(x)
+
+
+def is_tensor(x: Any) -> bool:
+    return type(x) in TENSOR_TYPES or isinstance(x, jax.Array)
+
+
+def shape(x: jax.Array) -> tuple[int, ...]:
+    return x.shape
+
+
+def dtype(x: jax.Array) -> str:
+    return _dtype_name(x.dtype)
+
+
+@_widening
+def cast(x: jax.Array, dtype: str) -> jax.Array:
+    return x if _dtype_name(x.dtype) == dtype else _cast(x, dtype)
+
+
+@_static(1)
+def _cast(x: jax.Array, dtype: str) -> jax.Array:
+    if dtype == "bool":
+        return x != 0
+    if jnp.iscomplexobj(x) and not dtypes.is_complex(dtype):
+        x = lax.real(x)
+    return lax.convert_element_type(x, dtype)
+
+
+@_widening
+def full(shape: tuple[int, ...], value: Any, dtype: str) -> jax.Array:
+    if not isinstance(value, jax.Array):
+        value = np.asarray(value, _numpy_dtype(dtype))
+    return _full(shape, value, dtype)
+
+
+_full = _jit(lambda shape, value, dtype: jnp.full(shape, value, dtype), 0, 2)
+arange = _widening(
+    _jit(lambda start, stop, step, dtype: jnp.arange(start, stop, step, dtype), 0, 1, 2, 3)
+)
+
+
+def device(name: str) -> contextlib.AbstractContextManager:
+    kind, _, index = name.lower().partition(":")
+    try:
+        return jax.default_device(jax.devices(kind)[int(index or 0)])
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise EngineError(f"no device {name!r}; there are {', '.join(devices())}") from error
+
+
+def devices() -> list[str]:
+    return [f"{device.platform}:{device.id}" for device in jax.devices()]
+
+
+block = jax.block_until_ready
+
+# ----------------------------------------------------------------------------------- elementwise
+
+
+def _keeps_integers(fn: Callable) -> Callable:
+    return _jit(lambda x: fn(x) if jnp.issubdtype(x.dtype, jnp.inexact) else x)
+
+
+negative = _jit(jnp.negative)
+abs = _jit(jnp.abs)
+sign = _jit(jnp.sign)
+floor = _keeps_integers(jnp.floor)
+ceil = _keeps_integers(jnp.ceil)
+round = _keeps_integers(jnp.round)
+sqrt = _jit(jnp.sqrt)
+rsqrt = _jit(lax.rsqrt)
+exp = _jit(jnp.exp)
+expm1 = _jit(jnp.expm1)
+log = _jit(jnp.log)
+log1p = _jit(jnp.log1p)
+sin = _jit(jnp.sin)
+cos = _jit(jnp.cos)
+tan = _jit(jnp.tan)
+asin = _jit(jnp.arcsin)
+acos = _jit(jnp.arccos)
+atan = _jit(jnp.arctan)
+sinh = _jit(jnp.sinh)
+cosh = _jit(jnp.cosh)
+tanh = _jit(jnp.tanh)
+asinh = _jit(jnp.arcsinh)
+acosh = _jit(jnp.arccosh)
+atanh = _jit(jnp.arctanh)
+erf = _jit(lax.erf)
+erfinv = _jit(lax.erf_inv)
+sigmoid = _jit(lax.logistic)
+relu = _jit(jax.nn.relu)
+lgamma = _jit(lax.lgamma)
+digamma = _jit(lax.digamma)
+bitwise_not = _jit(jnp.bitwise_not)
+stop_gradient = _jit(lax.stop_gradient)
+isfinite = _jit(jnp.isfinite)
+isnan = _jit(jnp.isnan)
+logical_not = _jit(jnp.logical_not)
+
+add = _jit(jnp.add)
+subtract = _jit(jnp.subtract)
+multiply = _jit(jnp.multiply)
+divide = _jit(jnp.divide)
+floor_divide = _jit(jnp.floor_divide)
+remainder = _jit(jnp.remainder)
+maximum = _jit(jnp.maximum)
+minimum = _jit(jnp.minimum)
+atan2 = _jit(jnp.arctan2)
+bitwise_and = _jit(jnp.bitwise_and)
+bitwise_or = _jit(jnp.bitwise_or)
+bitwise_xor = _jit(jnp.bitwise_xor)
+shift_left = _jit(jnp.left_shift)
+shift_right = _jit(jnp.right_shift)
+equal = _jit(jnp.equal)
+not_equal = _jit(jnp.not_equal)
+less = _jit(jnp.less)
+less_equal = _jit(jnp.less_equal)
+logical_and = _jit(jnp.logical_and)
+logical_or = _jit(jnp.logical_or)
+where = _jit(lambda condition, x, y: jnp.where(condition, x, y))
+
+_power = _jit(jnp.power)
+_integer_power = _jit(lax.integer_pow, 1)
+
+
+def power(x: Any, y: Any) -> jax.Array:
+    if type(y) in (int, float) and y in (-2, -1, 2, 3, 4):  # products, no logarithms
+        return _integer_power(x, int(y))
+    return _power(x, y)
+
+
+@_jit
+def shift_right_logical(x: Any, y: Any) -> jax.Array:
+    dtype = jnp.result_type(x, y)
+    return lax.shift_right_logical(
+        *jnp.broadcast_arrays(jnp.asarray(x, dtype), jnp.asarray(y, dtype))
+    )
+
+
+@_jit
+def clip(x: jax.Array, low: Any, high: Any) -> jax.Array:
+    low, high = jnp.asarray(low, x.dtype), jnp.asarray(high, x.dtype)
+    return jnp.where(x > high, high, jnp.where(x < low, jnp.minimum(low, high), x))
+
+
+# ------------------------------------------------------------------------------- reduce and order
+
+
+def _reduction(fn: Callable, **options: Any) -> Callable:
+    return _jit(lambda x, axis, keepdims: fn(x, axis, keepdims=keepdims, **options), 1, 2)
+
+
+sum = _reduction(jnp.sum, promote_integers=False)
+prod = _reduction(jnp.prod, promote_integers=False)
+mean = _reduction(jnp.mean)
+max = _reduction(jnp.max)
+min = _reduction(jnp.min)
+any = _reduction(jnp.any)
+all = _reduction(jnp.all)
+argmax = _reduction(lambda *args, **options: jnp.argmax(*args, **options).astype(np.int32))
+argmin = _reduction(lambda *args, **options: jnp.argmin(*args, **options).astype(np.int32))
+cumsum = _jit(lambda x, axis: lax.cumsum(x, axis), 1)
+cumprod = _jit(lambda x, axis: lax.cumprod(x, axis), 1)
+sort = _jit(lambda x, axis: jnp.sort(x, axis), 1)
+argsort = _jit(lambda x, axis: jnp.argsort(x, axis, stable=True).astype(np.int32), 1)
+top_k = _jit(lambda x, k: tuple(lax.top_k(x, k)), 1)
+searchsorted = _jit(
+    lambda sorted_sequence, values, side: jnp.searchsorted(sorted_sequence, values, side).astype(
+        np.int32
+    ),
+    2,
+)
+
+# -------------------------------------------------------------------------------- shape and index
+
+reshape = _jit(lambda x, shape: jnp.reshape(x, shape), 1)
+expand_dims = _jit(lambda x, axis: jnp.expand_dims(x, axis), 1)
+squeeze = _jit(lambda x, axis: lax.squeeze(x, axis), 1)
+transpose = _jit(lambda x, axes: lax.transpose(x, axes), 1)
+broadcast_to = _jit(lambda x, shape: jnp.broadcast_to(x, shape), 1)
+concatenate = _jit(lambda xs, axis: lax.concatenate(xs, axis), 1)
+stack = _jit(lambda xs, axis: jnp.stack(xs, axis), 1)
+dynamic_slice = _jit(lambda x, start, size: lax.dynamic_slice(x, start, size), 2)
+update_slice = _jit(lambda x, start, update: lax.dynamic_update_slice(x, update, start))
+flip = _jit(lambda x, axis: lax.rev(x, axis), 1)
+repeat = _jit(lambda x, repeats, axis: jnp.repeat(x, np.asarray(repeats), axis), 1, 2)
+
+
+def slice(x: jax.Array, key: tuple) -> jax.Array:
+    parts = [(k.start, k.stop, k.step) if isinstance(k, py.slice) else k for k in key]
+    return _slice(x, tuple(parts))  # slices cannot be hashed before Python 3.12
+
+
+@_static(1)
+def _slice(x: jax.Array, parts: tuple) -> jax.Array:
+    key = tuple(py.slice(*part) if type(part) is tuple else part for part in parts)
+    np.broadcast_to(False, x.shape)[key]  # refuses an index out of range, which JAX would clamp
+    return x[key]
+
+
+@_static(1, 2)
+def pad(x: jax.Array, pads: tuple, mode: str, value: Any) -> jax.Array:
+    return jnp.pad(x, pads, mode, **({"constant_values": value} if mode == "constant" else {}))
+
+
+@_static(2)
+def take(x: jax.Array, indices: jax.Array, axis: int) -> jax.Array:
+    return jnp.take(x, _from_start(indices, x.shape[axis]), axis, mode="clip")
+
+
+@_static(2)
+def take_along_axis(x: jax.Array, indices: jax.Array, axis: int) -> jax.Array:
+    return jnp.take_along_axis(x, _from_start(indices, x.shape[axis]), axis, mode="clip")
+
+
+def _from_start(indices: jax.Array, length: int) -> jax.Array:
+    if dtype(indices) not in ("int32", "int64"):
+        indices = indices.astype(np.int32)
+    return jnp.where(indices < 0, indices + length, indices)
+
+
+@_static(3)
+def scatter(x: jax.Array, indices: jax.Array, updates: jax.Array, mode: str) -> jax.Array:
+    return getattr(x.at[tuple(jnp.moveaxis(indices, -1, 0))], mode)(updates)
+
+
+# --------------------------------------------------------------------------------- linear algebra
+
+matmul = _jit(jnp.matmul)
+einsum = _jit(lambda subscripts, operands: jnp.einsum(subscripts, *operands), 0)
+cholesky = _jit(lambda x: jnp.linalg.cholesky(x))
+qr = _jit(lambda x, full: tuple(jnp.linalg.qr(x, "complete" if full else "reduced")), 1)
+eigh = _jit(lambda x: tuple(jnp.linalg.eigh(x)))
+lu = _jit(lambda x: lax.linalg.lu(x)[:2])
+solve = _jit(lambda a, b: jnp.linalg.solve(a, b))
+fft = _jit(lambda x: jnp.fft.fft(x))
+ifft = _jit(lambda x: jnp.fft.ifft(x))
+rfft = _jit(lambda x, n: jnp.fft.rfft(x, n), 1)
+irfft = _jit(lambda x, n: jnp.fft.irfft(x, n), 1)
+
+
+@_static(1, 2)
+def svd(x: jax.Array, full: bool, vectors: bool) -> Any:
+    found = jnp.linalg.svd(x, full_matrices=full, compute_uv=vectors)
+    return tuple(found) if vectors else found
+
+
+@_static(2)
+def solve_triangular(a: jax.Array, b: jax.Array, lower: bool) -> jax.Array:
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a = jnp.broadcast_to(a, (*batch, *a.shape[-2:]))
+    b = jnp.broadcast_to(b, (*batch, *b.shape[-2:]))
+    return lax.linalg.triangular_solve(a, b, left_side=True, lower=lower)
+
+
+# ---------------------------------------------------------------------------------------- windows
+
+
+def _kernel(fn: Callable, *static: int) -> Callable:
+    """A function of `kernels`, which chooses its formulation while it is traced."""
+    jitted = _jit(lambda plain, *args: fn(*args), 0, *[i + 1 for i in static])
+
+    @functools.wraps(fn)
+    def call(*args: Any) -> Any:
+        return jitted(kernels._plain.get(), *args)
+
+    return call
+
+
+conv = _kernel(kernels.conv, 2, 3, 4, 5, 6)
+max_pool = _kernel(kernels.max_pool, 1, 2, 3, 4)
+average_pool = _kernel(kernels.average_pool, 1, 2, 3, 4)
+
+
+@_static(2, 3, 4, 5)
+def conv_transpose(
+    x: jax.Array,
+    kernel: jax.Array,
+    strides: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+    channels_last: bool,
+) -> jax.Array:
+    axes = "DHW"[-len(strides) :]
+    layout = f"N{axes}C" if channels_last else f"NC{axes}"
+    return lax.conv_general_dilated(
+        x, lax.rev(kernel, range(len(strides))), (1,) * len(strides), padding,
+        lhs_dilation=strides, rhs_dilation=dilation,
+        dimension_numbers=(layout, f"{axes}OI", layout),
+    )  # fmt: skip
+
+
+@_static(1, 2, 3, 4)
+def resize(
+    x: jax.Array, size: tuple[int, int], method: str, channels_last: bool, antialias: bool
+) -> jax.Array:
+    inner = (*size, x.shape[-1]) if channels_last else (x.shape[1], *size)
+    return jax.image.resize(x, (x.shape[0], *inner), method, antialias)
+
+
+# ---------------------------------------------------------------------------------------- special
+
+bitcast = _jit(lambda x, dtype: lax.bitcast_convert_type(x, dtype), 1)
+complex = _jit(lambda real, imag: lax.complex(*jnp.broadcast_arrays(real, imag)))
+real = _jit(jnp.real)
+imag = _jit(jnp.imag)
+eig = _jit(lambda x: tuple(jnp.linalg.eig(x)))
+
+
+def nonzero(x: jax.Array) -> tuple[jax.Array, ...]:
+    return tuple([tensor(found, "int32") for found in np.nonzero(np.asarray(x))])
+
+
+def unique(x: jax.Array) -> tuple[jax.Array, ...]:
+    values, *rest = np.unique(np.asarray(x).ravel(), True, True, True)
+    return (tensor(values, dtype(x)), *[tensor(found, "int32") for found in rest])
+
+
+# ----------------------------------------------------------------------------------------- random
+
+
+def _key(key: jax.Array) -> jax.Array:
+    bits = lax.bitcast_convert_type(key, np.uint32)
+    return jax.random.wrap_key_data(bits, impl="threefry2x32")
+
+
+@_static(1)
+def bits(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    return lax.bitcast_convert_type(jax.random.bits(_key(key), shape, np.uint32), np.int32)
+
+
+uniform = _widening(
+    _jit(lambda key, shape, dtype: jax.random.uniform(_key(key), shape, dtype), 1, 2)
+)
+normal = _widening(_jit(lambda key, shape, dtype: jax.random.normal(_key(key), shape, dtype), 1, 2))
+randint = _widening(
+    _jit(
+        lambda key, shape, low, high, dtype: jax.random.randint(_key(key), shape, low, high, dtype),
+        1,
+        4,
+    )
+)
+gamma = _widening(
+    _jit(lambda key, alpha, dtype: jax.random.gamma(_key(key), alpha, dtype=dtype), 2)
+)
+
+# --------------------------------------------------------------------------- control, transforms
+
+
+def cond(pred: jax.Array, true_fn: Callable, false_fn: Callable, operands: Sequence) -> Any:
+    if not isinstance(pred, jax.core.Tracer):  # known now: nothing to trace and compile
+        return true_fn(*operands) if pred else false_fn(*operands)
+    return lax.cond(pred, true_fn, false_fn, *operands)
+
+
+def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
+    return lax.while_loop(lambda now: cond(*now), lambda now: tuple(body(*now)), tuple(state))
+
+
+def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
+    return lax.scan(body, init, xs, length, reverse)
+
+
+vmap = jax.vmap
+checkpoint = jax.checkpoint
+
+
+def _is_inexact(x: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(x), jnp.inexact)
+
+
+def vjp(fn: Callable, primals: tuple) -> tuple:
+    with _scoped(primals):
+        out, pull, aux = jax.vjp(fn, *primals, has_aux=True)
+    floating = jax.tree.map(_is_inexact, out)
+
+    def pullback(cotangent: Any) -> tuple:
+        with _scoped(cotangent):
+            return jax.tree.map(
+                lambda grad: None if grad.dtype == jax.dtypes.float0 else grad,
+                pull(jax.tree.map(_cotangent, floating, cotangent)),
+            )
+
+    return out, pullback, aux
+
+
+def _cotangent(floating: bool, value: Any) -> Any:
+    """`value`, or JAX's own zero for what cannot be differentiated."""
+    return value if floating else np.zeros(np.shape(value), jax.dtypes.float0)
+
+
+def jvp(fn: Callable, primals: tuple, tangents: tuple) -> tuple:
+    with _scoped(primals), kernels.plain_formulations():
+        return jax.jvp(fn, tuple(primals), tuple(tangents))
+
+
+def custom_gradient(fn: Callable) -> Callable:
+    def call(*args: Any) -> Any:
+        made: dict[str, Any] = {}
+
+        # The gradient function is traced beside the function; what it closes over is kept for it.
+        def forward(*args: Any) -> tuple:
+            out, gradient = fn(*args)
+            made["gradient"], made["grads"] = jax.make_jaxpr(gradient, return_shape=True)(out)
+            return out, made["gradient"].consts
+
+        pure, outside = jax.closure_convert(forward, *args)
+
+        @jax.custom_vjp
+        def apply(args: tuple, outside: Any) -> Any:
+            return pure(*args, *outside)[0]
+
+        def backward(kept: Any, cotangent: Any) -> tuple:
+            leaves = [
+                jnp.zeros(leaf.shape) if leaf.dtype == jax.dtypes.float0 else leaf
+                for leaf in jax.tree.leaves(cotangent)
+            ]
+            found = jax.core.eval_jaxpr(made["gradient"].jaxpr, kept, *leaves)
+            grads = jax.tree.unflatten(jax.tree.structure(made["grads"]), found)
+            grads = tuple(
+                [grad if _is_inexact(x) else None for grad, x in zip(grads, args, strict=True)]
+            )
+            return grads, [None] * len(outside)
+
+        apply.defvjp(lambda args, outside: pure(*args, *outside), backward)
+        return apply(args, outside)
+
+    return call
+
+
+def eval_shape(fn: Callable, args: tuple) -> Any:
+    leaves, structure = tree.flatten(tuple(args))
+    where = [i for i, x in enumerate(leaves) if hasattr(x, "shape") and hasattr(x, "dtype")]
+    unknown = py.any(None in leaves[i].shape for i in where)
+
+    def shapes(length: int) -> Any:
+        """The result's shapes, with the unknown dimensions of the arguments `length`."""
+
+        def call(*tensors: Any) -> Any:
+            given = dict(zip(where, tensors))
+            return fn(*tree.unflatten(structure, [given.get(i, x) for i, x in enumerate(leaves)]))
+
+        return jax.eval_shape(
+            call,
+            *[
+                jax.ShapeDtypeStruct(
+                    tuple([length if n is None else n for n in leaves[i].shape]),
+                    _numpy_dtype(dtypes.standardize(leaves[i].dtype)),
+                )
+                for i in where
+            ],
+        )
+
+    def merged(x: Any, y: Any) -> AbstractTensor:
+        known = [m if m == n else None for m, n in zip(x.shape, y.shape)]
+        return AbstractTensor(known, dtype(x))
+
+    with wide() if has_wide(args) else contextlib.nullcontext():
+        first = shapes(24)  # lengths that many strides and splits divide
+        return jax.tree.map(merged, first, shapes(48) if unknown else first)
+
+
+# ------------------------------------------------------------------------ collectives, variables
+
+_COLLECTIVES = {"sum": lax.psum, "mean": lax.pmean, "max": lax.pmax, "min": lax.pmin}
+axis_index = lax.axis_index
+
+
+def all_reduce(x: jax.Array, op: str, axis_name: str) -> jax.Array:
+    return _COLLECTIVES[op](x, axis_name)
+
+
+def all_gather(x: jax.Array, axis: int, axis_name: str) -> jax.Array:
+    return lax.all_gather(x, axis_name, axis=axis, tiled=True)
+
+
+def variable(value: Any, dtype: str, trainable: bool, name: str) -> jax.Array:
+    made = tensor(value, dtype)
+    with _scoped(dtype):
+        return _copy(made) if made is value else made
+
+
+def read(handle: jax.Array) -> jax.Array:
+    return handle
+
+
+def write(handle: jax.Array, value: jax.Array) -> jax.Array:
+    return value
+
+
+def placeholder(shape: Any, dtype: str, name: str) -> None:
+    return None
+
+
+def function(inputs: Any, outputs: Any, updates: Any) -> None:
+    return None
+
+
+def gradients(loss: Any, wrt: Any) -> None:
+    return None
