@@ -9,6 +9,7 @@ owner's live value is copied into that engine's handle, which becomes the owner.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from contextvars import ContextVar
 from typing import Any, Callable, Iterator
@@ -24,6 +25,8 @@ from tricorn.graph.symbolic import NotRecording, is_symbolic, recording
 #: float dtype that Variables are read in (set by layers whose compute dtype differs), or None
 _autocast: ContextVar[str | None] = ContextVar("tricorn_autocast", default=None)
 _names: ContextVar[tuple[str, ...]] = ContextVar("tricorn_names", default=())
+#: bytes that new Variables may still take (one item), or None: no limit
+_budget: ContextVar[list[int] | None] = ContextVar("tricorn_budget", default=None)
 _lock = threading.RLock()
 
 
@@ -87,6 +90,7 @@ class Variable(Readable):
                 raise ValueError(f"the Variable {self.path!r} needs a shape for its initializer")
             shape = tuple(int(n) for n in shape)
             name = dtypes.standardize(dtype)
+            _take(self.path, shape, name)
             draw = getattr(initializer, "host", None)
             if draw is not None:
                 value = draw(shape, name)
@@ -308,3 +312,31 @@ def autocast(dtype: str | None) -> Iterator[None]:
         yield
     finally:
         _autocast.reset(token)
+
+
+@contextlib.contextmanager
+def budget(nbytes: int) -> Iterator[None]:
+    """Variables drawn inside may take no more than `nbytes` together: a file that describes huge
+    layers but holds no weights for them cannot fill the memory."""
+    token = _budget.set([nbytes])
+    try:
+        yield
+    finally:
+        _budget.reset(token)
+
+
+def _take(path: str, shape: tuple[int, ...], dtype: str) -> None:
+    """Count a Variable about to be drawn against the budget.
+
+    Raises:
+        ValueError: when it does not fit.
+    """
+    left = _budget.get()
+    if left is not None:
+        nbytes = math.prod(shape) * dtypes.size(dtype)
+        if nbytes > left[0]:
+            raise ValueError(
+                f"the Variable {path!r} of shape {shape} would take {nbytes:,} bytes, far more "
+                f"than the file that describes it holds ({left[0]:,} bytes are allowed)"
+            )
+        left[0] -= nbytes

@@ -1,0 +1,397 @@
+"""Whole models in ``.keras`` files and weights in ``.weights.h5`` files, as Keras 3 has them.
+
+A ``.keras`` file is a zip archive (or a folder) of ``metadata.json``, ``config.json``,
+``model.weights.h5`` and, where layers have them, files below ``assets/``.  Reading one runs no code
+that the file brings: the config's names are looked up in `registry`, archive members are read by
+the names above, and every size is checked before memory is taken for it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import os
+import shutil
+import tempfile
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import h5py
+
+from tricorn import _version, variable
+from tricorn.saving import atomic, registry, weights
+
+#: the version whose layout is written
+KERAS_VERSION = "3.15.1"
+METADATA, CONFIG, WEIGHTS, ASSETS = "metadata.json", "config.json", "model.weights.h5", "assets"
+_SMALL = 1 << 20
+#: bytes that a model may take beyond what the file stores for it: constants, optimizer, metrics
+_ROOM = 64 << 20
+
+
+# ------------------------------------------------------------------------------------------ saving
+
+
+def save_model(
+    model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None
+) -> None:
+    """Save architecture, weights, compile arguments and optimizer state.
+
+    Args:
+        filepath: path that ends in ``.keras``, a folder's path with ``zipped=False``, or a binary
+            file object.
+        overwrite: False: refuse when there is a file already.
+        zipped: False writes a folder instead of an archive.
+
+    Raises:
+        ValueError: another ending.
+        FileExistsError: with ``overwrite=False``.
+        TypeError: something in a config that is not plain data.
+
+    Source: the format of ``keras.saving.save_model``.
+    """
+    if not model.built:
+        warnings.warn(
+            f"the model {model.name!r} is saved before it was built: its weights do not exist yet. "
+            "Call it on data, or build(input_shape), first",
+            stacklevel=2,
+        )
+    if isinstance(filepath, io.IOBase):
+        _write_archive(model, filepath)
+        return
+    path = Path(filepath)
+    is_archive = path.suffix == ".keras"
+    if is_archive != (zipped is not False):
+        raise ValueError(
+            f"cannot save to {str(path)!r}: the name of a model file ends in .keras, the name of a "
+            "folder (zipped=False) does not"
+        )
+    _check_overwrite(path, overwrite)
+    if is_archive:
+        with atomic.writing(path) as file:
+            _write_archive(model, file)
+    else:
+        _write_folder(model, path)
+
+
+def _check_overwrite(path: Path, overwrite: bool) -> None:
+    if not overwrite and path.exists():
+        raise FileExistsError(f"{str(path)!r} exists; pass overwrite=True to replace it")
+
+
+def _texts(model: Any) -> dict[str, str]:
+    """The two JSON members."""
+    metadata = {
+        "keras_version": KERAS_VERSION,
+        "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
+        "tricorn_version": _version.__version__,
+    }
+    with registry.sharing():
+        config = registry.serialize_keras_object(model)
+    return {METADATA: json.dumps(metadata), CONFIG: _dumps(config, model)}
+
+
+def _dumps(config: Any, model: Any, **options: Any) -> str:
+    try:
+        return json.dumps(config, **options)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"the config of {model.name!r} is not plain data ({error}); the get_config() of each "
+            "custom class must give numbers, strings, lists, dicts and serialised objects"
+        ) from error
+
+
+def _write_archive(model: Any, file: IO) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, text in _texts(model).items():
+            archive.writestr(name, text)
+        with tempfile.TemporaryFile() as whole:
+            _write_weights(model, whole)
+            whole.seek(0)
+            with archive.open(WEIGHTS, "w", force_zip64=True) as member:
+                shutil.copyfileobj(whole, member, 1 << 20)
+        with tempfile.TemporaryDirectory() as folder:
+            _save_assets(model, Path(folder))
+            for asset in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
+                archive.write(asset, f"{ASSETS}/{asset.relative_to(folder).as_posix()}")
+
+
+def _write_folder(model: Any, path: Path) -> None:
+    texts = _texts(model)
+    path.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        with atomic.writing(path / name, "w") as file:
+            file.write(text)
+    with atomic.writing(path / WEIGHTS) as file:
+        _write_weights(model, file)
+    _save_assets(model, path / ASSETS)
+
+
+def _write_weights(model: Any, file: IO) -> None:
+    with h5py.File(file, "w") as h5:
+        weights.write(model, h5)
+
+
+def _save_assets(model: Any, folder: Path) -> None:
+    for path, obj in weights.saveables(model):
+        if hasattr(obj, "save_assets"):
+            target = folder / path
+            target.mkdir(parents=True, exist_ok=True)
+            obj.save_assets(str(target))
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
+    """Save the weights, and the optimizer's state, to a ``.weights.h5`` file.
+
+    Raises:
+        ValueError: another ending, or a model that is not built.
+        FileExistsError: with ``overwrite=False``.
+    """
+    _check_built(model, "saved")
+    path = Path(filepath)
+    if not path.name.endswith(".weights.h5"):
+        raise ValueError(f"the name of a weights file ends in .weights.h5, got {str(path)!r}")
+    _check_overwrite(path, overwrite)
+    with atomic.writing(path) as file:
+        _write_weights(model, file)
+
+
+def _check_built(model: Any, action: str) -> None:
+    if not model.built:
+        raise ValueError(
+            f"the weights of {model.name!r} cannot be {action}: the model is not built, so it has "
+            "none. Call it on data, or build(input_shape), first"
+        )
+
+
+# ----------------------------------------------------------------------------------------- loading
+
+
+def load_model(
+    filepath: Any,
+    custom_objects: dict[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Any:
+    """Load a model that `save_model` or Keras 3 saved.
+
+    Args:
+        filepath: path of a ``.keras`` file or of its unzipped folder, or a binary file object.
+        custom_objects: names in the file -> classes and functions; also a `Lambda` layer's name ->
+            its function.
+        compile: compile it as it was when saved, with the optimizer's state.
+        safe_mode: False allows the bytecode of lambdas in the file to run.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a file that is damaged or hostile, or whose weights do not fit its config.
+        TypeError: a name in the file that is not known.
+
+    Source: the format of ``keras.saving.load_model``.
+    """
+    with _opened(filepath) as parts:
+        config = _parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
+        if not isinstance(config, dict) or "class_name" not in config:
+            raise ValueError(f"{parts.name}: {CONFIG} does not describe a model")
+        if not compile:
+            config["compile_config"] = None
+        with parts.weights() as file:
+            with variable.budget(8 * file.nbytes + _ROOM), registry.sharing():
+                model = registry.deserialize_keras_object(config, custom_objects, safe_mode)
+            if not hasattr(model, "save_own_variables"):
+                raise ValueError(
+                    f"{parts.name}: {CONFIG} describes a {type(model).__name__}, expected a model"
+                )
+            weights.read(model, file)
+        _load_assets(model, parts)
+    return model
+
+
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
+    """Load weights, and the optimizer's state where both have it, into a built model.
+
+    Args:
+        filepath: path of a ``.weights.h5`` or ``.keras`` file.
+        skip_mismatch: load what fits and warn about the rest.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a model that is not built, a damaged or hostile file, or weights that differ
+            (nothing is loaded then).
+    """
+    _check_built(model, "loaded")
+    path = Path(filepath)
+    if path.suffix == ".keras":
+        with _opened(path) as parts, parts.weights() as file:
+            weights.read(model, file, skip_mismatch=skip_mismatch)
+    elif path.name.endswith(".weights.h5"):
+        with path.open("rb") as source, weights.WeightsFile(source, str(path)) as file:
+            weights.read(model, file, skip_mismatch=skip_mismatch)
+    else:
+        raise ValueError(f"weights are in .weights.h5 or .keras files, got {str(path)!r}")
+
+
+def _parse(text: bytes, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{name} is not valid JSON: {error}") from error
+
+
+class _Folder:
+    """The parts of a model that lie in a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, str(path)
+
+    def read(self, member: str) -> bytes:
+        try:
+            return (self.path / member).read_bytes()
+        except FileNotFoundError:
+            raise ValueError(f"{self.name} has no {member}: it is not a saved model") from None
+
+    @contextmanager
+    def weights(self) -> Iterator[weights.WeightsFile]:
+        path = self.path / WEIGHTS
+        if not path.exists():
+            raise ValueError(f"{self.name} has no {WEIGHTS}: it is not a saved model")
+        with path.open("rb") as source, weights.WeightsFile(source, str(path)) as file:
+            yield file
+
+    @contextmanager
+    def assets(self) -> Iterator[Path | None]:
+        folder = self.path / ASSETS
+        yield folder if folder.is_dir() else None
+
+
+class _Archive:
+    """The parts of a model in a zip archive whose member names and sizes are checked."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
+        self.archive, self.name = archive, name
+        self.members: dict[str, zipfile.ZipInfo] = {}
+        for info in archive.infolist():
+            self._check(info)
+            self.members[info.filename] = info
+
+    def _check(self, info: zipfile.ZipInfo) -> None:
+        member = info.filename
+        title = f"{self.name}: the member {member!r}"
+        parts = member.replace("\\", "/").split("/")
+        if member.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+            raise ValueError(f"{title} points outside the archive; the file is not loaded")
+        if member in self.members:
+            raise ValueError(f"{title} is there twice; the file is not loaded")
+        if info.flag_bits & 1:
+            raise ValueError(f"{title} is encrypted; the file is not loaded")
+        if info.file_size > _SMALL + weights.MAX_EXPANSION * info.compress_size:
+            raise ValueError(
+                f"{title} declares {info.file_size:,} bytes while {info.compress_size:,} are "
+                "stored; the file is not loaded"
+            )
+
+    def _copy(self, member: str, target: IO) -> None:
+        """A member's bytes to a file; no more than it declares."""
+        info = self.members.get(member)
+        if info is None:
+            raise ValueError(f"{self.name} has no {member}: it is not a saved model")
+        try:
+            with self.archive.open(info) as source:
+                shutil.copyfileobj(source, target, 1 << 20)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+            raise ValueError(f"{self.name}: the member {member!r} is damaged: {error}") from error
+
+    def read(self, member: str) -> bytes:
+        buffer = io.BytesIO()
+        self._copy(member, buffer)
+        return buffer.getvalue()
+
+    @contextmanager
+    def weights(self) -> Iterator[weights.WeightsFile]:
+        with tempfile.TemporaryFile() as source:
+            self._copy(WEIGHTS, source)
+            source.seek(0)
+            with weights.WeightsFile(source, f"{self.name}: {WEIGHTS}") as file:
+                yield file
+
+    @contextmanager
+    def assets(self) -> Iterator[Path | None]:
+        names = [name for name in self.members if name.startswith(f"{ASSETS}/")]
+        if not names:
+            yield None
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            for name in names:
+                path = Path(folder, name)
+                if name.endswith("/"):
+                    path.mkdir(parents=True, exist_ok=True)
+                    continue
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("wb") as target:
+                    self._copy(name, target)
+            yield Path(folder, ASSETS)
+
+
+@contextmanager
+def _opened(filepath: Any) -> Iterator[_Folder | _Archive]:
+    """The parts of a saved model."""
+    if isinstance(filepath, io.IOBase):
+        source, name = filepath, getattr(filepath, "name", "the file")
+    else:
+        path = Path(filepath)
+        if path.is_dir():
+            yield _Folder(path)
+            return
+        if not path.exists():
+            raise FileNotFoundError(f"there is no file {str(path)!r}")
+        if path.suffix != ".keras":
+            raise ValueError(f"the name of a model file ends in .keras, got {str(path)!r}")
+        source, name = str(path), str(path)
+    try:
+        archive = zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise ValueError(f"{name} is not a .keras archive, or is cut off: {error}") from error
+    with archive:
+        yield _Archive(archive, str(name))
+
+
+def _load_assets(model: Any, parts: Any) -> None:
+    takers = [(p, obj) for p, obj in weights.saveables(model) if hasattr(obj, "load_assets")]
+    if takers:
+        with parts.assets() as folder:
+            for path, obj in takers:
+                if folder is not None and (folder / path).is_dir():
+                    obj.load_assets(os.fspath(folder / path))
+
+
+# -------------------------------------------------------------------------------------------- JSON
+
+
+def model_to_json(model: Any, **options: Any) -> str:
+    """The architecture as JSON text; `model_from_json` makes an equal model with fresh weights.
+
+    Args:
+        options: for ``json.dumps``, e.g. ``indent=2``.
+    """
+    return _dumps(registry.serialize_keras_object(model), model, **options)
+
+
+def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
+    """The model that `model_to_json` (or Keras 3's ``to_json``) described, with fresh weights.
+
+    Raises:
+        ValueError: text that is not JSON or describes no model.
+        TypeError: a name that is not known.
+    """
+    config = _parse(json_string.encode(), "the text")
+    if not isinstance(config, dict) or "class_name" not in config:
+        raise ValueError("the JSON text does not describe a model")
+    return registry.deserialize_keras_object(config, custom_objects)
+
+

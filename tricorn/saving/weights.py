@@ -1,0 +1,392 @@
+"""The weights of a model in HDF5, laid out as Keras 3's ``model.weights.h5``.
+
+Every object with variables has a group named by the path of attributes that leads to it
+(``layers/dense_1``, ``blocks/dense``, ``optimizer``), and in it a group ``vars`` with datasets
+``0``, ``1``, ...  Members of a list, tuple or dict are named by their class and a count, never by
+their own names.  Random state, which Keras does not store, goes to ``<path>/seed_generator/vars``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from tricorn import dtypes, naming
+from tricorn.random import SeedGenerator
+from tricorn.variable import Variable
+
+#: Deflate cannot shrink data by more than 1032 times: what claims more is a trap.
+MAX_EXPANSION = 1100
+_SMALL = 1 << 16
+_MAX_DEPTH = 60
+#: what Keras up to 2.13 called the group "layers"
+_OLD_LAYERS = "_layer_checkpoint_dependencies"
+
+
+# ----------------------------------------------------------------------------------------- the walk
+
+
+def saveables(model: Any) -> Iterator[tuple[str, Any]]:
+    """(path, object) of the model and everything below it that has variables, each object once, in
+    the order and with the paths of Keras 3."""
+    return _walk(model, "", set())
+
+
+def _walk(obj: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    if id(obj) in seen:
+        return
+    seen.add(id(obj))
+    yield path, obj
+    if not isinstance(obj, SeedGenerator):
+        for name, child in _attributes(obj):
+            yield from _walk_value(child, _join(path, name), seen)
+
+
+def _walk_value(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    if _saveable(value):
+        yield from _walk(value, path, seen)
+    elif isinstance(value, (list, tuple, dict)) and id(value) not in seen:
+        seen.add(id(value))
+        yield from _walk_container(value, path, seen)
+
+
+def _walk_container(container: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    counts: dict[str, int] = {}
+    for value in container.values() if isinstance(container, dict) else container:
+        if isinstance(value, (list, tuple, dict)):
+            name = "container"
+        elif _saveable(value):
+            name = naming.snake_case(type(value).__name__)
+        else:
+            continue
+        count = counts[name] = counts.get(name, -1) + 1
+        yield from _walk_value(value, _join(path, f"{name}_{count}" if count else name), seen)
+
+
+def _saveable(value: Any) -> bool:
+    return isinstance(value, SeedGenerator) or (
+        hasattr(value, "save_own_variables") and not isinstance(value, type)
+    )
+
+
+def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
+    """The attributes that may lead to variables: those that a class of the user's or a layer of
+    ours adds to the base class, public ones first."""
+    from tricorn.layers.base import Layer
+    from tricorn.models import Functional, Model, Sequential
+
+    if isinstance(obj, (Functional, Sequential)):
+        yield "layers", obj.layers
+    base = next((b for b in (Functional, Sequential, Model, Layer) if isinstance(obj, b)), object)
+    known = set(dir(base)) | _BOOKKEEPING
+    if issubclass(base, Model):
+        known -= {"optimizer"}
+    for name in sorted({*dir(obj)} - known, key=lambda name: (name.startswith("_"), name)):
+        if name.startswith("__"):
+            continue
+        try:
+            value = getattr(obj, name)
+        except Exception:  # noqa: S112 - a property of the user's that does not work now
+            continue
+        yield name, value
+
+
+#: attributes of instances that hold no state, or state that is reached in another way
+_BOOKKEEPING = frozenset(
+    ("_captured", "_inbound_nodes", "_eager_losses", "_trainable_variables", "_build_shapes",
+     "_non_trainable_variables", "_symbolic_updates", "input_spec", "dtype_policy", "_programs",
+     "inputs", "outputs", "_functional", "operations", "_operations")
+)  # fmt: skip
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+# ----------------------------------------------------------------------------------------- writing
+
+
+def write(model: Any, file: h5py.File) -> None:
+    """Put all state of `model` into an empty HDF5 file."""
+    for path, obj in saveables(model):
+        state: dict[str, Any] = {}
+        if isinstance(obj, SeedGenerator):
+            state["0"] = obj.state.numpy().view(np.uint32)
+        else:
+            obj.save_own_variables(state)
+        name = getattr(obj, "name", None)
+        if not state and not isinstance(name, str):
+            continue
+        group = file.create_group(_join(path, "vars"))
+        if isinstance(name, str):
+            group.attrs["name"] = name
+        for key, value in state.items():
+            _write_array(group, str(key), value)
+
+
+def _write_array(group: h5py.Group, key: str, value: Any) -> None:
+    array = value.numpy() if isinstance(value, Variable) else np.asarray(value)
+    dataset = group.create_dataset(key, data=array)
+    if dtypes.standardize(array.dtype) == "bfloat16":
+        dataset.attrs["dtype"] = "bfloat16"
+
+
+# --------------------------------------------------------------------------------- looking into files
+
+
+class Store(Mapping):
+    """The arrays of one object in a file: what ``load_own_variables(store)`` gets."""
+
+    def __init__(self, datasets: dict[str, h5py.Dataset]) -> None:
+        self.datasets = datasets
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        dataset = self.datasets[key]
+        array = dataset[()]
+        if _is_bfloat16(dataset):
+            array = np.asarray(array).view(dtypes.to_numpy("bfloat16"))
+        return np.asarray(array)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.datasets)
+
+    def __len__(self) -> int:
+        return len(self.datasets)
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        return tuple(self.datasets[key].shape)
+
+
+class WeightsFile:
+    """An HDF5 file whose every member was looked at before any was read.
+
+    Args:
+        source: path or file object.
+        name: what errors call it.
+
+    Attributes:
+        stores: path of an object -> its `Store`.
+
+    Raises:
+        ValueError: for a file that is no HDF5 or is damaged, and for links, external or virtual
+            data, datasets that are not numbers, and sizes that do not fit what is stored.
+    """
+
+    def __init__(self, source: Any, name: str) -> None:
+        self.name = name
+        self.stores: dict[str, Store] = {}
+        try:
+            self._file = h5py.File(source, "r")
+        except OSError as error:
+            raise ValueError(f"{name} is not a readable HDF5 file: {error}") from error
+        try:
+            self._visit(self._file, "", set())
+        except (OSError, RuntimeError, KeyError) as error:
+            self._file.close()
+            raise ValueError(f"{name} is damaged: {error}") from error
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> WeightsFile:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._file.close()
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that all arrays take."""
+        return sum(d.nbytes for store in self.stores.values() for d in store.datasets.values())
+
+    def _refuse(self, path: str, why: str) -> ValueError:
+        return ValueError(f"{self.name}: the member {path!r} {why}; the file is not loaded")
+
+    def _visit(self, group: h5py.Group, path: str, seen: set[int]) -> None:
+        address = h5py.h5o.get_info(group.id).addr
+        if address in seen or path.count("/") > _MAX_DEPTH:
+            raise self._refuse(path, "is a group inside itself or nested too deep")
+        seen.add(address)
+        for key in group:
+            member = _join(path, key)
+            link = group.get(key, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise self._refuse(member, f"is a {type(link).__name__}, which may lead anywhere")
+            child = group[key]
+            if isinstance(child, h5py.Group):
+                self._visit(child, member, seen)
+            elif isinstance(child, h5py.Dataset):
+                self._check(child, member)
+                self._add(member, child)
+            else:
+                raise self._refuse(member, f"is a {type(child).__name__}, expected an array")
+
+    def _check(self, dataset: h5py.Dataset, member: str) -> None:
+        if dataset.external:
+            raise self._refuse(member, f"keeps its data in another file ({dataset.external[0][0]})")
+        if dataset.is_virtual:
+            raise self._refuse(member, "is a virtual dataset, made of other files")
+        if dataset.shape is None:
+            raise self._refuse(member, "is an empty dataset")
+        if dataset.dtype.kind not in "biufc" and not _is_bfloat16(dataset):
+            raise self._refuse(member, f"has the dtype {dataset.dtype}, expected numbers")
+        stored = dataset.id.get_storage_size()
+        if dataset.nbytes > _SMALL + MAX_EXPANSION * stored:
+            raise self._refuse(
+                member, f"declares {dataset.nbytes:,} bytes while {stored:,} are stored"
+            )
+
+    def _add(self, member: str, dataset: h5py.Dataset) -> None:
+        path, _, key = member.replace(_OLD_LAYERS, "layers").rpartition("/")
+        owner, _, folder = path.rpartition("/")
+        if folder == "vars":
+            self.stores.setdefault(owner, Store({})).datasets[key] = dataset
+        else:
+            self.stores.setdefault(path, Store({})).datasets[key] = dataset
+
+
+def _is_bfloat16(dataset: h5py.Dataset) -> bool:
+    return dataset.dtype.itemsize == 2 and dataset.attrs.get("dtype") == "bfloat16"
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+class Misfit(NamedTuple):
+    """Something in which file and model differ."""
+
+    path: str
+    message: str
+
+
+def read(model: Any, file: WeightsFile, *, skip_mismatch: bool = False, whole: bool = True) -> None:
+    """Assign the state in `file` to `model`: all of it, or nothing.
+
+    Args:
+        skip_mismatch: assign what fits and warn about the rest.
+        whole: the file may hold no weights that the model has no place for.
+
+    Raises:
+        ValueError: weights that are missing, of another shape, or surplus: all are listed.
+    """
+    objects = dict(saveables(model))
+    optimizer = getattr(model, "optimizer", None)
+    plan: list[tuple[str, Any, Store]] = []
+    misfits: list[Misfit] = []
+    for path, obj in objects.items():
+        store = file.stores.get(path, Store({}))
+        if isinstance(obj, SeedGenerator):
+            _read_seed(obj, store)
+        elif obj is optimizer:
+            _read_optimizer(obj, store, file.name)
+        elif found := list(_compare(path, obj, store)):
+            misfits += found
+        else:
+            plan.append((path, obj, store))
+    if whole:
+        misfits += _surplus(objects, file)
+    if misfits:
+        report = _report(file.name, misfits)
+        if not skip_mismatch:
+            raise ValueError(report)
+        warnings.warn(report, stacklevel=3)
+    for path, obj, store in plan:
+        _assign(path, obj, store, file.name)
+
+
+def _own_variables(obj: Any) -> list[Variable] | None:
+    """The variables of an object that stores them in the usual way; None: it has its own way."""
+    from tricorn.layers.base import Layer
+
+    if isinstance(obj, Layer) and type(obj).load_own_variables is Layer.load_own_variables:
+        return [*obj._trainable_variables, *obj._non_trainable_variables]
+    return None
+
+
+def _compare(path: str, obj: Any, store: Store) -> Iterator[Misfit]:
+    own = _own_variables(obj)
+    if own is None:
+        return
+    title = f"{path or 'the model itself'} ({type(obj).__name__} {obj.name!r})"
+    for index, variable in enumerate(own):
+        key = str(index)
+        if key not in store:
+            yield Misfit(path, f"{title}: {variable.name!r} {variable.shape} is missing")
+        elif store.shape(key) != variable.shape:
+            yield Misfit(
+                path,
+                f"{title}: {variable.name!r} has shape {variable.shape}, "
+                f"the file has {store.shape(key)}",
+            )
+    built = "" if obj.built else ", and the layer is not built"
+    for key in list(store)[:]:
+        if not (key.isdecimal() and int(key) < len(own)):
+            yield Misfit(
+                path,
+                f"{title}: the file has one more weight, vars/{key} {store.shape(key)}; the "
+                f"layer has {len(own)}{built}",
+            )
+
+
+def _surplus(objects: dict[str, Any], file: WeightsFile) -> Iterator[Misfit]:
+    for path, store in file.stores.items():
+        if path in objects or path.split("/")[0] == "optimizer" or "seed_generator" in path:
+            continue
+        for key in store:
+            yield Misfit(
+                path, f"{path}/vars/{key} {store.shape(key)}: the model has nothing at this path"
+            )
+
+
+def _report(name: str, misfits: list[Misfit]) -> str:
+    lines = [f"  {misfit.message}" for misfit in misfits[:40]]
+    if len(misfits) > 40:
+        lines.append(f"  ... and {len(misfits) - 40} more")
+    return "\n".join(
+        [
+            f"{name} does not fit the model ({len(misfits)} differences):",
+            *lines,
+            "Nothing differs when the model is made by the code that made the saved one; "
+            "load_weights(..., skip_mismatch=True) loads what fits.",
+        ]
+    )
+
+
+def _assign(path: str, obj: Any, store: Store, name: str) -> None:
+    try:
+        obj.load_own_variables(store)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        title = f"{type(obj).__name__} {getattr(obj, 'name', '')!r}"
+        raise ValueError(f"{name}: {title} at {path!r} cannot be loaded: {error}") from error
+
+
+def _read_seed(generator: SeedGenerator, store: Store) -> None:
+    if store.keys() >= {"0"} and store.shape("0") == (2,):
+        generator.state.assign(store["0"].astype(np.uint32).view(np.int32))
+
+
+def _read_optimizer(optimizer: Any, store: Store, name: str) -> None:
+    """The optimizer's state where the file has it; an optimizer that never made a step has only
+    scalars (the count of steps, the learning rate)."""
+    own = list(optimizer.variables)
+    if not len(store):
+        return
+    keys = [str(index) for index in range(len(store))]
+    fits = len(store) <= len(own) and all(
+        key in store and store.shape(key) == variable.shape for key, variable in zip(keys, own)
+    )
+    scalars = fits and all(store.shape(key) == () for key in keys)
+    if not fits or (len(store) != len(own) and not scalars):
+        warnings.warn(
+            f"{name}: the optimizer's state is not loaded, it starts anew: "
+            f"{type(optimizer).__name__} has {len(own)} variables here, the file has {len(store)} "
+            "or other shapes",
+            stacklevel=4,
+        )
+        return
+    for key, variable in zip(keys, own):
+        variable.assign(store[key])
