@@ -3,8 +3,12 @@
 An engine is one module that defines every primitive declared here.  Primitives are called by the
 ops layer only, with arguments that are already prepared: tensors are the engine's own and share
 one dtype where they are combined, axes are non-negative ints or tuples of them, shapes are tuples
-of ints, dtypes are names such as ``"float32"``.  In a binary primitive one of the two operands may
-be a Python scalar, which then stands for a scalar of the other operand's dtype.
+of ints, dtypes are names such as ``"float32"``.  Arguments are positional, and whatever is not a
+tensor can be hashed (paddings are tuples of tuples).  In a binary primitive one of the two operands
+may be a Python scalar, which then stands for a scalar of the other operand's dtype.
+
+The abstract engine (abstract.py) takes None for an unknown dimension wherever a shape is given; in
+`reshape`, None at position i keeps the input's own dimension i.
 
 Beside the primitives an engine may define a function with the name of a composed op (``softmax``,
 ``batch_normalization``, ``lstm`` ...) to replace Tricorn's composition where it has something
@@ -96,7 +100,8 @@ def dtype(x):
 
 @primitive
 def cast(x, dtype):
-    """Convert values.  float→int truncates towards zero; anything→bool is ``x != 0``."""
+    """Convert values.  float→int truncates towards zero, complex→real drops the imaginary part,
+    anything→bool is ``x != 0``."""
 
 
 @primitive
@@ -332,13 +337,14 @@ def stack(xs, axis):
 
 @primitive
 def slice(x, key):
-    """Basic indexing: `key` is a tuple of int, slice(start, stop, step), None and Ellipsis."""
+    """Basic indexing: `key` is a tuple of int, slice(start, stop, step), None and Ellipsis.
+    An int outside of its axis raises IndexError."""
 
 
 @primitive
 def dynamic_slice(x, start, size):
-    """A block of the static shape `size` that begins at `start`, a tuple of ints or int32 scalar
-    tensors; a start past the end is moved back so that the block fits."""
+    """A block of the static shape `size` that begins at `start`, a tuple of non-negative ints or
+    int32 scalar tensors; a start past the end is moved back so that the block fits."""
 
 
 @primitive
@@ -348,8 +354,8 @@ def update_slice(x, start, update):
 
 @primitive
 def pad(x, pads, mode, value):
-    """`pads`: one (before, after) pair per axis; mode 'constant' (with scalar `value`), 'reflect'
-    or 'symmetric'."""
+    """`pads`: one non-negative (before, after) pair per axis; mode 'constant' (with a scalar
+    `value`), 'reflect' or 'symmetric' (which ignore it)."""
 
 
 @primitive
@@ -574,7 +580,9 @@ def scan(body, init, xs, length, reverse):
 
 @primitive
 def vmap(fn, in_axes, out_axes):
-    """`fn` mapped over an axis of its arguments (None: not mapped); axes of results likewise."""
+    """`fn` mapped over an axis of its arguments.  `in_axes` is one axis for all, or a tuple with an
+    entry per argument; an entry is an axis, None (not mapped), or a tree of them that begins like
+    the argument.  `out_axes` says the same of the result."""
 
 
 # ------------------------------------------------------------------------------------- transforms
@@ -583,7 +591,8 @@ def vmap(fn, in_axes, out_axes):
 @primitive
 def vjp(fn, primals):
     """``fn(*primals) -> (out, aux)``: gives (out, pullback, aux) where ``pullback(cotangent)`` is a
-    tuple like `primals`, None or zeros where nothing depends.  `aux` is passed on unchanged."""
+    tuple like `primals`, None or zeros where nothing depends; the cotangent is like `out`, its
+    integer leaves are ignored.  `aux`, a tree of tensors, is passed on."""
 
 
 @primitive
@@ -604,8 +613,9 @@ def checkpoint(fn):
 
 @primitive
 def eval_shape(fn, args):
-    """Trees of (shape, dtype name) of ``fn(*args)`` where the leaves of args that have `.shape` and
-    `.dtype` are abstract; nothing is computed.  None dimensions are kept where that is possible."""
+    """``fn(*args)`` as a tree of AbstractTensors, where the leaves of args that have `.shape` and
+    `.dtype` are abstract; nothing is computed.  With None dimensions `fn` may be called twice, with
+    two lengths in their place: the dimensions of the result that differ are None."""
 
 
 @primitive
@@ -618,7 +628,12 @@ def compile(fn, loop):
     `variable`, calls `fn`, writes what changed, and returns the handles that are valid now (the old
     ones may have been donated).  With `loop` the function is ``fn(state, i, *args)`` and
     ``run(handles, start, stop, *args)`` runs it for i in [start, stop) (Python ints, passed at run
-    time), giving the last result.  An engine may decline true looping and dispatch each step."""
+    time, at least one), giving the last result.  An engine may decline true looping and dispatch
+    each step.
+
+    No two entries of the result and the new handles share memory, whatever `fn` returns.  When run
+    raises (an interrupt, say) after it has consumed handles, it has put their successors into the
+    list `handles` itself."""
 
 
 # ------------------------------------------------------------------------------------ collectives
