@@ -416,13 +416,9 @@ class Layer:
 
     def call_masked(self, args: tuple, kwargs: dict, masks: list | None) -> Any:
         """Call with given masks (a list like args, of trees like each) instead of travelling ones."""
-        if masks is not None:
-            for arg, mask in zip(args, masks):
+        for arg, mask in zip(args, masks or ()):
+            if tree.leaves(mask):
                 tree.map_up_to(set_mask, arg, mask)
-        elif any_masks():
-            for leaf in tree.leaves(args):
-                if type(leaf) is not SymbolicTensor:
-                    set_mask(leaf, None)
         return self(*args, **kwargs)
 
     def _call_inside(self, outer: Call, args: tuple, kwargs: dict) -> Any:
@@ -762,7 +758,10 @@ class Layer:
 # attributes that hold no children: graph bookkeeping, caches
 _NOT_CHILDREN = frozenset(
     ("_captured", "_inbound_nodes", "_eager_losses", "_trainable_variables", "_build_shapes",
-     "_non_trainable_variables", "_symbolic_updates", "input_spec", "dtype_policy", "_programs")
+     "_non_trainable_variables", "_symbolic_updates", "input_spec", "dtype_policy", "_programs",
+     "_loss_terms", "_metric_terms", "_loss_tracker", "optimizer", "loss", "_compile_arguments",
+     "history", "_plan", "_operations", "_nodes", "_inputs_struct", "_outputs_struct", "_functional",
+     "_frozen")
 )  # fmt: skip
 _NOT_CONFIG = frozenset(
     ("name", "trainable", "dtype", "autocast", "kwargs", "input_shape", "input_dim", "batch_size",

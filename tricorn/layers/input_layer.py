@@ -1,0 +1,143 @@
+"""`Input`: where a graph begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tricorn import dtypes
+from tricorn.engines import registry
+from tricorn.graph.symbolic import Node, SymbolicTensor, attach, is_symbolic
+from tricorn.layers.base import Layer
+
+
+class InputLayer(Layer):
+    """The node of a graph's input; made by `Input`.
+
+    Args:
+        shape: shape without the batch axis; None for sizes not known.
+        batch_size: size of the batch axis, usually None.
+        dtype: dtype of the data; default floatx.
+        batch_shape: the whole shape, instead of `shape` and `batch_size`.
+        input_tensor: a symbolic tensor to begin at, instead of a shape.
+        optional: the input may be None.
+        name: default ``input_layer`` with a count.
+    """
+
+    is_input = True
+
+    def __init__(
+        self,
+        shape: Any = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
+        batch_shape: Any = None,
+        input_tensor: Any = None,
+        optional: bool = False,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        if sparse or ragged:
+            raise ValueError(f"{self.name}: sparse and ragged inputs are not supported")
+        if input_tensor is not None:
+            batch_shape = tuple(input_tensor.shape)
+            dtype = dtype or str(input_tensor.dtype)
+        elif batch_shape is None:
+            if shape is None:
+                raise ValueError(
+                    f"{self.name}: give shape=(...), without the batch axis, or batch_shape=(...)"
+                )
+            batch_shape = (batch_size, *_as_shape(shape, self.name))
+        elif shape is not None:
+            raise ValueError(f"{self.name}: give shape or batch_shape, not both")
+        self.batch_shape = _as_shape(batch_shape, self.name)
+        self._input_dtype = dtypes.standardize(dtype)
+        self.optional = optional
+        self.built = True
+        node = Node(self, (), {})
+        node.parent = None
+        node.outputs = self._tensor(input_tensor)
+        if type(node.outputs) is SymbolicTensor:
+            node.outputs.node, node.outputs.position = node, 0
+        else:
+            attach(node.outputs, node, 0)
+        self._inbound_nodes.append(node)
+
+    def _tensor(self, given: Any) -> Any:
+        if given is not None:
+            if is_symbolic(given) and type(given) is SymbolicTensor:
+                made = SymbolicTensor(given.shape, given.dtype, given.name)
+                return made if given.node is None else given
+            return given
+        engine = registry._scoped.get() or registry._process
+        if engine is not None and engine.variant is not None:
+            native = registry.active().placeholder(self.batch_shape, self._input_dtype, self.name)
+            if native is not None:
+                return native
+        return SymbolicTensor(self.batch_shape, self._input_dtype, self.name)
+
+    @property
+    def dtype(self) -> str:
+        return self._input_dtype
+
+    def call(self) -> Any:
+        raise TypeError(f"the input layer {self.name!r} is not called")
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "batch_shape": list(self.batch_shape),
+            "dtype": self._input_dtype,
+            "sparse": False,
+            "ragged": False,
+            "name": self.name,
+        }
+
+
+def _as_shape(shape: Any, name: str) -> tuple:
+    if isinstance(shape, int):
+        raise ValueError(f"{name}: the shape must be a tuple, got {shape}; write ({shape},)")
+    shape = tuple(None if n is None else int(n) for n in shape)
+    if any(n is not None and n < 0 for n in shape):
+        raise ValueError(f"{name}: a shape has no negative sizes, got {shape}")
+    return shape
+
+
+def Input(
+    shape: Any = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    sparse: bool | None = None,
+    ragged: bool | None = None,
+    batch_shape: Any = None,
+    name: str | None = None,
+    tensor: Any = None,
+    optional: bool = False,
+) -> Any:
+    """A symbolic tensor to build a model from.
+
+    Args:
+        shape: shape without the batch axis; None for sizes not known.
+        batch_size: size of the batch axis, usually None.
+        dtype: dtype of the data; default floatx.
+        batch_shape: the whole shape, instead of `shape` and `batch_size`.
+        name: name of the input layer, and key of the data when inputs are given as a dict.
+        tensor: a symbolic tensor to begin at, instead of a shape.
+        optional: the input may be None.
+
+    Returns:
+        A symbolic tensor of shape (batch_size, \\*shape).
+    """
+    layer = InputLayer(
+        shape=shape,
+        batch_size=batch_size,
+        dtype=dtype,
+        sparse=sparse,
+        ragged=ragged,
+        batch_shape=batch_shape,
+        input_tensor=tensor,
+        optional=optional,
+        name=name,
+    )
+    return layer._inbound_nodes[0].outputs

@@ -1,0 +1,445 @@
+"""`Functional`: a model that is a graph of layers."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+from tricorn import naming, tree
+from tricorn.graph.calls import get_mask, set_mask
+from tricorn.graph.plan import Plan
+from tricorn.graph.symbolic import Node, SymbolicTensor, is_symbolic, node_of
+from tricorn.layers.base import Layer
+from tricorn.layers.input_layer import InputLayer
+from tricorn.layers.input_spec import InputSpec
+from tricorn.models.model import Model
+from tricorn.saving import registry
+from tricorn.training.trainer import Trainer
+
+
+class Functional(Model):
+    """A directed acyclic graph of layers from `inputs` to `outputs`.
+
+    Called with a tensor (or list, or dict by input names) it runs the graph on it; the weights are
+    those of the layers, so several models may share them.
+
+    Args:
+        inputs: symbolic tensor, list or dict of them.
+        outputs: tree of symbolic tensors that depend on the inputs.
+        name: default ``functional`` with a count.
+        trainable: None leaves the layers as they are.
+
+    Raises:
+        ValueError: when an output needs a tensor that the inputs do not give.
+    """
+
+    def __init__(
+        self,
+        inputs: Any,
+        outputs: Any,
+        name: str | None = None,
+        trainable: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        Layer.__init__(self, name=name or naming.unique("functional"), **kwargs)
+        Trainer.__init__(self)
+        for tensor in tree.leaves((inputs, outputs)):
+            if not is_symbolic(tensor):
+                raise ValueError(
+                    "the inputs and outputs of a model are symbolic tensors made by Input and "
+                    f"layers, got {tensor!r}"
+                )
+        self._inputs_struct = tree.map(_input_of, inputs)
+        self._outputs_struct = tree.map(lambda t: t, outputs)
+        if any(a is not b for a, b in zip(tree.leaves(inputs), tree.leaves(self._inputs_struct))):
+            self._outputs_struct = _moved(inputs, self._inputs_struct, outputs)
+        masks = [getattr(tensor, "mask", None) for tensor in self.outputs]
+        self._plan = Plan(self.inputs, (self._outputs_struct, masks))
+        self._operations, self._nodes = _ordered(self.inputs, self.outputs)
+        names: dict[str, Any] = {}
+        for layer in self.layers:
+            if names.setdefault(layer.name, layer) is not layer:
+                raise ValueError(
+                    f"the model {self.name!r} has two layers named {layer.name!r}; "
+                    "give each its own name"
+                )
+        self.supports_masking = True
+        self.built = True
+        if trainable is not None:
+            self.trainable = trainable
+
+    # ------------------------------------------------------------------------------------ structure
+
+    @property
+    def inputs(self) -> list:
+        """The symbolic inputs, flat."""
+        return tree.leaves(self._inputs_struct)
+
+    @property
+    def outputs(self) -> list:
+        """The symbolic outputs, flat."""
+        return tree.leaves(self._outputs_struct)
+
+    @property
+    def input(self) -> Any:
+        return self._inputs_struct
+
+    @property
+    def output(self) -> Any:
+        return self._outputs_struct
+
+    @property
+    def input_shape(self) -> Any:
+        return tree.map(lambda t: tuple(t.shape), self._inputs_struct)
+
+    @property
+    def output_shape(self) -> Any:
+        return tree.map(lambda t: tuple(t.shape), self._outputs_struct)
+
+    @property
+    def input_names(self) -> list[str]:
+        return [node_of(t)[0].operation.name for t in self.inputs]  # type: ignore[union-attr]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that give the outputs; keys of a dict of outputs."""
+        if isinstance(self._outputs_struct, dict):
+            return [str(path[-1]) for path, _ in tree.paths(self._outputs_struct)]
+        return [_operation_name(node_of(t)[0]) for t in self.outputs]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers of the graph, inputs first, by depth."""
+        return [o for o in self._operations if isinstance(o, Layer)]
+
+    @property
+    def operations(self) -> list:
+        """The layers and ops of the graph."""
+        return list(self._operations)
+
+    def _children(self) -> Iterator[Any]:
+        seen: set[int] = set()
+        for child in (*self.layers, *super()._children()):
+            if id(child) not in seen:
+                seen.add(id(child))
+                yield child
+
+    @property
+    def input_spec(self) -> Any:  # type: ignore[override]
+        """What the graph accepts: the shapes of its inputs, batch axis free."""
+
+        def spec(tensor: Any, name: str | None = None) -> InputSpec:
+            shape = (None, *tuple(tensor.shape)[1:])
+            operation = node_of(tensor)[0].operation  # type: ignore[union-attr]
+            optional = getattr(operation, "optional", False)
+            return InputSpec(shape=shape, allow_last_axis_squeeze=True, name=name,
+                             optional=optional)  # fmt: skip
+
+        if isinstance(self._inputs_struct, dict):
+            return {key: spec(t, key) for key, t in self._inputs_struct.items()}
+        return tree.map(spec, self._inputs_struct)
+
+    @input_spec.setter
+    def input_spec(self, value: Any) -> None:
+        if value is not None:
+            raise AttributeError("the input_spec of a functional model follows from its inputs")
+
+    # -------------------------------------------------------------------------------------- calling
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if args:
+            args = (self._arranged(args[0]), *args[1:])
+        return super().__call__(*args, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Run the graph on a tree of tensors like the model's input."""
+        values = [inputs] if len(self.inputs) == 1 and not _is_tree(inputs) else tree.leaves(inputs)
+        if len(values) != len(self.inputs):
+            raise ValueError(
+                f"the model {self.name!r} has {len(self.inputs)} inputs "
+                f"({', '.join(self.input_names)}), got {len(values)}"
+            )
+        values = [self._fitted(v, t) for v, t in zip(values, self.inputs)]
+        outputs, masks = self._plan.run(values)
+        for leaf, mask in zip(tree.leaves(outputs), masks):
+            if mask is not None:
+                set_mask(leaf, mask)
+        return outputs
+
+    def _arranged(self, inputs: Any) -> Any:
+        """Inputs in the structure of the model's: a dict by input names for a list and back."""
+        struct = self._inputs_struct
+        names = self.input_names
+        if isinstance(inputs, dict) and not isinstance(struct, dict):
+            missing = [name for name in names if name not in inputs]
+            if missing:
+                raise ValueError(
+                    f"the model {self.name!r} lacks the inputs {missing}; it takes {names}, "
+                    f"got {sorted(inputs)}"
+                )
+            values = [inputs[name] for name in names]
+            return values[0] if is_symbolic(struct) else tree.unflatten(tree.structure(struct), values)
+        if isinstance(struct, dict) and isinstance(inputs, dict):
+            missing = [key for key in struct if key not in inputs]
+            if missing:
+                raise ValueError(
+                    f"the model {self.name!r} lacks the inputs {missing}; it takes "
+                    f"{sorted(struct)}, got {sorted(inputs)}"
+                )
+            return {key: inputs[key] for key in struct}
+        if isinstance(struct, dict) and isinstance(inputs, (list, tuple)):
+            return dict(zip(struct, inputs))
+        if is_symbolic(struct) and isinstance(inputs, (list, tuple)) and len(inputs) == 1:
+            return inputs[0] if hasattr(inputs[0], "shape") else inputs
+        if isinstance(struct, (list, tuple)) and len(struct) == 1 and hasattr(inputs, "shape"):
+            return [inputs]
+        return inputs
+
+    def _fitted(self, value: Any, tensor: Any) -> Any:
+        """A value in the input's dtype and rank (a last axis of 1 is added or dropped)."""
+        from tricorn import ops
+
+        want, got = len(tensor.shape), len(value.shape)
+        if want == got + 1 and tensor.shape[-1] == 1:
+            value = ops.expand_dims(value, -1)
+        elif want == got - 1 and value.shape[-1] == 1:
+            value = ops.squeeze(value, -1)
+        if type(tensor) is SymbolicTensor and not is_symbolic(value):
+            node = node_of(tensor)[0]
+            if isinstance(node.operation, InputLayer) and ops.dtype(value) != tensor.dtype:  # type: ignore[union-attr]
+                return ops.cast(value, tensor.dtype)
+        return value
+
+    def _pass_masks(self, args: tuple, outputs: Any, masks: Any) -> None:
+        """`call` has given the outputs their masks; a symbolic call's come from its inner graph."""
+        if args and any(is_symbolic(leaf) for leaf in tree.leaves(args[0])):
+            for outer, inner in zip(tree.leaves(outputs), tree.leaves(_inner(self))):
+                set_mask(outer, get_mask(inner))
+
+    # --------------------------------------------------------------------------------------- config
+
+    def get_config(self) -> dict[str, Any]:
+        """The graph as data, in Keras 3's form."""
+        if type(self) is not Functional and type(self).__init__ is not Functional.__init__:
+            return Layer.get_config(self)
+        numbers = _node_numbers(self._operations, self._nodes)
+
+        def place(tensor: Any) -> list:
+            node, position = node_of(tensor)
+            return [_operation_name(node), numbers[node], position]
+
+        def argument(value: Any) -> Any:
+            if is_symbolic(value):
+                return {
+                    "class_name": "__keras_tensor__",
+                    "config": {
+                        "shape": list(value.shape),
+                        "dtype": str(value.dtype),
+                        "keras_history": place(value),
+                    },
+                }
+            if isinstance(value, (list, tuple)):
+                return [argument(item) for item in value]
+            if isinstance(value, dict):
+                return {key: argument(item) for key, item in value.items()}
+            return registry.serialize_keras_object(value)
+
+        layers = []
+        for operation in self._operations:
+            config = registry.serialize_keras_object(operation)
+            config["name"] = operation.name
+            config["inbound_nodes"] = [
+                {"args": argument(list(node.args)), "kwargs": argument(dict(node.kwargs))}
+                for node in self._nodes
+                if node.operation is operation and not isinstance(operation, InputLayer)
+            ]
+            layers.append(config)
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "layers": layers,
+            "input_layers": _map_tensors(place, self._inputs_struct),
+            "output_layers": _map_tensors(place, self._outputs_struct),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The model of `get_config`'s result."""
+        if "layers" not in config:
+            return super().from_config(config)
+        with registry.custom_object_scope(custom_objects or {}):
+            made = {
+                entry["name"]: registry.deserialize_keras_object(_without_graph(entry))
+                for entry in config["layers"]
+            }
+            tensors: dict[tuple, Any] = {}
+            for entry in config["layers"]:
+                if isinstance(made[entry["name"]], InputLayer):
+                    layer = made[entry["name"]]
+                    tensors[(entry["name"], 0, 0)] = layer._inbound_nodes[0].outputs
+            _replay(config["layers"], made, tensors)
+        inputs = _places(config["input_layers"], tensors)
+        outputs = _places(config["output_layers"], tensors)
+        given = {key: config[key] for key in ("name", "trainable") if key in config}
+        if given.get("trainable", True):
+            given["trainable"] = None
+        return cls(inputs=inputs, outputs=outputs, **given)
+
+
+def _inner(model: Functional) -> Any:
+    """The results inside the body of the model's last symbolic call."""
+    return model._inbound_nodes[-1].inner
+
+
+def _is_tree(x: Any) -> bool:
+    return isinstance(x, (list, tuple, dict))
+
+
+def _operation_name(node: Any) -> str:
+    return getattr(node.operation, "name", None) or node.operation.__name__
+
+
+def _input_of(tensor: Any) -> Any:
+    """An input tensor that an InputLayer gives; tensors inside a graph get one of their own."""
+    node, _ = node_of(tensor)
+    if node is not None and isinstance(node.operation, InputLayer):
+        return tensor
+    if type(tensor) is not SymbolicTensor:
+        return tensor
+    layer = InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype)
+    return layer._inbound_nodes[0].outputs
+
+
+def _moved(old: Any, new: Any, outputs: Any) -> Any:
+    """The graph from tensors inside another graph, copied to begin at inputs of its own."""
+    return Plan(tree.leaves(old), outputs).run(tree.leaves(new))
+
+
+def _ordered(inputs: list, outputs: list) -> tuple[list, list[Node]]:
+    """The operations and nodes of a graph in Keras's order: by depth (distance to the outputs,
+    deepest first), those of equal depth as a depth-first walk from the outputs meets them."""
+    given = {id(t) for t in inputs}
+    met: dict[Any, int] = {}
+    postorder: list[Node] = []
+    done: set[Node] = set()
+    stack: list[tuple[Any, bool]] = [(t, False) for t in reversed(outputs)]
+    while stack:
+        tensor, ready = stack.pop()
+        node, _ = node_of(tensor)
+        assert node is not None
+        if ready:
+            if node not in done:
+                done.add(node)
+                postorder.append(node)
+            continue
+        if node in done:
+            continue
+        met.setdefault(_key(node), len(met))
+        stack.append((tensor, True))
+        if id(tensor) not in given:
+            stack += [(t, False) for t in reversed(node.inputs)]
+    depth: dict[Node, int] = {}
+    deepest: dict[Any, int] = {}
+    for node in reversed(postorder):
+        own = max(depth.get(node, 0), deepest.get(_key(node), 0))
+        deepest[_key(node)] = depth[node] = own
+        if id(tree.leaves(node.outputs)[0]) in given:
+            continue
+        for parent in (node_of(t)[0] for t in node.inputs):
+            depth[parent] = max(own + 1, depth.get(parent, 0))  # type: ignore[index]
+    for tensor in inputs:
+        node = node_of(tensor)[0]
+        assert node is not None
+        if node not in depth:
+            depth[node], deepest[_key(node)] = 0, 0
+            met.setdefault(_key(node), len(met))
+            postorder.append(node)
+    operations = {_key(node): _operation(node) for node in postorder}
+    ranked = sorted(operations, key=lambda key: (-deepest[key], met[key]))
+    nodes = sorted(postorder, key=lambda node: -depth[node])
+    return [operations[key] for key in ranked], nodes
+
+
+def _key(node: Node) -> Any:
+    """Ops have no identity of their own: each call of one is an operation."""
+    return node if hasattr(node.operation, "op") else id(node.operation)
+
+
+def _operation(node: Node) -> Any:
+    return node.operation
+
+
+def _node_numbers(operations: list, nodes: list[Node]) -> dict[Node, int]:
+    """Each node's number among the calls of its operation that belong to the model."""
+    numbers: dict[Node, int] = {}
+    counts: dict[Any, int] = {}
+    for node in sorted(nodes, key=lambda n: n.index):
+        key = _key(node)
+        numbers[node] = counts.get(key, 0)
+        counts[key] = numbers[node] + 1
+    return numbers
+
+
+def _map_tensors(fn: Any, struct: Any) -> Any:
+    if is_symbolic(struct):
+        return fn(struct)
+    if isinstance(struct, dict):
+        return {key: _map_tensors(fn, value) for key, value in struct.items()}
+    return [_map_tensors(fn, value) for value in struct]
+
+
+def _without_graph(entry: dict) -> dict:
+    return {key: value for key, value in entry.items() if key not in ("inbound_nodes", "name")}
+
+
+def _places(places: Any, tensors: dict[tuple, Any]) -> Any:
+    """The tensors at [layer name, node, position] places, in whatever structure they stand."""
+    if isinstance(places, dict):
+        return {key: _places(value, tensors) for key, value in places.items()}
+    if len(places) == 3 and isinstance(places[0], str):
+        return tensors[tuple(places)]
+    return [_places(place, tensors) for place in places]
+
+
+class _Waiting(Exception):
+    """A call needs a tensor that is not made yet."""
+
+
+def _replay(entries: list[dict], made: dict[str, Any], tensors: dict[tuple, Any]) -> None:
+    """Call the layers as the config says, each call once its inputs exist."""
+    todo = [
+        (entry["name"], number, node)
+        for entry in entries
+        if not isinstance(made[entry["name"]], InputLayer)
+        for number, node in enumerate(entry["inbound_nodes"])
+    ]
+
+    def argument(value: Any) -> Any:
+        if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+            place = tuple(value["config"]["keras_history"])
+            if place not in tensors:
+                raise _Waiting
+            return tensors[place]
+        if isinstance(value, list):
+            return [argument(item) for item in value]
+        if isinstance(value, dict) and "class_name" not in value:
+            return {key: argument(item) for key, item in value.items()}
+        return registry.deserialize_keras_object(value)
+
+    while todo:
+        waiting = []
+        for name, number, node in todo:
+            if (name, number - 1) in {(n, k) for n, k, _ in waiting}:
+                waiting.append((name, number, node))
+                continue
+            try:
+                args, kwargs = argument(node["args"]), argument(node["kwargs"])
+            except _Waiting:
+                waiting.append((name, number, node))
+                continue
+            outputs = made[name](*args, **kwargs)
+            for position, tensor in enumerate(tree.leaves(outputs)):
+                tensors[(name, number, position)] = tensor
+        if len(waiting) == len(todo):
+            names = sorted({name for name, _, _ in waiting})
+            raise ValueError(f"the config's graph is not connected: {names} lack their inputs")
+        todo = waiting

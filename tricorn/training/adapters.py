@@ -1,0 +1,419 @@
+"""Data in: what `fit`, `evaluate` and `predict` are given, as chunks of equal batches.
+
+A feed yields ``(args, count)``: `args` are what a looped step takes after the step number, and
+`count` how many steps they hold.  The step's batch is cut out by `batch_of`, which runs inside the
+compiled step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Iterable, Iterator
+
+import numpy as np
+
+from tricorn import dtypes, random, tree
+from tricorn.engines import active
+
+#: rows of a chunk that is stacked on the host are limited to so many bytes, and so many batches
+_CHUNK_BYTES = 32 * 2**20
+_CHUNK_STEPS = 512
+
+
+def batch_of(number: Any, arrays: Any, order: Any, size: int) -> Any:
+    """The rows of step `number`: a slice of `arrays`, or the rows that `order` names."""
+    engine = active()
+    start = engine.multiply(number, size)
+
+    def cut(x: Any) -> Any:
+        shape = tuple(engine.shape(x))
+        zeros = (0,) * (len(shape) - 1)
+        return engine.dynamic_slice(x, (start, *zeros), (size, *shape[1:]))
+
+    if order is None:
+        return tree.map(cut, arrays)
+    rows = cut(order)
+    return tree.map(lambda x: engine.take(x, rows, 0), arrays)
+
+
+def standardize(x: Any, what: str) -> Any:
+    """Any array-like as a NumPy array in a dtype that models take, without silent loss.
+
+    float64 becomes floatx; int64 becomes int32 where all values fit.
+
+    Raises:
+        TypeError: for what is no array of numbers.
+    """
+    if hasattr(x, "detach"):
+        x = x.detach().cpu()
+    if hasattr(x, "to_numpy") and not isinstance(x, np.ndarray):
+        x = x.to_numpy()
+    array = np.asarray(x)
+    if array.dtype == object or array.dtype.kind in "USOV":
+        raise TypeError(
+            f"{what} must hold numbers, got an array of dtype {array.dtype}"
+            + ("; rows of different lengths? pad them first" if array.dtype == object else "")
+        )
+    if array.dtype == np.float64:
+        return array.astype(dtypes.to_numpy(dtypes.result_type(float)), copy=False)
+    if array.dtype in (np.int64, np.uint64) and _fits_int32(array):
+        return array.astype(np.int32)
+    return array
+
+
+def _fits_int32(array: np.ndarray) -> bool:
+    if array.size == 0:
+        return True
+    return -(2**31) <= int(array.min()) and int(array.max()) < 2**31
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """(x, y, sample_weight) of a batch: x alone, or a tuple of up to three parts."""
+    if isinstance(data, list):
+        data = tuple(data)
+    if not isinstance(data, tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(
+            "a batch is x, (x, y) or (x, y, sample_weight), got a tuple of "
+            f"{len(data)} parts; write several inputs as one list: ([x1, x2], y)"
+        )
+    return (*data, *(None,) * (3 - len(data)))  # type: ignore[return-value]
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """The inverse of `unpack_x_y_sample_weight`."""
+    if y is None:
+        return x if not isinstance(x, (tuple, list)) else (x,)
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+def class_weights(y: Any, weights: dict[int, float]) -> np.ndarray:
+    """The weight of each sample by its class (integer labels, or one-hot rows).
+
+    Raises:
+        ValueError: for a class without a weight, or targets that are no classes.
+    """
+    if len(tree.leaves(y)) != 1:
+        raise ValueError("class_weight needs a model with one output; use sample_weight")
+    labels = np.asarray(tree.leaves(y)[0])
+    if labels.ndim > 1 and labels.shape[-1] > 1:
+        labels = labels.argmax(-1)
+    labels = labels.reshape(labels.shape[0], -1)
+    if labels.shape[1] != 1:
+        raise ValueError(f"class_weight needs one class per sample, targets are {np.shape(y)}")
+    labels = labels[:, 0]
+    if not np.array_equal(labels, labels.astype(np.int64)):
+        raise ValueError("class_weight needs integer classes, the targets are not integers")
+    missing = sorted(set(np.unique(labels).astype(int).tolist()) - {int(k) for k in weights})
+    if missing:
+        raise ValueError(f"class_weight has no weight for the classes {missing}")
+    table = {int(k): float(v) for k, v in weights.items()}
+    return np.array([table[int(label)] for label in labels], np.float32)
+
+
+def _weighted(batch: tuple, weights: dict[int, float] | None) -> tuple:
+    """The (x, y, sample_weight) batch with class weights multiplied in."""
+    x, y, sample_weight = batch
+    if weights is None:
+        return batch
+    if y is None:
+        raise ValueError("class_weight needs targets y")
+    by_class = class_weights(y, weights)
+    if sample_weight is not None:
+        by_class = by_class * np.asarray(sample_weight, np.float32).reshape(by_class.shape)
+    return x, y, by_class
+
+
+class ArrayFeed:
+    """Arrays in memory.
+
+    Args:
+        x, y, sample_weight: trees of arrays of equal length (y and weights may be None).
+        batch_size: rows per step.
+        shuffle: draw a new order for each epoch.
+        class_weight: {class: weight} multiplied into the sample weights.
+
+    Attributes:
+        size: number of samples.
+        steps: steps per epoch.
+
+    Raises:
+        ValueError: no data, unequal lengths, NaN targets.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+        shuffle: bool = False,
+        class_weight: dict | None = None,
+        steps: int | None = None,
+    ) -> None:
+        batch = (_named(x, "x"), _named(y, "y"), _named(sample_weight, "sample_weight"))
+        self.arrays = _weighted(batch, class_weight)
+        self.size = _common_length(self.arrays)
+        self.batch_size = _check_batch_size(batch_size, self.size, steps)
+        self.shuffle = shuffle
+        self.steps = -(-self.size // self.batch_size)
+        for path, target in tree.paths(self.arrays[1]):
+            if target.dtype.kind == "f" and np.isnan(target).any():
+                where = "".join(f"[{key!r}]" for key in path)
+                raise ValueError(
+                    f"the targets y{where} hold NaN; remove or fill those samples first "
+                    f"(the first is sample {int(np.argwhere(np.isnan(target))[0][0])})"
+                )
+
+    def split(self, fraction: float) -> tuple[ArrayFeed, ArrayFeed]:
+        """(the first part, the last `fraction`), never shuffled before.
+
+        Raises:
+            ValueError: when a part would be empty.
+        """
+        if not 0 < fraction < 1:
+            raise ValueError(f"validation_split must be between 0 and 1, got {fraction}")
+        cut = int(self.size * (1 - fraction))
+        if cut in (0, self.size):
+            raise ValueError(
+                f"validation_split={fraction} of {self.size} samples leaves a part empty"
+            )
+
+        def part(rows: slice, shuffle: bool) -> ArrayFeed:
+            arrays = tree.map(lambda a: a[rows], self.arrays)
+            return ArrayFeed(*arrays, batch_size=self.batch_size, shuffle=shuffle)
+
+        return part(slice(cut), self.shuffle), part(slice(cut, None), False)
+
+    def first(self) -> Any:
+        """A batch, to see structure and shapes by."""
+        return tree.map(lambda a: a[: self.batch_size], self.arrays)
+
+    def epoch(self) -> Iterator[tuple[tuple, int]]:
+        """The chunks of one epoch."""
+        order = np.arange(self.size, dtype=np.int32)
+        if self.shuffle:
+            order = random.host_generator().permutation(self.size).astype(np.int32)
+        size = self.batch_size
+        full = self.size // size
+        row = sum(max(1, a[:1].nbytes) for a in tree.leaves(self.arrays))
+        chunk = max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // (row * size), full))
+        for start in range(0, full, chunk):
+            steps = min(chunk, full - start)
+            rows = order[start * size : (start + steps) * size]
+            if steps < chunk:  # the same shape for every chunk: rows beyond `steps` are not used
+                rows = np.concatenate([rows, np.zeros((chunk - steps) * size, np.int32)])
+            yield (self._rows(rows), None, size), steps
+        if full * size < self.size:
+            yield (self._rows(order[full * size :]), None, self.size - full * size), 1
+
+    def _rows(self, rows: np.ndarray) -> Any:
+        if not self.shuffle:
+            first = int(rows[0]) if len(rows) else 0
+            if len(rows) and rows[-1] == first + len(rows) - 1:
+                return tree.map(lambda a: a[first : first + len(rows)], self.arrays)
+        return tree.map(lambda a: a.take(rows, axis=0), self.arrays)
+
+
+class StreamFeed:
+    """Batches from an iterable: a generator, a list of batches, a data loader, a `PyDataset`.
+
+    Args:
+        source: iterable of batches, or an object with ``__len__`` and ``__getitem__``.
+        steps: steps per epoch; needed for endless sources.  The iterator then goes on from epoch
+            to epoch; otherwise it is begun anew.
+        stack: put several batches of equal shapes into one dispatch.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        steps: int | None = None,
+        class_weight: dict | None = None,
+        stack: bool = True,
+        inputs_only: bool = False,
+    ) -> None:
+        self.source, self.steps, self.class_weight = source, steps, class_weight
+        self.stack, self.inputs_only = stack, inputs_only
+        self.size: int | None = None
+        if steps is None and hasattr(source, "__len__"):
+            self.steps = len(source)
+        self._iterator: Iterator | None = None
+        self._waiting: list = []
+
+    def _batches(self) -> Iterator:
+        if hasattr(self.source, "__iter__"):
+            return iter(self.source)
+        if hasattr(self.source, "__getitem__") and hasattr(self.source, "__len__"):
+            return (self.source[i] for i in range(len(self.source)))
+        return iter(self.source)
+
+    def _next(self) -> Any:
+        """The next batch as (x, y, sample_weight) of arrays; StopIteration at the end."""
+        if self._waiting:
+            return self._waiting.pop()
+        assert self._iterator is not None
+        parts = unpack_x_y_sample_weight(next(self._iterator))
+        if self.inputs_only:
+            parts = (parts[0], None, None)
+        batch = tuple(_named(p, n) for p, n in zip(parts, ("x", "y", "sample_weight")))
+        _common_length(batch)
+        return _weighted(batch, self.class_weight)
+
+    def first(self) -> Any:
+        """A batch, to see structure and shapes by; it is not lost."""
+        if self._iterator is None:
+            self._iterator = self._batches()
+        try:
+            batch = self._next()
+        except StopIteration:
+            raise ValueError("the data source gives no batch") from None
+        self._waiting.append(batch)
+        return batch
+
+    def epoch(self) -> Iterator[tuple[tuple, int]]:
+        """The chunks of one epoch."""
+        if self._iterator is None:
+            self._iterator = self._batches()
+        done = 0
+        while self.steps is None or done < self.steps:
+            limit = self.steps - done if self.steps is not None else _CHUNK_STEPS
+            chunk, size = self._chunk(min(limit, _CHUNK_STEPS if self.stack else 1))
+            if not chunk:
+                break
+            done += len(chunk)
+            stacked = chunk[0]
+            if len(chunk) > 1:
+                stacked = tree.map(lambda *rows: np.concatenate(rows), *chunk)
+            yield (stacked, None, size), len(chunk)
+        if done == 0 or (self.steps is not None and done < self.steps):
+            self._ended_early(done)
+        if not isinstance(self.source, Iterator) and (
+            self.steps is None or getattr(self.source, "__len__", lambda: -1)() == self.steps
+        ):
+            self._iterator = None
+            end = getattr(self.source, "on_epoch_end", None)
+            if end is not None:
+                end()
+
+    def _chunk(self, limit: int) -> tuple[list, int]:
+        """Up to a power of two of equal batches (so that few shapes are ever compiled)."""
+        chunk: list = []
+        signature = None
+        total = 0
+        while len(chunk) < limit and total < _CHUNK_BYTES:
+            try:
+                batch = self._next()
+            except StopIteration:
+                break
+            found = [(a.shape, a.dtype) for a in tree.leaves(batch)]
+            if signature is not None and found != signature:
+                self._waiting.append(batch)
+                break
+            signature = found
+            chunk.append(batch)
+            total += sum(a.nbytes for a in tree.leaves(batch))
+        keep = 1 << (len(chunk).bit_length() - 1) if chunk else 0
+        self._waiting += reversed(chunk[keep:])
+        return chunk[:keep], (tree.leaves(chunk[0])[0].shape[0] if chunk else 0)
+
+    def _ended_early(self, done: int) -> None:
+        self._iterator = None
+        expected = "" if self.steps is None else f" of the {self.steps} that steps asks for"
+        if done == 0:
+            raise ValueError(
+                f"the data source gave no batch{expected}; a generator that has run out must be "
+                "made anew, or loop for ever with steps_per_epoch set"
+            )
+        import warnings
+
+        warnings.warn(
+            f"the data source ended after {done}{expected} steps; make it repeat, or lower "
+            "steps_per_epoch",
+            stacklevel=4,
+        )
+
+
+def feed(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int | None = None,
+    shuffle: bool = False,
+    class_weight: dict | None = None,
+    steps: int | None = None,
+    stack: bool = True,
+    inputs_only: bool = False,
+) -> ArrayFeed | StreamFeed:
+    """The feed for what a user gave: arrays (or lists, dicts of them) or a source of batches."""
+    if isinstance(x, (ArrayFeed, StreamFeed)):
+        return x
+    if _is_arrays(x):
+        return ArrayFeed(x, y, sample_weight, batch_size, shuffle, class_weight, steps)
+    if y is not None or sample_weight is not None:
+        raise ValueError(
+            f"y and sample_weight come with the batches of a {type(x).__name__}, so they cannot be "
+            "given besides it"
+        )
+    if batch_size is not None and hasattr(x, "__next__"):
+        raise ValueError("the generator decides the batch size; do not give batch_size")
+    if not hasattr(x, "__iter__") and not hasattr(x, "__getitem__"):
+        raise TypeError(
+            f"x must be an array, a list or dict of arrays, or a source of batches, got {x!r}"
+        )
+    return StreamFeed(x, steps, class_weight, stack, inputs_only)
+
+
+def _is_arrays(x: Any) -> bool:
+    if isinstance(x, Mapping):
+        return bool(x) and all(map(_is_arrays, x.values()))
+    if isinstance(x, (list, tuple)):
+        return bool(x) and all(isinstance(v, (int, float)) or _is_arrays(v) for v in x)
+    return hasattr(x, "shape") and hasattr(x, "dtype") or hasattr(x, "to_numpy")
+
+
+def _named(data: Any, name: str) -> Any:
+    """A tree of arrays of numbers; nested lists of numbers become arrays."""
+    if data is None:
+        return None
+    if isinstance(data, Mapping):
+        return {key: _named(value, f"{name}[{key!r}]") for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        if any(hasattr(v, "shape") or hasattr(v, "to_numpy") or isinstance(v, Mapping) for v in data):
+            return type(data)([_named(v, f"{name}[{i}]") for i, v in enumerate(data)])
+        array = standardize(np.asarray(data), name)
+        return array
+    array = standardize(data, name)
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have a batch axis, got the scalar {data!r}")
+    return array
+
+
+def _common_length(arrays: Any) -> int:
+    lengths = [
+        ("x y sample_weight".split()[path[0]] + "".join(f"[{k!r}]" for k in path[1:]), len(a))
+        for path, a in tree.paths(arrays)
+    ]
+    if not lengths:
+        raise ValueError("no data was given: x is None or empty")
+    if len({n for _, n in lengths}) > 1:
+        shown = ", ".join(f"{name}: {n}" for name, n in lengths)
+        raise ValueError(f"all arrays need the same number of samples; got {shown}")
+    if lengths[0][1] == 0:
+        raise ValueError("the data is empty: 0 samples")
+    return lengths[0][1]
+
+
+def _check_batch_size(batch_size: Any, size: int, steps: int | None) -> int:
+    if batch_size is None:
+        return min(size, 32) if steps is None else max(1, -(-size // steps))
+    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        raise ValueError(f"batch_size must be a positive integer, got {batch_size!r}")
+    return min(int(batch_size), size)
+
+
+def is_source(x: Any) -> bool:
+    """Whether `x` is a source of batches rather than arrays."""
+    return isinstance(x, StreamFeed) or (not _is_arrays(x) and isinstance(x, Iterable))

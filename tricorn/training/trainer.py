@@ -1,0 +1,651 @@
+"""`Trainer`: compile, fit, evaluate, predict.
+
+A training step is one ordinary function that reads and assigns Variables: `train_step(self, data)`
+has one signature on every engine, and is compiled by `tricorn.graph.compiled.Compiled`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Callable
+
+import numpy as np
+
+from tricorn import losses, metrics, ops, optimizers, tree
+from tricorn.callbacks import CallbackList
+from tricorn.callbacks.base import as_floats
+from tricorn.engines import active
+from tricorn.graph.compiled import Compiled
+from tricorn.graph.scope import Scope
+from tricorn.graph.transforms import discover, value_and_grad
+from tricorn.layers.base import _call_names
+from tricorn.saving import registry
+from tricorn.training import adapters, loop
+from tricorn.training.adapters import unpack_x_y_sample_weight
+from tricorn.training.terms import LossTerms, MetricTerms
+
+
+class Trainer:
+    """The part of `Model` that trains."""
+
+    def __init__(self) -> None:
+        self._programs: dict[str, Compiled] = {}
+        self.compiled = False
+        self.stop_training = False
+        self.optimizer: Any = None
+        self.loss: Any = None
+        self.run_eagerly = False
+        self.steps_per_execution: int | str = "auto"
+        self.history: Any = None
+        self._loss_terms: LossTerms | None = None
+        self._metric_terms: MetricTerms | None = None
+        self._loss_tracker: Any = None
+        self._compile_arguments: dict[str, Any] | None = None
+        self._frozen: frozenset = frozenset()
+
+    # -------------------------------------------------------------------------------------- compile
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int | str = "auto",
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Say how to train.  What is trainable now is what training will change.
+
+        Args:
+            optimizer: name or `Optimizer`.
+            loss: name, function, `Loss`; a list or dict of them for several outputs.
+            loss_weights: factors of the losses of several outputs.
+            metrics: list of names, functions, `Metric` objects (by output: list or dict of lists).
+            weighted_metrics: likewise; these use sample and class weights.
+            run_eagerly: run the Python of every step line by line, for debugging.
+            steps_per_execution: steps in one dispatch: a number, or "auto", about 50 ms' worth.
+            jit_compile: accepted for Keras's sake; the engine compiles when `run_eagerly` is off.
+            auto_scale_loss: accepted for Keras's sake.
+
+        Raises:
+            ValueError: for an unknown name.
+        """
+        if steps_per_execution != "auto" and (
+            not isinstance(steps_per_execution, int) or steps_per_execution < 1
+        ):
+            raise ValueError(
+                f'steps_per_execution must be "auto" or a positive int, got {steps_per_execution!r}'
+            )
+        self.optimizer = optimizers.get(optimizer)
+        self.loss, self.run_eagerly = loss, bool(run_eagerly)
+        self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile
+        for one in _leaves(loss):
+            losses.get(one)
+        self._loss_terms = LossTerms(loss, loss_weights) if loss is not None else None
+        self._metric_terms = MetricTerms(metrics, weighted_metrics)
+        self._loss_tracker = _mean("loss")
+        self._compile_arguments = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
+        layers = self._flatten_layers()  # type: ignore[attr-defined]
+        trainable = set(self.trainable_variables)  # type: ignore[attr-defined]
+        owned = {v for layer in layers for v in layer._trainable_variables}
+        self._frozen = frozenset(owned - trainable)
+        self._programs = {}
+        self.compiled = True
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """The arguments of `compile` as data."""
+        if not self.compiled or self._compile_arguments is None:
+            return None
+        config = dict(self._compile_arguments)
+        config["optimizer"] = self.optimizer
+        if config["steps_per_execution"] == "auto":
+            config["steps_per_execution"] = 1  # Keras knows numbers only; ours is the default
+        return {key: registry.serialize_keras_object(value) for key, value in config.items()}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as `get_compile_config` said, and make the optimizer's state if possible."""
+        known = set(self.compile.__code__.co_varnames)
+        arguments = {
+            key: registry.deserialize_keras_object(value)
+            for key, value in config.items()
+            if key in known
+        }
+        if arguments.get("steps_per_execution") == 1:
+            arguments["steps_per_execution"] = "auto"
+        self.compile(**arguments)
+        if self.optimizer is not None and self.built:  # type: ignore[attr-defined]
+            self.optimizer.build(self._training_variables())
+
+    def _training_variables(self) -> list:
+        """The Variables that training changes, as of `compile`."""
+        return [v for v in self.trainable_variables if v not in self._frozen]  # type: ignore[attr-defined]
+
+    @property
+    def metrics(self) -> list:
+        """The loss's running mean, the metrics of `compile`, and those that layers hold."""
+        found = [] if self._loss_tracker is None else [self._loss_tracker]
+        found += super().metrics  # type: ignore[misc]
+        if self._metric_terms is not None:
+            found += self._metric_terms.metrics
+        if self._loss_terms is not None:
+            found += self._loss_terms.trackers
+        return list(dict.fromkeys(found))
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of `metrics`."""
+        return [metric.name for metric in self.metrics]
+
+    def reset_metrics(self) -> None:
+        """Begin all metrics anew."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    # ---------------------------------------------------------------------------------------- steps
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step of training on a batch; override it for a training of your own.
+
+        Args:
+            data: x, (x, y) or (x, y, sample_weight); see `unpack_x_y_sample_weight`.
+
+        Returns:
+            name -> value of the metrics.
+        """
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+
+        def forward() -> tuple[Any, Any]:
+            y_pred = self._forward(x, training=True)
+            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
+            return self._scaled(loss), (loss, y_pred)
+
+        variables = self._training_variables()
+        if not variables:
+            warnings.warn(f"the model {self.name!r} has no trainable weights", stacklevel=2)  # type: ignore[attr-defined]
+            _, (loss, y_pred) = forward()
+        else:
+            (_, (loss, y_pred)), grads = value_and_grad(forward, variables, has_aux=True)()
+            self.optimizer.apply(grads, variables)
+        self._loss_tracker.update_state(loss, sample_weight=_batch_size(x))
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """One step of evaluation on a batch."""
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        y_pred = self._forward(x, training=False)
+        loss = self.compute_loss(
+            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False
+        )
+        self._loss_tracker.update_state(loss, sample_weight=_batch_size(x))
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def predict_step(self, data: Any) -> Any:
+        """The predictions for a batch."""
+        x, _, _ = unpack_x_y_sample_weight(data)
+        return self._forward(x, training=False)
+
+    def _forward(self, x: Any, training: bool) -> Any:
+        names, _, anything = _call_names(type(self))
+        given = {"training": training} if "training" in names or anything else {}
+        if not given:
+            from tricorn.graph.calls import calling
+
+            with calling(training):
+                return self(x)  # type: ignore[operator]
+        return self(x, **given)  # type: ignore[operator]
+
+    def _scaled(self, loss: Any) -> Any:
+        scale = getattr(self.optimizer, "scale_loss", None)
+        return scale(loss) if scale is not None else loss
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The total loss of a batch: that of `compile` and those the layers added.
+
+        Raises:
+            ValueError: when there is none.
+        """
+        parts = []
+        if self._loss_terms is not None:
+            names = getattr(self, "output_names", None) if self.built else None  # type: ignore[attr-defined]
+            total = self._loss_terms(y, y_pred, sample_weight, names)
+            if total is not None:
+                parts.append(total)
+        for loss in self.losses:  # type: ignore[attr-defined]
+            parts.append(ops.sum(ops.cast(loss, parts[0].dtype if parts else ops.dtype(loss))))
+        if not parts:
+            if training:
+                raise ValueError(
+                    f"the model {self.name!r} has no loss: give compile a loss, or call add_loss "  # type: ignore[attr-defined]
+                    "in a layer"
+                )
+            return ops.zeros(())
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict:
+        """Update the metrics of `compile` with a batch and give all results."""
+        if self._metric_terms is not None:
+            names = getattr(self, "output_names", None) if self.built else None  # type: ignore[attr-defined]
+            self._metric_terms.update(y, y_pred, sample_weight, names)
+        return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """name -> value of all metrics now."""
+        results: dict[str, Any] = {}
+        own = set(self._metric_terms.metrics) if self._metric_terms is not None else set()
+        for metric in self.metrics:
+            if metric not in own:
+                value = metric.result()
+                results.update(value if isinstance(value, dict) else {metric.name: value})
+        if self._metric_terms is not None:
+            results.update(self._metric_terms.results())
+        return results
+
+    # ------------------------------------------------------------------------------------- programs
+
+    def _program(self, kind: str, looped: bool) -> Callable:
+        """The compiled (or, with run_eagerly, plain) form of train_step, test_step, predict_step."""
+        step = getattr(self, f"{kind}_step")
+
+        def one(data: Any) -> Any:
+            return step(_trimmed(data))
+
+        def numbered(number: Any, arrays: Any, order: Any, size: int) -> Any:
+            return one(adapters.batch_of(number, arrays, order, size))
+
+        if self.run_eagerly:
+            return _Eager(numbered, self, looped) if looped else _Eager(one, self, looped)
+        key = f"{kind}{'_loop' if looped else ''}"
+        if key not in self._programs:
+            self._programs[key] = Compiled(numbered if looped else one, loop=looped)
+        return self._programs[key]
+
+    def _need_compiled(self, what: str, optimizer: bool = False) -> None:
+        if not self.compiled:
+            raise ValueError(
+                f"call compile(...) before {what}: the model {self.name!r} does not know its "  # type: ignore[attr-defined]
+                "optimizer and loss yet"
+            )
+        if optimizer and self.optimizer is None:
+            raise ValueError(f"{what} needs an optimizer; give one to compile(...)")
+
+    # ------------------------------------------------------------------------------------------ fit
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | list[int] = 1,
+    ) -> Any:
+        """Train for a number of epochs.
+
+        Args:
+            x: array; list or dict of arrays for several inputs; or a source of batches
+                ``(inputs, targets[, weights])``: generator, `PyDataset`, data loader.
+            y: targets likewise (none for a source).
+            batch_size: samples per step, default 32 (none for a source).
+            epochs: number of the last epoch; training runs epochs - initial_epoch of them.
+            verbose: 0 silent, 1 a live line, 2 a line per epoch, "auto".
+            callbacks: list of `Callback` objects.
+            validation_split: fraction of the data, the *last* of it as given, kept for validation.
+            validation_data: (x, y), (x, y, sample_weight) or a source of batches.
+            shuffle: a new order for each epoch (arrays only).
+            class_weight: {class: weight} of the loss.
+            sample_weight: weight of each sample in the loss.
+            initial_epoch: number of the first epoch, when a training goes on.
+            steps_per_epoch: steps per epoch, for endless sources.
+            validation_steps, validation_batch_size: likewise for the validation.
+            validation_freq: validate every so many epochs, or after the listed ones (from 1).
+
+        Returns:
+            `History`: ``history.history`` is name -> list of values per epoch.
+
+        Raises:
+            ValueError: for data that do not fit each other or the model; the message says what.
+        """
+        self._need_compiled("fit", optimizer=True)
+        train, validation = self._feeds(
+            x, y, batch_size, validation_split, validation_data, shuffle, class_weight,
+            sample_weight, steps_per_epoch, validation_steps, validation_batch_size,
+        )  # fmt: skip
+        self._prepare("train", train)
+        steps = steps_per_epoch or train.steps
+        calls = CallbackList(
+            callbacks, add_history=True, add_progbar=verbose != 0, model=self, verbose=verbose,
+            epochs=epochs, steps=steps,
+        )  # fmt: skip
+        program = self._program("train", looped=True)
+        single = self.run_eagerly or calls.needs_batches("train")
+        pace = loop.Pace(1 if single else self.steps_per_execution)
+        test_pace = loop.Pace(
+            1 if self.run_eagerly or calls.needs_batches("test") else self.steps_per_execution
+        )
+        self.stop_training = False
+        logs: dict[str, Any] = {}
+        calls.on_train_begin()
+        with loop.interruptible() as check:
+            for epoch in range(initial_epoch, epochs):
+                self.reset_metrics()
+                calls.on_epoch_begin(epoch)
+                result, done = loop.run(
+                    program,
+                    _limited(train, steps_per_epoch),
+                    pace,
+                    calls.on_train_batch_begin,
+                    calls.on_train_batch_end,
+                    lambda: self.stop_training,
+                    check,
+                )
+                if calls.params.get("steps") is None:
+                    calls.set_params({**calls.params, "steps": done})
+                logs = as_floats(result)
+                if validation is not None and _due(validation_freq, epoch):
+                    found = self._evaluate(validation, calls, test_pace, check)
+                    logs.update({f"val_{name}": value for name, value in found.items()})
+                calls.on_epoch_end(epoch, logs)
+                if self.stop_training:
+                    break
+        finish = getattr(self.optimizer, "finalize_variable_values", None)
+        if finish is not None and epochs > initial_epoch:
+            finish(self._training_variables())
+        calls.on_train_end(logs)
+        return self.history
+
+    def _feeds(
+        self, x: Any, y: Any, batch_size: Any, split: float, validation: Any, shuffle: bool,
+        class_weight: Any, sample_weight: Any, steps: Any, validation_steps: Any,
+        validation_batch: Any,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """The feeds of training and validation."""
+        train: Any = adapters.feed(
+            x, y, sample_weight, batch_size=batch_size, shuffle=bool(shuffle),
+            class_weight=class_weight, steps=steps, stack=not self.run_eagerly,
+        )  # fmt: skip
+        if split and validation is None:
+            if not isinstance(train, adapters.ArrayFeed):
+                raise ValueError("validation_split works on arrays; give validation_data instead")
+            train, held = train.split(split)
+            if validation_batch:
+                held = adapters.ArrayFeed(*held.arrays, batch_size=validation_batch)
+            return train, held
+        if validation is None:
+            return train, None
+        size = validation_batch or batch_size
+        if isinstance(validation, tuple) and not adapters.is_source(validation[0]):
+            parts = unpack_x_y_sample_weight(validation)
+            return train, adapters.feed(*parts, batch_size=size)
+        return train, adapters.feed(validation, steps=validation_steps)
+
+    def _prepare(self, kind: str, feed: Any) -> None:
+        """Build what is not built yet by a run on shapes; with errors that name layer and shape."""
+        if self.built and self._optimizer_ready() and not self.run_eagerly:  # type: ignore[attr-defined]
+            return
+        batch = feed.first()
+        step = getattr(self, f"{kind}_step")
+        if self.run_eagerly:
+            _Eager(step, self, False).build(_trimmed(batch))
+        else:
+            discover(step, (_trimmed(batch),))
+
+    def _optimizer_ready(self) -> bool:
+        return self.optimizer is None or getattr(self.optimizer, "built", True)
+
+    # ------------------------------------------------------------------------- evaluate and predict
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Loss and metrics on data, in inference mode.
+
+        Args: as `fit`'s.
+
+        Returns:
+            The loss, or with metrics a list in the order of `metrics_names`; with `return_dict`
+            name -> value.
+        """
+        self._need_compiled("evaluate")
+        feed = adapters.feed(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        calls = CallbackList(
+            callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
+            steps=steps or feed.steps,
+        )  # fmt: skip
+        single = self.run_eagerly or calls.needs_batches("test")
+        pace = loop.Pace(1 if single else self.steps_per_execution)
+        with loop.interruptible() as check:
+            logs = self._evaluate(feed, calls, pace, check, steps)
+        return logs if return_dict else self._as_list(logs)
+
+    def _evaluate(
+        self, feed: Any, calls: Any, pace: Any, check: Any, steps: int | None = None
+    ) -> dict[str, float]:
+        self.reset_metrics()
+        calls.on_test_begin()
+        result, _ = loop.run(
+            self._program("test", looped=True),
+            _limited(feed, steps),
+            pace,
+            calls.on_test_batch_begin,
+            calls.on_test_batch_end,
+            lambda: False,
+            check,
+        )
+        logs = as_floats(result)
+        calls.on_test_end(logs)
+        return logs
+
+    def _as_list(self, logs: dict[str, Any]) -> Any:
+        """Logs in the order of the metrics; a single one alone."""
+        ordered = ["loss"] if "loss" in logs else []
+        ordered += [name for name in self.get_metrics_result() if name in logs and name != "loss"]
+        ordered += [name for name in logs if name not in ordered]
+        values = [logs[name] for name in ordered]
+        return values[0] if len(values) == 1 else values
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """The outputs for data, as NumPy arrays, batch by batch.
+
+        Args: as `fit`'s.
+        """
+        feed = adapters.feed(x, batch_size=batch_size, steps=steps, stack=False, inputs_only=True)
+        calls = CallbackList(
+            callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
+            steps=steps or feed.steps,
+        )  # fmt: skip
+        program, engine, outputs = self._program("predict", looped=False), active(), []
+        batches = _predict_batches(feed, steps)
+        with loop.interruptible() as check:
+            calls.on_predict_begin()
+            for number, (batch, size) in enumerate(batches):
+                calls.on_predict_batch_begin(number)
+                found = program(batch)
+                outputs.append((found, size))
+                calls.on_predict_batch_end(number, lambda found=found: {"outputs": found})
+                if number >= 8:  # a few batches ahead of the device
+                    engine.block(outputs[number - 8][0])
+                check()
+                if self.stop_training and calls.callbacks:
+                    break
+            calls.on_predict_end()
+        arrays = [tree.map(engine.numpy, found) for found, _ in outputs]
+        if not arrays:
+            raise ValueError("predict was given no batch")
+        return tree.map(lambda *parts: np.concatenate(parts) if len(parts) > 1 else parts[0], *arrays)
+
+    # ------------------------------------------------------------------------------ single batches
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step on one batch; gives the loss and metrics (running since the last reset)."""
+        self._need_compiled("train_on_batch", optimizer=True)
+        batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30, class_weight=class_weight).arrays
+        return self._on_batch("train", batch, return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Loss and metrics of one batch (running since the last reset)."""
+        self._need_compiled("test_on_batch")
+        batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30).arrays
+        return self._on_batch("test", batch, return_dict)
+
+    def _on_batch(self, kind: str, batch: Any, return_dict: bool) -> Any:
+        with loop.interruptible():
+            logs = as_floats(self._program(kind, looped=False)(batch))
+        return logs if return_dict else self._as_list(logs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch, as NumPy arrays."""
+        batch = adapters.ArrayFeed(x, batch_size=1 << 30).arrays
+        return tree.map(active().numpy, self._program("predict", looped=False)(batch))
+
+    def __getstate__(self) -> dict:
+        return {"_programs": {}}
+
+
+# ------------------------------------------------------------------------------------------ helpers
+
+
+class _Eager:
+    """A step run as plain Python: on tensors, in an overlay that is written back at the end."""
+
+    def __init__(self, step: Callable, model: Any, looped: bool) -> None:
+        self.step, self.model, self.looped = step, model, looped
+
+    def __call__(self, *args: Any) -> Any:
+        if not self.looped:
+            return self._once(self.step, *args)
+        start, stop, *rest = args
+        result = None
+        for number in range(start, stop):
+            result = self._once(self.step, np.int32(number), *rest)
+        return result
+
+    def _once(self, step: Callable, *args: Any) -> Any:
+        def convert(x: Any) -> Any:
+            return ops.convert_to_tensor(x) if isinstance(x, np.ndarray) else x
+
+        with Scope() as scope:
+            result = step(*tree.map(convert, list(args)))
+        for variable, value in scope.changes():
+            variable.assign(value)
+        return result
+
+    def build(self, batch: Any) -> None:
+        """Make an unbuilt model's weights by a forward pass whose effects are dropped."""
+        if not self.model.built or not self.model.variables:
+            batch = tree.map(ops.convert_to_tensor, batch)
+            x, _, _ = unpack_x_y_sample_weight(batch)
+            with Scope():
+                self.model._forward(x, training=False)
+        if self.model.optimizer is not None and not self.model._optimizer_ready():
+            self.model.optimizer.build(self.model._training_variables())
+
+
+def _trimmed(data: Any) -> Any:
+    """(x, y, None) and (x, None, None) as users write them: (x, y), x."""
+    if isinstance(data, tuple) and len(data) == 3:
+        x, y, sample_weight = data
+        if sample_weight is not None:
+            return data
+        return (x, y) if y is not None else ((x,) if isinstance(x, tuple) else x)
+    return data
+
+
+def _predict_batches(feed: Any, steps: int | None) -> Any:
+    """(batch, size) pairs of a feed, one per step."""
+    if isinstance(feed, adapters.ArrayFeed):
+        starts = range(0, feed.size, feed.batch_size)
+        for start in starts if steps is None else list(starts)[:steps]:
+            stop = start + feed.batch_size
+            yield tree.map(lambda a, rows=slice(start, stop): a[rows], feed.arrays), stop - start
+        return
+    for (arrays, _, size), _ in feed.epoch():
+        yield arrays, size
+
+
+def _limited(feed: Any, steps: int | None) -> Any:
+    """The chunks of an epoch; of arrays no more than `steps` steps."""
+    if steps is None or not isinstance(feed, adapters.ArrayFeed):
+        yield from feed.epoch()
+        return
+    left = steps
+    for args, count in feed.epoch():
+        yield args, min(count, left)
+        left -= count
+        if left <= 0:
+            return
+
+
+def _due(frequency: int | list[int], epoch: int) -> bool:
+    if isinstance(frequency, int):
+        return (epoch + 1) % frequency == 0
+    return epoch + 1 in frequency
+
+
+def _leaves(loss: Any) -> list:
+    if isinstance(loss, dict):
+        return list(loss.values())
+    return list(loss) if isinstance(loss, (list, tuple)) else [loss]
+
+
+def _batch_size(x: Any) -> Any:
+    return ops.shape(tree.leaves(x)[0])[0]
+
+
+def _mean(name: str) -> Any:
+    return metrics.Mean(name=name)
