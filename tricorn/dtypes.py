@@ -143,3 +143,12 @@ def to_numpy(dtype: str) -> Any:
 
         return np.dtype(getattr(ml_dtypes, dtype))
     return np.dtype(object if dtype == "string" else dtype)
+
+
+def bounds(dtype: str) -> tuple[float, float]:
+    """The lowest and the highest finite number of a real dtype (ints for integer dtypes)."""
+    import ml_dtypes
+
+    limits = ml_dtypes.iinfo if is_integer(dtype) else ml_dtypes.finfo
+    found, kind = limits(to_numpy(dtype)), int if is_integer(dtype) else float
+    return kind(found.min), kind(found.max)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any, Callable, TypeVar, overload
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -207,7 +208,8 @@ class Op:
         """Arguments in their common dtype."""
         leaves, shape = tree.flatten(head)
         kinds = [
-            type(x) if type(x) in _SCALARS else dtypes.standardize(_dtype(engine, x)) for x in leaves
+            type(x) if type(x) in _SCALARS else dtypes.standardize(_dtype(engine, x))
+            for x in leaves
         ]
         dtype = dtypes.result_type(*kinds)
         if self.floating:
@@ -224,18 +226,23 @@ class Op:
         """Make a node; the results' shapes come from the body on abstract tensors."""
         native = [leaf for leaf in tree.leaves((args, kwargs)) if hasattr(leaf, "_tricorn_node")]
         node = Node(self.wrapper, args, kwargs)
-        # what a draw assigns while shapes are worked out is thrown away with its scope
-        with NotRecording(), Scope(isolated=not native):
-            if native:
+        if native:
+            with NotRecording():
                 return node.bind(self._run(registry.active(), args, kwargs))
+        # what a draw assigns while shapes are worked out is thrown away with the scope
+        with NotRecording(), Scope(isolated=True):
             abstract = tree.map(abstracted, (args, kwargs))
             return node.bind(self._run(registry.load("abstract"), *abstract))
 
     def _explain(self, engine: Any, args: tuple, kwargs: dict, error: Exception) -> None:
         """Raise the contract's error in place of the engine's, where the shape rule finds one."""
-        if engine is registry.load("abstract") or hasattr(error, "__notes__"):
-            return
         if isinstance(error, (NeedsEngine, EngineError)):
+            return
+        notes = getattr(error, "__notes__", ())
+        told = any(note.startswith("in the op ") for note in notes)
+        if engine is registry.load("abstract") or told:
+            if f"in the op {self.name}" not in notes:
+                error.add_note(f"in the op {self.name}")
             return
 
         def shaped(x: Any) -> Any:
@@ -247,10 +254,10 @@ class Op:
         try:
             with registry.use(abstract):
                 self.fn(*tree.map(shaped, args), **tree.map(shaped, kwargs))
-        except (ValueError, TypeError) as clear:
+        except (ValueError, TypeError, IndexError) as clear:
             if not isinstance(clear, NeedsEngine):
                 clear.add_note(f"in the op {self.name}")
-                raise clear from error
+                raise clear from (None if str(clear) == str(error) else error)
         except Exception:
             return
 
@@ -275,7 +282,7 @@ def _dtype(engine: Any, x: Any) -> str:
 
 
 def _fits(scalar: Any, dtype: str) -> bool:
-    """Whether a Python scalar stands for itself in `dtype` (True for 1 would surprise an engine)."""
+    """Whether a Python scalar stands for itself in `dtype` (True for 1 would surprise)."""
     return type(scalar) is not bool and (type(scalar) is not float or dtypes.is_float(dtype))
 
 

@@ -1,0 +1,852 @@
+"""Elementwise ops: arithmetic, comparison, logic, bits, rounding, trigonometry, exponentials.
+
+The families (`analysis`, `same`, `predicate`, `binary` ...) say once what their members have in
+common; a member's own docstring is its formula.
+"""
+
+from __future__ import annotations
+
+import builtins as py
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tricorn import dtypes
+from tricorn.engines import active
+from tricorn.graph.op import Tensor, op
+from tricorn.ops.arrays import cast, full_like, ones_like, where, zeros_like
+
+F = TypeVar("F", bound=Callable)
+
+
+def _family(text: str, **flags: bool) -> Callable[[F], F]:
+    """An `op` decorator that completes the docstring with what the family has in common."""
+
+    def declare(fn: F) -> F:
+        fn.__doc__ = f"{fn.__doc__}\n\n{text}"
+        return op(**flags)(fn)
+
+    return declare
+
+
+_X = "    x: tensor or what converts to one, of any shape"
+_X12 = "    x1, x2: tensors, arrays or numbers whose shapes broadcast"
+
+analysis = _family(
+    f"Args:\n{_X}; integers and bool become floatx.\n\n"
+    "Returns:\n    floating (or complex) tensor of x's shape.",
+    floating=True,
+)
+same = _family(f"Args:\n{_X}.\n\nReturns:\n    tensor of x's shape and dtype.")
+predicate = _family(f"Args:\n{_X}.\n\nReturns:\n    bool tensor of x's shape.")
+binary = _family(
+    f"Args:\n{_X12}; they are promoted to their common dtype.\n\n"
+    "Returns:\n    tensor of the broadcast shape and the common dtype.\n\n"
+    "Raises:\n    ValueError: when the shapes do not broadcast.",
+    promote=True,
+)
+quotient = _family(
+    f"Args:\n{_X12}; integers and bool become floatx.\n\n"
+    "Returns:\n    floating (or complex) tensor of the broadcast shape.\n\n"
+    "Raises:\n    ValueError: when the shapes do not broadcast.",
+    floating=True,
+)
+comparison = _family(
+    f"Args:\n{_X12}; they are promoted to their common dtype.\n\n"
+    "Returns:\n    bool tensor of the broadcast shape.\n\n"
+    "Raises:\n    ValueError: when the shapes do not broadcast.",
+    promote=True,
+)
+logic = _family(
+    f"Args:\n{_X12}; each is cast to bool (x ≠ 0).\n\n"
+    "Returns:\n    bool tensor of the broadcast shape."
+)
+bits = _family(
+    "Args:\n    x, y: integer tensors whose shapes broadcast.\n\n"
+    "Returns:\n    integer tensor of the broadcast shape and the common dtype.\n\n"
+    "Raises:\n    TypeError: for floats.",
+    promote=True,
+)
+
+
+def _number(x: Any) -> Any:
+    """Bool tensors as int32, everything else as it is."""
+    engine = active()
+    return engine.cast(x, "int32") if engine.is_tensor(x) and engine.dtype(x) == "bool" else x
+
+
+def _dtype(x: Any) -> str:
+    return active().dtype(x)
+
+
+# ------------------------------------------------------------------------------------- arithmetic
+
+
+@binary
+def add(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 + x2 (bool: or)."""
+    return active().add(x1, x2)
+
+
+@binary
+def subtract(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 - x2."""
+    return active().subtract(x1, x2)
+
+
+@binary
+def multiply(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 · x2 (bool: and)."""
+    return active().multiply(x1, x2)
+
+
+@quotient
+def divide(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 / x2."""
+    return active().divide(x1, x2)
+
+
+@quotient
+def true_divide(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 / x2, as `divide`."""
+    return active().divide(x1, x2)
+
+
+@quotient
+def divide_no_nan(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 / x2, and 0 (with gradient 0) where x2 is 0."""
+    zero = equal(x2, 0)
+    return where(zero, 0.0, divide(x1, where(zero, 1.0, x2)))
+
+
+@binary
+def floor_divide(x1: Tensor, x2: Tensor) -> Tensor:
+    """⌊x1 / x2⌋; bool counts as int32."""
+    return active().floor_divide(_number(x1), _number(x2))
+
+
+@binary
+def mod(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 - x2⌊x1 / x2⌋, with the sign of x2; bool counts as int32."""
+    return active().remainder(_number(x1), _number(x2))
+
+
+@binary
+def fmod(x1: Tensor, x2: Tensor) -> Tensor:
+    """The remainder of x1 / x2 with the sign of x1."""
+    return _signed(mod(abs(x1), abs(x2)), x1)
+
+
+def _signed(magnitude: Any, x: Any) -> Any:
+    """`magnitude` ≥ 0 with the sign of `x`."""
+    return where(less(x, 0), negative(magnitude), magnitude)
+
+
+@binary
+def power(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 to the power x2; bool counts as int32."""
+    return active().power(_number(x1), _number(x2))
+
+
+@binary
+def maximum(x1: Tensor, x2: Tensor) -> Tensor:
+    """The larger of both; NaN wins; at a tie each takes half of the gradient."""
+    return active().maximum(x1, x2)
+
+
+@binary
+def minimum(x1: Tensor, x2: Tensor) -> Tensor:
+    """The smaller of both; NaN wins; at a tie each takes half of the gradient."""
+    return active().minimum(x1, x2)
+
+
+@binary
+def fmax(x1: Tensor, x2: Tensor) -> Tensor:
+    """The larger of both; the number wins over NaN."""
+    return where(isnan(x1), x2, where(isnan(x2), x1, maximum(x1, x2)))
+
+
+@binary
+def fmin(x1: Tensor, x2: Tensor) -> Tensor:
+    """The smaller of both; the number wins over NaN."""
+    return where(isnan(x1), x2, where(isnan(x2), x1, minimum(x1, x2)))
+
+
+@quotient
+def arctan2(x1: Tensor, x2: Tensor) -> Tensor:
+    """The angle in (-π, π] of the point with ordinate x1 and abscissa x2."""
+    return active().atan2(x1, x2)
+
+
+@quotient
+def hypot(x1: Tensor, x2: Tensor) -> Tensor:
+    """√(x1² + x2²), without overflow."""
+    a, b = abs(x1), abs(x2)
+    large, small = maximum(a, b), minimum(a, b)
+    return multiply(large, sqrt(add(1.0, square(divide_no_nan(small, large)))))
+
+
+@quotient
+def logaddexp(x1: Tensor, x2: Tensor) -> Tensor:
+    """ln(eˣ¹ + eˣ²), without overflow."""
+    difference = subtract(x1, x2)
+    value = add(maximum(x1, x2), log1p(exp(negative(abs(difference)))))
+    return where(isnan(difference), add(x1, x2), value)
+
+
+@quotient
+def logaddexp2(x1: Tensor, x2: Tensor) -> Tensor:
+    """log₂(2ˣ¹ + 2ˣ²), without overflow."""
+    ln2 = math.log(2.0)
+    return divide(logaddexp(multiply(x1, ln2), multiply(x2, ln2)), ln2)
+
+
+@quotient
+def heaviside(x1: Tensor, x2: Tensor) -> Tensor:
+    """0 where x1 < 0, x2 where x1 = 0, 1 where x1 > 0; NaN stays."""
+    step = where(less(x1, 0), 0.0, where(equal(x1, 0), x2, 1.0))
+    return where(isnan(x1), x1, step)
+
+
+@op
+def ldexp(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 · 2ˣ² for integer x2.
+
+    Args:
+        x1: tensor; integers become floatx.
+        x2: integer tensor; the shapes broadcast.
+
+    Raises:
+        TypeError: when x2 is not of an integer dtype.
+    """
+    if not dtypes.is_integer(_dtype(x2)):
+        raise TypeError(f"ldexp: the exponent x2 must be of an integer dtype, got {_dtype(x2)}")
+    return multiply(x1, power(cast(2, dtypes.floating(_dtype(x1))), x2))
+
+
+@binary
+def gcd(x1: Tensor, x2: Tensor) -> Tensor:
+    """The greatest common divisor of integers (Euclid)."""
+    step = lambda a, b: (where(equal(b, 0), a, b), where(equal(b, 0), b, mod(a, _nonzero(b))))
+    a, b = abs(add(x1, zeros_like(x2))), abs(add(x2, zeros_like(x1)))
+    more = lambda a, b: active().any(not_equal(b, 0), tuple(range(len(active().shape(b)))), False)
+    return active().while_loop(more, step, (a, b))[0]
+
+
+def _nonzero(x: Any) -> Any:
+    """`x` with 1 for 0: a divisor that is safe to divide by."""
+    return where(equal(x, 0), ones_like(x), x)
+
+
+@binary
+def lcm(x1: Tensor, x2: Tensor) -> Tensor:
+    """The least common multiple of integers; 0 when one is 0."""
+    return abs(multiply(x1, floor_divide(x2, _nonzero(gcd(x1, x2)))))
+
+
+@same
+def negative(x: Tensor) -> Tensor:
+    """-x."""
+    return active().negative(x)
+
+
+@op
+def absolute(x: Tensor) -> Tensor:
+    """|x|, with gradient 0 at 0.
+
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        tensor of x's shape and dtype (real for complex input).
+    """
+    return x if _dtype(x) == "bool" else active().abs(x)
+
+
+@op
+def abs(x: Tensor) -> Tensor:
+    """|x|, as `absolute`.
+
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        tensor of x's shape and dtype (real for complex input).
+    """
+    return x if _dtype(x) == "bool" else active().abs(x)
+
+
+@analysis
+def fabs(x: Tensor) -> Tensor:
+    """|x| as a float."""
+    return active().abs(x)
+
+
+@same
+def sign(x: Tensor) -> Tensor:
+    """-1, 0 or 1; gradient 0."""
+    return active().sign(x)
+
+
+@op
+def square(x: Tensor) -> Tensor:
+    """x².
+
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        tensor of x's shape and dtype; bool gives int32.
+    """
+    x = _number(x)
+    return active().multiply(x, x)
+
+
+@analysis
+def reciprocal(x: Tensor) -> Tensor:
+    """1 / x."""
+    return active().divide(1.0, x)
+
+
+@op
+def clip(x: Tensor, x_min: Any, x_max: Any) -> Tensor:
+    """min(max(x, x_min), x_max); gradient 1 for x_min ≤ x ≤ x_max.
+
+    Args:
+        x: tensor of any shape.
+        x_min, x_max: numbers, or tensors that broadcast with x.
+
+    Returns:
+        tensor of the common dtype; bool counts as int32.
+    """
+    x = _number(x)
+    kinds = [type(b) for b in (x_min, x_max)]
+    if _plain_numbers(kinds):
+        x = cast(x, dtypes.result_type(_dtype(x), *kinds))
+        return active().clip(x, x_min, x_max)
+    return minimum(maximum(x, x_min), x_max)
+
+
+def _plain_numbers(kinds: list[type]) -> bool:
+    """Whether all of the types are Python's int or float."""
+    return py.all(kind in (int, float) for kind in kinds)
+
+
+# --------------------------------------------------------------------------- rounding and testing
+
+
+@analysis
+def floor(x: Tensor) -> Tensor:
+    """The largest integer ≤ x, as a float; gradient 0."""
+    return active().floor(x)
+
+
+@analysis
+def ceil(x: Tensor) -> Tensor:
+    """The smallest integer ≥ x, as a float; gradient 0."""
+    return active().ceil(x)
+
+
+@op
+def trunc(x: Tensor) -> Tensor:
+    """The integer part of x, towards zero; gradient 0.
+
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        tensor of x's shape and dtype; integers and bool unchanged.
+    """
+    if not dtypes.is_float(_dtype(x)):
+        return x
+    return where(less(x, 0), active().ceil(x), active().floor(x))
+
+
+@op
+def round(x: Tensor, decimals: int = 0) -> Tensor:
+    """x to the given number of decimals, halves to even; gradient 0.
+
+    Args:
+        x: tensor of any shape.
+        decimals: digits after the point; negative: before it.
+
+    Returns:
+        tensor of x's shape and dtype.
+    """
+    dtype = _dtype(x)
+    if decimals == 0 or (decimals > 0 and dtypes.is_integer(dtype)):
+        return x if dtype == "bool" else active().round(x)
+    factor = 10.0**decimals
+    return cast(divide(active().round(multiply(x, factor)), factor), dtype)
+
+
+@predicate
+def isfinite(x: Tensor) -> Tensor:
+    """Whether x is neither infinite nor NaN."""
+    return active().isfinite(x)
+
+
+@predicate
+def isnan(x: Tensor) -> Tensor:
+    """Whether x is NaN."""
+    return active().isnan(x)
+
+
+@predicate
+def isinf(x: Tensor) -> Tensor:
+    """Whether x is infinite."""
+    return logical_not(logical_or(active().isfinite(x), active().isnan(x)))
+
+
+@predicate
+def isposinf(x: Tensor) -> Tensor:
+    """Whether x is +∞."""
+    return logical_and(isinf(x), greater(x, 0))
+
+
+@predicate
+def isneginf(x: Tensor) -> Tensor:
+    """Whether x is -∞."""
+    return logical_and(isinf(x), less(x, 0))
+
+
+@predicate
+def isreal(x: Tensor) -> Tensor:
+    """Whether the imaginary part of x is zero."""
+    return equal(imag(x), 0)
+
+
+@predicate
+def signbit(x: Tensor) -> Tensor:
+    """Whether x has its sign bit set (negative, or -0.0)."""
+    dtype = _dtype(x)
+    if dtypes.is_float(dtype):
+        x = active().bitcast(x, f"int{8 * dtypes.size(dtype)}")
+    return zeros_like(x, "bool") if dtype == "bool" else less(x, 0)
+
+
+@op
+def isclose(
+    x1: Tensor, x2: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """|x1 - x2| ≤ atol + rtol·|x2|; equal infinities are close.
+
+    Args:
+        x1, x2: tensors whose shapes broadcast.
+        rtol, atol: relative and absolute tolerance.
+        equal_nan: whether NaN is close to NaN.
+
+    Returns:
+        bool tensor of the broadcast shape.
+    """
+    near = less_equal(abs(subtract(x1, x2)), add(atol, multiply(rtol, abs(x2))))
+    close = logical_or(logical_and(near, isfinite(x2)), equal(x1, x2))
+    return logical_or(close, logical_and(isnan(x1), isnan(x2))) if equal_nan else close
+
+
+@op
+def nan_to_num(
+    x: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """x with NaN and infinities replaced.
+
+    Args:
+        x: tensor of any shape.
+        nan: what stands for NaN.
+        posinf, neginf: what stands for ±∞; None: the largest and the lowest number of the dtype.
+
+    Returns:
+        tensor of x's shape and dtype.
+    """
+    if not dtypes.is_float(_dtype(x)):
+        return x
+    low, high = dtypes.bounds(_dtype(x))
+    x = where(isnan(x), full_like(x, nan), x)
+    x = where(isposinf(x), full_like(x, high if posinf is None else posinf), x)
+    return where(isneginf(x), full_like(x, low if neginf is None else neginf), x)
+
+
+# ----------------------------------------------------------------------------- comparison, logic
+
+
+@comparison
+def equal(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 = x2."""
+    return active().equal(x1, x2)
+
+
+@comparison
+def not_equal(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 ≠ x2."""
+    return active().not_equal(x1, x2)
+
+
+@comparison
+def less(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 < x2."""
+    return active().less(x1, x2)
+
+
+@comparison
+def less_equal(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 ≤ x2."""
+    return active().less_equal(x1, x2)
+
+
+@comparison
+def greater(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 > x2."""
+    return active().less(x2, x1)
+
+
+@comparison
+def greater_equal(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 ≥ x2."""
+    return active().less_equal(x2, x1)
+
+
+@logic
+def logical_and(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 and x2."""
+    return active().logical_and(cast(x1, "bool"), cast(x2, "bool"))
+
+
+@logic
+def logical_or(x1: Tensor, x2: Tensor) -> Tensor:
+    """x1 or x2."""
+    return active().logical_or(cast(x1, "bool"), cast(x2, "bool"))
+
+
+@logic
+def logical_xor(x1: Tensor, x2: Tensor) -> Tensor:
+    """Either x1 or x2, not both."""
+    return active().not_equal(cast(x1, "bool"), cast(x2, "bool"))
+
+
+@predicate
+def logical_not(x: Tensor) -> Tensor:
+    """not x, where x counts as true when it is not 0."""
+    return active().logical_not(cast(x, "bool"))
+
+
+# ------------------------------------------------------------------------------------------- bits
+
+
+@bits
+def bitwise_and(x: Tensor, y: Tensor) -> Tensor:
+    """Bits set in both."""
+    return active().bitwise_and(x, y)
+
+
+@bits
+def bitwise_or(x: Tensor, y: Tensor) -> Tensor:
+    """Bits set in either."""
+    return active().bitwise_or(x, y)
+
+
+@bits
+def bitwise_xor(x: Tensor, y: Tensor) -> Tensor:
+    """Bits set in one of both."""
+    return active().bitwise_xor(x, y)
+
+
+@op
+def bitwise_not(x: Tensor) -> Tensor:
+    """Every bit inverted: -x - 1 for signed integers.
+
+    Args:
+        x: integer or bool tensor.
+
+    Returns:
+        tensor of x's shape and dtype.
+    """
+    return active().logical_not(x) if _dtype(x) == "bool" else active().bitwise_not(x)
+
+
+bitwise_invert = bitwise_not
+
+
+@bits
+def bitwise_left_shift(x: Tensor, y: Tensor) -> Tensor:
+    """x · 2ʸ, wrapping."""
+    return active().shift_left(x, y)
+
+
+@bits
+def bitwise_right_shift(x: Tensor, y: Tensor) -> Tensor:
+    """⌊x / 2ʸ⌋, keeping the sign."""
+    return active().shift_right(x, y)
+
+
+left_shift = bitwise_left_shift
+right_shift = bitwise_right_shift
+
+# -------------------------------------------------------------------- powers, exponentials, trig
+
+
+@analysis
+def sqrt(x: Tensor) -> Tensor:
+    """√x; NaN below 0."""
+    return active().sqrt(x)
+
+
+@analysis
+def rsqrt(x: Tensor) -> Tensor:
+    """1 / √x."""
+    return active().rsqrt(x)
+
+
+@analysis
+def cbrt(x: Tensor) -> Tensor:
+    """The real cube root."""
+    return multiply(sign(x), power(abs(x), 1.0 / 3.0))
+
+
+@analysis
+def exp(x: Tensor) -> Tensor:
+    """eˣ."""
+    return active().exp(x)
+
+
+@analysis
+def exp2(x: Tensor) -> Tensor:
+    """2ˣ."""
+    return active().power(2.0, x)
+
+
+@analysis
+def expm1(x: Tensor) -> Tensor:
+    """eˣ - 1, exact near 0."""
+    return active().expm1(x)
+
+
+@analysis
+def log(x: Tensor) -> Tensor:
+    """ln x; -∞ at 0, NaN below."""
+    return active().log(x)
+
+
+@analysis
+def log1p(x: Tensor) -> Tensor:
+    """ln(1 + x), exact near 0."""
+    return active().log1p(x)
+
+
+@analysis
+def log2(x: Tensor) -> Tensor:
+    """log₂ x."""
+    return active().divide(active().log(x), math.log(2.0))
+
+
+@analysis
+def log10(x: Tensor) -> Tensor:
+    """log₁₀ x."""
+    return active().divide(active().log(x), math.log(10.0))
+
+
+@analysis
+def sin(x: Tensor) -> Tensor:
+    """sin x, x in radians."""
+    return active().sin(x)
+
+
+@analysis
+def cos(x: Tensor) -> Tensor:
+    """cos x, x in radians."""
+    return active().cos(x)
+
+
+@analysis
+def tan(x: Tensor) -> Tensor:
+    """tan x, x in radians."""
+    return active().tan(x)
+
+
+@analysis
+def arcsin(x: Tensor) -> Tensor:
+    """The angle in [-π/2, π/2] whose sine is x; NaN outside [-1, 1]."""
+    return active().asin(x)
+
+
+@analysis
+def arccos(x: Tensor) -> Tensor:
+    """The angle in [0, π] whose cosine is x; NaN outside [-1, 1]."""
+    return active().acos(x)
+
+
+@analysis
+def arctan(x: Tensor) -> Tensor:
+    """The angle in (-π/2, π/2) whose tangent is x."""
+    return active().atan(x)
+
+
+@analysis
+def sinh(x: Tensor) -> Tensor:
+    """(eˣ - e⁻ˣ) / 2."""
+    return active().sinh(x)
+
+
+@analysis
+def cosh(x: Tensor) -> Tensor:
+    """(eˣ + e⁻ˣ) / 2."""
+    return active().cosh(x)
+
+
+@analysis
+def tanh(x: Tensor) -> Tensor:
+    """(eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)."""
+    return active().tanh(x)
+
+
+@analysis
+def arcsinh(x: Tensor) -> Tensor:
+    """ln(x + √(x² + 1))."""
+    return active().asinh(x)
+
+
+@analysis
+def arccosh(x: Tensor) -> Tensor:
+    """ln(x + √(x² - 1)); NaN below 1."""
+    return active().acosh(x)
+
+
+@analysis
+def arctanh(x: Tensor) -> Tensor:
+    """½ ln((1 + x) / (1 - x)); NaN outside [-1, 1]."""
+    return active().atanh(x)
+
+
+@analysis
+def sinc(x: Tensor) -> Tensor:
+    """sin(πx) / (πx), 1 at 0."""
+    zero = equal(x, 0)
+    angle = multiply(where(zero, 1.0, x), math.pi)
+    return where(zero, 1.0, divide(sin(angle), angle))
+
+
+@analysis
+def erf(x: Tensor) -> Tensor:
+    """2/√π ∫₀ˣ exp(-t²) dt."""
+    return active().erf(x)
+
+
+@analysis
+def erfc(x: Tensor) -> Tensor:
+    """1 - erf x; beyond x ≈ 4 the subtraction leaves no correct digits in float32."""
+    return active().subtract(1.0, active().erf(x))
+
+
+@analysis
+def erfinv(x: Tensor) -> Tensor:
+    """The inverse of erf, ±∞ at ±1."""
+    return active().erfinv(x)
+
+
+@analysis
+def lgamma(x: Tensor) -> Tensor:
+    """ln |Γ(x)|."""
+    return active().lgamma(x)
+
+
+@analysis
+def digamma(x: Tensor) -> Tensor:
+    """d/dx ln Γ(x)."""
+    return active().digamma(x)
+
+
+@analysis
+def deg2rad(x: Tensor) -> Tensor:
+    """πx / 180."""
+    return active().multiply(x, math.pi / 180.0)
+
+
+@analysis
+def rad2deg(x: Tensor) -> Tensor:
+    """180x / π."""
+    return active().multiply(x, 180.0 / math.pi)
+
+
+# ---------------------------------------------------------------------------------------- complex
+
+
+@op
+def real(x: Tensor) -> Tensor:
+    """The real part of x.
+
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        real tensor of x's shape.
+    """
+    return active().real(x) if dtypes.is_complex(_dtype(x)) else x
+
+
+@op
+def imag(x: Tensor) -> Tensor:
+    """The imaginary part of x, 0 for real x.
+
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        real tensor of x's shape.
+    """
+    return active().imag(x) if dtypes.is_complex(_dtype(x)) else zeros_like(x)
+
+
+@op
+def conj(x: Tensor) -> Tensor:
+    """The complex conjugate of x; real x unchanged.
+
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        tensor of x's shape and dtype.
+    """
+    engine = active()
+    if not dtypes.is_complex(_dtype(x)):
+        return x
+    return engine.complex(engine.real(x), engine.negative(engine.imag(x)))
+
+
+conjugate = conj
+
+
+@analysis
+def angle(x: Tensor) -> Tensor:
+    """The angle of a complex number, in (-π, π]; 0 or π for real x."""
+    return arctan2(imag(x), real(x))
+
+
+@op
+def polar(abs_: Tensor, angle: Tensor) -> Tensor:
+    """abs_ · e^(i·angle).
+
+    Args:
+        abs_, angle: floating tensors of one shape: modulus, and angle in radians.
+
+    Returns:
+        complex tensor of that shape.
+    """
+    return active().complex(multiply(abs_, cos(angle)), multiply(abs_, sin(angle)))
+
+
+@op
+def view_as_complex(x: Tensor) -> Tensor:
+    """Pairs (real, imaginary) on the last axis as complex numbers.
+
+    Args:
+        x: floating tensor of shape (..., 2).
+
+    Returns:
+        complex tensor of shape (...).
+
+    Raises:
+        ValueError: when the last axis is not 2 long.
+    """
+    shape = active().shape(x)
+    if not shape or shape[-1] != 2:
+        raise ValueError(f"view_as_complex: the last axis must have length 2, got shape {shape}")
+    return active().complex(x[..., 0], x[..., 1])

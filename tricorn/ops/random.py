@@ -1,0 +1,266 @@
+"""Random draws.  Each takes a `seed`: None (the global generator), an int (always the same draw) or
+a `SeedGenerator` (its next key)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tricorn import dtypes
+from tricorn.engines import active
+from tricorn.graph.op import Tensor, convert, op
+from tricorn.ops.arguments import axis_of, shape_of
+from tricorn.ops.arrays import cast, convert_to_tensor, expand_dims, where, zeros_like
+from tricorn.ops.elementwise import (
+    add,
+    clip,
+    divide,
+    equal,
+    floor,
+    greater,
+    log,
+    log1p,
+    multiply,
+    negative,
+    subtract,
+)
+from tricorn.random import key_of
+
+
+def _key(seed: Any) -> Any:
+    return convert(active(), key_of(seed), "int32")
+
+
+def _keys(seed: Any, count: int) -> list:
+    """Independent keys from one draw of the generator."""
+    bits = active().bits(_key(seed), (count, 2))
+    return [active().slice(bits, (i,)) for i in range(count)]
+
+
+@op
+def uniform(
+    shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None
+) -> Tensor:
+    """Draws from the uniform distribution on [minval, maxval).
+
+    Args:
+        shape: int or sequence of ints.
+        minval, maxval: bounds, numbers or tensors that broadcast.
+        dtype: name of a floating dtype; None: floatx.
+        seed: None, int or SeedGenerator.
+
+    Returns:
+        tensor of that shape.
+    """
+    draw = active().uniform(_key(seed), shape_of(shape), dtypes.standardize(dtype))
+    return add(multiply(draw, subtract(maxval, minval)), minval)
+
+
+@op
+def normal(
+    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
+) -> Tensor:
+    """Draws from the normal distribution.
+
+    Args:
+        shape: int or sequence of ints.
+        mean, stddev: numbers or tensors that broadcast.
+        dtype: name of a floating dtype; None: floatx.
+        seed: None, int or SeedGenerator.
+
+    Returns:
+        tensor of that shape.
+    """
+    draw = active().normal(_key(seed), shape_of(shape), dtypes.standardize(dtype))
+    return add(multiply(draw, stddev), mean)
+
+
+@op
+def truncated_normal(
+    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
+) -> Tensor:
+    """Draws from the normal distribution without what is beyond two standard deviations.
+
+    Args:
+        shape: int or sequence of ints.
+        mean, stddev: of the distribution before it is cut.
+        dtype: name of a floating dtype; None: floatx.
+        seed: None, int or SeedGenerator.
+
+    Returns:
+        tensor of that shape, in [mean - 2 stddev, mean + 2 stddev].
+    """
+    edge = math.erf(math.sqrt(2.0))
+    place = uniform(shape, -edge, edge, dtype, seed)
+    draw = clip(multiply(active().erfinv(place), math.sqrt(2.0)), -2.0, 2.0)
+    return add(multiply(draw, stddev), mean)
+
+
+@op
+def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Tensor:
+    """Draws integers from [minval, maxval), each equally likely.
+
+    Args:
+        shape: int or sequence of ints.
+        minval, maxval: bounds.
+        dtype: name of an integer dtype.
+        seed: None, int or SeedGenerator.
+
+    Returns:
+        tensor of that shape.
+
+    Raises:
+        ValueError: for a floating dtype.
+    """
+    name = dtypes.standardize(dtype)
+    if not dtypes.is_integer(name):
+        raise ValueError(f"randint: an integer dtype expected, got {name}; see uniform for floats")
+    return active().randint(_key(seed), shape_of(shape), minval, maxval, name)
+
+
+@op
+def categorical(logits: Tensor, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Tensor:
+    """Draws classes with probabilities softmax(logits).
+
+    Args:
+        logits: floating tensor of shape (batch, classes).
+        num_samples: draws for each row.
+        dtype: name of an integer dtype.
+        seed: None, int or SeedGenerator.
+
+    Returns:
+        tensor of shape (batch, num_samples).
+    """
+    engine, (batch, classes) = active(), active().shape(logits)
+    if batch is None:  # shapes are being worked out
+        return cast(engine.full((None, num_samples), 0, "int32"), dtype)
+    draw = engine.uniform(_key(seed), (batch, num_samples, classes), engine.dtype(logits))
+    gumbel = negative(log(negative(log(add(draw, _tiny(logits))))))
+    return cast(engine.argmax(add(expand_dims(logits, 1), gumbel), 2, False), dtype)
+
+
+def _tiny(x: Any) -> float:
+    """A positive number that does not change draws but 0."""
+    return {"float64": 1e-300, "float16": 1e-7}.get(active().dtype(x), 1e-37)
+
+
+@op
+def dropout(inputs: Tensor, rate: float, noise_shape: Any = None, seed: Any = None) -> Tensor:
+    """inputs / (1 - rate), with each element set to 0 with the probability `rate`.
+    https://jmlr.org/papers/v15/srivastava14a.html
+
+    Args:
+        inputs: floating tensor.
+        rate: in [0, 1].
+        noise_shape: shape of the draw, broadcast to the inputs; None in it: the inputs' length.
+        seed: None, int or SeedGenerator.
+
+    Returns:
+        tensor of inputs' shape and dtype.
+
+    Raises:
+        ValueError: when the rate is outside [0, 1].
+    """
+    if not 0 <= rate <= 1:
+        raise ValueError(f"dropout: rate must be in [0, 1], got {rate}")
+    if rate in (0, 1):
+        return inputs if rate == 0 else zeros_like(inputs)
+    engine, lengths = active(), active().shape(inputs)
+    shape = [n if m is None else m for n, m in zip(lengths, noise_shape or (None,) * len(lengths))]
+    keep = engine.less(engine.uniform(_key(seed), tuple(shape), "float32"), 1.0 - rate)
+    return engine.where(keep, engine.multiply(inputs, 1.0 / (1.0 - rate)), zeros_like(inputs))
+
+
+@op
+def shuffle(x: Tensor, axis: int = 0, seed: Any = None) -> Tensor:
+    """x with the order along an axis drawn at random; slices stay whole.
+
+    Args:
+        x: tensor of rank at least 1.
+        axis: along which.
+        seed: None, int or SeedGenerator.
+
+    Returns:
+        tensor of x's shape and dtype.
+    """
+    axis = axis_of(axis, x)
+    draw = active().uniform(_key(seed), (active().shape(x)[axis],), "float32")
+    return active().take(x, active().argsort(draw, 0), axis)
+
+
+@op
+def gamma(shape: Any, alpha: Any, dtype: Any = None, seed: Any = None) -> Tensor:
+    """Draws from the gamma distribution with density ∝ x^(α-1) e⁻ˣ.
+
+    Args:
+        shape: int or sequence of ints.
+        alpha: α > 0, a number or tensor that broadcasts to `shape`.
+        dtype: name of a floating dtype; None: floatx.
+        seed: None, int or SeedGenerator.
+
+    Returns:
+        tensor of that shape.
+    """
+    name = dtypes.standardize(dtype)
+    spread = active().broadcast_to(convert_to_tensor(alpha, name), shape_of(shape))
+    return active().gamma(_key(seed), spread, name)
+
+
+@op
+def beta(shape: Any, alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> Tensor:
+    """Draws from the beta distribution with density ∝ x^(α-1) (1-x)^(β-1).
+
+    Args:
+        shape: int or sequence of ints.
+        alpha, beta: α, β > 0, numbers or tensors that broadcast to `shape`.
+        dtype: name of a floating dtype; None: floatx.
+        seed: None, int or SeedGenerator.
+
+    Returns:
+        tensor of that shape, in [0, 1].
+    """
+    engine, name = active(), dtypes.standardize(dtype)
+    a, b = (engine.broadcast_to(convert_to_tensor(v, name), shape_of(shape)) for v in (alpha, beta))
+    first, second = _keys(seed, 2)
+    x, y = engine.gamma(first, a, name), engine.gamma(second, b, name)
+    return divide(x, add(x, y))
+
+
+@op
+def binomial(
+    shape: Any, counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None
+) -> Tensor:
+    """Draws how many of `counts` trials succeed.
+
+    The gaps between successes are geometric: they are added up until the trials are used.
+
+    Args:
+        shape: int or sequence of ints.
+        counts: numbers of trials, a number or tensor that broadcasts to `shape`.
+        probabilities: of success, in [0, 1], likewise.
+        dtype: name of the result's dtype; None: floatx.
+        seed: None, int or SeedGenerator.
+
+    Returns:
+        tensor of that shape.
+    """
+    engine, target = active(), shape_of(shape)
+    n, p = (
+        engine.broadcast_to(convert_to_tensor(v, "float32"), target)
+        for v in (counts, probabilities)
+    )
+    flipped = greater(p, 0.5)
+    rate = log1p(negative(where(flipped, subtract(1.0, p), p)))
+
+    def going(key: Any, used: Any, found: Any) -> Any:
+        return engine.any(engine.less_equal(used, n), tuple(range(len(target))), False)
+
+    def draw(key: Any, used: Any, found: Any) -> tuple:
+        now, later = (engine.slice(engine.bits(key, (2, 2)), (i,)) for i in range(2))
+        gap = divide(log1p(negative(engine.uniform(now, target, "float32"))), rate)
+        used = add(used, add(floor(where(equal(rate, 0), math.inf, gap)), 1.0))
+        return later, used, add(found, cast(engine.less_equal(used, n), "float32"))
+
+    start = zeros_like(n)
+    found = engine.while_loop(going, draw, (_key(seed), start, start))[2]
+    return cast(where(flipped, subtract(n, found), found), dtype)

@@ -1,0 +1,817 @@
+"""Ops that reduce axes: sums, extremes, moments, quantiles, logical and running reductions."""
+
+from __future__ import annotations
+
+import builtins as py
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from tricorn import dtypes
+from tricorn.engines import active
+from tricorn.graph.op import Tensor, op
+from tricorn.ops.arguments import axes_of, axis_of
+from tricorn.ops.arrays import (
+    cast,
+    convert_to_tensor,
+    expand_dims,
+    moveaxis,
+    ravel,
+    reshape,
+    squeeze,
+    take_along_axis,
+    where,
+    zeros_like,
+)
+from tricorn.ops.elementwise import (
+    abs,
+    add,
+    divide,
+    equal,
+    exp,
+    isfinite,
+    isnan,
+    less,
+    less_equal,
+    log,
+    logical_not,
+    logical_or,
+    maximum,
+    minimum,
+    multiply,
+    not_equal,
+    sqrt,
+    square,
+    subtract,
+)
+
+Axis = int | Sequence[int] | None
+F = TypeVar("F", bound=Callable)
+
+
+def reduction(returns: str) -> Callable[[F], F]:
+    """An `op` decorator that completes the docstring with what all reductions share."""
+
+    def declare(fn: F) -> F:
+        fn.__doc__ = (
+            f"{fn.__doc__}\n\nArgs:\n    x: tensor of any shape.\n"
+            "    axis: axis or axes to reduce; None: all.\n"
+            "    keepdims: keep reduced axes with length 1.\n\n"
+            f"Returns:\n    {returns}\n\nRaises:\n    ValueError: when an axis is out of range."
+        )
+        return op(fn)
+
+    return declare
+
+
+_WIDE = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}
+
+
+def _widened(x: Any) -> Any:
+    """Bool and small integers as 32-bit integers, so that a sum does not overflow."""
+    name = active().dtype(x)
+    return active().cast(x, _WIDE[name]) if name in _WIDE else x
+
+
+def _real(x: Any) -> Any:
+    """Integers and bool as floatx."""
+    return cast(x, dtypes.floating(active().dtype(x)))
+
+
+def _precise(x: Any) -> tuple[Any, str]:
+    """x in at least float32, and the dtype that a mean of x has."""
+    name = dtypes.floating(active().dtype(x))
+    return cast(x, dtypes.result_type(name, "float32")), name
+
+
+# ---------------------------------------------------------------------------------------- sums
+
+
+@reduction("tensor of x's dtype; bool and integers of less than 32 bits become (u)int32.")
+def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Σ x."""
+    return active().sum(_widened(x), axes_of(axis, x), keepdims)
+
+
+@op
+def prod(x: Tensor, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
+    """Π x.
+
+    Args:
+        x: tensor of any shape.
+        axis: axis or axes to reduce; None: all.
+        keepdims: keep reduced axes with length 1.
+        dtype: to compute in; None: x's, where bool and small integers become (u)int32.
+
+    Returns:
+        tensor of that dtype.
+    """
+    x = _widened(x) if dtype is None else cast(x, dtype)
+    return active().prod(x, axes_of(axis, x), keepdims)
+
+
+@reduction("floating tensor; integers give floatx.")
+def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Σ x / n; half precision is summed in float32."""
+    wide, name = _precise(x)
+    return cast(active().mean(wide, axes_of(axis, x), keepdims), name)
+
+
+@reduction("floating tensor; integers give floatx.")
+def var(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Σ |x - mean(x)|² / n; half precision is summed in float32."""
+    wide, name = _precise(x)
+    axes = axes_of(axis, x)
+    deviation = abs(subtract(wide, active().mean(wide, axes, True)))
+    return cast(active().mean(multiply(deviation, deviation), axes, keepdims), name)
+
+
+@reduction("floating tensor; integers give floatx.")
+def std(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The square root of `var`."""
+    return sqrt(var(x, axis, keepdims))
+
+
+@op
+def average(x: Tensor, axis: Axis = None, weights: Any = None) -> Tensor:
+    """Σ w·x / Σ w.
+
+    Args:
+        x: tensor of any shape.
+        axis: axis or axes to reduce; None: all.
+        weights: None, or a tensor of x's shape, or of the length of the one `axis`.
+
+    Returns:
+        floating tensor.
+    """
+    if weights is None:
+        return mean(x, axis)
+    weights = convert_to_tensor(weights)
+    if len(active().shape(weights)) != len(active().shape(x)):
+        places = range(1, len(active().shape(x)) - axis_of(axis, x))  # type: ignore[arg-type]
+        weights = expand_dims(weights, tuple(places))
+    total = sum(multiply(_real(weights), zeros_like(_real(x)) + 1), axis)
+    return divide(sum(multiply(_real(x), weights), axis), total)
+
+
+@op
+def moments(
+    x: Tensor, axes: Axis, keepdims: bool = False, synchronized: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance.
+
+    Args:
+        x: floating tensor.
+        axes: axis or axes to reduce.
+        keepdims: keep reduced axes with length 1.
+        synchronized: must be False (statistics over several devices come with distribution).
+
+    Returns:
+        (mean, variance) of x's dtype.
+    """
+    if synchronized:
+        raise NotImplementedError("moments: synchronized=True needs a distribution of devices")
+    return mean(x, axes, keepdims), var(x, axes, keepdims)
+
+
+@op
+def count_nonzero(x: Tensor, axis: Axis = None) -> Tensor:
+    """How many elements are not 0.
+
+    Args:
+        x: tensor of any shape.
+        axis: axis or axes to reduce; None: all.
+
+    Returns:
+        int32 tensor.
+    """
+    return active().sum(cast(not_equal(x, 0), "int32"), axes_of(axis, x), False)
+
+
+@reduction("floating tensor.")
+def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """ln Σ eˣ, without overflow."""
+    engine, x, axes = active(), _real(x), axes_of(axis, x)
+    top = engine.stop_gradient(engine.max(x, axes, True))
+    top = where(isfinite(top), top, 0.0)
+    total = log(engine.sum(exp(subtract(x, top)), axes, keepdims))
+    return add(total, top if keepdims else engine.squeeze(top, axes))
+
+
+# ------------------------------------------------------------------------------------- extremes
+
+
+def _extreme(name: str, x: Any, axis: Axis, keepdims: bool, initial: Any) -> Any:
+    result = getattr(active(), name)(x, axes_of(axis, x), keepdims)
+    return result if initial is None else (maximum if name == "max" else minimum)(result, initial)
+
+
+@op
+def max(x: Tensor, axis: Axis = None, keepdims: bool = False, initial: Any = None) -> Tensor:
+    """The largest element; NaN wins; at a tie the gradient is divided equally.
+
+    Args:
+        x: tensor of any shape.
+        axis: axis or axes to reduce; None: all.
+        keepdims: keep reduced axes with length 1.
+        initial: the least result.
+
+    Returns:
+        tensor of x's dtype.
+    """
+    return _extreme("max", x, axis, keepdims, initial)
+
+
+@op
+def min(x: Tensor, axis: Axis = None, keepdims: bool = False, initial: Any = None) -> Tensor:
+    """The smallest element; NaN wins; at a tie the gradient is divided equally.
+
+    Args:
+        x: tensor of any shape.
+        axis: axis or axes to reduce; None: all.
+        keepdims: keep reduced axes with length 1.
+        initial: the greatest result.
+
+    Returns:
+        tensor of x's dtype.
+    """
+    return _extreme("min", x, axis, keepdims, initial)
+
+
+@reduction("tensor of x's dtype.")
+def amax(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element, as `max`."""
+    return _extreme("max", x, axis, keepdims, None)
+
+
+@reduction("tensor of x's dtype.")
+def amin(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element, as `min`."""
+    return _extreme("min", x, axis, keepdims, None)
+
+
+@reduction("tensor of x's dtype.")
+def ptp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """max x - min x."""
+    return subtract(max(x, axis, keepdims), min(x, axis, keepdims))
+
+
+@reduction("bool tensor.")
+def any(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether any element is true (not 0)."""
+    return active().any(cast(x, "bool"), axes_of(axis, x), keepdims)
+
+
+@reduction("bool tensor.")
+def all(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether all elements are true (not 0)."""
+    return active().all(cast(x, "bool"), axes_of(axis, x), keepdims)
+
+
+def _arg(name: str, x: Any, axis: int | None, keepdims: bool) -> Any:
+    engine = active()
+    if axis is not None:
+        return getattr(engine, name)(x, axis_of(axis, x), keepdims)
+    found = getattr(engine, name)(ravel(x), 0, False)
+    return engine.reshape(found, (1,) * len(engine.shape(x))) if keepdims else found
+
+
+@op
+def argmax(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The index of the first largest element.
+
+    Args:
+        x: tensor of any shape.
+        axis: along which; None: the flattened x.
+        keepdims: keep the reduced axis with length 1.
+
+    Returns:
+        int32 tensor.
+    """
+    return _arg("argmax", x, axis, keepdims)
+
+
+@op
+def argmin(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The index of the first smallest element.
+
+    Args:
+        x: tensor of any shape.
+        axis: along which; None: the flattened x.
+        keepdims: keep the reduced axis with length 1.
+
+    Returns:
+        int32 tensor.
+    """
+    return _arg("argmin", x, axis, keepdims)
+
+
+@op
+def allclose(
+    x1: Tensor, x2: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """Whether all elements are close, as `isclose`.
+
+    Args:
+        x1, x2: tensors whose shapes broadcast.
+        rtol, atol: relative and absolute tolerance.
+        equal_nan: whether NaN is close to NaN.
+
+    Returns:
+        bool scalar.
+    """
+    from tricorn.ops.elementwise import isclose
+
+    return all(isclose(x1, x2, rtol, atol, equal_nan))
+
+
+# ------------------------------------------------------------------------------------- running
+
+
+def _running(name: str, x: Any, axis: int | None, dtype: Any) -> Any:
+    x = (_counted(x)) if dtype is None else cast(x, dtype)
+    x, axis = (ravel(x), 0) if axis is None else (x, axis_of(axis, x))
+    return getattr(active(), name)(x, axis)
+
+
+def _counted(x: Any) -> Any:
+    return cast(x, "int32") if active().dtype(x) == "bool" else x
+
+
+@op
+def cumsum(x: Tensor, axis: int | None = None, dtype: Any = None) -> Tensor:
+    """The running sum.
+
+    Args:
+        x: tensor of any shape.
+        axis: along which; None: the flattened x.
+        dtype: of the result; None: x's (bool: int32).
+
+    Returns:
+        tensor of x's shape.
+    """
+    return _running("cumsum", x, axis, dtype)
+
+
+@op
+def cumprod(x: Tensor, axis: int | None = None, dtype: Any = None) -> Tensor:
+    """The running product.
+
+    Args:
+        x: tensor of any shape.
+        axis: along which; None: the flattened x.
+        dtype: of the result; None: x's (bool: int32).
+
+    Returns:
+        tensor of x's shape.
+    """
+    return _running("cumprod", x, axis, dtype)
+
+
+@op
+def diff(a: Tensor, n: int = 1, axis: int = -1) -> Tensor:
+    """The n-th differences of neighbours.
+
+    Args:
+        a: tensor of rank at least 1.
+        n: how often to take differences.
+        axis: along which.
+
+    Returns:
+        tensor of a's dtype, shorter by n along the axis.
+    """
+    axis = axis_of(axis, a)
+    for _ in range(n):
+        later = a[(*(slice(None),) * axis, slice(1, None))]
+        earlier = a[(*(slice(None),) * axis, slice(None, -1))]
+        a = (not_equal if active().dtype(a) == "bool" else subtract)(later, earlier)
+    return a
+
+
+@op
+def trapezoid(y: Tensor, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Tensor:
+    """The integral of samples by the trapezoidal rule: Σ Δx (yᵢ + yᵢ₊₁) / 2.
+
+    Args:
+        y: samples.
+        x: where they were taken, of y's shape or of the axis's length; None: evenly spaced.
+        dx: the distance then.
+        axis: along which.
+
+    Returns:
+        floating tensor without the axis.
+    """
+    y = moveaxis(_real(y), axis, -1)
+    if x is not None:
+        x = convert_to_tensor(x)
+        dx = diff(moveaxis(x, axis, -1) if len(active().shape(x)) > 1 else x)
+    return multiply(sum(multiply(add(y[..., 1:], y[..., :-1]), dx), -1), 0.5)
+
+
+# ------------------------------------------------------------------------------------- quantiles
+
+_METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+@op
+def quantile(
+    x: Tensor, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False
+) -> Tensor:
+    """The values below which the fractions q of the elements lie.
+
+    Args:
+        x: tensor of any shape.
+        q: fractions in [0, 1], a number or a vector (its axis comes first in the result).
+        axis: axis or axes to reduce; None: all.
+        method: between two elements: 'linear', 'lower', 'higher', 'midpoint' or 'nearest'.
+        keepdims: keep reduced axes with length 1.
+
+    Returns:
+        floating tensor; NaN where x has a NaN.
+    """
+    x = _real(x)
+    rows = _last(x, axes_of(axis, x))
+    last = float(active().shape(rows)[-1] - 1)
+    result = _quantile(x, rows, last, q, axes_of(axis, x), method, keepdims)
+    return where(any(isnan(x), axis, keepdims), math.nan, result)
+
+
+def _quantile(
+    x: Any, rows: Any, last: Any, q: Any, axes: tuple, method: str, keepdims: bool
+) -> Any:
+    """Quantiles of rows (..., n), of which the elements 0 to `last` count when sorted."""
+    if method not in _METHODS:
+        raise ValueError(f"quantile: method must be one of {_METHODS}, got {method!r}")
+    engine = active()
+    axis = len(engine.shape(rows)) - 1
+    q = cast(convert_to_tensor(q), engine.dtype(x))
+    place = multiply(reshape(q, ((1,) * axis + (-1,))), last)
+    values = moveaxis(_between(engine.sort(rows, axis), place, method), -1, 0)
+    values = expand_dims(values, tuple(a + 1 for a in axes)) if keepdims else values
+    return values if engine.shape(q) else squeeze(values, 0)
+
+
+def _last(x: Any, axes: tuple[int, ...]) -> Any:
+    """x with some axes merged into one at the end."""
+    shape = active().shape(x)
+    kept = tuple(n for i, n in enumerate(shape) if i not in axes)
+    order = tuple(i for i in range(len(shape)) if i not in axes) + axes
+    return active().reshape(active().transpose(x, order), (*kept, -1))
+
+
+def _between(ordered: Any, place: Any, method: str) -> Any:
+    """Interpolated values at fractional places of the last axis."""
+    low, high = active().floor(place), active().ceil(place)
+    if method == "nearest":
+        low = high = active().round(place)
+    low, high = {"lower": (low, low), "higher": (high, high)}.get(method, (low, high))
+    part = 0.5 if method == "midpoint" else subtract(place, low)
+    a, b = (take_along_axis(ordered, cast(i, "int32"), -1) for i in (low, high))
+    return add(a, multiply(subtract(b, a), part))
+
+
+@op
+def percentile(
+    x: Tensor, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False
+) -> Tensor:
+    """`quantile` of q / 100.
+
+    Args:
+        x: tensor of any shape.
+        q: percentages in [0, 100], a number or a vector (its axis comes first in the result).
+        axis: axis or axes to reduce; None: all.
+        method: as for `quantile`.
+        keepdims: keep reduced axes with length 1.
+
+    Returns:
+        floating tensor.
+    """
+    return quantile(x, divide(q, 100.0), axis, method, keepdims)
+
+
+@reduction("floating tensor.")
+def median(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The middle element, or the mean of the two in the middle."""
+    return quantile(x, 0.5, axis, "linear", keepdims)
+
+
+# ------------------------------------------------------------------------- reductions that skip NaN
+
+
+def _filled(x: Any, value: float) -> Any:
+    """x with a number in the place of NaN."""
+    return where(isnan(x), value, x) if dtypes.is_float(active().dtype(x)) else x
+
+
+@reduction("tensor of x's dtype.")
+def nansum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Σ x over what is not NaN."""
+    return sum(_filled(x, 0.0), axis, keepdims)
+
+
+@reduction("tensor of x's dtype.")
+def nanprod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Π x over what is not NaN."""
+    return prod(_filled(x, 1.0), axis, keepdims)
+
+
+@reduction("floating tensor.")
+def nanmean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The mean of what is not NaN; NaN where nothing is left."""
+    count = sum(cast(logical_not(isnan(x)), active().dtype(_real(x))), axis, keepdims)
+    return divide(sum(_filled(_real(x), 0.0), axis, keepdims), count)
+
+
+@reduction("floating tensor.")
+def nanvar(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The variance of what is not NaN; NaN where nothing is left."""
+    return nanmean(square(subtract(x, nanmean(x, axis, True))), axis, keepdims)
+
+
+@reduction("floating tensor.")
+def nanstd(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The square root of `nanvar`."""
+    return sqrt(nanvar(x, axis, keepdims))
+
+
+@reduction("tensor of x's dtype; NaN where nothing is left.")
+def nanmax(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element that is not NaN."""
+    return where(all(isnan(x), axis, keepdims), _nan(x), max(_filled(x, -math.inf), axis, keepdims))
+
+
+@reduction("tensor of x's dtype; NaN where nothing is left.")
+def nanmin(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element that is not NaN."""
+    return where(all(isnan(x), axis, keepdims), _nan(x), min(_filled(x, math.inf), axis, keepdims))
+
+
+def _nan(x: Any) -> Any:
+    """NaN where x's dtype has it (nothing is NaN in the others)."""
+    return math.nan if dtypes.is_float(active().dtype(x)) else 0
+
+
+@op
+def nanargmax(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The index of the first largest element that is not NaN; -1 where nothing is left.
+
+    Args:
+        x: tensor of any shape.
+        axis: along which; None: the flattened x.
+        keepdims: keep the reduced axis with length 1.
+
+    Returns:
+        int32 tensor.
+    """
+    return where(all(isnan(x), axis, keepdims), -1, argmax(_filled(x, -math.inf), axis, keepdims))
+
+
+@op
+def nanargmin(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The index of the first smallest element that is not NaN; -1 where nothing is left.
+
+    Args:
+        x: tensor of any shape.
+        axis: along which; None: the flattened x.
+        keepdims: keep the reduced axis with length 1.
+
+    Returns:
+        int32 tensor.
+    """
+    return where(all(isnan(x), axis, keepdims), -1, argmin(_filled(x, math.inf), axis, keepdims))
+
+
+@op
+def nancumsum(x: Tensor, axis: int | None = None, dtype: Any = None) -> Tensor:
+    """The running sum in which NaN counts as 0.
+
+    Args:
+        x: tensor of any shape.
+        axis: along which; None: the flattened x.
+        dtype: of the result; None: x's.
+
+    Returns:
+        tensor of x's shape.
+    """
+    return cumsum(_filled(x, 0.0), axis, dtype)
+
+
+@op
+def nancumprod(x: Tensor, axis: int | None = None, dtype: Any = None) -> Tensor:
+    """The running product in which NaN counts as 1.
+
+    Args:
+        x: tensor of any shape.
+        axis: along which; None: the flattened x.
+        dtype: of the result; None: x's.
+
+    Returns:
+        tensor of x's shape.
+    """
+    return cumprod(_filled(x, 1.0), axis, dtype)
+
+
+@op
+def nanquantile(
+    x: Tensor, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False
+) -> Tensor:
+    """`quantile` of what is not NaN; NaN where nothing is left.
+
+    Args:
+        x: tensor of any shape.
+        q: fractions in [0, 1], a number or a vector (its axis comes first in the result).
+        axis: axis or axes to reduce; None: all.
+        method: as for `quantile`.
+        keepdims: keep reduced axes with length 1.
+
+    Returns:
+        floating tensor.
+    """
+    x = _real(x)
+    rows = _last(x, axes_of(axis, x))
+    last = subtract(sum(cast(logical_not(isnan(rows)), active().dtype(x)), -1, True), 1)
+    result = _quantile(x, rows, maximum(last, 0), q, axes_of(axis, x), method, keepdims)
+    return where(all(isnan(x), axis, keepdims), math.nan, result)
+
+
+@op
+def nanpercentile(
+    x: Tensor, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False
+) -> Tensor:
+    """`nanquantile` of q / 100.
+
+    Args:
+        x: tensor of any shape.
+        q: percentages in [0, 100], a number or a vector (its axis comes first in the result).
+        axis: axis or axes to reduce; None: all.
+        method: as for `quantile`.
+        keepdims: keep reduced axes with length 1.
+
+    Returns:
+        floating tensor.
+    """
+    return nanquantile(x, divide(q, 100.0), axis, method, keepdims)
+
+
+@reduction("floating tensor; NaN where nothing is left.")
+def nanmedian(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The median of what is not NaN."""
+    return nanquantile(x, 0.5, axis, "linear", keepdims)
+
+
+# --------------------------------------------------------------------------- counting and grouping
+
+
+@op
+def isin(x1: Tensor, x2: Tensor, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Whether each element of x1 is one of x2's.
+
+    Args:
+        x1, x2: tensors of any shapes.
+        assume_unique: kept for compatibility.
+        invert: whether it is *not* one of them.
+
+    Returns:
+        bool tensor of x1's shape.
+    """
+    found = any(equal(expand_dims(x1, -1), ravel(x2)), -1)
+    return logical_not(found) if invert else found
+
+
+@op
+def bincount(x: Tensor, weights: Any = None, minlength: int = 0, sparse: bool = False) -> Tensor:
+    """How often each of 0, 1, 2, ... occurs.
+
+    Args:
+        x: tensor of non-negative integers, of shape (n,) or (batch, n).
+        weights: what each element counts, of x's shape; None: 1.
+        minlength: the least length of the result.  The length depends on the data, so this does
+            not run inside compiled steps.
+        sparse: must be False.
+
+    Returns:
+        tensor of shape (length,) or (batch, length); int32, or the dtype of the weights.
+    """
+    if sparse:
+        raise ValueError("bincount: sparse results are not supported, leave sparse=False")
+    engine = active()
+    length = py.max(int(engine.numpy(engine.max(x, axes_of(None, x), False))) + 1, minlength)
+    hit = equal(expand_dims(x, -1), engine.arange(0, length, 1, engine.dtype(x)))
+    weighed = cast(hit, "int32") if weights is None else multiply(hit, expand_dims(weights, -1))
+    return sum(weighed, -2)
+
+
+@op
+def histogram(x: Tensor, bins: int = 10, range: Any = None) -> tuple[Tensor, Tensor]:
+    """How many elements fall into each of `bins` equal intervals.
+
+    Args:
+        x: tensor of any shape.
+        bins: number of intervals.
+        range: (lowest, highest) border; None: the extremes of x.
+
+    Returns:
+        (counts of shape (bins,), borders of shape (bins + 1,)), both floating.
+    """
+    from tricorn.ops.arrays import linspace, searchsorted
+
+    x = ravel(_real(x))
+    low, high = (min(x), max(x)) if range is None else range
+    edges = linspace(low, high, bins + 1, dtype=active().dtype(x))
+    place = subtract(searchsorted(edges, x, "right"), 1)
+    place = where(equal(x, edges[-1]), bins - 1, place)
+    hits = equal(expand_dims(place, -1), active().arange(0, bins, 1, "int32"))
+    return sum(cast(hits, active().dtype(x)), 0), edges
+
+
+def _segments(data: Any, segment_ids: Any, num_segments: int | None, fill: Any, mode: str) -> Any:
+    """Rows of data combined by the group they belong to; negative ids are left out."""
+    engine = active()
+    if num_segments is None:
+        top = engine.max(segment_ids, axes_of(None, segment_ids), False)
+        num_segments = int(engine.numpy(top)) + 1
+    start = engine.full((num_segments + 1, *engine.shape(data)[1:]), fill, engine.dtype(data))
+    kept = where(
+        logical_or(less(segment_ids, 0), less_equal(num_segments, segment_ids)),
+        num_segments,
+        segment_ids,
+    )
+    return engine.scatter(start, expand_dims(kept, -1), data, mode)[:num_segments]
+
+
+@op
+def segment_sum(
+    data: Tensor, segment_ids: Tensor, num_segments: int | None = None, sorted: bool = False
+) -> Tensor:
+    """Σ of the rows of each group; 0 for an empty one.
+
+    Args:
+        data: tensor of shape (n, ...).
+        segment_ids: integer tensor of shape (n,), the group of each row.
+        num_segments: number of groups; None: one more than the largest (not in compiled steps).
+        sorted: whether the ids ascend (a hint).
+
+    Returns:
+        tensor of shape (num_segments, ...).
+    """
+    return _segments(data, segment_ids, num_segments, 0, "add")
+
+
+@op
+def segment_prod(
+    data: Tensor, segment_ids: Tensor, num_segments: int | None = None, sorted: bool = False
+) -> Tensor:
+    """Π of the rows of each group; 1 for an empty one.
+
+    Args:
+        data: tensor of shape (n, ...).
+        segment_ids: integer tensor of shape (n,), the group of each row.
+        num_segments: number of groups; None: one more than the largest (not in compiled steps).
+        sorted: whether the ids ascend (a hint).
+
+    Returns:
+        tensor of shape (num_segments, ...).
+    """
+    return _segments(data, segment_ids, num_segments, 1, "multiply")
+
+
+def _limits(x: Any) -> tuple[Any, Any]:
+    """The least and the greatest value of x's dtype, infinities included."""
+    name = active().dtype(x)
+    return (-math.inf, math.inf) if dtypes.is_float(name) else dtypes.bounds(name)
+
+
+@op
+def segment_max(
+    data: Tensor, segment_ids: Tensor, num_segments: int | None = None, sorted: bool = False
+) -> Tensor:
+    """The largest of the rows of each group; the least value of the dtype for an empty one.
+
+    Args:
+        data: tensor of shape (n, ...).
+        segment_ids: integer tensor of shape (n,), the group of each row.
+        num_segments: number of groups; None: one more than the largest (not in compiled steps).
+        sorted: whether the ids ascend (a hint).
+
+    Returns:
+        tensor of shape (num_segments, ...).
+    """
+    return _segments(data, segment_ids, num_segments, _limits(data)[0], "max")
+
+
+@op
+def segment_min(
+    data: Tensor, segment_ids: Tensor, num_segments: int | None = None, sorted: bool = False
+) -> Tensor:
+    """The smallest of the rows of each group; the greatest value of the dtype for an empty one.
+
+    Args:
+        data: tensor of shape (n, ...).
+        segment_ids: integer tensor of shape (n,), the group of each row.
+        num_segments: number of groups; None: one more than the largest (not in compiled steps).
+        sorted: whether the ids ascend (a hint).
+
+    Returns:
+        tensor of shape (num_segments, ...).
+    """
+    return _segments(data, segment_ids, num_segments, _limits(data)[1], "min")
