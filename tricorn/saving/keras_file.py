@@ -17,7 +17,7 @@ import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -393,5 +393,3 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     if not isinstance(config, dict) or "class_name" not in config:
         raise ValueError("the JSON text does not describe a model")
     return registry.deserialize_keras_object(config, custom_objects)
-
-

@@ -1,20 +1,13 @@
-"""Objects to plain data and back, and the table of names that such data may use.
+"""Objects to plain data and back.
 
 The plain form is Keras 3's: a dict with ``module``, ``class_name``, ``config`` and
-``registered_name``.  A name in such a dict is looked up in two places only: among what the user
-registered or passed as `custom_objects`, and among what this library's own packages export (the
-table `FAMILIES`).  Nothing is ever imported or evaluated because data says so.
+``registered_name``.  Which names it may use is `names`'s matter.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
-import importlib
 import itertools
-import marshal
-import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -24,191 +17,45 @@ import numpy as np
 
 from tricorn import dtypes
 from tricorn.engines import registry as engines
-from tricorn.graph.symbolic import is_symbolic, name_of, node_of
+from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, name_of, node_of
+from tricorn.saving import bytecode
+from tricorn.saving.names import (
+    UNEXPORTED,
+    CustomObjectScope,
+    builtin,
+    by_suffix,
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    is_registered,
+    public_module,
+    register_keras_serializable,
+)
 from tricorn.variable import Variable
 
-#: Keras package -> our packages whose exports its names are looked up in
-FAMILIES: dict[str, tuple[str, ...]] = {
-    "activations": ("activations",),
-    "constraints": ("constraints",),
-    "dtype_policies": ("dtype_policies",),
-    "initializers": ("initializers",),
-    "layers": ("layers",),
-    "losses": ("losses",),
-    "metrics": ("metrics",),
-    "models": ("models",),
-    "optimizers": ("optimizers",),
-    "optimizers.schedules": ("optimizers.schedules",),
-    "random": ("random",),
-    "regularizers": ("regularizers",),
-    # where older versions kept models
-    "engine": ("models", "layers"),
-}  # fmt: skip
-#: families of functions that are written by bare name
-_FUNCTIONS = ("activations", "losses", "metrics", "initializers", "regularizers", "constraints")
-#: functions of those packages that are no part of a model
-_NOT_MODEL_PARTS = frozenset(("get", "serialize", "deserialize"))
-#: classes that Keras writes without a package -> ours that has them
-_TOP = {
-    "DTypePolicy": "dtype_policies",
-    "FloatDTypePolicy": "dtype_policies",
-    "Initializer": "initializers",
-    "Layer": "layers",
-    "Loss": "losses",
-    "Metric": "metrics",
-    "Model": "models",
-    "Optimizer": "optimizers",
-    "Regularizer": "regularizers",
-    "Sequential": "models",
-}
-#: classes that Keras writes with the module that defines them
-_UNEXPORTED = {"Functional": "keras.src.models.functional"}
+__all__ = [
+    "CustomObjectScope",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "enable_unsafe_deserialization",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "in_safe_mode",
+    "register_keras_serializable",
+    "serialize_keras_object",
+    "sharing",
+]
 
 #: nesting of lists and dicts that a config may have
 MAX_DEPTH = 200
-_LIBRARY = __name__.partition(".")[0]
 _PLAIN = (str, int, float, bool)
 
-_custom_objects: dict[str, Any] = {}
-_custom_names: dict[Any, str] = {}
-_scoped: ContextVar[Mapping[str, Any]] = ContextVar(
-    "tricorn_custom_objects", default=types.MappingProxyType({})
-)
 _safe_mode: ContextVar[bool | None] = ContextVar("tricorn_safe_mode", default=None)
 #: the configs being read, outermost first
 _reading: ContextVar[tuple[dict, ...]] = ContextVar("tricorn_reading", default=())
 _unsafe_allowed = False
-
-
-# --------------------------------------------------------------------------------- the user's names
-
-
-def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable:
-    """A decorator that lets files name a class or function of yours as ``package>name``.
-
-    Args:
-        package: keeps names of different projects apart.
-        name: None: the class's or function's own.
-
-    Raises:
-        ValueError: a class without ``get_config``.
-
-    Source: ``keras.saving.register_keras_serializable``.
-    """
-
-    def register(target: Any) -> Any:
-        if isinstance(target, type) and not hasattr(target, "get_config"):
-            raise ValueError(
-                f"{target.__name__} cannot be registered: it has no get_config() method, so it "
-                "could not be written"
-            )
-        key = f"{package}>{name if name is not None else target.__name__}"
-        _custom_objects[key] = target
-        _custom_names[target] = key
-        return target
-
-    return register
-
-
-def get_custom_objects() -> dict[str, Any]:
-    """The global dict of registered names; it may be changed."""
-    return _custom_objects
-
-
-class CustomObjectScope:
-    """A block in which data may use more names.
-
-    Args:
-        custom_objects: dict of name -> class or function.
-    """
-
-    def __init__(self, custom_objects: Mapping[str, Any] | None) -> None:
-        self.custom_objects = dict(custom_objects or {})
-
-    def __enter__(self) -> CustomObjectScope:
-        self._token = _scoped.set({**_scoped.get(), **self.custom_objects})
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        _scoped.reset(self._token)
-
-
-custom_object_scope = CustomObjectScope
-
-
-def get_registered_name(obj: Any) -> str:
-    """The name `obj` was registered under, else its Python name."""
-    try:
-        return _custom_names[obj]
-    except (KeyError, TypeError):  # not registered, or not hashable
-        return obj.__name__
-
-
-def get_registered_object(
-    name: str,
-    custom_objects: Mapping[str, Any] | None = None,
-    module_objects: Mapping[str, Any] | None = None,
-) -> Any:
-    """What `name` stands for in `custom_objects`, the scopes around, the registered names and
-    `module_objects`, in this order; None when nowhere."""
-    for table in (custom_objects, _scoped.get(), _custom_objects, module_objects):
-        if table and name in table:
-            return table[name]
-    return None
-
-
-# ---------------------------------------------------------------------------------- the library's
-
-
-def _package(name: str) -> Any:
-    """One of our packages; the name comes from the tables above, never from data."""
-    return importlib.import_module(f"{_LIBRARY}.{name}")
-
-
-def _packages(module: str, name: str) -> Iterator[Any]:
-    """Our packages that may export `name` of a Keras module path such as
-    ``keras.src.layers.core.dense``."""
-    parts = module.split(".")
-    if parts[0] != "keras":
-        return
-    parts = parts[2:] if parts[1:2] == ["src"] else parts[1:]
-    if not parts and name in _TOP:
-        yield _package(_TOP[name])
-    for length in range(len(parts), 0, -1):
-        yield from map(_package, FAMILIES.get(".".join(parts[:length]), ()))
-
-
-def _ours(target: Any) -> bool:
-    return str(getattr(target, "__module__", "")).partition(".")[0] == _LIBRARY
-
-
-def builtin(module: str, name: str, function: bool = False) -> Any:
-    """The class (or function) that the library exports as `name` of a Keras module; None when
-    there is none."""
-    if name.startswith("_") or name in _NOT_MODEL_PARTS:
-        return None
-    bare = function and module == "builtins"
-    for package in map(_package, _FUNCTIONS) if bare else _packages(module, name):
-        target = getattr(package, name, None)
-        if target is None or not _ours(target):
-            continue
-        if isinstance(target, type) and hasattr(target, "from_config") and not function:
-            return target
-        if function and callable(target):
-            return target
-    return None
-
-
-def public_module(cls: type) -> str | None:
-    """The Keras module that files name for a class of this library; None for other classes."""
-    name = cls.__name__
-    if not _ours(cls):
-        return None
-    path = cls.__module__.split(".")
-    families = [family for family in (".".join(path[1:3]), path[1]) if family in FAMILIES]
-    if not families or getattr(_package(families[-1]), name, None) is not cls:
-        return None
-    return _UNEXPORTED.get(name) or ("keras" if name in _TOP else f"keras.{families[0]}")
 
 
 # ---------------------------------------------------------------------------------- shared objects
@@ -320,12 +167,12 @@ def _serialize_instance(obj: Any) -> dict:
     if not isinstance(inner, dict):
         raise TypeError(f"get_config() of {obj!r} must return a dict, it returned {inner!r}")
     cls = type(obj)
-    module = None if cls in _custom_names else public_module(cls)
+    module = None if is_registered(cls) else public_module(cls)
     registered = None
     if module is None:
         module = None if cls.__module__ == "__main__" else cls.__module__
         registered = get_registered_name(cls)
-    elif cls.__name__ in _UNEXPORTED:
+    elif cls.__name__ in UNEXPORTED:
         registered = cls.__name__
     config = {
         "module": module,
@@ -351,78 +198,58 @@ def _serialize_function(fn: Any) -> dict:
     }  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------ lambda bodies
+# ----------------------------------------------------------------------------------------- lambdas
 
 
 def _dump_lambda(fn: types.FunctionType) -> dict:
-    """A lambda's bytecode, in both forms that Keras reads, with the Python that wrote it."""
-    cells = fn.__closure__
+    """A lambda's bytecode in both forms that Keras reads, with the Python that wrote it."""
     try:
-        code = base64.encodebytes(marshal.dumps(fn.__code__)).decode("ascii")
-        defaults = serialize_keras_object(fn.__defaults__)
-        closure = serialize_keras_object(cells and tuple(c.cell_contents for c in cells))
+        code, *values = bytecode.dump(fn)
+        defaults, closure = map(serialize_keras_object, values)
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"the lambda {fn.__qualname__} cannot be written ({error}); use a named function and "
             "register it with register_keras_serializable()"
         ) from error
-    return {
-        "class_name": "__lambda__",
-        "config": {
-            "code": code,
-            "defaults": defaults,
-            "closure": closure,
-            "value": [code, defaults, closure],
-            "python": sys.implementation.cache_tag,
-        },
-    }
+    config = {"code": code, "defaults": defaults, "closure": closure}
+    both = {**config, "value": [code, defaults, closure], "python": bytecode.PYTHON}
+    return {"class_name": "__lambda__", "config": both}
 
 
-def _load_lambda(config: dict, inner: dict, safe_mode: bool) -> Callable:
-    named = _function_for_owner()
-    if named is not None:
-        return named
+def _load_lambda(config: dict, inner: dict) -> Callable:
+    """The function passed under the owner's name; else, outside safe mode, the bytecode."""
     owner = _owner_name()
+    passed = None if owner is None else get_registered_object(owner)
+    if isinstance(passed, types.FunctionType) or (
+        callable(passed) and not isinstance(passed, type)
+    ):
+        return passed
     remedy = (
         f"pass the function: load_model(..., custom_objects={{{owner or 'the name'!r}: function}})"
     )
-    if safe_mode:
+    if in_safe_mode():
         raise ValueError(
             f"{_place(config)} is the bytecode of a Python lambda, which could do anything when "
             f"run; {remedy}, or, when you trust the file, pass safe_mode=False"
         )
-    if inner.get("python") != sys.implementation.cache_tag:
-        wrote = inner.get("python") or "an unnamed Python"
-        raise ValueError(
-            f"{_place(config)} is the bytecode of a Python lambda written by {wrote}, which "
-            f"{sys.implementation.cache_tag} cannot be trusted to run; {remedy}"
-        )
+    parts = [inner.get(part) for part in ("code", "defaults", "closure")]
+    if parts[0] is None and isinstance(inner.get("value"), list) and len(inner["value"]) == 3:
+        parts = inner["value"]
+    code, defaults, closure = parts[0], *map(deserialize_keras_object, parts[1:])
     try:
-        code = marshal.loads(base64.b64decode(inner["code"], validate=False))
-        defaults = deserialize_keras_object(inner.get("defaults"))
-        closure = deserialize_keras_object(inner.get("closure"))
-        scope = {"np": np, "numpy": np, "__builtins__": __builtins__}
-        face = sys.modules.get(_LIBRARY)
-        scope.update({_LIBRARY: face, "keras": face})
-        cells = closure and tuple(types.CellType(value) for value in closure)
-        return types.FunctionType(code, scope, code.co_name, defaults and tuple(defaults), cells)
-    except (KeyError, TypeError, ValueError, EOFError, AttributeError, binascii.Error) as error:
-        raise ValueError(f"{_place(config)} holds damaged bytecode ({error}); {remedy}") from error
+        return bytecode.load(code, defaults, closure, inner.get("python"))
+    except ValueError as error:
+        raise ValueError(
+            f"the bytecode of {_place(config)} cannot be run: {error}; {remedy}"
+        ) from error
 
 
 def _owner_name() -> str | None:
     """The name of the innermost object being read."""
     stack = _reading.get()
-    inner = stack[-1]["config"] if stack else {}
-    name = inner.get("name")
+    inner = stack[-1].get("config") if stack else None
+    name = inner.get("name") if isinstance(inner, dict) else None
     return name if isinstance(name, str) else None
-
-
-def _function_for_owner() -> Callable | None:
-    """The function that was passed under the name of the layer being read."""
-    name = _owner_name()
-    found = None if name is None else get_registered_object(name)
-    return found if callable(found) and not isinstance(found, type) else None
 
 
 # ----------------------------------------------------------------------------------------- reading
@@ -465,15 +292,15 @@ def deserialize_keras_object(
     mode = _safe_mode.get()
     if mode is None:
         mode = safe_mode and not _unsafe_allowed
-    tokens = _safe_mode.set(mode), _scoped.set({**_scoped.get(), **(custom_objects or {})})
+    token = _safe_mode.set(mode)
     try:
-        if module_objects is not None and isinstance(config, str):
-            found = get_registered_object(config, module_objects=module_objects)
-            return config if found is None else found
-        return _deserialize(config, module_objects)
+        with CustomObjectScope(custom_objects):
+            if module_objects is not None and isinstance(config, str):
+                found = get_registered_object(config, module_objects=module_objects)
+                return config if found is None else found
+            return _deserialize(config, module_objects)
     finally:
-        _scoped.reset(tokens[1])
-        _safe_mode.reset(tokens[0])
+        _safe_mode.reset(token)
 
 
 def check_tree(config: Any) -> None:
@@ -530,9 +357,7 @@ def _short(value: Any) -> str:
 
 def _build_special(build: Callable, config: dict, inner: dict) -> Any:
     try:
-        if build is _load_lambda:
-            return _load_lambda(config, inner, in_safe_mode())
-        return build(inner)
+        return build(inner) if build is not _load_lambda else _load_lambda(config, inner)
     except KeyError as error:
         raise ValueError(f"{_place(config)}: {error} is missing in its config") from error
     except (TypeError, AttributeError, OverflowError) as error:
@@ -551,8 +376,6 @@ def _read_tensor(inner: dict) -> Any:
 
 
 def _read_symbolic(inner: dict) -> Any:
-    from tricorn.graph.symbolic import SymbolicTensor
-
     shape = tuple(inner["shape"])
     if not all(n is None or (isinstance(n, int) and n >= 0) for n in shape):
         raise TypeError(f"the shape {_short(shape)}")
@@ -626,7 +449,7 @@ def _find(config: dict, name: str, function: bool, module_objects: Mapping[str, 
         return module_objects[name]
     found = builtin(module, name, function) if module else None
     if found is None and function:
-        found = _by_suffix(name)
+        found = by_suffix(name)
     if found is None:
         raise TypeError(_unknown(config, name, registered, module, function))
     return found
@@ -634,14 +457,6 @@ def _find(config: dict, name: str, function: bool, module_objects: Mapping[str, 
 
 def _keras(module: str) -> bool:
     return module == "builtins" or module.partition(".")[0] == "keras"
-
-
-def _by_suffix(name: str) -> Any:
-    """A registered function by its bare name, as Keras up to 3.6 wrote them."""
-    tables = (_scoped.get(), _custom_objects)
-    return next(
-        (fn for table in tables for key, fn in table.items() if key.endswith(f">{name}")), None
-    )
 
 
 def _unknown(

@@ -8,6 +8,7 @@ their own names.  Random state, which Keras does not store, goes to ``<path>/see
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -74,33 +75,47 @@ def _saveable(value: Any) -> bool:
 
 
 def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
-    """The attributes that may lead to variables: those that a class of the user's or a layer of
-    ours adds to the base class, public ones first."""
-    from tricorn.layers.base import Layer
-    from tricorn.models import Functional, Model, Sequential
+    """The attributes that may lead to variables: those that a fresh layer, model or optimizer of
+    the library does not have, public ones first."""
+    from tricorn.models import Functional, Sequential
 
     if isinstance(obj, (Functional, Sequential)):
         yield "layers", obj.layers
-    base = next((b for b in (Functional, Sequential, Model, Layer) if isinstance(obj, b)), object)
-    known = set(dir(base)) | _BOOKKEEPING
-    if issubclass(base, Model):
-        known -= {"optimizer"}
-    for name in sorted({*dir(obj)} - known, key=lambda name: (name.startswith("_"), name)):
-        if name.startswith("__"):
-            continue
+    names = {name for name in dir(obj) if not name.startswith("__")} - _fresh(_kind(obj))
+    for name in sorted(names, key=lambda name: (name.startswith("_"), name)):
         try:
             value = getattr(obj, name)
-        except Exception:  # noqa: S112 - a property of the user's that does not work now
+        except Exception:  # a property of the user's that does not work now
             continue
         yield name, value
 
 
-#: attributes of instances that hold no state, or state that is reached in another way
-_BOOKKEEPING = frozenset(
-    ("_captured", "_inbound_nodes", "_eager_losses", "_trainable_variables", "_build_shapes",
-     "_non_trainable_variables", "_symbolic_updates", "input_spec", "dtype_policy", "_programs",
-     "inputs", "outputs", "_functional", "operations", "_operations")
-)  # fmt: skip
+def _kind(obj: Any) -> type:
+    """The base class of the library that decides which attributes are bookkeeping."""
+    from tricorn.layers.base import Layer
+    from tricorn.models import Model
+    from tricorn.optimizers import Optimizer
+
+    return next((base for base in (Model, Layer, Optimizer) if isinstance(obj, base)), type(obj))
+
+
+@functools.cache
+def _fresh(kind: type) -> frozenset[str]:
+    """The attributes of new objects, the optimizer's place in a model excepted."""
+    from tricorn.layers import Input, Layer
+    from tricorn.models import Functional, Model, Sequential
+    from tricorn.optimizers import Optimizer
+
+    name = "reference"
+    if kind is Layer:
+        return frozenset(dir(Layer(name=name)))
+    if kind is Optimizer:
+        return frozenset(dir(Optimizer(0.0, name=name)))
+    if kind is not Model:
+        return frozenset()
+    tensor = Input((1,), name=name)
+    models = (Model(name=name), Sequential(name=name), Functional(tensor, tensor, name=name))
+    return frozenset(attribute for model in models for attribute in dir(model)) - {"optimizer"}
 
 
 def _join(path: str, name: str) -> str:
@@ -135,7 +150,7 @@ def _write_array(group: h5py.Group, key: str, value: Any) -> None:
         dataset.attrs["dtype"] = "bfloat16"
 
 
-# --------------------------------------------------------------------------------- looking into files
+# ------------------------------------------------------------------------------- looking into files
 
 
 class Store(Mapping):

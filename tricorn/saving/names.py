@@ -1,0 +1,203 @@
+"""The names that data may use: what the user registered, and what this library exports.
+
+Nothing is ever imported because data says so: a Keras module path in a file only chooses among the
+packages in the table `FAMILIES`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import types
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+#: Keras package -> our packages whose exports its names are looked up in
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "activations": ("activations",),
+    "constraints": ("constraints",),
+    "dtype_policies": ("dtype_policies",),
+    "initializers": ("initializers",),
+    "layers": ("layers",),
+    "losses": ("losses",),
+    "metrics": ("metrics",),
+    "models": ("models",),
+    "optimizers": ("optimizers",),
+    "optimizers.schedules": ("optimizers.schedules",),
+    "random": ("random",),
+    "regularizers": ("regularizers",),
+    # where older versions kept models
+    "engine": ("models", "layers"),
+}  # fmt: skip
+#: families of functions that are written by bare name
+_FUNCTIONS = ("activations", "losses", "metrics", "initializers", "regularizers", "constraints")
+#: functions of those packages that are no part of a model
+_NOT_MODEL_PARTS = frozenset(("get", "serialize", "deserialize"))
+#: classes that Keras writes without a package -> ours that has them
+_TOP = {
+    "DTypePolicy": "dtype_policies",
+    "FloatDTypePolicy": "dtype_policies",
+    "Initializer": "initializers",
+    "Layer": "layers",
+    "Loss": "losses",
+    "Metric": "metrics",
+    "Model": "models",
+    "Optimizer": "optimizers",
+    "Regularizer": "regularizers",
+    "Sequential": "models",
+}
+#: classes that Keras writes with the module that defines them
+UNEXPORTED = {"Functional": "keras.src.models.functional"}
+
+_LIBRARY = __name__.partition(".")[0]
+
+_custom_objects: dict[str, Any] = {}
+_custom_names: dict[Any, str] = {}
+_scoped: ContextVar[Mapping[str, Any]] = ContextVar(
+    "tricorn_custom_objects", default=types.MappingProxyType({})
+)
+
+
+# --------------------------------------------------------------------------------- the user's names
+
+
+def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable:
+    """A decorator that lets files name a class or function of yours as ``package>name``.
+
+    Args:
+        package: keeps names of different projects apart.
+        name: None: the class's or function's own.
+
+    Raises:
+        ValueError: a class without ``get_config``.
+
+    Source: ``keras.saving.register_keras_serializable``.
+    """
+
+    def register(target: Any) -> Any:
+        if isinstance(target, type) and not hasattr(target, "get_config"):
+            raise ValueError(
+                f"{target.__name__} cannot be registered: it has no get_config() method, so it "
+                "could not be written"
+            )
+        key = f"{package}>{name if name is not None else target.__name__}"
+        _custom_objects[key] = target
+        _custom_names[target] = key
+        return target
+
+    return register
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """The global dict of registered names; it may be changed."""
+    return _custom_objects
+
+
+class CustomObjectScope:
+    """A block in which data may use more names.
+
+    Args:
+        custom_objects: dict of name -> class or function.
+    """
+
+    def __init__(self, custom_objects: Mapping[str, Any] | None) -> None:
+        self.custom_objects = dict(custom_objects or {})
+
+    def __enter__(self) -> CustomObjectScope:
+        self._token = _scoped.set({**_scoped.get(), **self.custom_objects})
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        _scoped.reset(self._token)
+
+
+custom_object_scope = CustomObjectScope
+
+
+def get_registered_name(obj: Any) -> str:
+    """The name `obj` was registered under, else its Python name."""
+    try:
+        return _custom_names[obj]
+    except (KeyError, TypeError):  # not registered, or not hashable
+        return obj.__name__
+
+
+def get_registered_object(
+    name: str,
+    custom_objects: Mapping[str, Any] | None = None,
+    module_objects: Mapping[str, Any] | None = None,
+) -> Any:
+    """What `name` stands for in `custom_objects`, the scopes around, the registered names and
+    `module_objects`, in this order; None when nowhere."""
+    for table in (custom_objects, _scoped.get(), _custom_objects, module_objects):
+        if table and name in table:
+            return table[name]
+    return None
+
+
+# ---------------------------------------------------------------------------------- the library's
+
+
+def _package(name: str) -> Any:
+    """One of our packages; the name comes from the tables above, never from data."""
+    return importlib.import_module(f"{_LIBRARY}.{name}")
+
+
+def _packages(module: str, name: str) -> Iterator[Any]:
+    """Our packages that may export `name` of a Keras module path such as
+    ``keras.src.layers.core.dense``."""
+    parts = module.split(".")
+    if parts[0] != "keras":
+        return
+    parts = parts[2:] if parts[1:2] == ["src"] else parts[1:]
+    if not parts and name in _TOP:
+        yield _package(_TOP[name])
+    for length in range(len(parts), 0, -1):
+        yield from map(_package, FAMILIES.get(".".join(parts[:length]), ()))
+
+
+def _ours(target: Any) -> bool:
+    return str(getattr(target, "__module__", "")).partition(".")[0] == _LIBRARY
+
+
+def builtin(module: str, name: str, function: bool = False) -> Any:
+    """The class (or function) that the library exports as `name` of a Keras module; None when
+    there is none."""
+    if name.startswith("_") or name in _NOT_MODEL_PARTS:
+        return None
+    bare = function and module == "builtins"
+    for package in map(_package, _FUNCTIONS) if bare else _packages(module, name):
+        target = getattr(package, name, None)
+        if target is None or not _ours(target):
+            continue
+        if isinstance(target, type) and hasattr(target, "from_config") and not function:
+            return target
+        if function and callable(target):
+            return target
+    return None
+
+
+def public_module(cls: type) -> str | None:
+    """The Keras module that files name for a class of this library; None for other classes."""
+    name = cls.__name__
+    if not _ours(cls):
+        return None
+    path = cls.__module__.split(".")
+    for family in (".".join(path[1:3]), path[1]):
+        if family in FAMILIES and getattr(_package(family), name, None) is cls:
+            return UNEXPORTED.get(name) or ("keras" if name in _TOP else f"keras.{family}")
+    return None
+
+
+def is_registered(target: Any) -> bool:
+    """Whether `target` was given to `register_keras_serializable`."""
+    return target in _custom_names
+
+
+def by_suffix(name: str) -> Any:
+    """A registered function by its bare name, as Keras up to 3.6 wrote it, or None."""
+    for table in (_scoped.get(), _custom_objects):
+        for key, function in table.items():
+            if key.endswith(f">{name}"):
+                return function
+    return None
