@@ -55,6 +55,7 @@ class Catalogue:
         aliases: further names.
         snake_case: classes are also known by their names in snake case.
         ignore_case: names are compared in lower case.
+        base: what objects must be instances of; None: anything callable will do.
     """
 
     def __init__(
@@ -66,8 +67,9 @@ class Catalogue:
         *,
         snake_case: bool = False,
         ignore_case: bool = False,
+        base: type | None = None,
     ) -> None:
-        self.module, self.kind, self._fold = module, kind, ignore_case
+        self.module, self.kind, self._fold, self._base = module, kind, ignore_case, base
         self.objects: dict[str, Callable] = {}
         for obj in objects:
             self.objects[self._key(obj.__name__)] = obj
@@ -98,9 +100,11 @@ class Catalogue:
             identifier = self._find(identifier)
         if inspect.isclass(identifier):
             identifier = identifier()
-        if not callable(identifier):
+        fits = callable(identifier) if self._base is None else isinstance(identifier, self._base)
+        if not fits:
+            forms = "a name, a config, a class or an object" + (", or a function" * (not self._base))
             raise TypeError(
-                f"expected {self._article()}: a name, a config, a function, an object or a class; "
+                f"expected {self._article()}: {forms}; "
                 f"got {type(identifier).__name__}: {identifier!r}"
             )
         return identifier

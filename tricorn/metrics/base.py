@@ -1,0 +1,248 @@
+"""`Metric`: a number gathered over batches; its state is a few small Variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tricorn import dtypes, initializers, naming, ops
+from tricorn.losses import base as losses
+from tricorn.saving import registry
+from tricorn.saving.catalogue import Configured
+from tricorn.variable import Variable, name_scope
+
+
+class Metric(Configured):
+    """Base class of metrics.
+
+    Subclasses make Variables in `__init__` (`add_variable`), define ``update_state(...)`` and
+    ``result()``.
+
+    Args:
+        dtype: dtype, or policy, of state and computation; None: floatx.
+        name: default is the class name in snake case with a count.
+    """
+
+    #: whether more ("up") or less ("down") is better, None: not known
+    _direction: str | None = None
+    #: whether `update_state` takes the mask of the predictions
+    uses_mask = False
+
+    def __init__(self, dtype: Any = None, name: str | None = None) -> None:
+        self._variables: list[Variable] = []
+        self._metrics: list[Metric] = []
+        self.name = name or naming.unique(type(self).__name__)
+        self._dtype = losses.compute_dtype(dtype)
+
+    def __setattr__(self, attribute: str, value: Any) -> None:
+        """Track metrics that are made of metrics."""
+        if isinstance(value, Metric) and value not in self.__dict__.get("_metrics", ()):
+            self._check_initialized()
+            self._metrics.append(value)
+        super().__setattr__(attribute, value)
+
+    def _check_initialized(self) -> None:
+        if "_metrics" not in self.__dict__:
+            raise RuntimeError(
+                f"{type(self).__name__}.__init__ must call super().__init__() before it makes "
+                "Variables or metrics"
+            )
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of state and computation."""
+        return self._dtype
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The state, with that of metrics inside this one."""
+        return [*self._variables, *(v for metric in self._metrics for v in metric.variables)]
+
+    def add_variable(
+        self,
+        shape: Sequence[int],
+        initializer: Any,
+        dtype: Any = None,
+        aggregation: str = "sum",
+        name: str | None = None,
+    ) -> Variable:
+        """Make a Variable of the state.
+
+        Args:
+            shape: its shape.
+            initializer: an initializer or its name.
+            dtype: its dtype; None: floatx.
+            aggregation: how devices put their parts together; for Keras's signature.
+            name: for people.
+        """
+        self._check_initialized()
+        first = initializers.get(initializer)
+        with name_scope(self.name.replace("/", ">")):
+            made = Variable(first, tuple(shape), dtype, trainable=False, autocast=False, name=name)
+        self._variables.append(made)
+        return made
+
+    def add_weight(
+        self,
+        shape: Sequence[int] = (),
+        initializer: Any = "zeros",
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """Make a Variable of the state, see `add_variable`."""
+        return self.add_variable(shape, initializer or "zeros", dtype, name=name)
+
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Take one batch in."""
+        raise NotImplementedError(f"{type(self).__name__} must define update_state(...)")
+
+    def result(self) -> Any:
+        """The metric now: a scalar tensor, a tensor, or a dict of them."""
+        raise NotImplementedError(f"{type(self).__name__} must define result()")
+
+    def reset_state(self) -> None:
+        """Begin anew: the state is zero."""
+        for variable in self.variables:
+            variable.assign(np.zeros(variable.shape, dtypes.to_numpy(variable.dtype)))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """`update_state`, then `result`."""
+        self.update_state(*args, **kwargs)
+        return self.result()
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "dtype": self.dtype, **super().get_config()}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+class Sum(Metric):
+    """The weighted sum of values.
+
+    Args:
+        name, dtype: see `Metric`.
+    """
+
+    def __init__(self, name: str | None = "sum", dtype: Any = None) -> None:
+        super().__init__(dtype, name)
+        self.total = self.add_variable((), "zeros", self.dtype, name="total")
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        """Add values.
+
+        Args:
+            values: any shape.
+            sample_weight: broadcasts to the leading axes of `values`.
+        """
+        values, _ = samplewise(values, sample_weight, ops.sum, self.dtype)
+        self.total.assign_add(ops.sum(values))
+
+    def result(self) -> Any:
+        return ops.convert_to_tensor(self.total)
+
+
+class Mean(Metric):
+    """The weighted mean of values.
+
+    Args:
+        name, dtype: see `Metric`.
+    """
+
+    def __init__(self, name: str | None = "mean", dtype: Any = None) -> None:
+        super().__init__(dtype, name)
+        self.total = self.add_variable((), "zeros", self.dtype, name="total")
+        self.count = self.add_variable((), "zeros", self.dtype, name="count")
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        """Take values in; axes after the first are averaged within their sample.
+
+        Args:
+            values: (batch, ...), or a scalar.
+            sample_weight: broadcasts to the leading axes of `values`.
+        """
+        values, weight = samplewise(values, sample_weight, ops.mean, self.dtype)
+        if weight is not None:
+            count = ops.sum(weight)
+        else:
+            count = ops.cast(ops.shape(values)[0] if len(values.shape) else 1, self.dtype)
+        self.total.assign_add(ops.sum(values))
+        self.count.assign_add(count)
+
+    def result(self) -> Any:
+        return ops.divide_no_nan(self.total, self.count)
+
+
+def samplewise(
+    values: Any, sample_weight: Any, reduce: Callable, dtype: str
+) -> tuple[Any, Any | None]:
+    """(weighted values, weights), both reduced to one number per sample.
+
+    Args:
+        values: (batch, ...).
+        sample_weight: weights of the leading axes, or None; a last axis of 1 too many or too few
+            is fitted.
+        reduce: `ops.sum` or `ops.mean`, for the axes after the first.
+        dtype: of the result.
+    """
+    values = ops.cast(values, dtype)
+    if sample_weight is not None:
+        sample_weight = ops.cast(sample_weight, dtype)
+        values, sample_weight = losses.squeeze_or_expand_to_same_rank(values, sample_weight)
+        rank = len(sample_weight.shape)
+        values = _reduced(values, reduce, rank)
+        sample_weight = ops.broadcast_to(sample_weight, ops.shape(values))
+        values = values * sample_weight
+        sample_weight = _reduced(sample_weight, reduce, 1)
+    return _reduced(values, reduce, 1), sample_weight
+
+
+def _reduced(x: Any, reduce: Callable, rank: int) -> Any:
+    """`x` with the axes from `rank` on reduced."""
+    return reduce(x, axis=tuple(range(rank, len(x.shape)))) if len(x.shape) > rank else x
+
+
+class MeanMetricWrapper(Mean):
+    """The mean of a function ``(y_true, y_pred, **kwargs) -> values per sample``.
+
+    Args:
+        fn: the function.
+        name, dtype: see `Metric`.
+        kwargs: further arguments of the function.
+    """
+
+    uses_mask = True
+
+    def __init__(
+        self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(name or naming.unique(type(self).__name__), dtype)
+        self._fn, self._fn_kwargs = fn, kwargs
+        vars(self).update(kwargs)
+
+    def update_state(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
+    ) -> None:
+        """Take a batch in.
+
+        Args:
+            y_true, y_pred: what the function takes.
+            sample_weight: weights of the values.
+            mask: bool, which predictions count.
+        """
+        values = self._fn(y_true, y_pred, **self._fn_kwargs)
+        weight = losses.apply_mask(sample_weight, mask, self.dtype, "sum")
+        super().update_state(values, weight)
+
+    def get_config(self) -> dict[str, Any]:
+        settings = super().get_config()
+        if type(self) is MeanMetricWrapper:
+            settings["fn"] = registry.serialize_keras_object(self._fn)
+            settings.update(registry.serialize_keras_object(self._fn_kwargs))
+        return settings
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        return cls(**registry.deserialize_keras_object(config) if "fn" in config else config)

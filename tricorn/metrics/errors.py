@@ -1,0 +1,259 @@
+"""Losses as metrics: the weighted mean over everything seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tricorn import losses, ops
+from tricorn.losses.base import to_pair
+from tricorn.metrics.base import Mean, MeanMetricWrapper
+
+
+class MeanSquaredError(MeanMetricWrapper):
+    """mean((y_true - y_pred)²).
+
+    Args:
+        name, dtype: see `Metric`.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "mean_squared_error", dtype: Any = None) -> None:
+        super().__init__(losses.mean_squared_error, name, dtype)
+
+
+class RootMeanSquaredError(Mean):
+    """√ mean((y_true - y_pred)²).
+
+    Args:
+        name, dtype: see `Metric`.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "root_mean_squared_error", dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        y_true, y_pred = to_pair(y_true, ops.cast(y_pred, self.dtype))
+        super().update_state(ops.square(y_pred - y_true), sample_weight)
+
+    def result(self) -> Any:
+        return ops.sqrt(super().result())
+
+
+class MeanAbsoluteError(MeanMetricWrapper):
+    """mean(|y_true - y_pred|).
+
+    Args:
+        name, dtype: see `Metric`.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "mean_absolute_error", dtype: Any = None) -> None:
+        super().__init__(losses.mean_absolute_error, name, dtype)
+
+
+class MeanAbsolutePercentageError(MeanMetricWrapper):
+    """100 · mean(|y_true - y_pred| / |y_true|).
+
+    Args:
+        name, dtype: see `Metric`.
+    """
+
+    _direction = "down"
+
+    def __init__(
+        self, name: str | None = "mean_absolute_percentage_error", dtype: Any = None
+    ) -> None:
+        super().__init__(losses.mean_absolute_percentage_error, name, dtype)
+
+
+class MeanSquaredLogarithmicError(MeanMetricWrapper):
+    """mean((ln(y_true + 1) - ln(y_pred + 1))²).
+
+    Args:
+        name, dtype: see `Metric`.
+    """
+
+    _direction = "down"
+
+    def __init__(
+        self, name: str | None = "mean_squared_logarithmic_error", dtype: Any = None
+    ) -> None:
+        super().__init__(losses.mean_squared_logarithmic_error, name, dtype)
+
+
+class LogCoshError(MeanMetricWrapper):
+    """mean(ln cosh(y_pred - y_true)).
+
+    Args:
+        name, dtype: see `Metric`.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "logcosh", dtype: Any = None) -> None:
+        super().__init__(losses.log_cosh, name, dtype)
+
+
+class CosineSimilarity(MeanMetricWrapper):
+    """cos(angle between y_true and y_pred); the loss of this name is the negative.
+
+    Args:
+        name, dtype: see `Metric`.
+        axis: of the vectors.
+    """
+
+    _direction = "up"
+
+    def __init__(
+        self, name: str | None = "cosine_similarity", dtype: Any = None, axis: int = -1
+    ) -> None:
+        super().__init__(_cosine, name, dtype, axis=axis)
+
+
+def _cosine(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
+    return -losses.cosine_similarity(y_true, y_pred, axis=axis)
+
+
+class KLDivergence(MeanMetricWrapper):
+    """Σ y_true ln(y_true / y_pred).
+
+    Args:
+        name, dtype: see `Metric`.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "kl_divergence", dtype: Any = None) -> None:
+        super().__init__(losses.kl_divergence, name, dtype)
+
+
+class Poisson(MeanMetricWrapper):
+    """mean(y_pred - y_true ln y_pred).
+
+    Args:
+        name, dtype: see `Metric`.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "poisson", dtype: Any = None) -> None:
+        super().__init__(losses.poisson, name, dtype)
+
+
+class BinaryCrossentropy(MeanMetricWrapper):
+    """Crossentropy of yes/no labels.
+
+    Args:
+        name, dtype: see `Metric`.
+        from_logits: predictions are logits, not probabilities.
+        label_smoothing: labels are drawn towards 1/2 by this part.
+    """
+
+    _direction = "down"
+
+    def __init__(
+        self,
+        name: str | None = "binary_crossentropy",
+        dtype: Any = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0,
+    ) -> None:
+        super().__init__(
+            losses.binary_crossentropy, name, dtype,
+            from_logits=from_logits, label_smoothing=label_smoothing,
+        )  # fmt: skip
+
+
+class CategoricalCrossentropy(MeanMetricWrapper):
+    """Crossentropy of one-hot labels.
+
+    Args:
+        name, dtype: see `Metric`.
+        from_logits: predictions are logits, not probabilities.
+        label_smoothing: labels are drawn towards the uniform distribution by this part.
+        axis: of the classes.
+    """
+
+    _direction = "down"
+
+    def __init__(
+        self,
+        name: str | None = "categorical_crossentropy",
+        dtype: Any = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(
+            losses.categorical_crossentropy, name, dtype,
+            from_logits=from_logits, label_smoothing=label_smoothing, axis=axis,
+        )  # fmt: skip
+
+
+class SparseCategoricalCrossentropy(MeanMetricWrapper):
+    """Crossentropy of class indices.
+
+    Args:
+        name, dtype: see `Metric`.
+        from_logits: predictions are logits, not probabilities.
+        ignore_class: an index whose values are 0.
+        axis: of the classes.
+    """
+
+    _direction = "down"
+
+    def __init__(
+        self,
+        name: str | None = "sparse_categorical_crossentropy",
+        dtype: Any = None,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(
+            losses.sparse_categorical_crossentropy, name, dtype,
+            from_logits=from_logits, ignore_class=ignore_class, axis=axis,
+        )  # fmt: skip
+
+
+class Hinge(MeanMetricWrapper):
+    """mean(max(1 - y_true · y_pred, 0)).
+
+    Args:
+        name, dtype: see `Metric`.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "hinge", dtype: Any = None) -> None:
+        super().__init__(losses.hinge, name, dtype)
+
+
+class SquaredHinge(MeanMetricWrapper):
+    """mean(max(1 - y_true · y_pred, 0)²).
+
+    Args:
+        name, dtype: see `Metric`.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "squared_hinge", dtype: Any = None) -> None:
+        super().__init__(losses.squared_hinge, name, dtype)
+
+
+class CategoricalHinge(MeanMetricWrapper):
+    """max(1 + the largest wrong score - the right score, 0).
+
+    Args:
+        name, dtype: see `Metric`.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "categorical_hinge", dtype: Any = None) -> None:
+        super().__init__(losses.categorical_hinge, name, dtype)

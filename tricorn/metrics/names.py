@@ -1,0 +1,28 @@
+"""The names that metrics are known by.
+
+A name in snake case gives the metric, not the function of that name, as in Keras 3.
+"""
+
+from __future__ import annotations
+
+from tricorn.metrics import accuracy, base, errors
+from tricorn.metrics.base import Metric
+from tricorn.saving.catalogue import Catalogue, members
+
+_ABBREVIATIONS = {
+    "bce": errors.BinaryCrossentropy,
+    "mse": errors.MeanSquaredError,
+    "mae": errors.MeanAbsoluteError,
+    "mape": errors.MeanAbsolutePercentageError,
+    "msle": errors.MeanSquaredLogarithmicError,
+}
+_classes = [
+    obj for obj in members((base, accuracy, errors), Metric) if isinstance(obj, type)
+]
+catalogue = Catalogue(
+    "metrics",
+    "metric",
+    _classes,
+    {**_ABBREVIATIONS, **{name.upper(): cls for name, cls in _ABBREVIATIONS.items()}},
+    snake_case=True,
+)

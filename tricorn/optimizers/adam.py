@@ -1,0 +1,219 @@
+"""Adam and its relatives: momentum over a running scale of the gradient."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from tricorn import ops
+from tricorn.optimizers.base import Common, Optimizer
+
+Slots = dict[str, Any]
+
+
+class _Moments(Optimizer):
+    """Base of those that keep a first and a second moment with rates β₁ and β₂."""
+
+    together = ("momentum", "velocity")
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(learning_rate, **common)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+
+    def init(self, variable: Any) -> dict[str, float]:
+        return {"momentum": 0.0, "velocity": 0.0}
+
+    def moments(self, gradient: Any, slots: Slots) -> tuple[Any, Any]:
+        """The new moments: m + (1 - β₁)(g - m), v + (1 - β₂)(g² - v)."""
+        m, v = slots["momentum"], slots["velocity"]
+        m = m + (gradient - m) * (1.0 - self.beta_1)
+        return m, v + (ops.square(gradient) - v) * (1.0 - self.beta_2)
+
+
+class Adam(_Moments):
+    """w ← w - η √(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (√v + ε).
+
+    m and v are moving averages of the gradient and of its square.
+
+    Args:
+        learning_rate: η.
+        beta_1, beta_2: β₁, β₂, what remains of m and v in one step.
+        epsilon: ε.
+        amsgrad: use the largest v so far.
+        common: see `Optimizer`.
+
+    Source: Kingma and Ba, 2014, arXiv:1412.6980 (the form before section 2.1); Reddi et al., 2018.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **common)
+        self.amsgrad = amsgrad
+
+    def init(self, variable: Any) -> dict[str, float]:
+        return {**super().init(variable), **({"velocity_hat": 0.0} if self.amsgrad else {})}
+
+    def update(
+        self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
+    ) -> tuple[Any, Slots]:
+        m, v = self.moments(gradient, slots)
+        new = {"momentum": m, "velocity": v}
+        if self.amsgrad:
+            v = new["velocity_hat"] = ops.maximum(slots["velocity_hat"], v)
+        unbias = ops.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
+        return value - m * (learning_rate * unbias) / (ops.sqrt(v) + self.epsilon), new
+
+
+class AdamW(Adam):
+    """`Adam` with weight decay.
+
+    Args:
+        learning_rate, beta_1, beta_2, epsilon, amsgrad: see `Adam`.
+        weight_decay: before each update, w ← w - weight_decay · η w.
+        common: see `Optimizer`.
+
+    Source: Loshchilov and Hutter, 2017, arXiv:1711.05101.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        weight_decay: float = 0.004,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        **common: Unpack[Common],
+    ) -> None:
+        if weight_decay is None:
+            raise ValueError("AdamW needs weight_decay, a number; without it use Adam")
+        common["weight_decay"] = weight_decay
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, **common)
+
+
+class Adamax(Optimizer):
+    """w ← w - η m / ((1 - β₁ᵗ)(u + ε)), u ← max(β₂ u, |g|): Adam in the largest norm.
+
+    Args:
+        learning_rate: η.
+        beta_1, beta_2, epsilon: β₁, β₂, ε.
+        common: see `Optimizer`.
+
+    Source: Kingma and Ba, 2014, arXiv:1412.6980, section 7.1.
+    """
+
+    together = ("momentum", "norm")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(learning_rate, **common)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+
+    def init(self, variable: Any) -> dict[str, float]:
+        return {"momentum": 0.0, "norm": 0.0}
+
+    def update(
+        self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
+    ) -> tuple[Any, Slots]:
+        m = slots["momentum"] + (gradient - slots["momentum"]) * (1.0 - self.beta_1)
+        u = ops.maximum(slots["norm"] * self.beta_2, ops.abs(gradient))
+        scale = (1.0 - self.beta_1**step) * (u + self.epsilon)
+        return value - learning_rate * m / scale, {"momentum": m, "norm": u}
+
+
+class Nadam(_Moments):
+    """Adam with Nesterov's momentum, on the schedule μₜ = β₁ (1 - 0.96ᵗ / 2).
+
+    w ← w - η m̂ / (√v̂ + ε), m̂ = μₜ₊₁ m / (1 - Π μ to t+1) + (1 - μₜ) g / (1 - Π μ to t),
+    v̂ = v / (1 - β₂ᵗ).
+
+    Args:
+        learning_rate: η.
+        beta_1, beta_2, epsilon: β₁, β₂, ε.
+        common: see `Optimizer`.
+
+    Source: Dozat, 2016, "Incorporating Nesterov momentum into Adam".
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **common)
+
+    def _mu(self, step: Any) -> Any:
+        return self.beta_1 * (1.0 - 0.5 * 0.96**step)
+
+    def init_shared(self) -> dict[str, float]:
+        return {"product": 1.0}
+
+    def update_shared(self, slots: Slots, step: Any) -> Slots:
+        return {"product": slots["product"] * self._mu(step)}
+
+    def update(
+        self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
+    ) -> tuple[Any, Slots]:
+        m, v = self.moments(gradient, slots)
+        product, mu, following = slots["product"], self._mu(step), self._mu(step + 1.0)
+        m_hat = m * (following / (1.0 - product * following))
+        m_hat = m_hat + gradient * ((1.0 - mu) / (1.0 - product))
+        scale = ops.sqrt(v / (1.0 - self.beta_2**step)) + self.epsilon
+        return value - learning_rate * m_hat / scale, {"momentum": m, "velocity": v}
+
+
+class Lion(Optimizer):
+    """w ← w - η sign(β₁ m + (1 - β₁) g), then m ← β₂ m + (1 - β₂) g.
+
+    Args:
+        learning_rate: η, three to ten times smaller than Adam's.
+        beta_1, beta_2: β₁ in (0, 1], β₂.
+        common: see `Optimizer`.
+
+    Source: Chen et al., 2023, arXiv:2302.06675.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(learning_rate, **common)
+        if not 0 < beta_1 <= 1:
+            raise ValueError(f"beta_1 must be within (0, 1], got {beta_1!r}")
+        self.beta_1, self.beta_2 = beta_1, beta_2
+
+    def init(self, variable: Any) -> dict[str, float]:
+        return {"momentum": 0.0}
+
+    def update(
+        self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
+    ) -> tuple[Any, Slots]:
+        m = slots["momentum"]
+        direction = ops.sign(m * self.beta_1 + gradient * (1.0 - self.beta_1))
+        new = m * self.beta_2 + gradient * (1.0 - self.beta_2)
+        return value - learning_rate * direction, {"momentum": new}

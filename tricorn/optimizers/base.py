@@ -1,0 +1,607 @@
+"""`Optimizer`: from gradients to new values of the variables.
+
+A concrete optimizer says two things about one variable: which slots it keeps (`init`) and how a
+gradient changes the variable and its slots (`update`, a pure expression).  Everything else stands
+here once: clipping, weight decay, averages, accumulation, constraints, files.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+
+from tricorn import config, initializers, naming, ops
+from tricorn.engines import registry as engines
+from tricorn.graph.scope import Scope
+from tricorn.optimizers.schedules import LearningRateSchedule
+from tricorn.saving import registry
+from tricorn.saving.catalogue import Configured
+from tricorn.variable import Variable, name_scope
+
+
+class Common(TypedDict, total=False):
+    """The arguments that every optimizer takes, see `Optimizer`."""
+
+    weight_decay: float | None
+    clipnorm: float | None
+    clipvalue: float | None
+    global_clipnorm: float | None
+    use_ema: bool
+    ema_momentum: float
+    ema_overwrite_frequency: int | None
+    loss_scale_factor: float | None
+    gradient_accumulation_steps: int | None
+    name: str | None
+
+
+class Optimizer(Configured):
+    """Base of all optimizers.
+
+    Args:
+        learning_rate: a number, a `LearningRateSchedule`, or a function without arguments.
+        weight_decay: before each update, w ← w - weight_decay · learning_rate · w.
+        clipnorm: each gradient's norm is at most this.
+        clipvalue: each gradient's entries are within ± this.
+        global_clipnorm: the norm of all gradients together is at most this.
+        use_ema: keep moving averages of the variables, `finalize_variable_values` puts them in.
+        ema_momentum: average ← ema_momentum · average + (1 - ema_momentum) · w.
+        ema_overwrite_frequency: also put the averages in every so many updates.
+        loss_scale_factor: the loss was multiplied by this (`scale_loss`), gradients are divided.
+        gradient_accumulation_steps: update once per so many calls, with the mean gradient.
+        name: default is the class name in snake case with a count.
+
+    Attributes:
+        built: whether the slots exist.
+        variables: iteration, learning rate, averages, accumulators, slots, in the order of files.
+    """
+
+    #: names of slots that stand side by side, variable by variable, in `variables`; the others
+    #: stand name by name
+    together: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.pop("decay", None) is not None:
+            advice = "give an InverseTimeDecay as learning_rate"
+            warnings.warn(f"decay is ignored: {advice}", stacklevel=3)
+        if kwargs:
+            raise ValueError(f"{type(self).__name__} does not know the arguments {sorted(kwargs)}")
+        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
+        if sum(value is not None for value in clips.values()) > 1:
+            raise ValueError(f"give only one of {', '.join(clips)}, got {clips}")
+        if gradient_accumulation_steps is not None:
+            _at_least("gradient_accumulation_steps", gradient_accumulation_steps, 2)
+        if use_ema and not 0 <= ema_momentum <= 1:
+            raise ValueError(f"ema_momentum must be within [0, 1], got {ema_momentum!r}")
+        if use_ema and ema_overwrite_frequency is not None:
+            _at_least("ema_overwrite_frequency", ema_overwrite_frequency, 1)
+        self.name = name or naming.unique(type(self).__name__)
+        self.weight_decay = weight_decay
+        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
+        self.use_ema, self.ema_momentum = use_ema, ema_momentum
+        self.ema_overwrite_frequency = ema_overwrite_frequency
+        self.loss_scale_factor = loss_scale_factor
+        self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.built = False
+        self._variables: list[Variable] = []
+        self._trainable_variables: list[Variable] = []
+        self._slots: dict[Variable, dict[str, Variable]] = {}
+        self._shared: dict[str, Variable] = {}
+        self._averages: dict[Variable, Variable] = {}
+        self._accumulators: dict[Variable, Variable] = {}
+        self._no_decay: tuple[set[Variable], re.Pattern | None] = (set(), None)
+        self._warned: set[str] = set()
+        self._iterations = self.add_variable((), dtype="int32", name="iteration")
+        self._learning_rate = self._as_learning_rate(learning_rate)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Show the common arguments in the signature of subclasses that take them by ``**``."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" not in cls.__dict__:
+            return
+        own = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        if any(str(p.annotation) in ("Unpack[Common]", "typing.Unpack[Common]") for p in own):
+            names = {p.name for p in own}
+            base = inspect.signature(Optimizer.__init__).parameters
+            common = [base[name] for name in Common.__annotations__ if name not in names]
+            keywords = [p.replace(kind=p.KEYWORD_ONLY) for p in common]
+            cls.__signature__ = inspect.Signature(own[:-1] + keywords)  # type: ignore[attr-defined]
+
+    # ----------------------------------------------------------------- what a concrete one defines
+
+    def init(self, variable: Variable) -> dict[str, float]:
+        """The slots of one variable: name -> first value of all entries."""
+        return {}
+
+    def update(
+        self, value: Any, gradient: Any, learning_rate: Any, slots: dict[str, Any], step: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """One update of one variable, as a pure expression.
+
+        Args:
+            value, gradient: tensors of one shape and dtype.
+            learning_rate: scalar tensor of that dtype.
+            slots: name -> tensor, those of `init` and `init_shared`.
+            step: number of this update, from 1, a scalar tensor of that dtype.
+
+        Returns:
+            (new value, new tensors of the slots of `init`).
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define update() or update_step()")
+
+    def init_shared(self) -> dict[str, float]:
+        """Scalars that belong to no variable: name -> first value."""
+        return {}
+
+    def update_shared(self, slots: dict[str, Any], step: Any) -> dict[str, Any]:
+        """New values of the scalars of `init_shared`, before the variables are updated."""
+        return {}
+
+    # ------------------------------------------------------------------------------------ building
+
+    def build(self, variables: Iterable[Variable]) -> None:
+        """Make the slots for `variables`, the trainable variables of a model."""
+        if self.built:
+            return
+        variables = list(variables)
+        self._trainable_variables = variables
+        if self.use_ema:
+            self._averages = {v: self.add_variable_from_reference(v, "average") for v in variables}
+        if self.gradient_accumulation_steps:
+            self._accumulators = {
+                v: self.add_variable_from_reference(v, "gradient_accumulator") for v in variables
+            }
+        self._slots = {v: {} for v in variables}
+        initial = {v: self.init(v) for v in variables}
+        for group in self._slot_groups(initial.values()):
+            for variable in variables:
+                for name in (name for name in group if name in initial[variable]):
+                    first = initializers.Constant(initial[variable][name])
+                    slot = self.add_variable_from_reference(variable, name, first)
+                    self._slots[variable][name] = slot
+        dtype = variables[0].dtype if variables else config.floatx()
+        for name, value in self.init_shared().items():
+            first = initializers.Constant(value)
+            self._shared[name] = self.add_variable((), first, dtype, name=name)
+        self.built = True
+
+    def _slot_groups(self, initial: Iterable[dict[str, float]]) -> list[tuple[str, ...]]:
+        names = dict.fromkeys(name for slots in initial for name in slots)
+        groups = (self.together if name in self.together else (name,) for name in names)
+        return list(dict.fromkeys(groups))
+
+    def add_variable(
+        self,
+        shape: Sequence[int],
+        initializer: Any = "zeros",
+        dtype: Any = None,
+        aggregation: str = "none",
+        layout: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """Make a Variable of the optimizer's own.
+
+        Args:
+            shape: its shape.
+            initializer: an initializer or its name.
+            dtype: its dtype; None: floatx.
+            aggregation, layout: how it is kept on several devices; for Keras's signature.
+            name: for people.
+        """
+        first = initializers.get(initializer)
+        with name_scope(self.name):
+            made = Variable(first, tuple(shape), dtype, trainable=False, autocast=False, name=name)
+        self._variables.append(made)
+        return made
+
+    def add_variable_from_reference(
+        self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
+    ) -> Variable:
+        """Make a Variable of the shape and dtype of another, named after it."""
+        name = f"{reference_variable.path.replace('/', '_')}_{name or 'var'}"
+        shape, dtype = reference_variable.shape, reference_variable.dtype
+        return self.add_variable(shape, initializer, dtype, name=name)
+
+    def add_optimizer_variables(
+        self,
+        trainable_variables: Iterable[Variable],
+        name: str | Sequence[str],
+        initializer: Any = "zeros",
+    ) -> Any:
+        """Make one Variable (or, for several names, several) per given variable.
+
+        Args:
+            trainable_variables: the references.
+            name: a name, or several.
+            initializer: for all names, or a sequence with one for each.
+
+        Returns:
+            A list in the order of `trainable_variables`; for several names a tuple of lists.
+        """
+        names = [name] if isinstance(name, str) else list(name)
+        several = isinstance(initializer, (list, tuple))
+        firsts = list(initializer) if several else [initializer] * len(names)
+        if len(firsts) != len(names):
+            raise ValueError(f"{len(names)} names and {len(firsts)} initializers were given")
+        made: tuple[list[Variable], ...] = tuple([] for _ in names)
+        for variable in trainable_variables:
+            for column, each, first in zip(made, names, firsts):
+                column.append(self.add_variable_from_reference(variable, each, first))
+        return made[0] if isinstance(name, str) else made
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All Variables of the optimizer, in the order of files."""
+        return list(self._variables)
+
+    # ------------------------------------------------------------------------------- learning rate
+
+    @property
+    def iterations(self) -> Any:
+        """How many updates were made."""
+        if self.gradient_accumulation_steps:
+            return ops.floor_divide(self._iterations, self.gradient_accumulation_steps)
+        return self._iterations
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate now: a Variable, or what the schedule or function gives."""
+        if isinstance(self._learning_rate, LearningRateSchedule):
+            return self._learning_rate(self._iterations)
+        if isinstance(self._learning_rate, Variable):
+            return self._learning_rate
+        return self._learning_rate()
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if isinstance(self._learning_rate, Variable):
+            if not callable(value):
+                self._learning_rate.assign(value)
+                return
+            self._variables = [v for v in self._variables if v is not self._learning_rate]
+        elif not callable(value):
+            raise TypeError(
+                f"the learning rate of {self.name!r} is a schedule or function, so it cannot be "
+                f"set to {value!r}; make the optimizer with a number to be able to, or assign "
+                "another schedule"
+            )
+        self._learning_rate = value
+
+    def _as_learning_rate(self, value: Any) -> Variable | Callable:
+        if callable(value) and not isinstance(value, Variable):
+            return value
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(
+                "learning_rate must be a number, a LearningRateSchedule or a function without "
+                f"arguments, got {value!r}"
+            ) from None
+        return self.add_variable((), initializers.Constant(number), name="learning_rate")
+
+    # ------------------------------------------------------------------------------------ applying
+
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
+        """Update variables by (gradient, variable) pairs; gives the iteration Variable."""
+        pairs = list(grads_and_vars)
+        self.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
+        return self._iterations
+
+    def apply(
+        self, grads: Iterable[Any], trainable_variables: Iterable[Variable] | None = None
+    ) -> None:
+        """Update variables.
+
+        Args:
+            grads: gradients; None for a variable that the loss does not depend on.
+            trainable_variables: the variables, in the same order; None: those it was built with.
+
+        Raises:
+            ValueError: not built, another number of gradients, unknown variables, or no gradient
+                at all.
+        """
+        grads = list(grads)
+        if not grads:
+            return
+        variables = self._variables_for(grads, trainable_variables)
+        grads, variables = self._present(grads, variables)
+        if self.loss_scale_factor is not None:
+            grads = [gradient / self.loss_scale_factor for gradient in grads]
+        if self.gradient_accumulation_steps:
+            self._accumulate(grads, variables)
+        else:
+            self._step(grads, variables)
+        if self.use_ema:
+            self._average()
+        for variable in variables:
+            if variable.constraint is not None:
+                variable.assign(variable.constraint(variable.value))
+        self._iterations.assign_add(1)
+
+    def _variables_for(
+        self, grads: list, trainable_variables: Iterable[Variable] | None
+    ) -> list[Variable]:
+        if trainable_variables is None:
+            if not self.built:
+                raise ValueError(
+                    f"the optimizer {self.name!r} is not built: pass the variables, or call "
+                    "build(variables) first"
+                )
+            variables = self._trainable_variables
+        else:
+            variables = list(trainable_variables)
+            self.build(variables)
+        if len(grads) != len(variables):
+            raise ValueError(
+                f"{len(grads)} gradients were given to {self.name!r} for {len(variables)} variables"
+            )
+        for variable in variables:
+            if variable not in self._slots:
+                raise ValueError(
+                    f"the optimizer {self.name!r} was built for other variables than "
+                    f"{variable.path!r}; make another optimizer for another set of variables"
+                )
+        return variables
+
+    def _present(self, grads: list, variables: list[Variable]) -> tuple[list, list[Variable]]:
+        """The gradients that are not None, with their variables."""
+        missing = [v.path for g, v in zip(grads, variables) if g is None]
+        if len(missing) == len(grads):
+            raise ValueError(
+                f"no variable has a gradient: the loss depends on none of {', '.join(missing)}"
+            )
+        if not self._warned.issuperset(missing):
+            self._warned.update(missing)
+            warnings.warn(
+                f"no gradients for {', '.join(missing)}: the loss does not depend on them, so "
+                "they stay as they are",
+                stacklevel=3,
+            )
+        pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
+        return [g for g, _ in pairs], [v for _, v in pairs]
+
+    def _accumulate(self, grads: list, variables: list[Variable]) -> None:
+        """Add the gradients up; every so many calls update by their mean.
+
+        The update is computed each time and taken when it is due: no branch under a trace.
+        """
+        steps = self.gradient_accumulation_steps
+        due = ops.equal(ops.mod(self._iterations + 1, steps), 0)
+        totals = {v: g + self._accumulators[v].value for g, v in zip(grads, variables)}
+        with Scope() as scope:
+            self._step([total / steps for total in totals.values()], variables)
+        for variable, value in scope.changes():
+            variable.assign(ops.where(due, value, variable.value))
+        for variable, accumulator in self._accumulators.items():
+            total = totals.get(variable, accumulator.value)
+            accumulator.assign(ops.where(due, ops.zeros_like(total), total))
+
+    def _step(self, grads: list, variables: list[Variable]) -> None:
+        """One update: clip, decay, update."""
+        grads = [ops.cast(g, v.dtype) for g, v in zip(self._clip(grads), variables)]
+        learning_rate = ops.convert_to_tensor(self.learning_rate)
+        if type(self).update_step is not Optimizer.update_step:
+            self._decay(variables, learning_rate)
+            for gradient, variable in zip(grads, variables):
+                self.update_step(gradient, variable, learning_rate)
+            return
+        rates = {v.dtype: ops.cast(learning_rate, v.dtype) for v in variables}
+        steps = {dtype: ops.cast(self.iterations + 1, dtype) for dtype in rates}
+        shared = self._step_shared()
+        values = [self._decayed(v, rates[v.dtype]) for v in variables]
+        slots = [{**shared, **_values(self._slots[v])} for v in variables]
+        results = self._updated(variables, values, grads, rates, slots, steps)
+        for variable, (value, changed) in zip(variables, results):
+            variable.assign(value)
+            for name, slot in changed.items():
+                self._slots[variable][name].assign(slot)
+
+    def _updated(
+        self, variables: list, values: list, grads: list, rates: dict, slots: list, steps: dict
+    ) -> list[tuple[Any, dict]]:
+        """(new value, new slots) of each variable: the engine's fused update, or one by one."""
+        override = engines.active().overrides.get("apply_updates")
+        if override is not None and len(rates) == 1:
+            (rate,), (step,) = rates.values(), steps.values()
+            results = override(self, values, grads, rate, slots, step)
+            if results is not NotImplemented:
+                return results
+        return [
+            self.update(value, gradient, rates[v.dtype], own, steps[v.dtype])
+            for v, value, gradient, own in zip(variables, values, grads, slots)
+        ]
+
+    def _step_shared(self) -> dict[str, Any]:
+        """Update the shared scalars; gives their new values."""
+        if not self._shared:
+            return {}
+        dtype = next(iter(self._shared.values())).dtype
+        changed = self.update_shared(_values(self._shared), ops.cast(self.iterations + 1, dtype))
+        for name, value in changed.items():
+            self._shared[name].assign(value)
+        return _values(self._shared)
+
+    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+        """Update one variable in place.  Optimizers written for Keras 3 define this and `build`
+        instead of `init` and `update`."""
+        step = ops.cast(self.iterations + 1, variable.dtype)
+        rate = ops.cast(learning_rate, variable.dtype)
+        slots = {**_values(self._shared), **_values(self._slots[variable])}
+        gradient = ops.cast(gradient, variable.dtype)
+        value, changed = self.update(variable.value, gradient, rate, slots, step)
+        variable.assign(value)
+        for name, slot in changed.items():
+            self._slots[variable][name].assign(slot)
+
+    def assign(self, variable: Variable, value: Any) -> None:
+        """Let a variable hold a value."""
+        variable.assign(value)
+
+    def assign_add(self, variable: Variable, value: Any) -> None:
+        """Add to a variable."""
+        variable.assign_add(value)
+
+    def assign_sub(self, variable: Variable, value: Any) -> None:
+        """Subtract from a variable."""
+        variable.assign_sub(value)
+
+    def scale_loss(self, loss: Any) -> Any:
+        """The loss times `loss_scale_factor`, to be differentiated in place of the loss."""
+        return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
+
+    # --------------------------------------------------------------------------- clipping and decay
+
+    def _clip(self, grads: list) -> list:
+        if self.clipnorm:
+            return [g * _shrink(ops.sum(ops.square(g)), self.clipnorm) for g in grads]
+        if self.global_clipnorm:
+            squares = [ops.sum(ops.square(ops.cast(g, "float32"))) for g in grads]
+            factor = _shrink(sum(squares[1:], squares[0]), self.global_clipnorm)
+            return [g * ops.cast(factor, g.dtype) for g in grads]
+        if self.clipvalue:
+            return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in grads]
+        return grads
+
+    def exclude_from_weight_decay(
+        self, var_list: Iterable[Variable] | None = None, var_names: Iterable[str] | None = None
+    ) -> None:
+        """Leave variables out of weight decay; call it before the optimizer is built.
+
+        Args:
+            var_list: these variables.
+            var_names: variables in whose name one of these patterns is found, e.g. ``["bias"]``.
+        """
+        if self.built:
+            raise ValueError(f"exclude_from_weight_decay comes too late: {self.name!r} is built")
+        pattern = re.compile("|".join(set(var_names))) if var_names else None
+        self._no_decay = set(var_list or ()), pattern
+
+    def _decays(self, variable: Variable) -> bool:
+        variables, pattern = self._no_decay
+        if self.weight_decay is None or variable in variables:
+            return False
+        return pattern is None or pattern.search(variable.name) is None
+
+    def _decayed(self, variable: Variable, learning_rate: Any) -> Any:
+        value = variable.value
+        if not self._decays(variable):
+            return value
+        return value - value * (self.weight_decay * learning_rate)
+
+    def _decay(self, variables: list[Variable], learning_rate: Any) -> None:
+        for variable in variables:
+            if self._decays(variable):
+                rate = ops.cast(learning_rate, variable.dtype)
+                variable.assign(self._decayed(variable, rate))
+
+    # ------------------------------------------------------------------------------------ averages
+
+    def _average(self) -> None:
+        """Move the averages; the first update sets them to the variables."""
+        first = ops.equal(self.iterations, 0)
+        frequency = self.ema_overwrite_frequency
+        for variable, average in self._averages.items():
+            momentum = ops.where(first, 0.0, self.ema_momentum)
+            momentum = ops.cast(momentum, variable.dtype)
+            value = variable.value
+            mean = momentum * average.value + (1.0 - momentum) * value
+            average.assign(mean)
+            if frequency:
+                due = ops.equal(ops.mod(self.iterations + 1, frequency), 0)
+                variable.assign(ops.where(due, mean, value))
+
+    def finalize_variable_values(self, var_list: Iterable[Variable]) -> None:
+        """Put the averages in, at the end of training (with `use_ema`).
+
+        Args:
+            var_list: the model's trainable variables.
+        """
+        if self.use_ema:
+            for variable in var_list:
+                variable.assign(self._averages[variable].value)
+
+    # --------------------------------------------------------------------------------------- files
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Give `variables` their values, in order."""
+        if not self.built:
+            raise ValueError(f"{self.name!r} is not built: call build(variables) first")
+        if len(weights) != len(self._variables):
+            raise ValueError(
+                f"{self.name!r} has {len(self._variables)} variables, {len(weights)} were given"
+            )
+        for variable, weight in zip(self._variables, weights):
+            variable.assign(weight)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Write `variables` into a dict-like store under "0", "1", ..."""
+        for i, variable in enumerate(self._variables):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        """Read what `save_own_variables` wrote; warns and reads nothing when the numbers differ."""
+        if len(store.keys()) != len(self._variables):
+            built = "" if self.built else "; it is not built yet, call build(variables) first"
+            warnings.warn(
+                f"the state of {self.name!r} is not loaded: the file has {len(store.keys())} "
+                f"variables, the optimizer {len(self._variables)}{built}",
+                stacklevel=2,
+            )
+            return
+        for i, variable in enumerate(self._variables):
+            variable.assign(np.asarray(store[str(i)]))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments; the learning rate is the present one."""
+        rate = self._learning_rate
+        is_number = isinstance(rate, Variable)
+        rate = float(rate.numpy()) if is_number else registry.serialize_keras_object(rate)
+        return {**super().get_config(), "learning_rate": rate}
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Any:
+        """The optimizer that `get_config` describes, without its state.
+
+        Args:
+            config: the constructor's arguments.
+            custom_objects: name -> class, for schedules of your own.
+        """
+        rate = config.get("learning_rate")
+        if isinstance(rate, dict):
+            rate = registry.deserialize_keras_object(rate, custom_objects)
+            config = {**config, "learning_rate": rate}
+        return cls(**config)
+
+
+def _values(slots: dict[str, Variable]) -> dict[str, Any]:
+    return {name: slot.value for name, slot in slots.items()}
+
+
+def _shrink(square: Any, limit: float) -> Any:
+    """The factor that brings a norm, given by its square, down to `limit`."""
+    return limit / ops.maximum(ops.sqrt(square), limit)
+
+
+def _at_least(argument: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{argument} must be an integer of at least {least}, got {value!r}")

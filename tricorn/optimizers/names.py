@@ -1,0 +1,15 @@
+"""The names that optimizers are known by; upper and lower case are the same."""
+
+from __future__ import annotations
+
+from tricorn.optimizers import adam, adaptive, sgd
+from tricorn.optimizers.base import Optimizer
+from tricorn.saving.catalogue import Catalogue, members
+
+catalogue = Catalogue(
+    "optimizers",
+    "optimizer",
+    members((sgd, adam, adaptive), Optimizer),
+    ignore_case=True,
+    base=Optimizer,
+)

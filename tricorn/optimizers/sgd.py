@@ -1,0 +1,45 @@
+"""Gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from tricorn.optimizers.base import Common, Optimizer
+
+
+class SGD(Optimizer):
+    """w ← w - η g; with momentum μ: v ← μ v - η g, w ← w + v; Nesterov's: w ← w + μ v - η g.
+
+    Args:
+        learning_rate: η.
+        momentum: μ, in [0, 1].
+        nesterov: look ahead along the momentum.
+        common: see `Optimizer`.
+
+    Source: Sutskever et al., 2013, "On the importance of initialization and momentum".
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(learning_rate, **common)
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"momentum must be within [0, 1], got {momentum!r}")
+        self.momentum, self.nesterov = momentum, nesterov
+
+    def init(self, variable: Any) -> dict[str, float]:
+        return {"momentum": 0.0} if self.momentum else {}
+
+    def update(
+        self, value: Any, gradient: Any, learning_rate: Any, slots: dict[str, Any], step: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        change = learning_rate * gradient
+        if not self.momentum:
+            return value - change, {}
+        velocity = slots["momentum"] * self.momentum - change
+        ahead = velocity * self.momentum - change if self.nesterov else velocity
+        return value + ahead, {"momentum": velocity}
