@@ -1,0 +1,116 @@
+"""The command: what it says, what it does, and how it refuses."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tricorn import cli
+
+
+def command(*arguments, cwd=None, **environment):
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "tricorn.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=240,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        check=False,
+    )
+
+
+def test_help_explains_the_commands(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    for word in ("demo", "info", "handwritten digits", "import tricorn as keras"):
+        assert word in text
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["demo", "--epochs", "0"], ["demo", "--x"]])
+def test_wrong_usage_ends_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(arguments)
+    assert end.value.code == 2
+    assert "usage: tricorn" in capsys.readouterr().err
+
+
+def test_help_imports_no_engine():
+    code = (
+        "import sys; from tricorn import cli\n"
+        "try: cli.main(['demo', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'jax', 'tensorflow', 'torch', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_info_lists_version_engines_and_settings(capsys):
+    assert cli.main(["info"]) == 0
+    text = capsys.readouterr().out
+    for word in ("tricorn 0.", "Engines", "jax", "chosen", "float32", "channels_last"):
+        assert word in text
+
+
+def test_info_imports_no_engine():
+    code = (
+        "import sys; from tricorn import cli; cli.main(['info'])\n"
+        "print(sorted({'jax', 'tensorflow', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_unknown_engine_is_named_with_those_there_are(tmp_path):
+    done = command("demo", "--engine", "abacus", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "unknown engine 'abacus'" in done.stderr
+    assert "jax" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_output_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    done = command("demo", "--output", "taken", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--output must be a folder" in done.stderr
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_demo_reads_held_out_digits(tmp_path):
+    done = command("demo", "--output", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Conv2D" in done.stdout
+    assert "Epoch 15/15" in done.stdout
+    assert "val_accuracy" in done.stdout
+    assert "predictions are identical" in done.stdout
+    told = next(line for line in done.stdout.splitlines() if line.startswith("Accuracy on"))
+    assert float(told.split(": ")[1].split()[0]) >= 0.98
+    assert (tmp_path / "out" / "digits.keras").stat().st_size > 100_000
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") > 20
+
+
+@pytest.mark.slow
+def test_demo_is_repeatable(tmp_path):
+    from tricorn import demo
+    from tricorn.models import load_model
+
+    weights = []
+    for name in ("one", "two"):
+        demo.run(tmp_path / name, epochs=1, seed=7)
+        weights.append(load_model(tmp_path / name / "digits.keras").get_weights())
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, two)
