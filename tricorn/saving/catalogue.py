@@ -102,7 +102,7 @@ class Catalogue:
             identifier = identifier()
         fits = callable(identifier) if self._base is None else isinstance(identifier, self._base)
         if not fits:
-            forms = "a name, a config, a class or an object" + (", or a function" * (not self._base))
+            forms = "a name, a config, a class, an object" + ", a function" * (not self._base)
             raise TypeError(
                 f"expected {self._article()}: {forms}; "
                 f"got {type(identifier).__name__}: {identifier!r}"
