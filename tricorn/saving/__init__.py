@@ -1,4 +1,11 @@
-"""Files: models, weights and the names that they may use."""
+"""Files: models, weights and the names that they may use.
+
+`registry` stands below the layers and is here at once; what reads and writes files is loaded when
+it is first used.
+"""
+
+import importlib
+from typing import Any
 
 from tricorn.saving.registry import (
     CustomObjectScope,
@@ -11,6 +18,8 @@ from tricorn.saving.registry import (
     serialize_keras_object,
 )
 
+_FILES = ("load_model", "load_weights", "model_from_json", "save_model", "save_weights")
+
 __all__ = [
     "CustomObjectScope",
     "custom_object_scope",
@@ -20,4 +29,11 @@ __all__ = [
     "get_registered_object",
     "register_keras_serializable",
     "serialize_keras_object",
+    *_FILES,
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FILES:
+        return getattr(importlib.import_module("tricorn.saving.keras_file"), name)
+    raise AttributeError(f"tricorn.saving has no {name!r}")

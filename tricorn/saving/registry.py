@@ -338,6 +338,8 @@ def _deserialize(config: Any, module_objects: Mapping[str, Any] | None) -> Any:
         _expect(config, "config", inner, str)
         return _find(config, inner, True, module_objects)
     _expect(config, "config", inner, dict)
+    if class_name == "__lambda__":
+        return _load_lambda(config, inner)
     special = _SPECIAL.get(class_name)
     if special is not None:
         return _build_special(special, config, inner)
@@ -357,10 +359,10 @@ def _short(value: Any) -> str:
 
 def _build_special(build: Callable, config: dict, inner: dict) -> Any:
     try:
-        return build(inner) if build is not _load_lambda else _load_lambda(config, inner)
+        return build(inner)
     except KeyError as error:
         raise ValueError(f"{_place(config)}: {error} is missing in its config") from error
-    except (TypeError, AttributeError, OverflowError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError(f"{_place(config)} is damaged: {error}") from error
 
 
@@ -392,7 +394,6 @@ _SPECIAL: dict[str, Callable] = {
     "__numpy__": _read_array,
     "__tensor__": _read_tensor,
     "__keras_tensor__": _read_symbolic,
-    "__lambda__": _load_lambda,
 }
 
 
