@@ -1,0 +1,64 @@
+"""Tricorn: Keras's ideas, old and new, over today's tensor engines.
+
+``import tricorn as keras`` gives Keras 3's public names.  Everything is loaded when it is first
+used: importing the package imports neither an engine nor NumPy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from tricorn._version import __version__
+
+_MODULES = (
+    "activations", "callbacks", "config", "constraints", "datasets", "dtype_policies",
+    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random",
+    "regularizers", "saving", "utils",
+)  # fmt: skip
+#: public name -> (module, name there)
+_NAMES = {
+    "DTypePolicy": ("tricorn.dtype_policies", "DTypePolicy"),
+    "Function": ("tricorn.graph.function", "Function"),
+    "Initializer": ("tricorn.initializers", "Initializer"),
+    "Input": ("tricorn.layers.input_layer", "Input"),
+    "InputSpec": ("tricorn.layers.input_spec", "InputSpec"),
+    "KerasTensor": ("tricorn.graph.symbolic", "SymbolicTensor"),
+    "Layer": ("tricorn.layers.base", "Layer"),
+    "Loss": ("tricorn.losses", "Loss"),
+    "Metric": ("tricorn.metrics", "Metric"),
+    "Model": ("tricorn.models", "Model"),
+    "Optimizer": ("tricorn.optimizers", "Optimizer"),
+    "Regularizer": ("tricorn.regularizers", "Regularizer"),
+    "Sequential": ("tricorn.models", "Sequential"),
+    "SymbolicTensor": ("tricorn.graph.symbolic", "SymbolicTensor"),
+    "Variable": ("tricorn.variable", "Variable"),
+    "custom_gradient": ("tricorn.graph.transforms", "custom_gradient"),
+    "engine": ("tricorn.engines", "use"),
+    "function": ("tricorn.graph.compiled", "Compiled"),
+    "grad": ("tricorn.graph.transforms", "grad"),
+    "gradients": ("tricorn.graph.function", "gradients"),
+    "name_scope": ("tricorn.variable", "name_scope"),
+    "remat": ("tricorn.graph.transforms", "checkpoint"),
+    "set_engine": ("tricorn.engines", "set_engine"),
+    "set_random_seed": ("tricorn.seeds", "set_random_seed"),
+    "value_and_grad": ("tricorn.graph.transforms", "value_and_grad"),
+}
+
+__all__ = ["__version__", *_MODULES, *_NAMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        module, attribute = _NAMES[name]
+        value = getattr(importlib.import_module(module), attribute)
+    elif name in _MODULES:
+        value = importlib.import_module(f"tricorn.{name}")
+    else:
+        raise AttributeError(f"tricorn has no {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,6 +1,6 @@
 """Initializers: the first values of weights.
 
-Values are drawn on the host by a counter-based generator (see `tricorn.random`), so they are the
+Values are drawn on the host by a counter-based generator (see `tricorn.seeds`), so they are the
 same on every engine.  An initializer without a seed draws anew at each use, in the order of uses
 since `set_random_seed`; one with an int seed gives the same values each time.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from tricorn import dtypes, ops
 from tricorn.graph.scope import Suspended
-from tricorn.random import SeedGenerator, host_generator
+from tricorn.seeds import SeedGenerator, host_generator
 from tricorn.saving import registry
 from tricorn.saving.catalogue import Catalogue, Configured
 

@@ -14,8 +14,7 @@ from typing import Any, Callable, Iterator
 
 import numpy as np
 
-from tricorn import dtype_policies, dtypes, initializers, naming, tree, variable
-from tricorn.arithmetic import OPS
+from tricorn import dtype_policies, dtypes, initializers, naming, ops, tree, variable
 from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.graph import op, scope
@@ -29,7 +28,7 @@ from tricorn.graph.symbolic import (
 )
 from tricorn.layers import input_spec as specs
 from tricorn.layers.input_spec import InputSpec
-from tricorn.random import SeedGenerator
+from tricorn.seeds import SeedGenerator
 from tricorn.saving import registry
 from tricorn.variable import Variable
 
@@ -487,7 +486,7 @@ class Layer:
 
         def convert(x: Any) -> Any:
             if isinstance(x, np.ndarray) or isinstance(x, Variable):
-                x = OPS["convert_to_tensor"](x)
+                x = ops.convert_to_tensor(x)
             elif type(x) in (int, float, bool, str) or not hasattr(x, "dtype"):
                 return x
             if cast:
@@ -495,7 +494,7 @@ class Layer:
                 if type(dtype) is not str:
                     dtype = dtypes.standardize(dtype)
                 if dtype != compute and dtype in dtypes.FLOATS:
-                    return OPS["cast"](x, compute)
+                    return ops.cast(x, compute)
             return x
 
         if len(args) == 1 and not kwargs and hasattr(args[0], "dtype"):

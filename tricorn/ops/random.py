@@ -24,7 +24,7 @@ from tricorn.ops.elementwise import (
     negative,
     subtract,
 )
-from tricorn.random import key_of
+from tricorn.seeds import key_of
 
 
 def _key(seed: Any) -> Any:

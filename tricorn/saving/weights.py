@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from tricorn import dtypes, naming
-from tricorn.random import SeedGenerator
+from tricorn.seeds import SeedGenerator
 from tricorn.variable import Variable
 
 #: Deflate cannot shrink data by more than 1032 times: what claims more is a trap.

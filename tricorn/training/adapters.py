@@ -12,7 +12,7 @@ from typing import Any, Iterable, Iterator
 
 import numpy as np
 
-from tricorn import dtypes, random, tree
+from tricorn import dtypes, seeds, tree
 from tricorn.engines import active
 
 #: rows of a chunk that is stacked on the host are limited to so many bytes, and so many batches
@@ -194,7 +194,7 @@ class ArrayFeed:
         """The chunks of one epoch."""
         order = np.arange(self.size, dtype=np.int32)
         if self.shuffle:
-            order = random.host_generator().permutation(self.size).astype(np.int32)
+            order = seeds.host_generator().permutation(self.size).astype(np.int32)
         size = self.batch_size
         full = self.size // size
         row = sum(max(1, a[:1].nbytes) for a in tree.leaves(self.arrays))
