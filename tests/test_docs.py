@@ -1,0 +1,102 @@
+"""Every Python block of the documentation runs, and the readmes' commands are what CI runs."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(ROOT.glob("docs/**/*.md")) + sorted(ROOT.glob("README*.md"))
+README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
+
+
+def blocks(page, language):
+    """(first line, code) of the fenced blocks in a language."""
+    text = page.read_text(encoding="utf-8")
+    for match in re.finditer(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        yield text.count("\n", 0, match.start(1)) + 1, match[1]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_code_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "docs"}
+    for line, code in blocks(page, "python"):
+        padded = "\n" * (line - 1) + code  # so that a traceback shows the page's own lines
+        exec(compile(padded, str(page), "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def commands(page):
+    return [code.strip() for _, code in blocks(page, "bash")]
+
+
+def test_readmes_have_the_same_two_commands():
+    demo, test = commands(README)
+    assert commands(CHINESE) == [demo, test]
+    for command in (demo, test):
+        assert command.startswith("python3 -m venv .venv && .venv/bin/python -m pip install ")
+    assert demo.endswith(" && .venv/bin/tricorn demo")
+    assert ".venv/bin/python -m pytest" in test
+
+
+def test_readmes_have_the_same_code():
+    assert [code for _, code in blocks(README, "python")] == [
+        code for _, code in blocks(CHINESE, "python")
+    ]
+
+
+def test_what_the_commands_use_exists():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    _, test = commands(README)
+    extra = re.search(r"\.\[(\w+)\]", test)[1]
+    assert extra in project["optional-dependencies"]
+    words = shlex.split(test)
+    assert "-n" not in words or any(
+        need.startswith("pytest-xdist") for need in project["optional-dependencies"][extra]
+    )
+    module, function = project["scripts"]["tricorn"].split(":")
+    assert callable(getattr(__import__(module, fromlist=[function]), function))
+
+
+def test_extras_named_in_the_docs_exist():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    install = (ROOT / "docs/getting-started.md").read_text().split("## Data")[0]
+    named = re.findall(r"`(\w+)`", install.split("are extras")[1])
+    assert named
+    assert set(named) <= set(project["optional-dependencies"])
+
+
+def test_ci_takes_its_test_command_from_the_readme():
+    script = (ROOT / ".ci/run").read_text()
+    pattern = re.search(r"grep -E '([^']+)' README\.md", script)[1]
+    lines = [line for line in README.read_text().splitlines() if re.search(pattern, line)]
+    assert lines == [commands(README)[1]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", sorted(ROOT.glob("examples/*.py")), ids=lambda path: path.name)
+def test_examples_run(script, tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(script), "--epochs", "4"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    accuracy = float(re.search(r"accuracy on held-out digits: ([\d.]+)", done.stdout)[1])
+    assert accuracy > 0.9
