@@ -1,1 +1,30 @@
-"""Helpers around models."""
+"""Helpers around models and data."""
+
+from tricorn.saving import (
+    CustomObjectScope,
+    custom_object_scope,
+    deserialize_keras_object,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+    serialize_keras_object,
+)
+from tricorn.seeds import set_random_seed
+from tricorn.utils.confusion import confusion_matrix
+from tricorn.utils.numerical import normalize, to_categorical
+
+__all__ = [
+    "CustomObjectScope",
+    "confusion_matrix",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "normalize",
+    "register_keras_serializable",
+    "serialize_keras_object",
+    "set_random_seed",
+    "to_categorical",
+]

@@ -1,0 +1,54 @@
+"""Labels and data as arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def to_categorical(x: ArrayLike, num_classes: int | None = None) -> np.ndarray:
+    """Class numbers as one-hot vectors.
+
+    Arguments:
+        x: integers of any shape; a last axis of length 1 is dropped.
+        num_classes: length of the vectors; the largest class plus one unless given.
+
+    Returns:
+        float64 array of the shape of `x` with an axis of length `num_classes` at the end.
+
+    Raises:
+        ValueError: when a class is negative or not below `num_classes`.
+
+    Example:
+        >>> to_categorical([2, 0], num_classes=3)
+        array([[0., 0., 1.],
+               [1., 0., 0.]])
+    """
+    classes = np.asarray(x).astype(np.int64)
+    if classes.ndim > 1 and classes.shape[-1] == 1:
+        classes = classes[..., 0]
+    count = num_classes or int(classes.max(initial=-1)) + 1
+    if classes.size and not (classes.min() >= 0 and classes.max() < count):
+        raise ValueError(
+            f"to_categorical: classes must lie in 0..{count - 1}, got "
+            f"{classes.min()}..{classes.max()}. Number the classes from 0, or raise num_classes "
+            f"({num_classes})."
+        )
+    return np.eye(count)[classes]
+
+
+def normalize(x: ArrayLike, axis: int = -1, order: int = 2) -> np.ndarray:
+    """x / ‖x‖ along `axis`; zeros stay zeros.
+
+    Arguments:
+        x: the array.
+        axis: along which the norm is taken.
+        order: of the norm, 2 for the Euclidean one.
+
+    Returns:
+        Array of the shape of `x`, of norm 1 along `axis`.
+    """
+    values = np.asarray(x)
+    norms = np.atleast_1d(np.linalg.norm(values, order, axis))
+    norms[norms == 0] = 1
+    return values / np.expand_dims(norms, axis)
