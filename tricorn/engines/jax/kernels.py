@@ -360,3 +360,292 @@ def _sum_along_backward(axis, length, size, stride, pad, _, dy):
 
 
 _sum_along.defvjp(_sum_along_forward, _sum_along_backward)
+
+
+# --- sums over rows, biases, batch normalization ----------------------------------------------
+
+
+def column_sum(x: Array) -> Array:
+    """Sum over all axes but the last.
+
+    XLA's CPU compiler reduces the rows of a matrix on one core, column by column; a product with
+    a row of ones takes a fifth of the time and leaves nothing of the product's own cost.
+    """
+    if not _fast() or not jnp.issubdtype(x.dtype, jnp.floating):
+        return x.sum(tuple(range(x.ndim - 1)))
+    rows = x.reshape(-1, x.shape[-1])
+    return (jnp.ones((1, rows.shape[0]), x.dtype) @ rows)[0]
+
+
+@jax.custom_vjp
+def add_bias(x: Array, bias: Array) -> Array:
+    """``x + bias`` over the last axis, the gradient of the bias by :func:`column_sum`."""
+    return x + bias
+
+
+add_bias.defvjp(lambda x, bias: (x + bias, None), lambda _, dy: (dy, column_sum(dy)))
+
+
+def batch_norm(x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Array, Array, Array]:
+    """Normalizes over all axes but the last by their own mean and (biased) variance.
+
+    Gives (gamma * (x - mean) / sqrt(variance + epsilon) + beta, mean, variance). The variance is
+    that of the centred values, two passes, so that a large mean costs no digits. Forward and
+    backward with the written-out gradient and :func:`column_sum`: 32x32x16, batch 64, 6.3 to
+    2.6 ms; 8x8x64 1.5 to 0.4.
+    """
+    if _plain.get():
+        return _batch_norm_forward(x, gamma, beta, epsilon)[0]
+    return _batch_norm(x, gamma, beta, epsilon)
+
+
+def _batch_norm_forward(x, gamma, beta, epsilon):
+    rows = x.size // x.shape[-1]
+    mean = column_sum(x) / rows
+    centred = x - mean
+    variance = column_sum(centred * centred) / rows
+    inverse = lax.rsqrt(variance + epsilon)
+    y = centred * (inverse * gamma) + beta
+    return (y, mean, variance), (x, mean, inverse, gamma)
+
+
+def _batch_norm_backward(epsilon, residual, cotangents):
+    x, mean, inverse, gamma = residual
+    dy, dmean, dvariance = cotangents
+    rows = x.size // x.shape[-1]
+    centred = x - mean
+    dbeta, along = column_sum(dy), column_sum(dy * centred)
+    scale = gamma * inverse
+    slope = (2 * dvariance - scale * inverse * inverse * along) / rows
+    dx = scale * dy + slope * centred + (dmean - scale * dbeta) / rows
+    return dx, along * inverse, dbeta
+
+
+_batch_norm = jax.custom_vjp(lambda *a: _batch_norm_forward(*a)[0], nondiff_argnums=(3,))
+_batch_norm.defvjp(_batch_norm_forward, _batch_norm_backward)
+
+
+# --- recurrent layers -------------------------------------------------------------------------
+#
+# The scan's body keeps what only it can do: one product with the recurrent kernel and the cell's
+# elementwise part. The gradient's scan pulls cotangents back through the saved linearization of
+# the cell and one product with the transposed kernel; the gradient of the recurrent kernel is one
+# matrix product over all steps after it, where autodiff adds up a kernel-sized array per step
+# (T=80, batch 32, 64 units, forward and backward: 13.0 to 10.4 ms; batch 64, 128 units: 88 to 76).
+# A gradient written out by hand for the LSTM measured the same, and unrolling the scan slower.
+
+
+def lstm(
+    x_proj: Array,
+    h0: Array,
+    c0: Array,
+    recurrent_kernel: Array,
+    mask: Array | None,
+    reverse: bool,
+    activation=jnp.tanh,
+    recurrent_activation=jax.nn.sigmoid,
+) -> tuple[Array, Array, Array]:
+    """Long short-term memory over all steps; gates in the order input, forget, cell, output.
+
+    Args:
+        x_proj: (time, batch, 4 * units), **time first**: ``x.swapaxes(0, 1) @ kernel + bias``
+            (moving the narrow input is cheaper than moving its projection).
+        h0: (batch, units), as is ``c0``.
+        recurrent_kernel: (units, 4 * units).
+        mask: (batch, time) booleans or None. Where False the step keeps both states and its
+            output repeats the state.
+        reverse: go from the last step to the first. Outputs stand where their inputs stand.
+
+    Returns:
+        outputs (batch, time, units), last h, last c.
+    """
+
+    def cell(x: Array, recurrent: Array, states: tuple[Array, ...]) -> tuple[Array, ...]:
+        i, f, g, o = jnp.split(x + recurrent, 4, -1)
+        c = recurrent_activation(f) * states[1] + recurrent_activation(i) * activation(g)
+        return recurrent_activation(o) * activation(c), c
+
+    outputs, (h, c) = recurrence(cell, x_proj, (h0, c0), recurrent_kernel, mask, reverse)
+    return outputs, h, c
+
+
+def gru(
+    x_proj: Array,
+    h0: Array,
+    recurrent_kernel: Array,
+    recurrent_bias: Array | None,
+    mask: Array | None,
+    reverse: bool,
+    reset_after: bool,
+    activation=jnp.tanh,
+    recurrent_activation=jax.nn.sigmoid,
+) -> tuple[Array, Array]:
+    """Gated recurrent unit over all steps; gates in the order update, reset, new.
+
+    Args:
+        x_proj: (time, batch, 3 * units), time first, as for :func:`lstm`.
+        h0: (batch, units).
+        recurrent_kernel: (units, 3 * units).
+        recurrent_bias: (3 * units,) or None; with ``reset_after`` only.
+        mask, reverse: as for :func:`lstm`.
+        reset_after: the reset gate multiplies the product with the recurrent kernel, otherwise
+            the state before it. The latter's second product stands in the cell, so its gradient
+            adds up step by step.
+
+    Returns:
+        outputs (batch, time, units), last h.
+    """
+    units = h0.shape[-1]
+    new_kernel = recurrent_kernel[:, 2 * units :]
+
+    def cell(x: Array, recurrent: Array, states: tuple[Array, ...]) -> tuple[Array, ...]:
+        (h,) = states
+        xz, xr, xn = jnp.split(x, 3, -1)
+        z = recurrent_activation(xz + recurrent[..., :units])
+        r = recurrent_activation(xr + recurrent[..., units : 2 * units])
+        inner = r * recurrent[..., 2 * units :] if reset_after else (r * h) @ new_kernel
+        return (z * h + (1 - z) * activation(xn + inner),)
+
+    if not reset_after:
+        gates = recurrent_kernel[:, : 2 * units]
+        outputs, (h,) = _plain_recurrence(cell, x_proj, (h0,), gates, None, mask, reverse)
+    else:
+        outputs, (h,) = recurrence(
+            cell, x_proj, (h0,), recurrent_kernel, mask, reverse, recurrent_bias
+        )
+    return outputs, h
+
+
+def recurrence(
+    cell,
+    xs: Array,
+    states: tuple[Array, ...],
+    kernel: Array,
+    mask: Array | None,
+    reverse: bool,
+    bias: Array | None = None,
+) -> tuple[Array, tuple[Array, ...]]:
+    """Runs ``states = cell(x, states[0] @ kernel + bias, states)`` over the steps of ``xs``.
+
+    ``cell`` is elementwise over its arguments and closes over no array that needs a gradient.
+    ``xs`` is (time, batch, features), ``mask`` (batch, time). Gives the first state of every
+    step as (batch, time, units), and the last states.
+    """
+    if _plain.get():
+        return _plain_recurrence(cell, xs, states, kernel, bias, mask, reverse)
+    if bias is None:
+        bias = jnp.zeros((), kernel.dtype)
+    outputs, last = _recurrence(cell, bool(reverse), xs, states, kernel, bias, _steps(mask))
+    return outputs.swapaxes(0, 1), last
+
+
+def _steps(mask: Array | None) -> Array | None:
+    return None if mask is None else mask.swapaxes(0, 1)[..., None]
+
+
+def _keep(new, old, step_mask):
+    if step_mask is None:
+        return new
+    return tuple(jnp.where(step_mask, a, b) for a, b in zip(new, old, strict=True))
+
+
+def _plain_recurrence(cell, xs, states, kernel, bias, mask, reverse):
+    def step(states, inputs):
+        x, step_mask = inputs
+        recurrent = states[0] @ kernel if bias is None else states[0] @ kernel + bias
+        states = _keep(cell(x, recurrent, states), states, step_mask)
+        return states, states[0]
+
+    last, outputs = lax.scan(step, states, (xs, _steps(mask)), reverse=reverse)
+    return outputs.swapaxes(0, 1), last
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _recurrence(cell, reverse, xs, states, kernel, bias, mask):
+    def step(states, inputs):
+        x, step_mask = inputs
+        states = _keep(cell(x, states[0] @ kernel + bias, states), states, step_mask)
+        return states, states[0]
+
+    last, outputs = lax.scan(step, states, (xs, mask), reverse=reverse)
+    return outputs, last
+
+
+def _recurrence_forward(cell, reverse, xs, states, kernel, bias, mask):
+    def step(states, inputs):
+        x, step_mask = inputs
+
+        def one(x, recurrent, states):
+            return _keep(cell(x, recurrent, states), states, step_mask)
+
+        new, pullback = jax.vjp(one, x, states[0] @ kernel + bias, states)
+        return new, (states[0], new[0], pullback)
+
+    last, (before, outputs, pullbacks) = lax.scan(step, states, (xs, mask), reverse=reverse)
+    return (outputs, last), (before, pullbacks, kernel, bias)
+
+
+def _recurrence_backward(cell, reverse, residual, cotangents):
+    before, pullbacks, kernel, bias = residual
+    transposed = kernel.T
+
+    def step(dstates, inputs):
+        doutput, pullback = inputs
+        dx, drecurrent, dold = pullback((dstates[0] + doutput, *dstates[1:]))
+        return (dold[0] + drecurrent @ transposed, *dold[1:]), (dx, drecurrent)
+
+    doutputs, dlast = cotangents
+    dstates, (dxs, drecurrents) = lax.scan(step, dlast, (doutputs, pullbacks), reverse=not reverse)
+    rows = drecurrents.reshape(-1, drecurrents.shape[-1])
+    dkernel = before.reshape(-1, before.shape[-1]).T @ rows
+    dbias = column_sum(rows) if bias.ndim else jnp.zeros_like(bias)
+    return dxs, dstates, dkernel, dbias, None
+
+
+_recurrence.defvjp(_recurrence_forward, _recurrence_backward)
+
+
+# --- random bits ------------------------------------------------------------------------------
+
+
+def bits(key: Array, shape: Sequence[int]) -> Array:
+    """Random 32-bit patterns (int32), a pure function of ``key``, two 32-bit integers.
+
+    Counter-based: element i is ``mix(a + k1) ^ a`` with ``a = mix(i ^ k0)``, where ``mix`` is a
+    bijective 32-bit finalizer (xor-shift, multiply; C. Wellons' search, bias below 0.11) and
+    (k0, k1) are the key's words mixed together, so that neighbouring seeds or counters share
+    nothing. The xor of two permutations makes it a function with the collisions of chance. It
+    fuses into its consumer: a 128 x 9216 dropout mask takes 0.7 ms, with jax's threefry 4.5 and
+    with its ``rbg`` 15. Not cryptographic; a key serves arrays of up to 2**32 elements.
+    """
+    shape = tuple(shape)
+    first, second = lax.bitcast_convert_type(key, jnp.uint32)
+    k0 = _mix(first + _mix(second ^ np.uint32(0x9E3779B9)))
+    k1 = _mix(second + _mix(k0))
+    counter = lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
+    a = _mix(counter ^ k0)
+    return lax.bitcast_convert_type(_mix(a + k1) ^ a, jnp.int32)
+
+
+def _mix(h: Array) -> Array:
+    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x21F0AAAD)
+    h = (h ^ (h >> np.uint32(15))) * np.uint32(0xD35A2D97)
+    return h ^ (h >> np.uint32(15))
+
+
+def uniform(key: Array, shape: Sequence[int], dtype) -> Array:
+    """Uniform in [0, 1): multiples of 2**-p, p the bits of the dtype's significand."""
+    dtype = jnp.dtype(dtype)
+    precision = jnp.finfo(dtype).nmant + 1
+    high = lax.bitcast_convert_type(bits(key, shape), jnp.uint32)
+    if precision <= 32:
+        return (high >> np.uint32(32 - precision)).astype(dtype) * np.array(2.0**-precision, dtype)
+    low = lax.bitcast_convert_type(bits(key ^ np.int32(0x5BD1E995), shape), jnp.uint32)
+    whole = (high >> np.uint32(5)).astype(dtype) * 2.0**26 + (low >> np.uint32(6)).astype(dtype)
+    return whole * 2.0**-53
+
+
+def dropout_mask(key: Array, shape: Sequence[int], rate: float) -> Array:
+    """Booleans, True with probability ``1 - rate``: a comparison of bits, without floats."""
+    threshold = np.uint32(min(round(rate * 2**32), 2**32 - 1))
+    return lax.bitcast_convert_type(bits(key, shape), jnp.uint32) >= threshold

@@ -1,0 +1,373 @@
+"""The CPU formulations of the JAX engine against the plain jax.lax ones, gradients included."""
+
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from tricorn.engines.jax import kernels, policy
+
+TOLERANCE = {"float32": 1e-5, "float64": 1e-11}
+
+
+def compare(fn, args, dtype, differentiate=None, tolerance=None):
+    """Value and gradients of `fn` in both formulations, compiled, the reference unfused."""
+    differentiate = range(len(args)) if differentiate is None else differentiate
+
+    def both(*args):
+        def weighed(*args):
+            tensors = [
+                t for t in jax.tree.leaves(fn(*args)) if jnp.issubdtype(t.dtype, jnp.floating)
+            ]
+            weights = [jnp.cos(jnp.arange(t.size, dtype=t.dtype)).reshape(t.shape) for t in tensors]
+            return sum((t * w).sum() for t, w in zip(tensors, weights, strict=True))
+
+        return fn(*args), jax.grad(weighed, tuple(differentiate))(*args)
+
+    with jax.enable_x64(dtype == "float64"):
+        args = jax.tree.map(jnp.asarray, args)
+        fast = policy.jit(lambda *a: both(*a))(*args)
+        with kernels.plain_formulations():
+            plain = jax.jit(lambda *a: both(*a))(*args)
+        tolerance = tolerance or TOLERANCE[dtype]
+        for a, b in zip(jax.tree.leaves(fast), jax.tree.leaves(plain), strict=True):
+            assert a.shape == b.shape and a.dtype == b.dtype
+            assert np.isfinite(b).all()
+            np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(np.abs(b).max(), 1e-6))
+
+
+def draw(rng, *shape, dtype):
+    return rng.normal(size=shape).astype(dtype)
+
+
+# size, stride, padding, dilation, groups, in, out
+CONVOLUTIONS = {
+    "few channels": (3, 1, (0, 0), 1, 1, 1, 4),
+    "pointwise": (1, 1, (0, 0), 1, 1, 40, 3),
+    "pointwise strided and padded": (1, 2, (1, 2), 1, 1, 40, 3),
+    "dense": (3, 1, (1, 1), 1, 1, 40, 8),
+    "dense strided": (3, 2, (0, 1), 1, 1, 40, 8),
+    "dense dilated": (3, 1, (2, 2), 2, 1, 40, 8),
+    "even kernel, stride beyond it": (2, 3, (1, 0), 1, 1, 33, 4),
+    "depthwise": (3, 1, (1, 1), 1, 6, 6, 6),
+    "depthwise strided, multiplier": (3, 2, (0, 1), 1, 4, 4, 12),
+    "depthwise dilated": (2, 1, (1, 2), 2, 4, 4, 4),
+    "grouped in one block": (3, 1, (1, 1), 1, 4, 8, 12),
+    "grouped in blocks": (2, 2, (1, 1), 1, 6, 24, 12),
+    "grouped wide": (3, 1, (0, 0), 2, 2, 40, 4),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_conv_2d(case, dtype, rng):
+    size, stride, pad, dilation, groups, channels, filters = CONVOLUTIONS[case]
+    x = draw(rng, 2, 8, 7, channels, dtype=dtype)
+    kernel = draw(rng, size, size, channels // groups, filters, dtype=dtype)
+    arguments = ((stride, stride), (pad, pad), (dilation, dilation), groups)
+    compare(lambda x, k: kernels.conv(x, k, *arguments, True), (x, kernel), dtype)
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+@pytest.mark.parametrize("nd", [1, 2, 3])
+@pytest.mark.parametrize("case", ["few channels", "dense strided", "depthwise", "dense dilated"])
+def test_conv_axes_and_layouts(case, nd, channels_last, rng):
+    size, stride, pad, dilation, groups, channels, filters = CONVOLUTIONS[case]
+    spatial = (7, 6, 8)[:nd]
+    shape = (2, *spatial, channels) if channels_last else (2, channels, *spatial)
+    x = draw(rng, *shape, dtype="float32")
+    kernel = draw(rng, *[size] * nd, channels // groups, filters, dtype="float32")
+    arguments = ((stride,) * nd, (pad,) * nd, (dilation,) * nd, groups)
+    compare(lambda x, k: kernels.conv(x, k, *arguments, channels_last), (x, kernel), "float32")
+
+
+def test_conv_takes_each_axis_on_its_own(rng):
+    x = draw(rng, 2, 9, 7, 40, dtype="float32")
+    kernel = draw(rng, 3, 2, 40, 4, dtype="float32")
+    arguments = ((1, 2), ((0, 2), (1, 0)), (2, 1), 1, True)
+    compare(lambda x, k: kernels.conv(x, k, *arguments), (x, kernel), "float32")
+
+
+POOLS = [
+    (2, 2, (0, 0)),
+    (3, 2, (0, 1)),
+    (3, 1, (1, 1)),
+    (2, 3, (1, 0)),
+    (5, 2, (2, 2)),
+    (1, 2, (0, 0)),
+]
+
+
+@pytest.mark.parametrize("pool", ["max_pool", "average_pool"])
+@pytest.mark.parametrize("size, stride, pad", POOLS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_pooling_with_ties(pool, size, stride, pad, dtype, rng):
+    x = rng.integers(0, 4, size=(2, 7, 6, 3)).astype(dtype)
+    window = ((size, size), (stride, stride), (pad, pad), True)
+    compare(lambda x: getattr(kernels, pool)(x, *window), (x,), dtype)
+
+
+@pytest.mark.parametrize("pool", ["max_pool", "average_pool"])
+@pytest.mark.parametrize("channels_last", [True, False])
+@pytest.mark.parametrize("nd", [1, 3])
+def test_pooling_axes_and_layouts(pool, nd, channels_last, rng):
+    spatial = (7, 6, 8)[:nd]
+    shape = (2, *spatial, 3) if channels_last else (2, 3, *spatial)
+    x = rng.integers(0, 4, size=shape).astype("float32")
+    window = ((3, 2, 2)[:nd], (2, 1, 2)[:nd], ((1, 1), (0, 1), (0, 0))[:nd], channels_last)
+    compare(lambda x: getattr(kernels, pool)(x, *window), (x,), "float32")
+
+
+def test_the_first_maximum_takes_the_whole_gradient():
+    x = jnp.array([[1.0, 2.0, 2.0], [2.0, 2.0, 0.0], [0.0, 1.0, 2.0]]).reshape(1, 3, 3, 1)
+    pool = lambda x: kernels.max_pool(x, (3, 3), (1, 1), ((0, 0), (0, 0)), True).sum()
+    expected = np.zeros((3, 3))
+    expected[0, 1] = 1
+    np.testing.assert_array_equal(jax.grad(pool)(x).reshape(3, 3), expected)
+
+
+def test_pooling_of_integers_and_gradient_of_gradient(rng):
+    x = rng.integers(-9, 9, size=(1, 6, 2)).astype("int32")
+    pooled = kernels.max_pool(x, (2,), (2,), ((1, 1),), True)
+    assert pooled.dtype == jnp.int32
+    with kernels.plain_formulations():
+        np.testing.assert_array_equal(pooled, kernels.max_pool(x, (2,), (2,), ((1, 1),), True))
+
+    def penalty(x):
+        inner = jax.grad(lambda x: (kernels.max_pool(x, (2,), (2,), ((0, 0),), True) ** 3).sum())
+        return (inner(x) ** 2).sum()
+
+    x = jnp.arange(1.0, 7.0).reshape(1, 6, 1)
+    expected = np.array([0, 36 * 2**3, 0, 36 * 4**3, 0, 36 * 6**3], "float32").reshape(1, 6, 1)
+    np.testing.assert_allclose(jax.grad(penalty)(x), expected)
+
+
+def test_vmap_over_the_custom_gradients(rng):
+    x = draw(rng, 3, 2, 6, 6, 4, dtype="float32")
+    kernel = draw(rng, 3, 3, 1, 4, dtype="float32")
+
+    def one(x, kernel):
+        y = kernels.conv(x, kernel, (1, 1), ((1, 1), (1, 1)), (1, 1), 4, True)
+        return (kernels.max_pool(y, (2, 2), (2, 2), ((0, 0), (0, 0)), True) ** 2).sum()
+
+    gradient = jax.jit(jax.vmap(jax.grad(one), (0, None)))(x, kernel)
+    each = jnp.stack([jax.jit(jax.grad(one))(row, kernel) for row in x])
+    np.testing.assert_allclose(gradient, each, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru without bias", "gru reset before"])
+def test_recurrent(cell, reverse, masked, rng):
+    dtype = "float64" if reverse and masked else "float32"
+    time, batch, units = 5, 3, 4
+    gates = 4 if cell == "lstm" else 3
+    x = draw(rng, time, batch, gates * units, dtype=dtype)
+    h, c = draw(rng, batch, units, dtype=dtype), draw(rng, batch, units, dtype=dtype)
+    kernel = draw(rng, units, gates * units, dtype=dtype)
+    bias = draw(rng, gates * units, dtype=dtype)
+    mask = np.array([[1, 1, 0, 1, 0], [0, 1, 1, 1, 1], [1, 0, 0, 0, 0]], bool) if masked else None
+    if cell == "lstm":
+        run = lambda x, h, c, k: kernels.lstm(x, h, c, k, mask, reverse)
+        compare(run, (x, h, c, kernel), dtype)
+    elif cell == "gru":
+        run = lambda x, h, k, b: kernels.gru(x, h, k, b, mask, reverse, True)
+        compare(run, (x, h, kernel, bias), dtype)
+    else:
+        after = cell == "gru without bias"
+        run = lambda x, h, k: kernels.gru(x, h, k, None, mask, reverse, after)
+        compare(run, (x, h, kernel), dtype)
+
+
+def test_masked_steps_keep_the_state_and_repeat_the_output(rng):
+    x, h = draw(rng, 4, 1, 8, dtype="float32"), draw(rng, 1, 2, dtype="float32")
+    mask = np.array([[False, True, False, False]])
+    outputs, last, c = kernels.lstm(x, h, h, draw(rng, 2, 8, dtype="float32"), mask, False)
+    np.testing.assert_array_equal(outputs[:, 0], h)
+    np.testing.assert_array_equal(outputs[:, 2], outputs[:, 1])
+    np.testing.assert_array_equal(outputs[:, 3], last)
+    assert np.abs(outputs[:, 1] - h).max() > 1e-3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(6, 5), (4, 3, 5), (4, 5, 6, 3)])
+def test_batch_norm(shape, dtype, rng):
+    x = draw(rng, *shape, dtype=dtype) * 3 + 2
+    gamma, beta = draw(rng, shape[-1], dtype=dtype), draw(rng, shape[-1], dtype=dtype)
+    fast = lambda x, g, b: kernels.batch_norm(x, g, b, 1e-3)
+    compare(fast, (x, gamma, beta), dtype, tolerance=3e-5 if dtype == "float32" else 1e-10)
+    y, mean, variance = fast(x, gamma, beta)
+    axes = tuple(range(len(shape) - 1))
+    np.testing.assert_allclose(mean, x.mean(axes), rtol=1e-5)
+    np.testing.assert_allclose(variance, x.var(axes), rtol=1e-5)
+
+
+def test_batch_norm_variance_survives_a_large_mean(rng):
+    x = (draw(rng, 4096, 3, dtype="float32") + np.float32(1000)).astype("float32")
+    _, _, variance = kernels.batch_norm(x, jnp.ones(3), jnp.zeros(3), 1e-3)
+    np.testing.assert_allclose(variance, x.astype("float64").var(0), rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_add_bias_and_column_sum(dtype, rng):
+    x, bias = draw(rng, 4, 5, 3, dtype=dtype), draw(rng, 3, dtype=dtype)
+    compare(kernels.add_bias, (x, bias), dtype)
+    compare(kernels.column_sum, (x,), dtype)
+    assert kernels.column_sum(jnp.ones((3, 2), jnp.int32)).dtype == jnp.int32
+
+
+def test_forward_mode_inside_plain_formulations(rng):
+    x = jnp.asarray(draw(rng, 1, 4, 1, dtype="float32"))
+    pool = lambda x: kernels.max_pool(x, (2,), (2,), ((0, 0),), True)
+    with kernels.plain_formulations():
+        _, tangent = jax.jvp(pool, (x,), (jnp.ones_like(x),))
+    np.testing.assert_array_equal(tangent, np.ones((1, 2, 1)))
+
+
+KEYS = {
+    "counters": [(7, i) for i in range(256)],
+    "seeds": [(i, 0) for i in range(256)],
+    "both": [(i, i) for i in range(256)],
+    "high bits": [(i << 20, i << 18) for i in range(256)],
+}
+
+
+@pytest.mark.parametrize("keys", KEYS)
+def test_bits_look_independent(keys):
+    """Within a stream and across streams of related keys: bits, neighbours, bytes, collisions."""
+    keys = jnp.asarray(KEYS[keys], jnp.int32)
+    signed = np.asarray(jax.jit(jax.vmap(lambda key: kernels.bits(key, (4096,))))(keys))
+    assert signed.dtype == np.int32
+    words = signed.view(np.uint32)
+    u = words / 2.0**32 - 0.5
+
+    def z(products):
+        return abs(products.mean()) * 12 * np.sqrt(products.size)
+
+    assert abs(u.mean()) * np.sqrt(12 * u.size) < 4.5
+    for lag in (1, 2, 64):
+        assert z(u[:, lag:] * u[:, :-lag]) < 4.5
+        assert z(u[lag:] * u[:-lag]) < 4.5
+    for related in (words, words[1:] ^ words[:-1], words[:, 1:] ^ words[:, :-1]):
+        ones = (related[..., None] >> np.arange(32, dtype=np.uint32) & 1).mean((0, 1))
+        assert np.abs(ones - 0.5).max() * 2 * np.sqrt(related.size) < 5
+    counts = np.bincount(words.reshape(-1).view(np.uint8), minlength=256)
+    chi_square = ((counts - counts.mean()) ** 2 / counts.mean()).sum()
+    assert abs(chi_square - 255) / np.sqrt(510) < 5
+    expected = words.size**2 / 2 / 2**32
+    assert abs(words.size - len(np.unique(words)) - expected) < 5 * np.sqrt(expected)
+
+
+def test_bits_depend_on_key_and_position_only():
+    key = jnp.array([3, 4], jnp.int32)
+    flat = kernels.bits(key, (12,))
+    np.testing.assert_array_equal(kernels.bits(key, (3, 4)).reshape(-1), flat)
+    np.testing.assert_array_equal(kernels.bits(key, (5,)), flat[:5])
+    assert kernels.bits(key, ()) == flat[0]
+    assert (kernels.bits(key[::-1], (12,)) != flat).all()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_uniform(dtype):
+    with jax.enable_x64(dtype == "float64"):
+        u = kernels.uniform(jnp.array([1, 2], jnp.int32), (1 << 16,), dtype)
+        assert u.dtype == dtype
+        u = np.asarray(u).astype("float64")
+    assert u.min() >= 0 and u.max() < 1
+    assert abs(u.mean() - 0.5) < 6 / np.sqrt(12 * u.size) + 2.0**-8
+    assert abs(u.var() * 12 - 1) < 0.02
+    if dtype == "float64":
+        assert (u * 2**32 % 1 != 0).mean() > 0.99
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.5, 1.0])
+def test_dropout_mask(rate):
+    mask = kernels.dropout_mask(jnp.array([5, 6], jnp.int32), (256, 256), rate)
+    assert mask.dtype == bool
+    assert abs(mask.mean() - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / mask.size) + 1e-9
+
+
+def test_convolutions_may_not_loop_but_their_matrix_form_may():
+    x, few, many = jnp.ones((1, 8, 8, 1)), jnp.ones((3, 3, 1, 4)), jnp.ones((3, 3, 4, 4))
+    plain = ((1, 1), ((0, 0), (0, 0)), (1, 1), 1, True)
+
+    def matrix_form(x):
+        return jax.jit(lambda x: kernels.conv(x, few, *plain))(x)
+
+    assert policy.loopable(jax.make_jaxpr(matrix_form)(x))
+    assert policy.loopable(jax.make_jaxpr(jax.grad(lambda x: matrix_form(x).sum()))(x))
+    y = jnp.ones((1, 8, 8, 4))
+    library_form = lambda y: lax.cond(
+        y.sum() > 0, lambda y: kernels.conv(y, many, *plain), lambda y: y[:, 2:, 2:], y
+    )
+    assert not policy.loopable(jax.make_jaxpr(library_form)(y))
+
+
+def test_policy_jit_donates(rng):
+    step = policy.jit(lambda state, x: state + x, donate_argnums=0)
+    state = jnp.ones((4, 4))
+    assert float(step(state, 1.0)[0, 0]) == 2.0
+    assert state.is_deleted()
+
+
+class TestCompilationCache:
+    @pytest.fixture(autouse=True)
+    def isolated(self, monkeypatch, tmp_path):
+        names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+        before = {name: getattr(jax.config, name) for name in names}
+        jax.config.update("jax_compilation_cache_dir", None)
+        monkeypatch.delenv("TRICORN_COMPILATION_CACHE", raising=False)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        yield
+        for name, value in before.items():
+            jax.config.update(name, value)
+
+    def test_private_folder(self, tmp_path):
+        folder = policy.enable_compilation_cache()
+        assert folder.is_relative_to(tmp_path / "tricorn" / "jax")
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert jax.config.jax_compilation_cache_dir == str(folder)
+
+    def test_users_own_setting_stays(self, tmp_path):
+        jax.config.update("jax_compilation_cache_dir", str(tmp_path / "mine"))
+        assert policy.enable_compilation_cache() is None
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path / "mine")
+
+    def test_switched_off_or_elsewhere(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("TRICORN_COMPILATION_CACHE", "0")
+        assert policy.enable_compilation_cache() is None
+        assert jax.config.jax_compilation_cache_dir is None
+        monkeypatch.setenv("TRICORN_COMPILATION_CACHE", str(tmp_path / "there"))
+        assert policy.enable_compilation_cache().parent == tmp_path / "there"
+
+    def test_no_folder_means_no_cache(self, monkeypatch, tmp_path):
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("TRICORN_COMPILATION_CACHE", str(tmp_path / "file" / "below"))
+        assert policy.enable_compilation_cache() is None
+        assert jax.config.jax_compilation_cache_dir is None
+
+    def test_a_link_is_not_trusted(self, monkeypatch, tmp_path):
+        folder = policy.enable_compilation_cache()
+        jax.config.update("jax_compilation_cache_dir", None)
+        folder.rmdir()
+        (tmp_path / "elsewhere").mkdir()
+        folder.symlink_to(tmp_path / "elsewhere")
+        assert policy.enable_compilation_cache() is None
+
+    def test_old_entries_go_first(self, monkeypatch):
+        folder = policy.enable_compilation_cache()
+        jax.config.update("jax_compilation_cache_dir", None)
+        for age, name in enumerate(["new", "old"]):
+            (folder / name).write_bytes(b"x" * 100)
+            os.utime(folder / name, (1e9 - age, 1e9 - age))
+        monkeypatch.setattr(policy, "_MAX_CACHE_BYTES", 150)
+        policy.enable_compilation_cache()
+        assert [p.name for p in folder.iterdir()] == ["new"]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
