@@ -18,7 +18,7 @@ import numpy as np
 from tricorn import dtypes
 from tricorn.engines import registry as engines
 from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, name_of, node_of
-from tricorn.saving import bytecode
+from tricorn.saving import bytecode, operations
 from tricorn.saving.names import (
     UNEXPORTED,
     CustomObjectScope,
@@ -166,17 +166,10 @@ def _serialize_instance(obj: Any) -> dict:
     inner = obj.get_config()
     if not isinstance(inner, dict):
         raise TypeError(f"get_config() of {obj!r} must return a dict, it returned {inner!r}")
-    cls = type(obj)
-    module = None if is_registered(cls) else public_module(cls)
-    registered = None
-    if module is None:
-        module = None if cls.__module__ == "__main__" else cls.__module__
-        registered = get_registered_name(cls)
-    elif cls.__name__ in UNEXPORTED:
-        registered = cls.__name__
+    module, class_name, registered = _written_name(obj)
     config = {
         "module": module,
-        "class_name": cls.__name__,
+        "class_name": class_name,
         "config": serialize_keras_object(inner),
         "registered_name": registered,
     }
@@ -185,6 +178,21 @@ def _serialize_instance(obj: Any) -> dict:
         if value is not None:
             config[part] = serialize_keras_object(value)
     return _note_written(obj, config)
+
+
+def _written_name(obj: Any) -> tuple[str | None, str, str | None]:
+    """(module, class name, registered name) that stand for an object's class in data.
+
+    An object whose class is not written as what it is says so by ``serialized_as()``.
+    """
+    if hasattr(obj, "serialized_as"):
+        return obj.serialized_as()
+    cls = type(obj)
+    module = None if is_registered(cls) else public_module(cls)
+    if module is not None:
+        return module, cls.__name__, cls.__name__ if cls.__name__ in UNEXPORTED else None
+    module = None if cls.__module__ == "__main__" else cls.__module__
+    return module, cls.__name__, get_registered_name(cls)
 
 
 def _serialize_function(fn: Any) -> dict:
@@ -402,6 +410,8 @@ def _instance(config: dict, inner: dict, module_objects: Mapping[str, Any] | Non
     if shared is not None and isinstance(key, (int, str)) and key in shared.made:
         return shared.made[key]
     cls = _find(config, config["class_name"], False, module_objects)
+    if operations.is_op_module(config.get("module")) and hasattr(cls, "op"):
+        return operations.from_config(cls, _deserialize(inner, None))
     if not isinstance(cls, type):
         return cls
     if not hasattr(cls, "from_config"):
@@ -448,7 +458,10 @@ def _find(config: dict, name: str, function: bool, module_objects: Mapping[str, 
             return found
     if module_objects and name in module_objects and not (module and not _keras(module)):
         return module_objects[name]
-    found = builtin(module, name, function) if module else None
+    if operations.is_op_module(module):
+        found = operations.find(name)
+    else:
+        found = builtin(module, name, function) if module else None
     if found is None and function:
         found = by_suffix(name)
     if found is None:
