@@ -39,7 +39,7 @@ class Model(Trainer, Layer):
             _make_functional(type(self))
             Functional.__init__(self, *args, **kwargs)  # type: ignore[arg-type]
             return
-        super().__init__(**_named_only(args, kwargs))
+        Layer.__init__(self, **_named_only(args, kwargs))
         Trainer.__init__(self)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
