@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Iterator
 
 from tricorn import naming, tree
@@ -13,6 +14,7 @@ from tricorn.layers.input_layer import InputLayer
 from tricorn.layers.input_spec import InputSpec
 from tricorn.models.model import Model
 from tricorn.saving import registry
+from tricorn.saving.operations import OpCall
 from tricorn.training.trainer import Trainer
 
 
@@ -104,7 +106,7 @@ class Functional(Model):
         """The names of the layers that give the outputs; keys of a dict of outputs."""
         if isinstance(self._outputs_struct, dict):
             return [str(path[-1]) for path, _ in tree.paths(self._outputs_struct)]
-        return [_operation_name(node_of(t)[0]) for t in self.outputs]
+        return [self._name_of(node_of(t)[0]) for t in self.outputs]
 
     @property
     def layers(self) -> list[Layer]:
@@ -142,6 +144,20 @@ class Functional(Model):
     def input_spec(self, value: Any) -> None:
         if value is not None:
             raise AttributeError("the input_spec of a functional model follows from its inputs")
+
+    def _name_of(self, node: Any) -> str:
+        """The name of the layer or op of a node of the graph."""
+        return next(o.name for o in self._operations if _key(node) == _key_of(o))
+
+    def _calls_of(self, operation: Any) -> list[tuple[list, dict[str, Any]]]:
+        """The arguments of the calls of a layer or op in the graph."""
+        if isinstance(operation, InputLayer):
+            return []
+        if isinstance(operation, OpCall):
+            return [operation.arguments()]
+        nodes = (node for node in self._nodes if node.operation is operation)
+        calls = sorted(nodes, key=lambda node: node.index)
+        return [(list(node.args), dict(node.kwargs)) for node in calls]
 
     # -------------------------------------------------------------------------------------- calling
 
@@ -221,11 +237,12 @@ class Functional(Model):
         """The graph as data, in Keras 3's form."""
         if type(self) is not Functional and type(self).__init__ is not Functional.__init__:
             return Layer.get_config(self)
-        numbers = _node_numbers(self._operations, self._nodes)
+        numbers = _node_numbers(self._nodes)
+        named = {_key_of(operation): operation for operation in self._operations}
 
         def place(tensor: Any) -> list:
             node, position = node_of(tensor)
-            return [_operation_name(node), numbers[node], position]
+            return [named[_key(node)].name, numbers[node], position]
 
         def argument(value: Any) -> Any:
             if is_symbolic(value):
@@ -248,9 +265,8 @@ class Functional(Model):
             config = registry.serialize_keras_object(operation)
             config["name"] = operation.name
             config["inbound_nodes"] = [
-                {"args": argument(list(node.args)), "kwargs": argument(dict(node.kwargs))}
-                for node in self._nodes
-                if node.operation is operation and not isinstance(operation, InputLayer)
+                {"args": argument(args), "kwargs": argument(kwargs)}
+                for args, kwargs in self._calls_of(operation)
             ]
             layers.append(config)
         return {
@@ -292,10 +308,6 @@ def _inner(model: Functional) -> Any:
 
 def _is_tree(x: Any) -> bool:
     return isinstance(x, (list, tuple, dict))
-
-
-def _operation_name(node: Any) -> str:
-    return getattr(node.operation, "name", None) or node.operation.__name__
 
 
 def _input_of(tensor: Any) -> Any:
@@ -353,22 +365,47 @@ def _ordered(inputs: list, outputs: list) -> tuple[list, list[Node]]:
             depth[node], deepest[_key(node)] = 0, 0
             met.setdefault(_key(node), len(met))
             postorder.append(node)
-    operations = {_key(node): _operation(node) for node in postorder}
-    ranked = sorted(operations, key=lambda key: (-deepest[key], met[key]))
+    makers = {_key(node): node for node in postorder}
+    ranked = sorted(makers, key=lambda key: (-deepest[key], met[key]))
     nodes = sorted(postorder, key=lambda node: -depth[node])
-    return [operations[key] for key in ranked], nodes
+    return _operations([makers[key] for key in ranked]), nodes
+
+
+def _operations(nodes: list[Node]) -> list:
+    """The layer, or the op with a name of its own, of each node."""
+    taken = {node.operation.name for node in nodes if isinstance(node.operation, Layer)}
+    made: list = []
+    for node in nodes:
+        if isinstance(node.operation, Layer):
+            made.append(node.operation)
+            continue
+        base = node.operation.__name__.strip("_")
+        names = (f"{base}_{count}" if count else base for count in itertools.count())
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        made.append(OpCall.of(node, name))
+    return made
+
+
+def _is_op(node: Node) -> bool:
+    return hasattr(node.operation, "op")
 
 
 def _key(node: Node) -> Any:
     """Ops have no identity of their own: each call of one is an operation."""
-    return node if hasattr(node.operation, "op") else id(node.operation)
+    return node if _is_op(node) else id(node.operation)
 
 
-def _operation(node: Node) -> Any:
-    return node.operation
+def _key_of(operation: Any) -> Any:
+    """The key of the nodes of a layer or op of a model."""
+    return operation.node if isinstance(operation, OpCall) else id(operation)
 
 
-def _node_numbers(operations: list, nodes: list[Node]) -> dict[Node, int]:
+def _key_of(operation: Any) -> Any:
+    return operation.node if isinstance(operation, OpCall) else id(operation)
+
+
+def _node_numbers(nodes: list[Node]) -> dict[Node, int]:
     """Each node's number among the calls of its operation that belong to the model."""
     numbers: dict[Node, int] = {}
     counts: dict[Any, int] = {}
