@@ -29,11 +29,12 @@ class _Moments(Optimizer):
     def init(self, variable: Any) -> dict[str, float]:
         return {"momentum": 0.0, "velocity": 0.0}
 
-    def moments(self, gradient: Any, slots: Slots) -> tuple[Any, Any]:
-        """The new moments: m + (1 - β₁)(g - m), v + (1 - β₂)(g² - v)."""
-        m, v = slots["momentum"], slots["velocity"]
-        m = m + (gradient - m) * (1.0 - self.beta_1)
-        return m, v + (ops.square(gradient) - v) * (1.0 - self.beta_2)
+
+
+def _moments(gradient: Any, slots: Slots, beta_1: Any, beta_2: Any) -> tuple[Any, Any]:
+    """The new moments: m + (1 - β₁)(g - m), v + (1 - β₂)(g² - v)."""
+    m, v = slots["momentum"], slots["velocity"]
+    return m + (gradient - m) * (1.0 - beta_1), v + (ops.square(gradient) - v) * (1.0 - beta_2)
 
 
 class Adam(_Moments):
@@ -69,7 +70,7 @@ class Adam(_Moments):
     def update(
         self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
     ) -> tuple[Any, Slots]:
-        m, v = self.moments(gradient, slots)
+        m, v = _moments(gradient, slots, self.beta_1, self.beta_2)
         new = {"momentum": m, "velocity": v}
         if self.amsgrad:
             v = new["velocity_hat"] = ops.maximum(slots["velocity_hat"], v)
@@ -176,11 +177,13 @@ class Nadam(_Moments):
     def update(
         self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
     ) -> tuple[Any, Slots]:
-        m, v = self.moments(gradient, slots)
+        # Keras 3 rounds these to the variable's dtype first; 1 - β₂ is 1e-5 off by that in float32
+        beta_1, beta_2 = (ops.cast(beta, gradient.dtype) for beta in (self.beta_1, self.beta_2))
+        m, v = _moments(gradient, slots, beta_1, beta_2)
         product, mu, following = slots["product"], self._mu(step), self._mu(step + 1.0)
         m_hat = m * (following / (1.0 - product * following))
         m_hat = m_hat + gradient * ((1.0 - mu) / (1.0 - product))
-        scale = ops.sqrt(v / (1.0 - self.beta_2**step)) + self.epsilon
+        scale = ops.sqrt(v / (1.0 - beta_2**step)) + self.epsilon
         return value - learning_rate * m_hat / scale, {"momentum": m, "velocity": v}
 
 

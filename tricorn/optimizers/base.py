@@ -348,7 +348,9 @@ class Optimizer(Configured):
             variables = self._trainable_variables
         else:
             variables = list(trainable_variables)
-            self.build(variables)
+            if not self.built:
+                self.build(variables)
+                self.built = True
         if len(grads) != len(variables):
             raise ValueError(
                 f"{len(grads)} gradients were given to {self.name!r} for {len(variables)} variables"

@@ -1,0 +1,215 @@
+"""Every loss against Keras 3: values, gradients, weights, masks, reductions, configs, errors."""
+
+import jax
+import keras
+import numpy as np
+import pytest
+
+from tricorn import losses, metrics, ops
+
+RNG = np.random.default_rng(0)
+PROBABILITIES = RNG.dirichlet(np.ones(4), (6,)).astype("float32")
+SCORES = RNG.normal(size=(6, 4)).astype("float32")
+ONE_HOT = np.eye(4, dtype="float32")[RNG.integers(4, size=6)]
+INDICES = RNG.integers(4, size=6)
+BINARY = RNG.integers(2, size=(6, 4)).astype("float32")
+REAL = RNG.normal(size=(6, 4)).astype("float32")
+POSITIVE = RNG.uniform(0.5, 3, (6, 4)).astype("float32")
+UNIT = SCORES / np.linalg.norm(SCORES, axis=1, keepdims=True)
+
+# class name, arguments, targets, predictions
+CASES = [
+    ("MeanSquaredError", {}, REAL, SCORES),
+    ("MeanAbsoluteError", {}, REAL, SCORES),
+    ("MeanAbsolutePercentageError", {}, POSITIVE, SCORES),
+    ("MeanSquaredLogarithmicError", {}, POSITIVE, POSITIVE[::-1].copy()),
+    ("CosineSimilarity", {}, REAL, SCORES),
+    ("CosineSimilarity", {"axis": 0}, REAL, SCORES),
+    ("Huber", {}, REAL, SCORES),
+    ("Huber", {"delta": 0.3}, REAL, SCORES),
+    ("LogCosh", {}, REAL, SCORES),
+    ("Hinge", {}, BINARY, SCORES),
+    ("Hinge", {}, 2 * BINARY - 1, SCORES),
+    ("SquaredHinge", {}, BINARY, SCORES),
+    ("CategoricalHinge", {}, ONE_HOT, SCORES),
+    ("KLDivergence", {}, PROBABILITIES[::-1].copy(), PROBABILITIES),
+    ("Poisson", {}, POSITIVE, PROBABILITIES),
+    ("BinaryCrossentropy", {}, BINARY, PROBABILITIES),
+    ("BinaryCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, BINARY, SCORES),
+    ("BinaryFocalCrossentropy", {}, BINARY, PROBABILITIES),
+    ("BinaryFocalCrossentropy", {"apply_class_balancing": True, "gamma": 3.0}, BINARY, PROBABILITIES),
+    ("BinaryFocalCrossentropy", {"from_logits": True, "label_smoothing": 0.2}, BINARY, SCORES),
+    ("CategoricalCrossentropy", {}, ONE_HOT, PROBABILITIES),
+    ("CategoricalCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, ONE_HOT, SCORES),
+    ("CategoricalFocalCrossentropy", {}, ONE_HOT, PROBABILITIES),
+    ("CategoricalFocalCrossentropy", {"from_logits": True, "alpha": 0.5}, ONE_HOT, SCORES),
+    ("SparseCategoricalCrossentropy", {}, INDICES, PROBABILITIES),
+    ("SparseCategoricalCrossentropy", {}, INDICES[:, None], PROBABILITIES),
+    ("SparseCategoricalCrossentropy", {"from_logits": True}, INDICES, SCORES),
+    ("SparseCategoricalCrossentropy", {"ignore_class": 2}, INDICES, PROBABILITIES),
+    ("CategoricalGeneralizedCrossEntropy", {"q": 0.7}, INDICES, PROBABILITIES),
+    ("Dice", {}, BINARY, PROBABILITIES),
+    ("Dice", {"axis": -1}, BINARY, PROBABILITIES),
+    ("Tversky", {"alpha": 0.3, "beta": 0.7, "axis": 1}, BINARY, PROBABILITIES),
+    ("Circle", {}, INDICES, UNIT),
+    ("Circle", {"gamma": 2.0, "margin": 0.2}, INDICES, UNIT),
+]
+REDUCTIONS = ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none"]
+IDS = [f"{name}{i}" for i, (name, *_) in enumerate(CASES)]
+
+
+def close(ours, theirs, tolerance=1e-5):
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    assert ours.shape == theirs.shape
+    bound = tolerance * max(np.abs(theirs).max(), 1e-7)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize(("name", "arguments", "y_true", "y_pred"), CASES, ids=IDS)
+def test_values_and_weights(name, arguments, y_true, y_pred):
+    loss = getattr(losses, name)(**arguments, reduction="none")
+    oracle = getattr(keras.losses, name)(**arguments, reduction="none")
+    values = oracle(y_true, y_pred)
+    close(loss(y_true, y_pred), values)
+    weight = np.linspace(0.5, 2, 6)[: values.shape[0]].astype("float32") if values.shape else None
+    loss.reduction = oracle.reduction = "sum_over_batch_size"
+    close(loss(y_true, y_pred, weight), oracle(y_true, y_pred, weight))
+
+
+@pytest.mark.parametrize(("name", "arguments", "y_true", "y_pred"), CASES, ids=IDS)
+def test_gradient(name, arguments, y_true, y_pred):
+    loss = getattr(losses, name)(**arguments)
+    oracle = getattr(keras.losses, name)(**arguments)
+    close(
+        jax.grad(lambda p: loss(y_true, p))(y_pred), jax.grad(lambda p: oracle(y_true, p))(y_pred)
+    )
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weight", [None, "scalar", "samples", "steps", "column"])
+def test_mask_and_weights_of_sequences(reduction, weight):
+    y_true, y_pred = RNG.normal(size=(2, 3, 5, 4)).astype("float32")
+    mask = np.array([[1, 1, 0, 0, 1], [1, 1, 1, 1, 1], [0, 1, 0, 0, 0]], bool)
+    weight = {
+        None: None,
+        "scalar": 0.5,
+        "samples": np.array([[1.0], [2.0], [0.5]], "float32"),
+        "steps": RNG.uniform(size=(3, 5)).astype("float32"),
+        "column": RNG.uniform(size=(3, 5, 1)).astype("float32"),
+    }[weight]
+    masked = keras.ops.convert_to_tensor(y_pred)
+    keras.src.backend.set_keras_mask(masked, keras.ops.convert_to_tensor(mask))
+    oracle = keras.losses.MeanAbsoluteError(reduction=reduction)
+    close(
+        losses.MeanAbsoluteError(reduction=reduction)(y_true, y_pred, weight, mask=mask),
+        oracle(y_true, masked, weight),
+    )
+
+
+def test_a_mask_without_valid_entries_gives_zero():
+    loss = losses.MeanSquaredError()(REAL, SCORES, mask=np.zeros(6, bool))
+    assert float(loss) == 0
+
+
+@pytest.mark.parametrize("shapes", [((6,), (6, 1)), ((6, 1), (6,)), ((6, 1), (6, 1)), ((6,), (6,))])
+def test_ranks_are_fitted(shapes):
+    y_true, y_pred = (RNG.normal(size=shape).astype("float32") for shape in shapes)
+    for name in ("MeanSquaredError", "Huber", "BinaryCrossentropy"):
+        y_true, y_pred = np.abs(y_true) % 1, np.abs(y_pred) % 1
+        close(getattr(losses, name)()(y_true, y_pred), getattr(keras.losses, name)()(y_true, y_pred))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float64", "bool"])
+def test_dtypes_of_targets(dtype):
+    y_true = BINARY.astype(dtype)
+    close(losses.mean_squared_error(y_true, SCORES), keras.losses.mean_squared_error(y_true, SCORES))
+
+
+def test_ctc():
+    y_true = np.array([[1, 2, 0], [3, 3, 1]])
+    logits = RNG.normal(size=(2, 8, 5)).astype("float32")
+    close(losses.CTC()(y_true, logits), keras.losses.CTC()(y_true, logits))
+    with pytest.raises(ValueError, match=r"\(2, 3, 1\)"):
+        losses.ctc(y_true[..., None], logits)
+
+
+def test_float64():
+    y_true, y_pred = REAL.astype("float64"), SCORES.astype("float64")
+    loss = losses.MeanSquaredError(dtype="float64")(y_true, y_pred)
+    assert np.asarray(loss).dtype == np.float64
+    np.testing.assert_allclose(loss, np.mean((y_true - y_pred) ** 2), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "arguments", "y_true", "y_pred"), CASES, ids=IDS)
+def test_config(name, arguments, y_true, y_pred):
+    loss = getattr(losses, name)(**arguments, reduction="sum")
+    config = losses.serialize(loss)
+    again = losses.deserialize(config)
+    assert type(again) is type(loss)
+    assert again.get_config() == loss.get_config()
+    close(again(y_true, y_pred), loss(y_true, y_pred))
+    theirs = getattr(keras.losses, name).from_config(config["config"])
+    assert theirs.get_config().items() <= loss.get_config().items()
+
+
+def test_function_wrapper():
+    loss = losses.LossFunctionWrapper(losses.huber, delta=0.5)
+    close(loss(REAL, SCORES), keras.losses.Huber(delta=0.5)(REAL, SCORES))
+    again = losses.deserialize(losses.serialize(loss))
+    close(again(REAL, SCORES), loss(REAL, SCORES))
+
+
+def test_subclass():
+    class Cubic(losses.Loss):
+        def call(self, y_true, y_pred):
+            return ops.mean(ops.abs(y_true - y_pred) ** 3, axis=-1)
+
+    assert Cubic().name.startswith("cubic")
+    close(Cubic(reduction="sum")(REAL, SCORES), np.sum(np.mean(np.abs(REAL - SCORES) ** 3, -1)))
+    with pytest.raises(NotImplementedError, match="call"):
+        losses.Loss()(REAL, SCORES)
+
+
+@pytest.mark.parametrize("name", ["mse", "MSE", "bce", "kld", "KLD", "mape", "huber", "Huber"])
+def test_names(name):
+    ours, theirs = losses.get(name), keras.losses.get(name)
+    assert getattr(ours, "__name__", type(ours).__name__) == getattr(
+        theirs, "__name__", type(theirs).__name__
+    )
+
+
+def test_get_takes_what_it_should():
+    assert losses.get(None) is None
+    assert losses.get(losses.hinge) is losses.hinge
+    assert isinstance(losses.get(losses.Huber), losses.Huber)
+    assert losses.get({"class_name": "Huber", "config": {"delta": 2.0}}).delta == 2.0
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="'mean_sqared_error'.*mean_squared_error"):
+        losses.get("mean_sqared_error")
+    with pytest.raises(TypeError, match="int"):
+        losses.get(3)
+    with pytest.raises(ValueError, match="reduction 'avg'.*sum_over_batch_size"):
+        losses.MeanSquaredError(reduction="avg")
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        losses.CategoricalGeneralizedCrossEntropy(q=2)
+    with pytest.warns(SyntaxWarning, match="binary_crossentropy"):
+        losses.categorical_crossentropy(ONE_HOT[:, :1], PROBABILITIES[:, :1])
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred", "kind"),
+    [
+        ((8, 1), (8, 1), "binary"),
+        ((8,), (8, 1), "binary"),
+        ((8,), (8, 5), "sparse_categorical"),
+        ((8, 1), (8, 5), "sparse_categorical"),
+        ((8, 5), (8, 5), "categorical"),
+        ((8, 3), (8, 3, 5), "sparse_categorical"),
+    ],
+)
+def test_meaning_of_accuracy_and_crossentropy(y_true, y_pred, kind):
+    assert metrics.resolve_accuracy(y_true, y_pred).__name__ == f"{kind}_accuracy"
+    found = metrics.resolve_accuracy(y_true, y_pred, crossentropy=True)
+    assert found is getattr(losses, f"{kind}_crossentropy")
