@@ -295,9 +295,15 @@ def _scalar(value: Any) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def name_scope(name: str) -> Iterator[None]:
-    """Variables made inside get paths that begin with `name`."""
-    token = _names.set((*_names.get(), name))
+def name_scope(name: str, again: bool = True) -> Iterator[None]:
+    """Variables made inside get paths that begin with `name`.
+
+    Args:
+        name: appended to the names of the scopes around.
+        again: also when the innermost scope has this name already.
+    """
+    names = _names.get()
+    token = _names.set(names if not again and names[-1:] == (name,) else (*names, name))
     try:
         yield
     finally:

@@ -111,6 +111,11 @@ class Node:
         return f"<Node {self.operation!r} #{self.index}>"
 
 
+class NotRecordable(TypeError):
+    """A function that takes functions was called on symbolic tensors.  A layer whose body does so
+    is a node without an inner graph."""
+
+
 class Recorder:
     """A layer's body being recorded; a context manager.
 

@@ -16,7 +16,7 @@ from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.graph import op
 from tricorn.graph.scope import Readable, Scope, current
-from tricorn.graph.symbolic import NotRecording, is_symbolic
+from tricorn.graph.symbolic import NotRecordable, NotRecording, is_symbolic, recording
 
 # ----------------------------------------------------------------------------------- discovering
 
@@ -62,6 +62,12 @@ def _evaluated(engine: registry.Engine, fn: Callable, specs: tuple, reason: Need
         return engine.eval_shape(fn, specs)
     except NeedsEngine:
         raise reason from None
+
+
+def abstract_shapes(fn: Callable, specs: list) -> Any:
+    """Abstract results of a function of abstract tensors; its assignments are thrown away."""
+    with registry.use(registry.load("abstract")), NotRecording(), Scope(isolated=True):
+        return fn(*specs)
 
 
 def engine_shapes(fn: Callable, specs: list, reason: NeedsEngine) -> Any:
@@ -202,6 +208,7 @@ def custom_gradient(f: Callable) -> Callable:
 
     @functools.wraps(f)
     def call(*args: Any) -> Any:
+        _refuse_symbolic("custom_gradient", args)
         engine = registry.active()
         assigned = assigned_by((f, args))
 
@@ -233,6 +240,7 @@ def checkpoint(fn: Callable) -> Callable:
 
     @functools.wraps(fn)
     def call(*args: Any) -> Any:
+        _refuse_symbolic("checkpoint", args)
         assigned = assigned_by((fn, args))
         pure = threaded(fn, assigned)
         result, after = registry.active().checkpoint(pure)(_values(assigned), *_tensors(args))
@@ -250,8 +258,7 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
 
     Both give trees of equal structure, shapes and dtypes, and may assign Variables.
     """
-    if is_symbolic(pred):
-        _refuse_symbolic("cond")
+    _refuse_symbolic("cond", pred)
     engine = registry.active()
     assigned = assigned_by((true_fn, ()), (false_fn, ()))
     yes, no = threaded(true_fn, assigned), threaded(false_fn, assigned)
@@ -273,8 +280,8 @@ def while_loop(
         maximum_iterations: stop after so many rounds at the latest.
     """
     single = not isinstance(loop_vars, (list, tuple))
+    _refuse_symbolic("while_loop", loop_vars)
     state = _tensors((loop_vars,) if single else tuple(loop_vars))
-    _refuse_symbolic("while_loop", state)
     assigned = assigned_by((body, state))
     pure = threaded(body, assigned)
     engine = registry.active()
@@ -328,9 +335,9 @@ def scan(
     Returns:
         (last carry, tree of ys stacked on a new leading axis).
     """
+    _refuse_symbolic("scan", (init, xs))
     engine = registry.active()
     init, xs = _tensors(init), _tensors(xs)
-    _refuse_symbolic("scan", (init, xs))
     leaves = tree.leaves(xs)
     if not leaves and length is None:
         raise ValueError("scan needs xs or length")
@@ -360,9 +367,8 @@ def vectorized_map(function: Callable, elements: Any) -> Any:
         with Scope(forbid="vectorized_map"):
             return function(x)
 
-    elements = _tensors(elements)
     _refuse_symbolic("vectorized_map", elements)
-    return registry.active().vmap(mapped, 0, 0)(elements)
+    return registry.active().vmap(mapped, 0, 0)(_tensors(elements))
 
 
 def map(f: Callable, xs: Any) -> Any:
@@ -384,9 +390,9 @@ def switch(index: Any, branches: list[Callable], *operands: Any) -> Any:
     )
 
 
-def _refuse_symbolic(name: str, args: Any = None) -> None:
-    if args is None or any(is_symbolic(leaf) for leaf in tree.leaves(args)):
-        raise TypeError(
+def _refuse_symbolic(name: str, args: Any) -> None:
+    if recording() is not None or any(is_symbolic(leaf) for leaf in tree.leaves(args)):
+        raise NotRecordable(
             f"{name} takes functions, whose bodies a graph of symbolic tensors cannot see; put the "
             f"call to {name} into a layer's call method (or a Lambda layer)"
         )

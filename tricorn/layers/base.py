@@ -21,6 +21,7 @@ from tricorn.graph import op, scope
 from tricorn.graph.calls import Call, any_masks, calling, current_call, get_mask, set_mask, training_now
 from tricorn.graph.symbolic import (
     Node,
+    NotRecordable,
     Recorder,
     SymbolicTensor,
     is_symbolic,
@@ -79,6 +80,8 @@ class Layer:
         from tricorn import regularizers
 
         self._input_shape_arg = _legacy_input_shape(kwargs)
+        for name_ in _FOREIGN:  # Keras's files say how a layer was quantized or fine-tuned
+            kwargs.pop(name_, None)
         if kwargs:
             raise TypeError(
                 f"{type(self).__name__} does not know the arguments {sorted(kwargs)}"
@@ -306,7 +309,7 @@ class Layer:
                 f"layer {self.name!r}: the weight {name or 'variable'!r} would have the shape "
                 f"{shape}; a dimension of the input that must be known is None"
             )
-        with variable.name_scope(self.name):
+        with variable.name_scope(self.name, again=False):
             made = Variable(
                 initializers.get(initializer),
                 shape,
@@ -523,8 +526,9 @@ class Layer:
                 try:
                     node.inner = self._body(args, filled)
                     outputs = node.inner
-                except NeedsEngine as reason:
-                    outputs = self._shapes_from_engine(args, filled, reason)
+                except (NeedsEngine, NotRecordable) as reason:
+                    recorder.updates.clear()
+                    outputs = self._shapes_unrecorded(args, filled, reason)
             outputs = node.bind(tree.map(op.abstracted, outputs))
         except (ValueError, TypeError) as error:
             self._note(error, args)
@@ -535,12 +539,14 @@ class Layer:
             self._pass_masks(args, outputs, masks[0] if masks else None)
         return outputs
 
-    def _shapes_from_engine(self, args: tuple, kwargs: dict, reason: NeedsEngine) -> Any:
-        """The body calls a native framework: ask the layer, else the engine, for the shapes."""
-        if type(self).compute_output_shape is not Layer.compute_output_shape:
+    def _shapes_unrecorded(self, args: tuple, kwargs: dict, reason: TypeError) -> Any:
+        """The body has loops or calls a native framework: the outputs' shapes from a run on
+        abstract tensors, or from the layer's own rule, or from the engine."""
+        own_rule = type(self).compute_output_shape is not Layer.compute_output_shape
+        if isinstance(reason, NeedsEngine) and own_rule:
             shape = self.compute_output_shape(_shapes(args)[0])
             return _abstract_outputs(shape, self.compute_dtype)
-        from tricorn.graph.transforms import engine_shapes
+        from tricorn.graph.transforms import abstract_shapes, engine_shapes
 
         leaves, structure = tree.flatten((args, kwargs))
         where = [i for i, leaf in enumerate(leaves) if is_symbolic(leaf)]
@@ -552,7 +558,10 @@ class Layer:
             args, kwargs = tree.unflatten(structure, filled)
             return self._body(args, kwargs)
 
-        return engine_shapes(run, [op.abstracted(leaves[i]) for i in where], reason)
+        specs = [op.abstracted(leaves[i]) for i in where]
+        if isinstance(reason, NotRecordable):
+            return abstract_shapes(run, specs)
+        return engine_shapes(run, specs, reason)
 
     def _pass_masks(self, args: tuple, outputs: Any, masks: Any) -> None:
         """Give the outputs the masks that `compute_mask` says."""
@@ -684,7 +693,7 @@ class Layer:
             if cls in self._captured and cls is not Layer:
                 ours = cls.__module__.startswith("tricorn.")
                 for key, value in self._captured[cls].items():
-                    if key not in config and key not in _NOT_CONFIG:
+                    if key not in config:
                         live = getattr(self, key, value) if ours else value
                         config[key] = _serialized(live)
                 break
@@ -762,10 +771,12 @@ _NOT_CHILDREN = frozenset(
      "history", "_plan", "_operations", "_nodes", "_inputs_struct", "_outputs_struct", "_functional",
      "_frozen")
 )  # fmt: skip
+# keyword arguments of every layer that its config does not repeat, and what else Keras writes
 _NOT_CONFIG = frozenset(
-    ("name", "trainable", "dtype", "autocast", "kwargs", "input_shape", "input_dim", "batch_size",
-     "batch_input_shape", "batch_shape")
+    ("name", "trainable", "dtype", "autocast", "input_shape", "batch_size", "batch_input_shape",
+     "batch_shape", "input_dim")
 )  # fmt: skip
+_FOREIGN = ("quantization_config", "lora_rank", "lora_alpha", "gptq_unpacked_column_size")
 
 
 def _contained(value: Any, kinds: Any = None) -> Iterator[Any]:
@@ -793,7 +804,8 @@ def _capturing(cls: type, init: Callable) -> Callable:
             raise TypeError(f"{cls.__name__}: {error}; arguments: {signature}") from None
         bound.apply_defaults()
         given = dict(list(bound.arguments.items())[1:])
-        given.update(given.pop(loose, {}) if loose else {})
+        extra = given.pop(loose, {}) if loose else {}
+        given.update({k: v for k, v in extra.items() if k not in (*_NOT_CONFIG, *_FOREIGN)})
         self._captured.setdefault(cls, given)
         init(self, *args, **kwargs)
 
@@ -815,20 +827,22 @@ def _building(build: Callable) -> Callable:
 
 
 def _serialized(value: Any) -> Any:
+    """A constructor's argument as Keras writes it: functions of `activations` by name."""
+    from tricorn import activations
+
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
-    if isinstance(value, tuple) and all(isinstance(v, (int, float, type(None))) for v in value):
-        return list(value)
-    return registry.serialize_keras_object(value)
+    if isinstance(value, (tuple, list)):
+        return [_serialized(item) for item in value]
+    return activations.serialize(value)
 
 
-def _deserialized(config: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: registry.deserialize_keras_object(value)
-        if isinstance(value, dict) and "class_name" in value
-        else value
-        for key, value in config.items()
-    }
+def _deserialized(config: Any) -> Any:
+    if isinstance(config, dict):
+        if "class_name" in config:
+            return registry.deserialize_keras_object(config)
+        return {key: _deserialized(value) for key, value in config.items()}
+    return [_deserialized(item) for item in config] if isinstance(config, list) else config
 
 
 def _shapes(values: Any) -> list:

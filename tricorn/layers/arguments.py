@@ -1,0 +1,109 @@
+"""What layers do with their constructor's arguments: numbers, windows, and the makers of weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tricorn import activations, config, constraints, initializers, regularizers
+from tricorn.layers.base import Layer
+from tricorn.variable import Variable
+
+_MAKERS = {
+    "initializer": initializers.get,
+    "regularizer": regularizers.get,
+    "constraint": constraints.get,
+    "activation": activations.get,
+}
+
+
+def resolve(layer: Layer, **given: Any) -> None:
+    """Set each argument as the layer's attribute of that name, names turned into objects.
+
+    The last word of the argument's name says what it is: ``kernel_initializer``,
+    ``bias_regularizer``, ``gamma_constraint``, ``recurrent_activation``.
+    """
+    for name, value in given.items():
+        setattr(layer, name, _MAKERS[name.rpartition("_")[2]](value))
+
+
+def weight(layer: Layer, name: str, shape: tuple, like: str | None = None, **kwargs: Any) -> Variable:
+    """A weight with the layer's own ``<name>_initializer``, regularizer and constraint.
+
+    Args:
+        layer: what owns it.
+        name: of the weight.
+        shape: of the weight.
+        like: the prefix of those attributes where it is not `name`.
+        kwargs: what else `Layer.add_weight` takes; goes before the attributes.
+    """
+    prefix = like or name
+    chosen = {kind: getattr(layer, f"{prefix}_{kind}", None) for kind in _MAKERS}
+    del chosen["activation"]
+    return layer.add_weight(shape, name=name, **{**chosen, **kwargs})
+
+
+def is_int(value: Any) -> bool:
+    """Whether it is an integer, bool excepted."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def positive(layer: Layer, name: str, value: Any) -> int:
+    """A positive integer argument.
+
+    Raises:
+        ValueError: when it is something else.
+    """
+    if not is_int(value) or value <= 0:
+        raise _wrong(layer, name, "a positive integer", value)
+    return int(value)
+
+
+def fraction(layer: Layer, name: str, value: Any) -> Any:
+    """A number between 0 and 1, as it was given."""
+    if not isinstance(value, (int, float, np.number)) or not 0 <= value <= 1:
+        raise _wrong(layer, name, "a number between 0 and 1", value)
+    return value
+
+
+def choice(layer: Layer, name: str, value: Any, known: tuple) -> Any:
+    """One of the values `known`; strings in any case."""
+    if isinstance(value, str):
+        value = value.lower()
+    if value not in known:
+        raise _wrong(layer, name, f"one of {', '.join(map(repr, known))}", value)
+    return value
+
+
+def ints(layer: Layer, name: str, value: Any, count: int, least: int = 1) -> tuple[int, ...]:
+    """`count` integers of at least `least`, from one integer or a sequence."""
+    values = (value,) * count if is_int(value) else value
+    fits = isinstance(values, (tuple, list)) and len(values) == count
+    if not fits or not all(is_int(v) and v >= least for v in values):
+        bound = "positive" if least == 1 else "non-negative"
+        wanted = f"a {bound} integer" + (f" or {count} of them" if count > 1 else "")
+        raise _wrong(layer, name, wanted, value)
+    return tuple(int(v) for v in values)
+
+
+def pairs(layer: Layer, name: str, value: Any, count: int) -> tuple[tuple[int, int], ...]:
+    """`count` pairs (before, after) from an integer, one integer an axis, or one pair an axis."""
+    values = (value,) * count if is_int(value) else value
+    if not isinstance(values, (tuple, list)) or len(values) != count:
+        raise _wrong(layer, name, f"an integer, {count} integers, or {count} pairs of them", value)
+    return tuple(ints(layer, name, v, 2, least=0) for v in values)  # type: ignore[misc]
+
+
+def data_format(value: str | None) -> str:
+    """``"channels_last"`` or ``"channels_first"``; None: as configured."""
+    return config.data_format(value)
+
+
+def channel_axis(layer: Any) -> int:
+    """Where the channels are in the layer's data format."""
+    return -1 if layer.data_format == "channels_last" else 1
+
+
+def _wrong(layer: Layer, name: str, wanted: str, value: Any) -> ValueError:
+    return ValueError(f"{type(layer).__name__}: {name} must be {wanted}, got {value!r}")

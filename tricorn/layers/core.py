@@ -1,0 +1,256 @@
+"""Dense, Embedding, and the layers that wrap a function: Activation, Lambda, Identity, Masking."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Callable
+
+from tricorn import activations, dtypes, ops
+from tricorn.layers.arguments import is_int, positive, resolve, weight
+from tricorn.layers.base import Layer
+from tricorn.layers.input_spec import InputSpec
+
+
+class Dense(Layer):
+    """``activation(x @ kernel + bias)`` on the last axis.
+
+    Args:
+        units: size of the output's last axis.
+        activation: name or function; None is linear.
+        use_bias: whether there is a bias.
+        kernel_initializer, bias_initializer: of the weights.
+        kernel_regularizer, bias_regularizer: penalties on the weights.
+        activity_regularizer: penalty on the output.
+        kernel_constraint, bias_constraint: applied after each update.
+        kwargs: what every `Layer` takes.
+
+    Weights:
+        kernel: (features, units); bias: (units,).
+
+    Input shape: (batch, ..., features).  Output shape: (batch, ..., units).
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.units = positive(self, "units", units)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        resolve(
+            self,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+        )
+        self.supports_masking = True
+        self.input_spec = InputSpec(min_ndim=2)
+
+    def build(self, input_shape: tuple) -> None:
+        features = input_shape[-1]
+        self.kernel = weight(self, "kernel", (features, self.units))
+        self.bias = weight(self, "bias", (self.units,)) if self.use_bias else None
+        self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
+
+    def call(self, inputs: Any) -> Any:
+        outputs = ops.matmul(inputs, self.kernel)
+        if self.bias is not None:
+            outputs = ops.add(outputs, self.bias)
+        return self.activation(outputs)
+
+
+class Embedding(Layer):
+    """``embeddings[indices]``: a vector for each of `input_dim` indices.
+
+    Args:
+        input_dim: how many indices there are: they lie in [0, input_dim).
+        output_dim: length of the vectors.
+        embeddings_initializer, embeddings_regularizer, embeddings_constraint: of the weight.
+        mask_zero: index 0 is padding: later layers skip it.
+        weights: array (input_dim, output_dim) to begin with.
+        kwargs: what every `Layer` takes.
+
+    Weights:
+        embeddings: (input_dim, output_dim).
+
+    Input shape: (batch, ...) of integers.  Output shape: (batch, ..., output_dim).
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        weights: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.pop("input_length", None)  # Keras 2 wrote it; lengths are free
+        kwargs["autocast"] = False  # indices stay what they are
+        super().__init__(**kwargs)
+        self.input_dim = positive(self, "input_dim", input_dim)
+        self.output_dim = positive(self, "output_dim", output_dim)
+        resolve(
+            self,
+            embeddings_initializer=embeddings_initializer,
+            embeddings_regularizer=embeddings_regularizer,
+            embeddings_constraint=embeddings_constraint,
+        )
+        self.mask_zero = bool(mask_zero)
+        self.supports_masking = self.mask_zero
+        if weights is not None:
+            self.build()
+            self.set_weights(weights if isinstance(weights, list) else [weights])
+
+    def build(self, input_shape: Any = None) -> None:
+        if not self.built:
+            self.embeddings = weight(self, "embeddings", (self.input_dim, self.output_dim))
+
+    def call(self, inputs: Any) -> Any:
+        if dtypes.standardize(inputs.dtype) not in ("int32", "int64"):
+            inputs = ops.cast(inputs, "int32")
+        return ops.cast(ops.take(self.embeddings, inputs, axis=0), self.compute_dtype)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return ops.not_equal(inputs, 0) if self.mask_zero else None
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("weights", None)
+        return config
+
+
+class Activation(Layer):
+    """``activation(x)``.
+
+    Args:
+        activation: name or function.
+        kwargs: what every `Layer` takes.
+
+    Input shape: any.  Output shape: the same.
+    """
+
+    def __init__(self, activation: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        return self.activation(inputs)
+
+
+class Identity(Layer):
+    """The input as it is.
+
+    Input shape: any.  Output shape: the same.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+
+class Masking(Layer):
+    """Marks the time steps all of whose features equal `mask_value` as padding and zeroes them.
+
+    Args:
+        mask_value: the padding value.
+        kwargs: what every `Layer` takes.
+
+    Input shape: (batch, time, ..., features).  Output shape: the same, with a mask of the shape
+    (batch, time, ...).
+    """
+
+    def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mask_value = mask_value
+        self.supports_masking = True
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return ops.any(ops.not_equal(inputs, self.mask_value), axis=-1)
+
+    def call(self, inputs: Any) -> Any:
+        present = ops.any(ops.not_equal(inputs, self.mask_value), axis=-1, keepdims=True)
+        return ops.where(present, inputs, ops.zeros_like(inputs))
+
+
+class Lambda(Layer):
+    """A function as a layer.
+
+    Args:
+        function: ``function(inputs, **arguments)``; it may also take `mask` and `training`.
+        output_shape: shape without the batch axis, or a function of the input's shape; needed
+            only where `function` calls a native framework.
+        mask: the output's mask, or a function ``(inputs, mask) -> mask``.
+        arguments: dict of further keyword arguments.
+        kwargs: what every `Layer` takes.
+
+    Saved and loaded by the registered name of `function`; a Python lambda has none, so files with
+    one need the function again (``custom_objects``).
+
+    Input shape: any.  Output shape: what `function` gives.
+    """
+
+    def __init__(
+        self,
+        function: Callable,
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not callable(function):
+            raise TypeError(f"Lambda: function must be callable, got {function!r}")
+        self.function = function
+        self.arguments = arguments or {}
+        self.mask = mask
+        self.output_shape = output_shape
+        self.supports_masking = mask is not None
+        self._takes = _names(function) & {"mask", "training"}
+
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        known = {"mask": mask, "training": training}
+        extra = {name: known[name] for name in self._takes}
+        return self.function(inputs, **self.arguments, **extra)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        if self.output_shape is None:
+            return super().compute_output_shape(input_shape)
+        if callable(self.output_shape):
+            return self.output_shape(input_shape)
+        batch = input_shape[0]
+        while isinstance(batch, (tuple, list)):
+            batch = batch[0]
+        if all(is_int(n) or n is None for n in self.output_shape):
+            return (batch, *self.output_shape)
+        return [(batch, *shape) for shape in self.output_shape]
+
+
+def _names(function: Callable) -> set[str]:
+    try:
+        return set(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return set()

@@ -1,0 +1,354 @@
+"""Layers that shift and scale to a mean and variance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tricorn import config, dtypes, ops
+from tricorn.graph.op import Tensor, op
+from tricorn.layers.arguments import is_int, positive, resolve, weight
+from tricorn.layers.base import Layer
+from tricorn.layers.input_spec import InputSpec
+from tricorn.ops.fused import batch_norm
+
+
+class BatchNormalization(Layer):
+    """``gamma (x - mean) / √(variance + epsilon) + beta``, per channel.
+
+    In training mean and variance are the batch's, and the moving averages follow them:
+    ``moving = momentum · moving + (1 - momentum) · batch``.  Otherwise, and while the layer is
+    frozen (``trainable = False``), the moving averages take their place.
+
+    Args:
+        axis: the channel axis.
+        momentum: of the moving averages.
+        epsilon: keeps the root away from 0.
+        center, scale: whether there is a beta, a gamma.
+        beta_initializer, gamma_initializer, moving_mean_initializer,
+        moving_variance_initializer: of the weights.
+        beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint: of the weights.
+        renorm, renorm_clipping, renorm_momentum, synchronized: as Keras spells its defaults;
+            batch renormalization is not offered, and batches are never split behind the layer.
+        kwargs: what every `Layer` takes.
+
+    Weights (channels,): gamma, beta; not trainable: moving_mean, moving_variance.
+
+    Input shape: any with a known channel axis; mask: the input's shape without its last axis;
+    masked elements do not count.  Output shape: the same.
+
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167.
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        renorm: bool = False,
+        renorm_clipping: Any = None,
+        renorm_momentum: float = 0.99,
+        synchronized: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if renorm:
+            raise ValueError("BatchNormalization: batch renormalization is not offered: renorm=True")
+        if not is_int(axis):
+            raise ValueError(f"BatchNormalization: axis must be an integer, got {axis!r}")
+        self.axis, self.momentum, self.epsilon = int(axis), float(momentum), float(epsilon)
+        self.center, self.scale = center, scale
+        resolve(
+            self,
+            beta_initializer=beta_initializer,
+            gamma_initializer=gamma_initializer,
+            moving_mean_initializer=moving_mean_initializer,
+            moving_variance_initializer=moving_variance_initializer,
+            beta_regularizer=beta_regularizer,
+            gamma_regularizer=gamma_regularizer,
+            beta_constraint=beta_constraint,
+            gamma_constraint=gamma_constraint,
+        )
+        self.supports_masking = True
+
+    def build(self, input_shape: tuple) -> None:
+        rank = len(input_shape)
+        _check_axes(self, (self.axis,), rank)
+        channels = (input_shape[self.axis],)
+        self.gamma = weight(self, "gamma", channels, autocast=False) if self.scale else None
+        self.beta = weight(self, "beta", channels, autocast=False) if self.center else None
+        moving: dict[str, Any] = {"trainable": False, "autocast": False}
+        self.moving_mean = weight(self, "moving_mean", channels, **moving)
+        self.moving_variance = weight(self, "moving_variance", channels, **moving)
+        self.input_spec = InputSpec(ndim=rank, axes={self.axis: channels[0]})
+        self._reduced = tuple(i for i in range(rank) if i != self.axis % rank)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        dtype = dtypes.result_type(dtypes.standardize(inputs.dtype), "float32")
+        inputs = ops.cast(inputs, dtype)  # half precision overflows in the squares
+        if not training or not self.trainable:
+            outputs = self._normalized(inputs, self.moving_mean, self.moving_variance)
+        else:
+            last = self.axis % len(inputs.shape) == len(inputs.shape) - 1
+            if last and mask is None and self.gamma is not None and self.beta is not None:
+                outputs, mean, variance = batch_norm(inputs, self.gamma, self.beta, self.epsilon)
+            else:
+                mean, variance = self._moments(inputs, mask)
+                outputs = self._normalized(inputs, mean, variance)
+            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                kept = ops.multiply(ops.cast(moving, dtype), self.momentum)
+                moving.assign(ops.add(kept, ops.multiply(batch, 1.0 - self.momentum)))
+        return ops.cast(outputs, self.compute_dtype)
+
+    def _normalized(self, inputs: Any, mean: Any, variance: Any) -> Any:
+        return ops.batch_normalization(
+            inputs, mean, variance, self.axis, self.beta, self.gamma, self.epsilon
+        )
+
+    def _moments(self, inputs: Any, mask: Any) -> tuple[Any, Any]:
+        if mask is None:
+            return ops.moments(inputs, axes=self._reduced)
+        present = ops.expand_dims(ops.cast(mask, inputs.dtype), -1)
+        present = ops.multiply(present, ops.ones_like(inputs))
+        count = ops.add(ops.sum(present, self._reduced, keepdims=True), config.epsilon())
+        total = ops.sum(ops.multiply(inputs, present), self._reduced, keepdims=True)
+        mean = ops.divide(total, count)
+        spread = ops.multiply(ops.square(ops.subtract(inputs, mean)), present)
+        variance = ops.divide(ops.sum(spread, self._reduced, keepdims=True), count)
+        return ops.squeeze(mean, self._reduced), ops.squeeze(variance, self._reduced)
+
+
+class LayerNormalization(Layer):
+    """``gamma (x - mean) / √(variance + epsilon) + beta``, mean and variance over `axis`.
+
+    Args:
+        axis: int or several, normalized together.
+        epsilon: keeps the root away from 0.
+        center, scale: whether there is a beta, a gamma.
+        beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint,
+        gamma_constraint: of the weights.
+        kwargs: what every `Layer` takes.
+
+    Weights (sizes of `axis`): gamma, beta.
+
+    Input shape: any whose sizes along `axis` are known.  Output shape: the same.
+
+    Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450.
+    """
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        rms_scaling = kwargs.pop("rms_scaling", False)
+        super().__init__(**kwargs)
+        if rms_scaling:
+            raise ValueError("LayerNormalization: rms_scaling=True is gone; use RMSNormalization")
+        self.axis = _axes(self, axis)
+        self.epsilon, self.center, self.scale = epsilon, center, scale
+        resolve(
+            self,
+            beta_initializer=beta_initializer,
+            gamma_initializer=gamma_initializer,
+            beta_regularizer=beta_regularizer,
+            gamma_regularizer=gamma_regularizer,
+            beta_constraint=beta_constraint,
+            gamma_constraint=gamma_constraint,
+        )
+        self.supports_masking = True
+        self.autocast = False
+
+    def build(self, input_shape: tuple) -> None:
+        axes = self.axis if isinstance(self.axis, list) else [self.axis]
+        _check_axes(self, axes, len(input_shape))
+        self.axis = sorted(axes)
+        shape = tuple(input_shape[axis] for axis in self.axis)
+        self.gamma = weight(self, "gamma", shape, autocast=False) if self.scale else None
+        self.beta = weight(self, "beta", shape, autocast=False) if self.center else None
+
+    def call(self, inputs: Any) -> Any:
+        outputs = ops.layer_normalization(inputs, self.gamma, self.beta, self.axis, self.epsilon)
+        return ops.cast(outputs, self.compute_dtype)
+
+
+class RMSNormalization(Layer):
+    """``scale · x / √(mean(x²) + epsilon)``, the mean over `axis`.
+
+    Args:
+        axis: int or several.
+        epsilon: keeps the root away from 0.
+        kwargs: what every `Layer` takes.
+
+    Weights: scale (sizes of `axis`).
+
+    Input shape: any whose sizes along `axis` are known.  Output shape: the same.
+
+    Source: Zhang and Sennrich 2019, arXiv:1910.07467.
+    """
+
+    def __init__(self, axis: Any = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis, self.epsilon = _axes(self, axis), epsilon
+
+    def build(self, input_shape: tuple) -> None:
+        axes = self.axis if isinstance(self.axis, list) else [self.axis]
+        _check_axes(self, axes, len(input_shape))
+        self.axis = sorted(axes)
+        shape = tuple(input_shape[axis] for axis in self.axis)
+        self.scale = self.add_weight(shape, "ones", name="scale")
+
+    def call(self, inputs: Any) -> Any:
+        return ops.rms_normalization(inputs, self.scale, self.axis, self.epsilon)
+
+
+@op
+def _normalize_groups(x: Tensor, groups: int, axis: int, epsilon: float) -> Tensor:
+    """`x` with mean 0 and variance 1 in each of `groups` equal parts of the axis `axis`."""
+    shape = ops.shape(x)
+    apart = (*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
+    # an unknown length keeps its place only before the split axis; behind it -1 stands for it
+    unknown = tuple(-1 if n is None and i > axis else n for i, n in enumerate(apart))
+    x = ops.reshape(ops.cast(x, dtypes.result_type(ops.dtype(x), "float32")), unknown)
+    mean, variance = ops.moments(
+        x, tuple(i for i in range(1, len(apart)) if i != axis), keepdims=True
+    )
+    x = ops.multiply(ops.subtract(x, mean), ops.rsqrt(ops.add(variance, epsilon)))
+    return ops.reshape(x, tuple(-1 if n is None and i > axis else n for i, n in enumerate(shape)))
+
+
+class GroupNormalization(Layer):
+    """`LayerNormalization` within groups of channels (and over all other axes of a sample), with
+    gamma and beta per channel.
+
+    Args:
+        groups: how many groups the channels fall into; -1: one each (instance normalization).
+        axis: the channel axis.
+        epsilon: keeps the root away from 0.
+        center, scale: whether there is a beta, a gamma.
+        beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint,
+        gamma_constraint: of the weights.
+        kwargs: what every `Layer` takes.
+
+    Weights (channels,): gamma, beta.
+
+    Input shape: (batch, ...) with known channels.  Output shape: the same.
+
+    Source: Wu and He 2018, arXiv:1803.08494.
+    """
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.groups = -1 if groups == -1 else positive(self, "groups", groups)
+        self.axis, self.epsilon, self.center, self.scale = axis, epsilon, center, scale
+        resolve(
+            self,
+            beta_initializer=beta_initializer,
+            gamma_initializer=gamma_initializer,
+            beta_regularizer=beta_regularizer,
+            gamma_regularizer=gamma_regularizer,
+            beta_constraint=beta_constraint,
+            gamma_constraint=gamma_constraint,
+        )
+        self.supports_masking = True
+        self.autocast = False
+
+    def build(self, input_shape: tuple) -> None:
+        rank = len(input_shape)
+        _check_axes(self, (self.axis,), rank)
+        channels = input_shape[self.axis]
+        if channels is None:
+            raise ValueError(
+                f"the layer {self.name!r} needs a known number of channels (axis {self.axis}), got "
+                f"the input shape {tuple(input_shape)}"
+            )
+        if self.groups == -1:
+            self.groups = channels
+        if channels % self.groups:
+            raise ValueError(
+                f"the layer {self.name!r} splits channels into {self.groups} groups, but "
+                f"{channels} is not a multiple of that; input shape {tuple(input_shape)}"
+            )
+        self.gamma = weight(self, "gamma", (channels,), autocast=False) if self.scale else None
+        self.beta = weight(self, "beta", (channels,), autocast=False) if self.center else None
+        self.input_spec = InputSpec(ndim=rank, axes={self.axis: channels})
+
+    def call(self, inputs: Any) -> Any:
+        rank = len(inputs.shape)
+        outputs = _normalize_groups(inputs, self.groups, self.axis % rank, self.epsilon)
+        shape = tuple(-1 if i == self.axis % rank else 1 for i in range(rank))
+        if self.gamma is not None:
+            outputs = ops.multiply(outputs, ops.reshape(self.gamma, shape))
+        if self.beta is not None:
+            outputs = ops.add(outputs, ops.reshape(self.beta, shape))
+        return ops.cast(outputs, self.compute_dtype)
+
+
+class UnitNormalization(Layer):
+    """``x / |x|``, the Euclidean length over `axis`.
+
+    Args:
+        axis: int or several.
+        kwargs: what every `Layer` takes.
+
+    Input shape: any.  Output shape: the same.
+    """
+
+    def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = _axes(self, axis)
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        return ops.normalize(inputs, axis=self.axis, order=2, epsilon=1e-12)
+
+
+def _axes(layer: Layer, axis: Any) -> Any:
+    """`axis` as an int or a list of them."""
+    if is_int(axis):
+        return int(axis)
+    if isinstance(axis, (tuple, list)) and axis and all(map(is_int, axis)):
+        return list(axis)
+    raise TypeError(
+        f"{type(layer).__name__}: axis must be an integer or a list of them, got {axis!r}"
+    )
+
+
+def _check_axes(layer: Layer, axes: Any, rank: int) -> None:
+    for axis in axes:
+        if not -rank <= axis < rank:
+            raise ValueError(
+                f"the layer {layer.name!r} normalizes axis {axis}, but its input has {rank} axes"
+            )

@@ -1,0 +1,224 @@
+"""Pooling over windows and over whole spatial axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tricorn import ops
+from tricorn.layers.arguments import choice, data_format, ints
+from tricorn.layers.base import Layer
+from tricorn.layers.input_spec import InputSpec
+
+_data_format = data_format
+
+
+class _Pooling(Layer):
+    """Base of pooling over windows.
+
+    Attributes:
+        rank: the number of spatial axes.
+    """
+
+    rank: int
+
+    def __init__(
+        self,
+        pool_size: Any = 2,
+        strides: Any = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        self.pool_size = ints(self, "pool_size", pool_size, self.rank)
+        steps = self.pool_size if strides is None else strides
+        self.strides = ints(self, "strides", steps, self.rank)
+        self.padding = choice(self, "padding", padding, ("valid", "same"))
+        self.data_format = _data_format(data_format)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+
+class _MaxPooling(_Pooling):
+    def call(self, inputs: Any) -> Any:
+        return ops.max_pool(
+            inputs, self.pool_size, self.strides, self.padding, data_format=self.data_format
+        )
+
+
+class _AveragePooling(_Pooling):
+    def call(self, inputs: Any) -> Any:
+        return ops.average_pool(
+            inputs, self.pool_size, self.strides, self.padding, data_format=self.data_format
+        )
+
+
+class MaxPooling1D(_MaxPooling):
+    """The largest value of each window of a sequence.
+
+    Args:
+        pool_size: length of the window.
+        strides: from window to window; None: `pool_size`.
+        padding: "valid" (whole windows only) or "same" (output length ⌈length / strides⌉).
+        data_format: "channels_last" or "channels_first"; None: as configured.
+        kwargs: what every `Layer` takes.
+
+    Input shape: (batch, time, channels), or channels second.  Output shape: time becomes
+    ⌊(time - pool_size) / strides⌋ + 1, or ⌈time / strides⌉.
+    """
+
+    rank = 1
+
+
+class MaxPooling2D(_MaxPooling):
+    """The largest value of each window of an image.
+
+    Args:
+        pool_size: int, or (height, width) of the window.
+        strides: int or two of them, from window to window; None: `pool_size`.
+        padding: "valid" (whole windows only) or "same" (output size ⌈size / strides⌉).
+        data_format: "channels_last" or "channels_first"; None: as configured.
+        kwargs: what every `Layer` takes.
+
+    Input shape: (batch, height, width, channels), or channels second.  Output shape: each spatial
+    size becomes ⌊(size - pool_size) / strides⌋ + 1, or ⌈size / strides⌉.
+    """
+
+    rank = 2
+
+
+class MaxPooling3D(_MaxPooling):
+    """The largest value of each window of a volume: `MaxPooling2D` with three spatial axes."""
+
+    rank = 3
+
+
+class AveragePooling1D(_AveragePooling):
+    """The mean of each window of a sequence, padding not counted; arguments and shapes of
+    `MaxPooling1D`."""
+
+    rank = 1
+
+
+class AveragePooling2D(_AveragePooling):
+    """The mean of each window of an image, padding not counted; arguments and shapes of
+    `MaxPooling2D`."""
+
+    rank = 2
+
+
+class AveragePooling3D(_AveragePooling):
+    """The mean of each window of a volume, padding not counted: `AveragePooling2D` with three
+    spatial axes."""
+
+    rank = 3
+
+
+class _GlobalPooling(Layer):
+    """Base of pooling over all spatial axes."""
+
+    rank: int
+
+    def __init__(
+        self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.data_format = _data_format(data_format)
+        self.keepdims = bool(keepdims)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        first = 1 if self.data_format == "channels_last" else 2
+        return tuple(range(first, first + self.rank))
+
+
+class _GlobalMax(_GlobalPooling):
+    def call(self, inputs: Any) -> Any:
+        return ops.max(inputs, axis=self._axes, keepdims=self.keepdims)
+
+
+class _GlobalAverage(_GlobalPooling):
+    def call(self, inputs: Any) -> Any:
+        return ops.mean(inputs, axis=self._axes, keepdims=self.keepdims)
+
+
+class GlobalMaxPooling1D(_GlobalMax):
+    """The largest value over time.
+
+    Args:
+        data_format: "channels_last" or "channels_first"; None: as configured.
+        keepdims: keep the time axis, with length 1.
+        kwargs: what every `Layer` takes.
+
+    Input shape: (batch, time, channels), or channels second.  Output shape: (batch, channels).
+    """
+
+    rank = 1
+
+
+class GlobalMaxPooling2D(_GlobalMax):
+    """The largest value of each channel of an image.
+
+    Args:
+        data_format: "channels_last" or "channels_first"; None: as configured.
+        keepdims: keep the spatial axes, with length 1.
+        kwargs: what every `Layer` takes.
+
+    Input shape: (batch, height, width, channels), or channels second.  Output shape: (batch,
+    channels).
+    """
+
+    rank = 2
+
+
+class GlobalMaxPooling3D(_GlobalMax):
+    """The largest value of each channel of a volume: `GlobalMaxPooling2D` with three spatial
+    axes."""
+
+    rank = 3
+
+
+class GlobalAveragePooling1D(_GlobalAverage):
+    """The mean over time, over the unmasked steps where there is a mask.
+
+    Args:
+        data_format: "channels_last" or "channels_first"; None: as configured.
+        keepdims: keep the time axis, with length 1.
+        kwargs: what every `Layer` takes.
+
+    Input shape: (batch, time, channels), or channels second; mask (batch, time).  Output shape:
+    (batch, channels).
+    """
+
+    rank = 1
+
+    def __init__(
+        self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(data_format, keepdims, **kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return super().call(inputs)
+        (time,) = self._axes
+        present = ops.expand_dims(ops.cast(mask, "bool"), 3 - time)
+        kept = ops.where(present, inputs, ops.zeros_like(inputs))
+        count = ops.sum(ops.cast(present, inputs.dtype), axis=time, keepdims=self.keepdims)
+        return ops.divide(ops.sum(kept, axis=time, keepdims=self.keepdims), count)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return None
+
+
+class GlobalAveragePooling2D(_GlobalAverage):
+    """The mean of each channel of an image; arguments and shapes of `GlobalMaxPooling2D`."""
+
+    rank = 2
+
+
+class GlobalAveragePooling3D(_GlobalAverage):
+    """The mean of each channel of a volume: `GlobalAveragePooling2D` with three spatial axes."""
+
+    rank = 3
