@@ -1,0 +1,117 @@
+"""What several engines compute alike on the host: resampling weights, mapped axes, slices."""
+
+from __future__ import annotations
+
+import builtins as py
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tricorn import tree
+
+# ------------------------------------------------------------------------------------ resampling
+
+
+def _triangle(x: np.ndarray) -> np.ndarray:
+    return np.maximum(0, 1 - x)
+
+
+def _cubic(x: np.ndarray) -> np.ndarray:
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+def _lanczos(radius: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda x: np.where(x < radius, np.sinc(x) * np.sinc(x / radius), 0)
+
+
+_FILTERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "bilinear": _triangle,
+    "bicubic": _cubic,
+    "lanczos3": _lanczos(3),
+    "lanczos5": _lanczos(5),
+}
+
+
+@functools.lru_cache(maxsize=64)
+def resampling_weights(length: int, wanted: int, method: str, antialias: bool) -> np.ndarray:
+    """The matrix (wanted, length) that resamples an axis, with half-pixel centres.
+
+    Each row is the filter around one output position, cut off at the edges and brought to the sum
+    1.  `bicubic` is Keys' cubic with a = -1/2.  With `antialias` the filter is widened when
+    shrinking.
+
+    Source: R. Keys, Cubic convolution interpolation for digital image processing, 1981.
+    """
+    ratio = length / wanted
+    place = (np.arange(wanted) + 0.5) * ratio - 0.5
+    distance = np.abs(place[:, None] - np.arange(length))
+    weights = _FILTERS[method](distance / (max(ratio, 1.0) if antialias else 1.0))
+    return weights / weights.sum(1, keepdims=True)
+
+
+def nearest_positions(length: int, wanted: int) -> np.ndarray:
+    """For each of `wanted` outputs the input position under its centre (int32)."""
+    place = np.floor((np.arange(wanted) + 0.5) * (length / wanted))
+    return np.minimum(place, length - 1).astype(np.int32)
+
+
+# ------------------------------------------------------------------------------------------ axes
+
+
+def mapped_axes(axes: Any, value: Any) -> list[int | None]:
+    """The axis for every leaf of `value`, from one for all or a tree that begins like it."""
+    if axes is None or isinstance(axes, int):
+        return [axes] * len(tree.leaves(value))
+    if isinstance(axes, dict):
+        return [axis for key in sorted(axes) for axis in mapped_axes(axes[key], value[key])]
+    return [a for part, child in zip(axes, value, strict=True) for a in mapped_axes(part, child)]
+
+
+def forward_slices(key: tuple, shape: Sequence[int]) -> tuple[tuple, tuple[int, ...]]:
+    """Basic indexing without negative steps: (an equal key with positive steps, the axes of its
+    result that are to be reversed then)."""
+    taken = py.sum(k is not None and k is not Ellipsis for k in key)
+    if Ellipsis not in key:
+        key = (*key, Ellipsis)
+    result: list[Any] = []
+    reverse: list[int] = []
+    source = place = 0
+    for k in key:
+        if k is Ellipsis:
+            rest = len(shape) - taken
+            source, place = source + rest, place + rest
+        elif k is None:
+            place += 1
+        elif isinstance(k, py.slice):
+            if k.step is not None and k.step < 0:
+                run = range(*k.indices(shape[source]))
+                k = py.slice(run[-1], run[0] + 1, -k.step) if run else py.slice(0, 0)
+                reverse.append(place)
+            source, place = source + 1, place + 1
+        else:
+            source += 1
+        result.append(k)
+    return tuple(result), tuple(reverse)
+
+
+def has_negative_step(key: tuple) -> bool:
+    """Whether a basic-indexing key runs backwards somewhere."""
+    return py.any(isinstance(k, py.slice) and (k.step or 1) < 0 for k in key)
+
+
+# --------------------------------------------------------------------------------------- lengths
+
+
+def window_count(length: int, size: int, stride: int, pads: tuple[int, int]) -> int:
+    """How many windows fit into a padded axis."""
+    return max(0, (length + pads[0] + pads[1] - size) // stride + 1)
+
+
+def arange_length(start: float, stop: float, step: float) -> int:
+    """The number of values start, start + step, ... before stop."""
+    return max(0, math.ceil((stop - start) / step))

@@ -1,0 +1,1008 @@
+"""The PyTorch engine: the contract (tricorn/engines/contract.py) on eager torch, CPU and CUDA.
+
+How it works with torch's own autograd:
+
+* outside of a step `read` gives the live ``nn.Parameter``, so a native loop (``loss.backward()``,
+  ``torch.optim``) trains our models, and the in-place `write` of a parameter makes torch complain,
+  not miscompute, when it comes between a forward and a backward pass;
+* a compiled step runs under ``no_grad`` on detached tensors; only `vjp` records, and nothing is
+  written before the step is over;
+* gradients are differentiable again wherever grad mode is on: inside another `vjp`, and in user
+  code.
+"""
+
+from __future__ import annotations
+
+import builtins as py
+import contextlib
+import functools
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from torch.utils import checkpoint as _recomputation
+
+from tricorn import dtypes, tree
+from tricorn.engines import common
+from tricorn.engines.abstract import AbstractTensor, NeedsEngine
+from tricorn.engines.contract import EngineError
+
+CAPABILITIES = {"differentiates": True, "complex": True}
+TENSOR_TYPES = (torch.Tensor, torch.nn.Parameter)
+
+# --------------------------------------------------------------------------------------- tensors
+
+_TYPES: dict[str, torch.dtype] = {
+    name: getattr(torch, name) for name in dtypes.ALL if name != "string"
+}
+_NAMES = {kind: name for name, kind in _TYPES.items()}
+#: dtypes that NumPy knows only through ml_dtypes -> an integer of the same width
+_AS_INTEGER = {"bfloat16": "int16", "float8_e4m3fn": "int8", "float8_e5m2": "int8"}
+
+_placed: ContextVar[torch.device | None] = ContextVar("tricorn_torch_device", default=None)
+
+
+@functools.cache
+def _default_device() -> torch.device:
+    return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+
+
+def _device() -> torch.device:
+    return _placed.get() or _default_device()
+
+
+def _type(dtype: str) -> torch.dtype:
+    if dtype == "string":
+        raise EngineError("the engine 'torch' has no tensors of strings; keep them in NumPy arrays")
+    return _TYPES[dtype]
+
+
+def tensor(value: Any, dtype: str) -> torch.Tensor:
+    kind = _type(dtype)
+    if isinstance(value, torch.Tensor):
+        return cast(value, dtype)
+    if not isinstance(value, np.ndarray):
+        value = np.asarray(value)
+    if value.ndim == 0 and value.dtype.kind in "bif":
+        return torch.full((), value.item(), dtype=kind, device=_device())
+    array = np.array(value, dtypes.to_numpy(dtype), order="C")  # a copy, writable
+    same = _AS_INTEGER.get(dtype)
+    if same is not None:
+        return torch.from_numpy(array.view(same)).view(kind).to(_device())
+    return torch.from_numpy(array).to(_device())
+
+
+def numpy(x: torch.Tensor) -> np.ndarray:
+    name = _NAMES[x.dtype]
+    if name in _AS_INTEGER:
+        bits = x.contiguous().view(_TYPES[_AS_INTEGER[name]]).numpy(force=True)
+        return bits.copy().view(dtypes.to_numpy(name))
+    return np.array(x.numpy(force=True))
+
+
+def is_tensor(x: Any) -> bool:
+    return isinstance(x, torch.Tensor)
+
+
+def shape(x: torch.Tensor) -> tuple[int, ...]:
+    return tuple(x.shape)
+
+
+def dtype(x: torch.Tensor) -> str:
+    return _NAMES[x.dtype]
+
+
+def cast(x: torch.Tensor, dtype: str) -> torch.Tensor:
+    kind = _type(dtype)
+    if x.dtype is kind:
+        return x
+    if dtype == "bool":
+        return x != 0
+    if x.is_complex() and not kind.is_complex:
+        x = x.real
+    return x.to(kind)
+
+
+def full(shape: tuple[int, ...], value: Any, dtype: str) -> torch.Tensor:
+    if isinstance(value, torch.Tensor):
+        return cast(value, dtype).expand(shape)
+    return torch.full(shape, value, dtype=_type(dtype), device=_device())
+
+
+def arange(start: Any, stop: Any, step: Any, dtype: str) -> torch.Tensor:
+    return tensor(np.arange(start, stop, step, dtypes.to_numpy(dtype)), dtype)
+
+
+@contextlib.contextmanager
+def device(name: str) -> Iterator[None]:
+    kind, _, index = name.lower().partition(":")
+    try:
+        chosen = torch.device({"gpu": "cuda"}.get(kind, kind), int(index or 0))
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise EngineError(f"no device {name!r}; there are {', '.join(devices())}") from error
+    token = _placed.set(torch.device("cpu") if chosen.type == "cpu" else chosen)
+    try:
+        yield
+    finally:
+        _placed.reset(token)
+
+
+def devices() -> list[str]:
+    return ["cpu:0", *(f"gpu:{i}" for i in range(torch.cuda.device_count()))]
+
+
+def block(x: Any) -> Any:
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return x
+
+
+# ----------------------------------------------------------------------------------- elementwise
+
+_UNSIGNED = frozenset((torch.uint16, torch.uint32))
+
+
+def _widening(fn: Callable) -> Callable:
+    """`fn`, which torch lacks for uint16 and uint32: there it is computed on int64."""
+
+    @functools.wraps(fn)
+    def call(*args: Any) -> Any:
+        try:
+            return fn(*args)
+        except NotImplementedError:
+            found = {a.dtype for a in args if isinstance(a, torch.Tensor)} & _UNSIGNED
+            if not found:
+                raise
+            result = fn(*[a.long() if isinstance(a, torch.Tensor) else a for a in args])
+            return result if result.dtype is torch.bool else result.to(found.pop())
+
+    return call
+
+
+def _paired(fn: Callable) -> Callable:
+    """`fn` of two tensors, which also takes a Python scalar for one of them."""
+
+    @functools.wraps(fn)
+    def call(x: Any, y: Any) -> torch.Tensor:
+        if not isinstance(y, torch.Tensor):
+            y = torch.full((), y, dtype=x.dtype, device=x.device)
+        elif not isinstance(x, torch.Tensor):
+            x = torch.full((), x, dtype=y.dtype, device=y.device)
+        return fn(x, y)
+
+    return call
+
+
+negative = _widening(torch.neg)
+abs = _widening(torch.abs)
+sign = _widening(torch.sgn)
+floor = torch.floor
+ceil = torch.ceil
+round = torch.round
+sqrt = torch.sqrt
+rsqrt = torch.rsqrt
+exp = torch.exp
+expm1 = torch.expm1
+log = torch.log
+log1p = torch.log1p
+sin = torch.sin
+cos = torch.cos
+tan = torch.tan
+asin = torch.asin
+acos = torch.acos
+atan = torch.atan
+sinh = torch.sinh
+cosh = torch.cosh
+tanh = torch.tanh
+asinh = torch.asinh
+acosh = torch.acosh
+atanh = torch.atanh
+erf = torch.erf
+erfinv = torch.erfinv
+sigmoid = torch.sigmoid
+relu = _widening(torch.relu)
+lgamma = torch.lgamma
+digamma = torch.digamma
+bitwise_not = _widening(torch.bitwise_not)
+isfinite = torch.isfinite
+isnan = torch.isnan
+logical_not = torch.logical_not
+
+add = _widening(operator.add)
+subtract = _widening(operator.sub)
+multiply = _widening(operator.mul)
+divide = operator.truediv
+remainder = _widening(operator.mod)
+power = _widening(operator.pow)
+floor_divide = _widening(_paired(lambda x, y: torch.div(x, y, rounding_mode="floor")))
+maximum = _widening(_paired(torch.maximum))
+minimum = _widening(_paired(torch.minimum))
+atan2 = _paired(torch.atan2)
+equal = _widening(operator.eq)
+not_equal = _widening(operator.ne)
+less = _widening(operator.lt)
+less_equal = _widening(operator.le)
+bitwise_and = _widening(operator.and_)
+bitwise_or = _widening(operator.or_)
+bitwise_xor = _widening(operator.xor)
+shift_left = _widening(operator.lshift)
+shift_right = _widening(operator.rshift)
+logical_and = operator.and_
+logical_or = operator.or_
+where = torch.where
+
+
+def stop_gradient(x: torch.Tensor) -> torch.Tensor:
+    return x.detach()
+
+
+@_paired
+def shift_right_logical(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    width = 8 * x.dtype.itemsize
+    if width < 64:
+        return ((x.long() & (2**width - 1)) >> y.long()).to(x.dtype)
+    without_sign = ((x >> 1) & (2**63 - 1)) >> (y - 1).clamp(min=0)
+    return torch.where(y == 0, x, without_sign)
+
+
+def clip(x: torch.Tensor, low: Any, high: Any) -> torch.Tensor:
+    if isinstance(low, torch.Tensor) or isinstance(high, torch.Tensor):
+        low, high = (torch.as_tensor(v, dtype=x.dtype, device=x.device) for v in (low, high))
+    return torch.clamp(x, low, high)
+
+
+# ------------------------------------------------------------------------------- reduce and order
+
+
+def _reduction(fn: Callable) -> Callable:
+    def reduction(x: torch.Tensor, axis: tuple[int, ...], keepdims: bool) -> torch.Tensor:
+        return fn(x, axis, keepdims) if axis else x  # to torch an empty `dim` is every axis
+
+    return _widening(reduction)
+
+
+def _prod(x: torch.Tensor, axis: tuple[int, ...], keepdims: bool) -> torch.Tensor:
+    for i in sorted(axis, reverse=True):
+        x = torch.prod(x, i, keepdims, dtype=x.dtype)
+    return x
+
+
+sum = _reduction(lambda x, axis, keepdims: torch.sum(x, axis, keepdims, dtype=x.dtype))
+prod = _reduction(_prod)
+mean = _reduction(torch.mean)
+max = _reduction(torch.amax)
+min = _reduction(torch.amin)
+any = _reduction(torch.any)
+all = _reduction(torch.all)
+
+
+def _arg_reduction(fn: Callable) -> Callable:
+    def reduction(x: torch.Tensor, axis: int, keepdims: bool) -> torch.Tensor:
+        if x.dtype is torch.bool:
+            x = x.to(torch.uint8)
+        elif x.dtype in _UNSIGNED:
+            x = x.long()
+        return fn(x, axis, keepdims).to(torch.int32)
+
+    return reduction
+
+
+argmax = _arg_reduction(torch.argmax)
+argmin = _arg_reduction(torch.argmin)
+cumsum = _widening(lambda x, axis: torch.cumsum(x, axis, dtype=x.dtype))
+cumprod = _widening(lambda x, axis: torch.cumprod(x, axis, dtype=x.dtype))
+sort = _widening(lambda x, axis: torch.sort(x, dim=axis, stable=True).values)
+
+
+def argsort(x: torch.Tensor, axis: int) -> torch.Tensor:
+    x = x.long() if x.dtype in _UNSIGNED else x
+    return torch.argsort(x, dim=axis, stable=True).to(torch.int32)
+
+
+def top_k(x: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    # torch.topk leaves the order of equal values open
+    values, places = torch.sort(x, dim=-1, descending=True, stable=True)
+    return values[..., :k], places[..., :k].to(torch.int32)
+
+
+def searchsorted(sorted_sequence: torch.Tensor, values: torch.Tensor, side: str) -> torch.Tensor:
+    return torch.searchsorted(sorted_sequence, values.contiguous(), side=side, out_int32=True)
+
+
+# -------------------------------------------------------------------------------- shape and index
+
+reshape = torch.reshape
+squeeze = torch.squeeze
+transpose = torch.permute
+broadcast_to = torch.broadcast_to
+concatenate = torch.cat
+stack = torch.stack
+flip = torch.flip
+
+
+def expand_dims(x: torch.Tensor, axis: tuple[int, ...]) -> torch.Tensor:
+    for i in sorted(axis):
+        x = x.unsqueeze(i)
+    return x
+
+
+def slice(x: torch.Tensor, key: tuple) -> torch.Tensor:
+    if not common.has_negative_step(key):
+        return x[key]
+    key, reverse = common.forward_slices(key, x.shape)
+    return torch.flip(x[key], reverse)
+
+
+def _block(x: torch.Tensor, start: Sequence, size: Sequence[int]) -> list[torch.Tensor]:
+    """For each axis the positions of the block at `start`, moved back so that it fits."""
+    places = []
+    for begin, count, length in zip(start, size, x.shape):
+        last = length - count
+        if isinstance(begin, torch.Tensor):
+            begin = begin.clamp(0, last)
+        else:
+            begin = py.min(py.max(begin, 0), last)
+        places.append(torch.arange(count, device=x.device) + begin)
+    return places
+
+
+def dynamic_slice(x: torch.Tensor, start: Sequence, size: tuple[int, ...]) -> torch.Tensor:
+    if not py.any(isinstance(begin, torch.Tensor) for begin in start):
+        for i, (begin, count) in enumerate(zip(start, size)):
+            x = x.narrow(i, py.min(py.max(begin, 0), x.shape[i] - count), count)
+        return x
+    for i, places in enumerate(_block(x, start, size)):
+        x = x.index_select(i, places)
+    return x
+
+
+def update_slice(x: torch.Tensor, start: Sequence, update: torch.Tensor) -> torch.Tensor:
+    places = _block(x, start, update.shape)
+    grid = [p.reshape([-1 if j == i else 1 for j in range(x.ndim)]) for i, p in enumerate(places)]
+    return x.index_put(tuple(grid), update) if grid else update
+
+
+def pad(x: torch.Tensor, pads: tuple, mode: str, value: Any) -> torch.Tensor:
+    if mode != "constant":
+        for i, (before, after) in enumerate(pads):
+            if before or after:
+                places = np.pad(np.arange(x.shape[i]), (before, after), mode)
+                x = x.index_select(i, torch.from_numpy(places).to(x.device))
+        return x
+    flat = _flat_pads(pads)
+    if isinstance(value, torch.Tensor):
+        inside = F.pad(torch.ones(x.shape, dtype=torch.bool, device=x.device), flat)
+        return torch.where(inside, F.pad(x, flat), value)
+    return F.pad(x, flat, value=value)
+
+
+def _flat_pads(pads: Sequence[tuple[int, int]]) -> list[int]:
+    """Pads in torch's order, from the last axis to the first."""
+    return [n for pair in reversed(pads) for n in pair]
+
+
+def repeat(x: torch.Tensor, repeats: Any, axis: int) -> torch.Tensor:
+    if isinstance(repeats, tuple):
+        repeats = torch.tensor(repeats, device=x.device)
+    return torch.repeat_interleave(x, repeats, axis)
+
+
+def _from_start(indices: torch.Tensor, length: int) -> torch.Tensor:
+    """Indices as torch takes them: int64, counted from the start."""
+    indices = indices.long()
+    return torch.where(indices < 0, indices + length, indices)
+
+
+def take(x: torch.Tensor, indices: torch.Tensor, axis: int) -> torch.Tensor:
+    places = _from_start(indices, x.shape[axis])
+    found = x.index_select(axis, places.reshape(-1))
+    return found.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
+
+
+def take_along_axis(x: torch.Tensor, indices: torch.Tensor, axis: int) -> torch.Tensor:
+    return torch.take_along_dim(x, _from_start(indices, x.shape[axis]), axis)
+
+
+_SCATTERS = {"max": "amax", "min": "amin", "multiply": "prod"}
+
+
+def scatter(
+    x: torch.Tensor, indices: torch.Tensor, updates: torch.Tensor, mode: str
+) -> torch.Tensor:
+    places = indices.long().unbind(-1)
+    if mode in ("set", "add"):
+        return x.index_put(places, updates, accumulate=mode == "add")
+    depth = len(places)
+    row = places[0] * 0  # the position among x's first `depth` axes, taken as one
+    for place, length in zip(places, x.shape):
+        row = row * length + _from_start(place, length)
+    flat = x.reshape(-1, *x.shape[depth:])
+    rows = updates.reshape(-1, *x.shape[depth:])
+    return torch.index_reduce(flat, 0, row.reshape(-1), rows, _SCATTERS[mode]).reshape(x.shape)
+
+
+# --------------------------------------------------------------------------------- linear algebra
+
+matmul = torch.matmul
+cholesky = torch.linalg.cholesky
+fft = torch.fft.fft
+ifft = torch.fft.ifft
+rfft = torch.fft.rfft
+irfft = torch.fft.irfft
+
+
+def einsum(subscripts: str, operands: Sequence[torch.Tensor]) -> torch.Tensor:
+    return torch.einsum(subscripts, *operands)
+
+
+def qr(x: torch.Tensor, full: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    return tuple(torch.linalg.qr(x, "complete" if full else "reduced"))
+
+
+def svd(x: torch.Tensor, full: bool, vectors: bool) -> Any:
+    return tuple(torch.linalg.svd(x, full)) if vectors else torch.linalg.svdvals(x)
+
+
+def eigh(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return tuple(torch.linalg.eigh(x))
+
+
+def lu(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    packed, pivots = torch.linalg.lu_factor(x)
+    return packed, pivots - 1
+
+
+def solve(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    # of equal rank, torch cannot take `b` for a batch of vectors
+    batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    return torch.linalg.solve(
+        a.expand(*batch, *a.shape[-2:]), b.expand(*batch, *b.shape[-2:])
+    )
+
+
+def solve_triangular(a: torch.Tensor, b: torch.Tensor, lower: bool) -> torch.Tensor:
+    return torch.linalg.solve_triangular(a, b, upper=not lower)
+
+
+# ---------------------------------------------------------------------------------------- windows
+# torch wants (batch, channels, *spatial); a permuted channels-last tensor is a layout of its own to
+# it, which its kernels take without a copy.
+
+
+def _channels_second(x: torch.Tensor, channels_last: bool) -> torch.Tensor:
+    return x.movedim(-1, 1) if channels_last else x
+
+
+def _back(x: torch.Tensor, channels_last: bool) -> torch.Tensor:
+    return x.movedim(1, -1) if channels_last else x
+
+
+_CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_CONV_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+_MAX_POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+_AVERAGE_POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+
+
+def _kernel(kernel: torch.Tensor) -> torch.Tensor:
+    """(*window, a, b) as torch's (b, a, *window)."""
+    rank = kernel.ndim - 2
+    return kernel.permute(rank + 1, rank, *range(rank))
+
+
+def conv(
+    x: torch.Tensor,
+    kernel: torch.Tensor,
+    strides: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+    groups: int,
+    channels_last: bool,
+) -> torch.Tensor:
+    x = _channels_second(x, channels_last)
+    both = [py.min(pair) for pair in padding]
+    rest = [(low - n, high - n) for (low, high), n in zip(padding, both)]
+    if py.any(map(py.any, rest)):
+        x = F.pad(x, _flat_pads(rest))
+    y = _CONV[len(strides)](x, _kernel(kernel), None, strides, both, dilation, groups)
+    return _back(y, channels_last)
+
+
+def conv_transpose(
+    x: torch.Tensor,
+    kernel: torch.Tensor,
+    strides: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+    channels_last: bool,
+) -> torch.Tensor:
+    x = _channels_second(x, channels_last)
+    # torch pads by the kernel's reach and crops; what is left of the contract's padding comes after
+    reach = [(k - 1) * d for k, d in zip(kernel.shape, dilation)]
+    crop = [py.max(0, n - py.max(pair)) for n, pair in zip(reach, padding)]
+    y = _CONV_TRANSPOSE[len(strides)](
+        x, _kernel(kernel), stride=strides, padding=crop, dilation=dilation
+    )
+    rest = [(low - n + c, high - n + c) for (low, high), n, c in zip(padding, reach, crop)]
+    if py.any(map(py.any, rest)):
+        y = F.pad(y, _flat_pads(rest))
+    return _back(y, channels_last)
+
+
+def _lowest(kind: torch.dtype) -> float:
+    return -np.inf if kind.is_floating_point else torch.iinfo(kind).min
+
+
+def max_pool(
+    x: torch.Tensor,
+    size: tuple[int, ...],
+    strides: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    channels_last: bool,
+) -> torch.Tensor:
+    x = _channels_second(x, channels_last)
+    if py.any(map(py.any, padding)):
+        x = F.pad(x, _flat_pads(padding), value=_lowest(x.dtype))
+    return _back(_MAX_POOL[len(size)](x, size, strides), channels_last)
+
+
+def average_pool(
+    x: torch.Tensor,
+    size: tuple[int, ...],
+    strides: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    channels_last: bool,
+) -> torch.Tensor:
+    x = _channels_second(x, channels_last)
+    pool = _AVERAGE_POOL[len(size)]
+    if not py.any(map(py.any, padding)):
+        return _back(pool(x, size, strides), channels_last)
+    flat = _flat_pads(padding)
+    inside = F.pad(torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype, device=x.device), flat)
+    share = pool(inside, size, strides).clamp(min=torch.finfo(x.dtype).tiny)
+    return _back(pool(F.pad(x, flat), size, strides) / share, channels_last)
+
+
+def resize(
+    x: torch.Tensor, size: tuple[int, int], method: str, channels_last: bool, antialias: bool
+) -> torch.Tensor:
+    for axis, wanted in zip((1, 2) if channels_last else (2, 3), size):
+        if method == "nearest":
+            places = common.nearest_positions(x.shape[axis], wanted)
+            x = x.index_select(axis, torch.from_numpy(places).to(x.device))
+        else:
+            weights = common.resampling_weights(x.shape[axis], wanted, method, antialias)
+            matrix = torch.from_numpy(weights).to(x.device, x.dtype)
+            x = torch.tensordot(x, matrix, ((axis,), (1,))).movedim(-1, axis)
+    return x
+
+
+# ---------------------------------------------------------------------------------------- special
+
+
+def bitcast(x: torch.Tensor, dtype: str) -> torch.Tensor:
+    return x.contiguous().view(_type(dtype))
+
+
+def complex(real: torch.Tensor, imag: torch.Tensor) -> torch.Tensor:
+    return torch.complex(*torch.broadcast_tensors(real, imag))
+
+
+def real(x: torch.Tensor) -> torch.Tensor:
+    return x.real if x.is_complex() else x
+
+
+def imag(x: torch.Tensor) -> torch.Tensor:
+    return x.imag if x.is_complex() else torch.zeros_like(x)
+
+
+def nonzero(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return tuple([found.to(torch.int32) for found in torch.nonzero(x, as_tuple=True)])
+
+
+def eig(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return tuple(torch.linalg.eig(x))
+
+
+def unique(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    values, *rest = np.unique(numpy(x).ravel(), True, True, True)
+    return (tensor(values, dtype(x)), *[tensor(found.ravel(), "int32") for found in rest])
+
+
+# ----------------------------------------------------------------------------------------- random
+
+
+def _generator(key: torch.Tensor) -> torch.Generator:
+    """A generator of the key's own.
+
+    The seed is the key's 64 bits mixed (the finaliser of SplitMix64), since torch's generator on
+    the CPU takes only 32 of a seed's bits and keys differ in few.
+    """
+    high, low = (n % 2**32 for n in key.tolist())
+    z = ((high << 32 | low) + 0x9E3779B97F4A7C15) % 2**64
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
+    return torch.Generator(_device()).manual_seed(z ^ z >> 31)
+
+
+def bits(key: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    drawn = torch.empty(shape, dtype=torch.int64, device=_device())
+    return drawn.random_(-(2**31), 2**31, generator=_generator(key)).to(torch.int32)
+
+
+def uniform(key: torch.Tensor, shape: tuple[int, ...], dtype: str) -> torch.Tensor:
+    return torch.rand(shape, generator=_generator(key), dtype=_type(dtype), device=_device())
+
+
+def normal(key: torch.Tensor, shape: tuple[int, ...], dtype: str) -> torch.Tensor:
+    return torch.randn(shape, generator=_generator(key), dtype=_type(dtype), device=_device())
+
+
+def randint(
+    key: torch.Tensor, shape: tuple[int, ...], low: Any, high: Any, dtype: str
+) -> torch.Tensor:
+    drawn = torch.randint(
+        int(low), int(high), shape, generator=_generator(key), device=_device()
+    )
+    return drawn.to(_type(dtype))
+
+
+def gamma(key: torch.Tensor, alpha: torch.Tensor, dtype: str) -> torch.Tensor:
+    return torch._standard_gamma(cast(alpha, dtype), _generator(key))
+
+
+# --------------------------------------------------------------------------- control, transforms
+
+
+def _in_functorch() -> bool:
+    """Whether a transform of torch.func is at work (there, torch.autograd.grad is not allowed)."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def cond(pred: torch.Tensor, true_fn: Callable, false_fn: Callable, operands: Sequence) -> Any:
+    if _in_functorch() and torch._C._functorch.is_batchedtensor(pred):
+        yes, no = true_fn(*operands), false_fn(*operands)
+        return tree.map(lambda a, b: torch.where(pred, a, b), yes, no)
+    return true_fn(*operands) if pred else false_fn(*operands)
+
+
+def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
+    while cond(*state):
+        state = tuple(body(*state))
+    return tuple(state)
+
+
+def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
+    leaves, structure = tree.flatten(xs)
+    steps = leaves[0].shape[0] if leaves else length
+    rows = [x.unbind(0) for x in leaves]
+    if steps == 0:  # only the shapes of what body gives are needed
+        nothing = [torch.zeros(x.shape[1:], dtype=x.dtype, device=x.device) for x in leaves]
+        _, y = body(init, tree.unflatten(structure, nothing))
+        return init, tree.map(lambda leaf: leaf.new_zeros((0, *leaf.shape)), y)
+    carry, collected = init, []
+    for i in reversed(range(steps)) if reverse else range(steps):
+        carry, y = body(carry, tree.unflatten(structure, [row[i] for row in rows]))
+        collected.append(y)
+    if reverse:
+        collected.reverse()
+    return carry, tree.map(lambda *ys: torch.stack(ys), collected[0], *collected[1:])
+
+
+def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
+    def mapped(*args: Any) -> Any:
+        leaves, structure = tree.flatten(args)
+        axes = common.mapped_axes(in_axes, args)
+        found: list = []
+
+        def flat(*tensors: torch.Tensor) -> tuple:
+            out, shape = tree.flatten(fn(*tree.unflatten(structure, list(tensors))))
+            found[:] = [shape]
+            return tuple(out)
+
+        out = torch.func.vmap(flat, tuple(axes))(*leaves)
+        result = tree.unflatten(found[0], list(out))
+        placed = [
+            x[0] if axis is None else x.movedim(0, axis)
+            for x, axis in zip(out, common.mapped_axes(out_axes, result))
+        ]
+        return tree.unflatten(found[0], placed)
+
+    return mapped
+
+
+def _differentiable(x: torch.Tensor) -> bool:
+    return x.is_floating_point() or x.is_complex()
+
+
+def vjp(fn: Callable, primals: tuple) -> tuple:
+    leaves, structure = tree.flatten(tuple(primals))
+    moving = [i for i, x in enumerate(leaves) if _differentiable(x)]
+    shape: Any = None
+
+    def flat(*values: torch.Tensor) -> tuple[tuple, tuple]:
+        """(differentiable leaves of out, the other leaves of out and aux)"""
+        nonlocal shape
+        given = dict(zip(moving, values))
+        filled = [given.get(i, x) for i, x in enumerate(leaves)]
+        out, shape = tree.flatten(fn(*tree.unflatten(structure, filled)))
+        count = shape.children[0].count  # leaves of out; those of aux follow
+        smooth = [i < count and _differentiable(x) for i, x in enumerate(out)]
+        shape = shape, smooth
+        return (
+            tuple(x for x, is_smooth in zip(out, smooth) if is_smooth),
+            tuple(x for x, is_smooth in zip(out, smooth) if not is_smooth),
+        )
+
+    outs, rest, pull = _vjp(flat, [leaves[i] for i in moving])
+    whole, smooth = shape
+    parts = iter(outs), iter(rest)
+    out, aux = tree.unflatten(whole, [next(parts[not is_smooth]) for is_smooth in smooth])
+
+    def pullback(cotangent: Any) -> tuple:
+        given = [c for c, is_smooth in zip(tree.leaves(cotangent), smooth) if is_smooth]
+        grads: list = [None] * len(leaves)
+        for i, grad in zip(moving, pull(given)):
+            grads[i] = grad
+        return tree.unflatten(structure, grads)
+
+    return out, pullback, aux
+
+
+def _vjp(fn: Callable, primals: list) -> tuple[Sequence, Sequence, Callable]:
+    """`vjp` of flat tuples of floating tensors."""
+    if _in_functorch():
+        outs, pull, rest = torch.func.vjp(fn, *primals, has_aux=True)
+        return outs, rest, lambda cotangents: pull(tuple(cotangents))
+    outer = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # within an outer graph the point stays connected to it
+        points = [
+            x.view_as(x) if outer and x.requires_grad else x.detach().requires_grad_()
+            for x in primals
+        ]
+        outs, rest = fn(*points)
+
+    def pull(cotangents: list) -> Sequence:
+        used = [i for i, out in enumerate(outs) if out.requires_grad]
+        if not used or not points:
+            return [None] * len(points)
+        return torch.autograd.grad(
+            [outs[i] for i in used],
+            points,
+            [cotangents[i] for i in used],
+            retain_graph=True,
+            create_graph=torch.is_grad_enabled(),
+            allow_unused=True,
+        )
+
+    if outer:
+        return outs, rest, pull
+    return [x.detach() for x in outs], [x.detach() for x in rest], pull
+
+
+def jvp(fn: Callable, primals: tuple, tangents: tuple) -> tuple:
+    leaves, structure = tree.flatten(tuple(primals))
+    shape: Any = None
+
+    def flat(*values: torch.Tensor) -> tuple:
+        nonlocal shape
+        out, shape = tree.flatten(fn(*tree.unflatten(structure, list(values))))
+        return tuple(out)
+
+    out, tangent = torch.func.jvp(flat, tuple(leaves), tuple(tree.leaves(tuple(tangents))))
+    return tree.unflatten(shape, list(out)), tree.unflatten(shape, list(tangent))
+
+
+class _CustomGradient(torch.autograd.Function):
+    """A call whose gradient is the user's; `call` keeps what belongs to it."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(call: _CustomCall, *leaves: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return call.forward(leaves)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
+        ctx.call = inputs[0]
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple:
+        if torch.is_grad_enabled():  # to be differentiated again: by way of the arguments
+            call = _CustomCall(ctx.call.fn, ctx.call.structure)
+            call.forward(ctx.saved_tensors)
+        else:
+            call = ctx.call
+        return None, *call.backward(cotangents, len(ctx.saved_tensors))
+
+
+class _CustomCall:
+    def __init__(self, fn: Callable, structure: Any) -> None:
+        self.fn, self.structure = fn, structure
+
+    def forward(self, leaves: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        out, self.gradient = self.fn(*tree.unflatten(self.structure, list(leaves)))
+        found, self.result = tree.flatten(out)
+        # a fresh tensor each: autograd must not take an argument returned as it is for the result
+        return tuple([x.view_as(x) for x in found])
+
+    def backward(self, cotangents: Sequence[torch.Tensor], count: int) -> list:
+        grads = self.gradient(tree.unflatten(self.result, list(cotangents)))
+        flat: list = []
+        for child, grad in zip(self.structure.children, grads):
+            flat += [None] * child.count if grad is None else tree.leaves(grad)
+        return flat
+
+
+def custom_gradient(fn: Callable) -> Callable:
+    def call(*args: Any) -> Any:
+        leaves, structure = tree.flatten(args)
+        state = _CustomCall(fn, structure)
+        found = _CustomGradient.apply(state, *leaves)
+        return tree.unflatten(state.result, list(found))
+
+    return call
+
+
+def checkpoint(fn: Callable) -> Callable:
+    def call(*args: Any) -> Any:
+        if _in_functorch() or not torch.is_grad_enabled():
+            return fn(*args)
+        return _recomputation.checkpoint(fn, *args, use_reentrant=False, preserve_rng_state=False)
+
+    return call
+
+
+def eval_shape(fn: Callable, args: tuple) -> Any:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    leaves, structure = tree.flatten(tuple(args))
+    where = [i for i, x in enumerate(leaves) if hasattr(x, "shape") and hasattr(x, "dtype")]
+    unknown = py.any(None in leaves[i].shape for i in where)
+
+    def shapes(length: int) -> Any:
+        """The result's tensors, with the unknown dimensions of the arguments `length`."""
+        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+            filled = list(leaves)
+            for i in where:
+                sizes = [length if n is None else n for n in leaves[i].shape]
+                kind = _type(dtypes.standardize(leaves[i].dtype))
+                filled[i] = torch.empty(sizes, dtype=kind, device=_device())
+            return fn(*tree.unflatten(structure, filled))
+
+    def merged(x: torch.Tensor, y: torch.Tensor) -> AbstractTensor:
+        return AbstractTensor([m if m == n else None for m, n in zip(x.shape, y.shape)], dtype(x))
+
+    try:
+        first = shapes(24)  # lengths that many strides and splits divide
+        return tree.map(merged, first, shapes(48) if unknown else first)
+    except torch._subclasses.fake_tensor.DataDependentOutputException as error:
+        raise NeedsEngine(f"a value decides what runs: {error}") from error
+
+
+# ---------------------------------------------------------------------------------------- compile
+
+
+def compile(fn: Callable, loop: bool) -> Callable:
+    """Nothing is compiled: the function runs as it is, without recording, and what it assigned is
+    written afterwards."""
+
+    def run(handles: list, *args: Any) -> tuple[Any, list]:
+        with torch.no_grad():
+            state = [handle.detach() for handle in handles]
+            result, after = fn(list(state), *_tensors(args))
+            return _settle(handles, state, after, result)
+
+    def run_loop(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
+        if stop <= start:
+            raise ValueError(f"compile: there is no step from {start} to {stop}")
+        with torch.no_grad():
+            state = [handle.detach() for handle in handles]
+            tensors, after, result = _tensors(args), state, None
+            for i in range(start, stop):
+                result, after = fn(list(after), tensor(i, "int32"), *tensors)
+            return _settle(handles, state, after, result)
+
+    return run_loop if loop else run
+
+
+def _tensors(args: tuple) -> tuple:
+    """Arrays among the arguments as tensors."""
+    return tree.map(
+        lambda x: tensor(x, dtypes.standardize(x.dtype))
+        if isinstance(x, (np.ndarray, np.generic))
+        else x,
+        args,
+    )
+
+
+def _settle(handles: list, state: list, after: list, result: Any) -> tuple[Any, list]:
+    """Write what was assigned; (result, handles) of which no two share memory."""
+    taken = {_memory(x) for x in state}
+    changed = {}
+    for i, (old, new) in enumerate(zip(state, after, strict=True)):
+        if new is not old:
+            if new.shape != old.shape or new.dtype != old.dtype:
+                raise ValueError(
+                    f"compile: entry {i} of the state is {dtype(old)} {tuple(old.shape)}, it was "
+                    f"assigned {dtype(new)} {tuple(new.shape)}"
+                )
+            changed[i] = _own(new, taken)
+    result = tree.map(lambda leaf: _own(leaf, taken), result)
+    return result, [write(h, changed[i]) if i in changed else h for i, h in enumerate(handles)]
+
+
+def _memory(x: torch.Tensor) -> int:
+    return x.untyped_storage().data_ptr()
+
+
+def _own(x: torch.Tensor, taken: set[int]) -> torch.Tensor:
+    """`x` with memory that none of `taken` shares, and from now on does; no part of something
+    larger."""
+    x = x.detach()
+    whole = x.untyped_storage().nbytes() == x.numel() * x.itemsize
+    if not whole or _memory(x) in taken:
+        x = x.clone(memory_format=torch.contiguous_format)
+    taken.add(_memory(x))
+    return x
+
+
+# ------------------------------------------------------------------------ collectives, variables
+
+
+def _not_distributed(*args: Any) -> Any:
+    raise EngineError(
+        "the engine 'torch' does not run collectives; use torch.distributed around the model, or "
+        "the engine 'jax'"
+    )
+
+
+def all_reduce(x: torch.Tensor, op: str, axis_name: str) -> torch.Tensor:
+    return _not_distributed()
+
+
+def all_gather(x: torch.Tensor, axis: int, axis_name: str) -> torch.Tensor:
+    return _not_distributed()
+
+
+def axis_index(axis_name: str) -> torch.Tensor:
+    return _not_distributed()
+
+
+def variable(value: Any, dtype: str, trainable: bool, name: str) -> torch.Tensor:
+    """An ``nn.Parameter`` for what is trained, a plain tensor for other state."""
+    made = tensor(value, dtype).detach()
+    if made is value or (isinstance(value, torch.Tensor) and _memory(made) == _memory(value)):
+        made = made.clone()
+    return torch.nn.Parameter(made) if trainable and _differentiable(made) else made
+
+
+def read(handle: torch.Tensor) -> torch.Tensor:
+    return handle if torch.is_grad_enabled() else handle.detach()
+
+
+def write(handle: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """A parameter is changed in place, since optimizers hold it; other handles are replaced, so
+    that a value read before keeps what it was."""
+    if not isinstance(handle, torch.nn.Parameter):
+        return value.detach().to(handle.device)
+    with torch.no_grad():
+        return handle.copy_(value)
+
+
+def placeholder(shape: Any, dtype: str, name: str) -> None:
+    return None
+
+
+def function(inputs: Any, outputs: Any, updates: Any) -> None:
+    return None
+
+
+def gradients(loss: Any, wrt: Any) -> None:
+    return None
