@@ -530,7 +530,7 @@ class Trainer:
         class_weight: dict[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """One step on one batch; gives the loss and metrics (running since the last reset)."""
+        """One step on one batch; gives the loss and metrics of this batch."""
         self._need_compiled("train_on_batch", optimizer=True)
         batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30, class_weight=class_weight).arrays
         return self._on_batch("train", batch, return_dict)
@@ -538,12 +538,13 @@ class Trainer:
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Loss and metrics of one batch (running since the last reset)."""
+        """Loss and metrics of one batch."""
         self._need_compiled("test_on_batch")
         batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30).arrays
         return self._on_batch("test", batch, return_dict)
 
     def _on_batch(self, kind: str, batch: Any, return_dict: bool) -> Any:
+        self.reset_metrics()
         with loop.interruptible():
             logs = as_floats(self._program(kind, looped=False)(batch))
         return logs if return_dict else self._as_list(logs)
@@ -602,7 +603,7 @@ def _trimmed(data: Any) -> Any:
         x, y, sample_weight = data
         if sample_weight is not None:
             return data
-        return (x, y) if y is not None else ((x,) if isinstance(x, tuple) else x)
+        return (x, y) if y is not None else ((x,) if isinstance(x, (tuple, list)) else x)
     return data
 
 
