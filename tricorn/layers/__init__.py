@@ -17,6 +17,24 @@ from tricorn.layers.convolutional import (
 from tricorn.layers.core import Activation, Dense, Embedding, Identity, Lambda, Masking
 from tricorn.layers.input_layer import Input, InputLayer
 from tricorn.layers.input_spec import InputSpec
+from tricorn.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from tricorn.layers.normalization import (
     BatchNormalization,
     GroupNormalization,
