@@ -1,0 +1,31 @@
+"""Genuine Keras 3 on JAX, and how its numbers are compared with ours."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+import tricorn
+
+
+def close(ours, theirs, rtol: float = 1e-5) -> None:
+    """max|a - b| <= rtol · max|b|, tensor by tensor."""
+    a, b = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    assert a.shape == b.shape, f"shapes {a.shape} and {b.shape}"
+    scale = np.abs(b).max() if b.size else 0.0
+    worst = np.abs(a - b).max() if b.size else 0.0
+    assert worst <= rtol * max(scale, 1e-30) + 1e-30, f"differ by {worst}, scale {scale}"
+
+
+def both(build) -> tuple:
+    """`build(library)` made with Tricorn and with Keras, with equal weights."""
+    ours, theirs = build(tricorn), build(keras)
+    theirs.set_weights(ours.get_weights())
+    return ours, theirs
+
+
+def same_history(ours, theirs, rtol: float = 1e-4) -> None:
+    """Equal names, and equal values within the drift of some dozen float32 steps."""
+    assert sorted(ours.history) == sorted(theirs.history)
+    for name, values in theirs.history.items():
+        close(ours.history[name], values, rtol)
