@@ -5,7 +5,7 @@ A name in snake case gives the metric, not the function of that name, as in Kera
 
 from __future__ import annotations
 
-from tricorn.metrics import accuracy, base, errors
+from tricorn.metrics import accuracy, base, confusion, correlation, errors, iou
 from tricorn.metrics.base import Metric
 from tricorn.saving.catalogue import Catalogue, members
 
@@ -16,9 +16,8 @@ _ABBREVIATIONS = {
     "mape": errors.MeanAbsolutePercentageError,
     "msle": errors.MeanSquaredLogarithmicError,
 }
-_classes = [
-    obj for obj in members((base, accuracy, errors), Metric) if isinstance(obj, type)
-]
+_modules = (base, accuracy, errors, confusion, correlation, iou)
+_classes = [obj for obj in members(_modules, Metric) if isinstance(obj, type)]
 catalogue = Catalogue(
     "metrics",
     "metric",

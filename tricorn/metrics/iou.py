@@ -1,0 +1,173 @@
+"""Intersection over union of predicted and true classes, from a confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tricorn import config, ops
+from tricorn.metrics.base import Metric
+
+
+class IoU(Metric):
+    """The mean over target classes of tp / (tp + fp + fn); classes that never occur do not count.
+
+    Args:
+        num_classes: how many.
+        target_class_ids: the classes that the mean is over.
+        name, dtype: see `Metric`; the default dtype is int32, so weights should be integers.
+        ignore_class: true labels of this class do not count.
+        sparse_y_true, sparse_y_pred: classes are given as indices, not one-hot or as scores.
+        axis: of the classes, where they are not indices.
+
+    Raises:
+        ValueError: a target class that does not exist.
+    """
+
+    _direction = "up"
+
+    def __init__(
+        self,
+        num_classes: int,
+        target_class_ids: Sequence[int],
+        name: str | None = None,
+        dtype: Any = None,
+        ignore_class: int | None = None,
+        sparse_y_true: bool = True,
+        sparse_y_pred: bool = True,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(dtype or "int32", name)
+        unknown = [i for i in target_class_ids if not 0 <= i < num_classes]
+        if unknown:
+            raise ValueError(f"target_class_ids {unknown} are not within [0, {num_classes})")
+        self.num_classes, self.target_class_ids = num_classes, list(target_class_ids)
+        self.ignore_class, self.axis = ignore_class, axis
+        self.sparse_y_true, self.sparse_y_pred = sparse_y_true, sparse_y_pred
+        shape = (num_classes, num_classes)
+        self.total_cm = self.add_variable(shape, "zeros", self.dtype, name="total_confusion_matrix")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take a batch in.
+
+        Args:
+            y_true, y_pred: indices of classes, or one-hot labels and scores, of one shape.
+            sample_weight: of the shape of the indices.
+        """
+        y_true = self._indices(y_true, self.sparse_y_true)
+        y_pred = self._indices(y_pred, self.sparse_y_pred)
+        weight = ops.cast(1 if sample_weight is None else sample_weight, self.dtype)
+        if len(weight.shape) > 1:
+            weight = ops.reshape(weight, (-1,))
+        counted = [ops.logical_and(y >= 0, y < self.num_classes) for y in (y_true, y_pred)]
+        valid = ops.logical_and(*counted)
+        if self.ignore_class is not None:
+            valid = ops.logical_and(valid, ops.not_equal(y_true, self.ignore_class))
+        weight = ops.broadcast_to(weight, ops.shape(y_true)) * ops.cast(valid, self.dtype)
+        cell = ops.where(valid, y_true * self.num_classes + y_pred, ops.zeros_like(y_true))
+        matrix = ops.segment_sum(weight, cell, self.num_classes**2)
+        self.total_cm.assign_add(ops.reshape(matrix, (self.num_classes, self.num_classes)))
+
+    def _indices(self, y: Any, sparse: bool) -> Any:
+        y = ops.convert_to_tensor(y) if sparse else ops.argmax(y, axis=self.axis)
+        return ops.reshape(ops.cast(y, "int32"), (-1,))
+
+    def result(self) -> Any:
+        matrix = ops.cast(self.total_cm, config.floatx())
+        right = ops.diag(matrix)
+        union = ops.sum(matrix, axis=0) + ops.sum(matrix, axis=1) - right
+        targets = np.asarray(self.target_class_ids, "int32")
+        right, union = (ops.take(x, targets, axis=0) for x in (right, union))
+        occurs = ops.cast(union > 1e-9, config.floatx())
+        ratios = occurs * right / (union + config.epsilon())
+        return ops.sum(ratios) / (ops.sum(occurs) + config.epsilon())
+
+
+class BinaryIoU(IoU):
+    """`IoU` of two classes, told apart by a threshold.
+
+    Args:
+        target_class_ids: the classes that the mean is over.
+        threshold: scores from it on are class 1.
+        name, dtype: see `IoU`.
+    """
+
+    def __init__(
+        self,
+        target_class_ids: Sequence[int] = (0, 1),
+        threshold: float = 0.5,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(2, target_class_ids, name, dtype)
+        self.threshold = threshold
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        above = ops.convert_to_tensor(y_pred) >= self.threshold
+        super().update_state(y_true, above, sample_weight)
+
+
+class MeanIoU(IoU):
+    """`IoU` over all classes.
+
+    Args:
+        num_classes, name, dtype, ignore_class, sparse_y_true, sparse_y_pred, axis: see `IoU`.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        name: str | None = None,
+        dtype: Any = None,
+        ignore_class: int | None = None,
+        sparse_y_true: bool = True,
+        sparse_y_pred: bool = True,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(
+            num_classes, range(num_classes), name, dtype, ignore_class, sparse_y_true,
+            sparse_y_pred, axis,
+        )  # fmt: skip
+
+
+class OneHotIoU(IoU):
+    """`IoU` of one-hot labels.
+
+    Args:
+        num_classes, target_class_ids, name, dtype, ignore_class, sparse_y_pred, axis: see `IoU`.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        target_class_ids: Sequence[int],
+        name: str | None = None,
+        dtype: Any = None,
+        ignore_class: int | None = None,
+        sparse_y_pred: bool = False,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(
+            num_classes, target_class_ids, name, dtype, ignore_class, False, sparse_y_pred, axis
+        )
+
+
+class OneHotMeanIoU(MeanIoU):
+    """`IoU` of one-hot labels over all classes.
+
+    Args:
+        num_classes, name, dtype, ignore_class, sparse_y_pred, axis: see `IoU`.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        name: str | None = None,
+        dtype: Any = None,
+        ignore_class: int | None = None,
+        sparse_y_pred: bool = False,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(num_classes, name, dtype, ignore_class, False, sparse_y_pred, axis)
