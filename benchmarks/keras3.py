@@ -1,0 +1,112 @@
+"""The workloads through Keras 3's `fit` on its JAX backend, for comparison.
+
+    python benchmarks/keras3.py [mlp cnn resnet lstm] [--samples N] [--seconds S]
+
+Prints JSON, samples per second. :func:`run` does so in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+from workloads import STEPS, VOCABULARY, WORKLOADS
+
+
+def build(name: str) -> Any:
+    """The uncompiled Keras model of a workload."""
+    import keras
+    from keras import layers
+
+    if name == "mlp":
+        stack = [
+            layers.Dense(128, "relu"),
+            layers.Dropout(0.2),
+            layers.Dense(128, "relu"),
+            layers.Dropout(0.2),
+            layers.Dense(10, "softmax"),
+        ]
+        return keras.Sequential([keras.Input((784,)), *stack])
+    if name == "cnn":
+        stack = [
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(128, "relu"),
+            layers.Dropout(0.5),
+            layers.Dense(10, "softmax"),
+        ]
+        return keras.Sequential([keras.Input((28, 28, 1)), *stack])
+    if name == "lstm":
+        stack = [layers.Embedding(VOCABULARY, 128), layers.LSTM(64), layers.Dense(1, "sigmoid")]
+        return keras.Sequential([keras.Input((STEPS,), dtype="int32"), *stack])
+
+    def unit(x: Any, filters: int, size: int, stride: int) -> Any:
+        x = layers.Conv2D(filters, size, stride, "same", use_bias=False)(x)
+        return layers.BatchNormalization()(x)
+
+    inputs = keras.Input((32, 32, 3))
+    x = layers.ReLU()(unit(inputs, 16, 3, 1))
+    for filters in (16, 32, 64):
+        stride = 1 if filters == 16 else 2
+        y = layers.ReLU()(unit(x, filters, 3, stride))
+        y = unit(y, filters, 3, 1)
+        shortcut = x if stride == 1 else unit(x, filters, 1, stride)
+        x = layers.ReLU()(layers.add([y, shortcut]))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(10, "softmax")(x))
+
+
+def measure(name: str, samples: int | None = None, seconds: float = 3.0) -> float:
+    """Samples per second of the fastest epoch of `fit`, in this process."""
+    import keras
+
+    workload = WORKLOADS[name]
+    x, y = workload.data(samples)
+    model = build(name)
+    loss = "binary_crossentropy" if workload.classes == 1 else "sparse_categorical_crossentropy"
+    model.compile("adam", loss, metrics=["accuracy"])
+    times: list[float] = []
+
+    class Clock(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.begin = time.perf_counter()
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            times.append(time.perf_counter() - self.begin)
+            if len(times) > 1 and sum(times[1:]) >= seconds:
+                self.model.stop_training = True
+
+    model.fit(x, y, workload.batch, epochs=10_000, verbose=0, callbacks=[Clock()])
+    return len(x) / min(times[1:])
+
+
+def run(name: str, samples: int | None = None, seconds: float = 3.0) -> float:
+    """Samples per second of a workload, measured in a new process."""
+    command = [sys.executable, __file__, name, "--seconds", str(seconds)]
+    command += ["--samples", str(samples)] if samples else []
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(json.loads(done.stdout.splitlines()[-1])["samples_per_second"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("workloads", nargs="*", help="by default all: " + " ".join(WORKLOADS))
+    parser.add_argument("--samples", type=int, help="samples an epoch")
+    parser.add_argument("--seconds", type=float, default=3.0, help="time for each workload")
+    arguments = parser.parse_args()
+    os.environ["KERAS_BACKEND"] = "jax"
+    for name in arguments.workloads or WORKLOADS:
+        rate = measure(name, arguments.samples, arguments.seconds)
+        print(json.dumps({"workload": name, "samples_per_second": round(rate)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
