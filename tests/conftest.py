@@ -5,5 +5,9 @@ import tempfile
 
 # Before anything imports an engine or Keras (the oracle, which runs on JAX).
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# The tests compile thousands of small programs and run each a few times: compile them fast.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="tricorn-tests-")

@@ -769,7 +769,7 @@ _NOT_CHILDREN = frozenset(
      "_non_trainable_variables", "_symbolic_updates", "input_spec", "dtype_policy", "_programs",
      "_loss_terms", "_metric_terms", "_loss_tracker", "optimizer", "loss", "_compile_arguments",
      "history", "_plan", "_operations", "_nodes", "_inputs_struct", "_outputs_struct", "_functional",
-     "_frozen")
+     "_frozen", "_trained")
 )  # fmt: skip
 # keyword arguments of every layer that its config does not repeat, and what else Keras writes
 _NOT_CONFIG = frozenset(

@@ -110,10 +110,10 @@ class LossTerms:
                 raise ValueError(f"the output {name!r} has a loss, but no targets were given")
             _check_shapes(name, target, pred, fn)
             value = fn(target, pred, weight, mask=get_mask(pred))
-            if factor is not None:
-                value = value * factor
             if self.trackers:
                 self.trackers[index].update_state(value, sample_weight=_batch_size(pred))
+            if factor is not None:
+                value = value * factor
             total = value if total is None else total + value
         return total
 

@@ -41,6 +41,8 @@ class Trainer:
         self._metric_terms: MetricTerms | None = None
         self._loss_tracker: Any = None
         self._compile_arguments: dict[str, Any] | None = None
+        #: the weights that were trainable, and those that were not, when `compile` was called
+        self._trained: frozenset = frozenset()
         self._frozen: frozenset = frozenset()
 
     # -------------------------------------------------------------------------------------- compile
@@ -100,7 +102,7 @@ class Trainer:
         layers = self._flatten_layers()  # type: ignore[attr-defined]
         trainable = set(self.trainable_variables)  # type: ignore[attr-defined]
         owned = {v for layer in layers for v in layer._trainable_variables}
-        self._frozen = frozenset(owned - trainable)
+        self._trained, self._frozen = frozenset(trainable), frozenset(owned - trainable)
         self._programs = {}
         self.compiled = True
 
@@ -130,7 +132,10 @@ class Trainer:
 
     def _training_variables(self) -> list:
         """The Variables that training changes, as of `compile`."""
-        return [v for v in self.trainable_variables if v not in self._frozen]  # type: ignore[attr-defined]
+        now = set(self.trainable_variables)  # type: ignore[attr-defined]
+        layers = self._flatten_layers()  # type: ignore[attr-defined]
+        own = dict.fromkeys(v for layer in layers for v in layer._trainable_variables)
+        return [v for v in own if v in self._trained or (v in now and v not in self._frozen)]
 
     @property
     def metrics(self) -> list:

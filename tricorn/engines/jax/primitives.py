@@ -28,7 +28,13 @@ from tricorn.engines.abstract import AbstractTensor
 from tricorn.engines.contract import PRIMITIVES, EngineError
 from tricorn.engines.jax import kernels
 
-__all__ = ["CAPABILITIES", "TENSOR_TYPES", "scope", *sorted(PRIMITIVES.keys() - {"compile"})]
+__all__ = [
+    "CAPABILITIES",
+    "OVERRIDES",
+    "TENSOR_TYPES",
+    "scope",
+    *sorted(PRIMITIVES.keys() - {"compile"}),
+]
 
 CAPABILITIES = {
     "differentiates": True,
@@ -181,8 +187,14 @@ def _keeps_integers(fn: Callable) -> Callable:
     return _jit(lambda x: fn(x) if jnp.issubdtype(x.dtype, jnp.inexact) else x)
 
 
+@jax.custom_jvp
+def _modulus(x: jax.Array) -> jax.Array:
+    return jnp.abs(x)
+
+
+_modulus.defjvps(lambda tangent, _, x: tangent * jnp.sign(x))  # 0 at 0, where JAX has 1
+abs = _jit(lambda x: (jnp.abs if jnp.iscomplexobj(x) else _modulus)(x))
 negative = _jit(jnp.negative)
-abs = _jit(jnp.abs)
 sign = _jit(jnp.sign)
 floor = _keeps_integers(jnp.floor)
 ceil = _keeps_integers(jnp.ceil)
@@ -376,20 +388,36 @@ def solve_triangular(a: jax.Array, b: jax.Array, lower: bool) -> jax.Array:
 # ---------------------------------------------------------------------------------------- windows
 
 
-def _kernel(fn: Callable, *static: int) -> Callable:
-    """A function of `kernels`, which chooses its formulation while it is traced."""
-    jitted = _jit(lambda plain, *args: fn(*args), 0, *[i + 1 for i in static])
+def _kernel(fn: Callable, *static: str) -> Callable:
+    """A function of `kernels`, jitted; it chooses between formulations while it is traced."""
 
     @functools.wraps(fn)
-    def call(*args: Any) -> Any:
-        return jitted(kernels._plain.get(), *args)
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        with kernels.plain_formulations():
+            return fn(*args, **kwargs)
+
+    fast = jax.jit(fn, static_argnames=static, inline=True)
+    other = jax.jit(plain, static_argnames=static, inline=True)
+
+    @functools.wraps(fn)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return (other if kernels.is_plain() else fast)(*args, **kwargs)
 
     return call
 
 
-conv = _kernel(kernels.conv, 2, 3, 4, 5, 6)
-max_pool = _kernel(kernels.max_pool, 1, 2, 3, 4)
-average_pool = _kernel(kernels.average_pool, 1, 2, 3, 4)
+_WINDOW = ("strides", "padding", "channels_last")
+conv = _kernel(kernels.conv, *_WINDOW, "dilation", "groups")
+max_pool = _kernel(kernels.max_pool, *_WINDOW, "size")
+average_pool = _kernel(kernels.average_pool, *_WINDOW, "size")
+
+#: Composed ops that have a kernel of the same name and arguments.
+OVERRIDES = {
+    "add_bias": _kernel(kernels.add_bias),
+    "batch_norm": _kernel(kernels.batch_norm, "epsilon"),
+    "lstm": _kernel(kernels.lstm, "reverse"),
+    "gru": _kernel(kernels.gru, "reverse", "reset_after"),
+}
 
 
 @_static(2, 3, 4, 5)
@@ -444,14 +472,8 @@ def _key(key: jax.Array) -> jax.Array:
     return jax.random.wrap_key_data(bits, impl="threefry2x32")
 
 
-@_static(1)
-def bits(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    return lax.bitcast_convert_type(jax.random.bits(_key(key), shape, np.uint32), np.int32)
-
-
-uniform = _widening(
-    _jit(lambda key, shape, dtype: jax.random.uniform(_key(key), shape, dtype), 1, 2)
-)
+bits = _jit(kernels.bits, 1)
+uniform = _widening(_jit(kernels.uniform, 1, 2))
 normal = _widening(_jit(lambda key, shape, dtype: jax.random.normal(_key(key), shape, dtype), 1, 2))
 randint = _widening(
     _jit(
@@ -490,8 +512,12 @@ def _is_inexact(x: Any) -> bool:
 
 
 def vjp(fn: Callable, primals: tuple) -> tuple:
-    with _scoped(primals):
-        out, pull, aux = jax.vjp(fn, *primals, has_aux=True)
+    try:
+        with _scoped(primals):
+            out, pull, aux = jax.vjp(fn, *primals, has_aux=True)
+    except jax.errors.ConcretizationTypeError as error:
+        error.add_note("to look at a value inside a gradient: float(ops.stop_gradient(x))")
+        raise
     floating = jax.tree.map(_is_inexact, out)
 
     def pullback(cotangent: Any) -> tuple:
