@@ -15,9 +15,9 @@ import numpy as np
 
 from tricorn import dtypes, ops
 from tricorn.graph.scope import Suspended
-from tricorn.seeds import SeedGenerator, host_generator
 from tricorn.saving import registry
 from tricorn.saving.catalogue import Catalogue, Configured
+from tricorn.seeds import SeedGenerator, host_generator
 
 #: Standard deviation of a unit normal cut at ±2.
 _TRUNCATED_STDDEV = 0.87962566103423978
@@ -121,6 +121,57 @@ class Identity(HostInitializer):
         if len(shape) != 2:
             raise ValueError(f"Identity initializes weights of rank 2, got the shape {shape}")
         return self.gain * np.eye(*shape, dtype=dtype)
+
+
+class STFT(HostInitializer):
+    """Kernel of a convolution that is a short-time Fourier transform: cos or -sin, windowed.
+
+    The weight has the shape (frame length, 1, frequencies); with n = 2 (frequencies - 1), entry
+    (t, ·, k) is window[t] · cos(2π t k / n) / scale, or -sin for the imaginary side.
+
+    Args:
+        side: ``"real"`` or ``"imag"``.
+        window: name of a window of `scipy.signal`, an array of the frame's length, or None.
+        scaling: scale = √Σ window² (``"density"``), Σ |window| (``"spectrum"``), or 1 (None).
+        periodic: the window is that of a periodic signal.
+    """
+
+    def __init__(
+        self,
+        side: str = "real",
+        window: Any = "hann",
+        scaling: str | None = "density",
+        periodic: bool = False,
+    ) -> None:
+        _one_of("side", side, ("real", "imag"))
+        if scaling is not None:
+            _one_of("scaling", scaling, ("density", "spectrum"))
+        self.side, self.window, self.scaling, self.periodic = side, window, scaling, periodic
+
+    def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        if len(shape) != 3:
+            raise ValueError(f"STFT initializes weights (frame, 1, frequencies), got {shape}")
+        length, _, frequencies = shape
+        time, frequency = np.arange(length), np.arange(frequencies)
+        angle = -2.0 * np.pi * np.outer(time, frequency) / (2 * (frequencies - 1))
+        kernel = np.cos(angle) if self.side == "real" else np.sin(angle)
+        kernel = kernel * self._window(length)[:, None]
+        return np.broadcast_to(kernel[:, None, :], shape)
+
+    def _window(self, length: int) -> np.ndarray:
+        """The window divided by its scale."""
+        window = self.window
+        if window is None:
+            return np.ones(length)
+        if isinstance(window, str):
+            from scipy.signal import get_window
+
+            window = get_window(window, length, self.periodic)
+        window = np.asarray(window, np.float64)
+        if window.shape != (length,):
+            raise ValueError(f"the window has the shape {window.shape}, the frame {length}")
+        scales = {"density": np.sqrt(np.sum(window**2)), "spectrum": np.sum(np.abs(window))}
+        return window / scales.get(self.scaling, 1.0)
 
 
 # ----------------------------------------------------------------------------------------- random
@@ -402,7 +453,8 @@ class Orthogonal(RandomInitializer):
 
 # ------------------------------------------------------------------------------------------ names
 
-IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
+IdentityInitializer, OrthogonalInitializer, STFTInitializer = Identity, Orthogonal, STFT
+stft = STFT
 zeros, ones, constant, identity, orthogonal = Zeros, Ones, Constant, Identity, Orthogonal
 random_normal, random_uniform = RandomNormal, RandomUniform
 truncated_normal, variance_scaling = TruncatedNormal, VarianceScaling
@@ -416,11 +468,12 @@ _catalogue = Catalogue(
     (
         Zeros, Ones, Constant, Identity, RandomNormal, RandomUniform, TruncatedNormal,
         VarianceScaling, GlorotUniform, GlorotNormal, LecunUniform, LecunNormal, HeUniform,
-        HeNormal, Orthogonal,
+        HeNormal, Orthogonal, STFT,
     ),
     {
         "normal": RandomNormal, "uniform": RandomUniform, "one": Ones, "zero": Zeros,
         "IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal,
+        "STFTInitializer": STFT,
     },
     snake_case=True,
 )  # fmt: skip

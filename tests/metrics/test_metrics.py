@@ -114,7 +114,8 @@ IDS = [f"{name}{i}" for i, (name, *_) in enumerate(CASES)]
 def close(ours, theirs, tolerance=1e-5):
     ours, theirs = np.asarray(ours), np.asarray(theirs)
     assert ours.shape == theirs.shape
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * max(np.abs(theirs).max(), 1e-6))
+    bound = tolerance * max(np.abs(theirs).max(), 1e-6)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=bound)
 
 
 @pytest.mark.parametrize(("name", "arguments", "kind"), CASES, ids=IDS)
