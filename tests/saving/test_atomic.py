@@ -20,9 +20,14 @@ def test_the_file_appears_whole(tmp_path):
 def test_an_error_leaves_what_was_there(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
-    with pytest.raises(KeyboardInterrupt), atomic.writing(path) as file:
-        file.write(b"half of the ne")
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with atomic.writing(path) as file:
+            file.write(b"half of the ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a.bin"]
 

@@ -114,7 +114,11 @@ def test_unknown_name_tells_class_place_and_remedy():
     with pytest.raises(TypeError) as error:
         registry.deserialize_keras_object(data)
     message = str(error.value)
-    for part in ("Box 'outer' › value[1] › Gone 'inner'", "register_keras_serializable", "pack>Gone"):
+    for part in (
+        "Box 'outer' › value[1] › Gone 'inner'",
+        "register_keras_serializable",
+        "pack>Gone",
+    ):
         assert part in message
 
 

@@ -1,7 +1,18 @@
 """Models: graphs and stacks of layers, and models written as classes."""
 
+import importlib
+from typing import Any
+
 from tricorn.models.functional import Functional
 from tricorn.models.model import Model
 from tricorn.models.sequential import Sequential
 
-__all__ = ["Functional", "Model", "Sequential"]
+_FILES = ("load_model", "model_from_json", "save_model")
+
+__all__ = ["Functional", "Model", "Sequential", *_FILES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FILES:
+        return getattr(importlib.import_module("tricorn.saving.keras_file"), name)
+    raise AttributeError(f"tricorn.models has no {name!r}")

@@ -101,7 +101,7 @@ def _kind(obj: Any) -> type:
 
 @functools.cache
 def _fresh(kind: type) -> frozenset[str]:
-    """The attributes of new objects, the optimizer's place in a model excepted."""
+    """The attributes of new objects, the places of a model's optimizer and layers excepted."""
     from tricorn.layers import Input, Layer
     from tricorn.models import Functional, Model, Sequential
     from tricorn.optimizers import Optimizer
@@ -115,7 +115,7 @@ def _fresh(kind: type) -> frozenset[str]:
         return frozenset()
     tensor = Input((1,), name=name)
     models = (Model(name=name), Sequential(name=name), Functional(tensor, tensor, name=name))
-    return frozenset(attribute for model in models for attribute in dir(model)) - {"optimizer"}
+    return frozenset(attribute for model in models for attribute in dir(model)) - {"layers", "optimizer"}
 
 
 def _join(path: str, name: str) -> str:
