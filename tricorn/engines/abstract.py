@@ -248,7 +248,7 @@ def full(shape: Shape, value: Any, dtype: str) -> AbstractTensor:
 
 
 def arange(start: Any, stop: Any, step: Any, dtype: str) -> AbstractTensor:
-    if py.any(isinstance(v, AbstractTensor) for v in (start, stop, step)):
+    if py.any(v is None or isinstance(v, AbstractTensor) for v in (start, stop, step)):
         return AbstractTensor((None,), dtype)
     if step == 0:
         raise ValueError("arange: step must not be 0")

@@ -71,6 +71,8 @@ class Op:
         #: the leading parameters that are tensors (or lists of tensors)
         self.count = len(tensors)
         self.names = tuple(p.name for p in tensors)
+        #: which of those are lists of tensors (a list given for another one is one tensor)
+        self.lists = tuple("[" in str(p.annotation) for p in tensors)
         #: how many of them stand before those that are promoted
         self.skipped = self.names.index(promote[0]) if isinstance(promote, tuple) else 0
         self.wrapper = self._make_wrapper()
@@ -199,6 +201,13 @@ class Op:
         """Tensor arguments as engine tensors, promoted if the op says so."""
         count = len(args) if self.variadic else self.count
         head = tree.map(_read, args[:count])
+        if not self.variadic:
+            head = tuple(
+                [
+                    _whole(engine, x) if type(x) in (list, tuple) and not many else x
+                    for x, many in zip(head, self.lists)
+                ]
+            )
         if not self.promote:
             return (*tree.map(functools.partial(_convert, engine), head), *args[count:])
         plain = tree.map(functools.partial(_convert, engine), head[: self.skipped])
@@ -271,6 +280,14 @@ def abstracted(x: Any) -> Any:
 
 def _read(x: Any) -> Any:
     return x.value if isinstance(x, Readable) else x
+
+
+def _whole(engine: Any, x: Any) -> Any:
+    """A nested sequence as one tensor or array."""
+    if not any(map(engine.is_tensor, tree.leaves(x))):
+        return _to_numpy(x)
+    parts = [_whole(engine, part) if isinstance(part, (list, tuple)) else part for part in x]
+    return OPS["stack"]([_convert(engine, part) for part in parts])
 
 
 def _dtype(engine: Any, x: Any) -> str:

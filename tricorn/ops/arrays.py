@@ -157,19 +157,10 @@ def saturate_cast(x: Tensor, dtype: Any) -> Tensor:
     if "bool" in (name, source):
         return cast(x, name)
     (low, high), (lowest, highest) = dtypes.bounds(name), dtypes.bounds(source)
-    low, high = py.max(low, lowest), py.min(high, highest)
-    if dtypes.is_float(source) and dtypes.is_integer(name):
-        low, high = _inside(low, high, source)
-    return cast(active().clip(x, low, high), name)
-
-
-def _inside(low: float, high: float, dtype: str) -> tuple[float, float]:
-    """The outermost floats of `dtype` within [low, high] (2³¹ - 1 is no float32)."""
-    kind = dtypes.to_numpy(dtype).type
-    bottom, top = kind(low), kind(high)
-    if int(top) > high:
-        top = np.nextafter(top, kind(0))
-    return float(bottom), float(top)
+    result = cast(active().clip(x, py.max(low, lowest), py.min(high, highest)), name)
+    if dtypes.is_float(source) and dtypes.is_integer(name) and high < highest:
+        return where(active().less_equal(float(high), x), high, result)  # float(high) may exceed it
+    return result
 
 
 @op
@@ -556,6 +547,8 @@ def diagonal(x: Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tens
     engine = active()
     x = moveaxis(x, (axis1, axis2), (-2, -1))
     rows, columns = engine.shape(x)[-2:]
+    if rows is None or columns is None:  # shapes are being worked out
+        return x[..., 0] if rows is None else x[..., 0, :]
     first, skip = py.max(-offset, 0), py.max(offset, 0)
     length = py.max(0, py.min(rows - first, columns - skip))
     index = np.arange(length, dtype=np.int32)
@@ -817,11 +810,16 @@ def roll(x: Tensor, shift: Any, axis: Any = None) -> Tensor:
         tensor of x's shape and dtype.
     """
     if axis is None:
-        return reshape(roll(ravel(x), shift, 0), active().shape(x))
+        return reshape(roll(ravel(x), shift, 0), _known(active().shape(x)))
     axes = axes_of(axis, x)
     for a, places in zip(axes, shift if isinstance(shift, (tuple, list)) else [shift] * len(axes)):
         x = _rolled(x, places, a)
     return x
+
+
+def _known(shape: Shape) -> tuple:
+    """A shape to go back to, with -1 for an unknown length."""
+    return tuple(-1 if n is None else n for n in shape)
 
 
 def _rolled(x: Any, shift: int, axis: int) -> Any:

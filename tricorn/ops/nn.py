@@ -967,11 +967,12 @@ def average_pool(
 
 
 def _adaptive_windows(length: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(indices, which of them count), both (count, longest), of windows that cover an axis."""
+    """(indices, which of them count), both (count, longest), of windows that cover an axis; the
+    last element of a shorter window is repeated."""
     start = np.arange(count) * length // count
     stop = -(-np.arange(1, count + 1) * length // count)
     index = start[:, None] + np.arange((stop - start).max())[None, :]
-    return np.minimum(index, length - 1), index < stop[:, None]
+    return np.minimum(index, stop[:, None] - 1), index < stop[:, None]
 
 
 def _adaptive(inputs: Any, output_size: Any, data_format: str | None, reduce: Callable) -> Any:

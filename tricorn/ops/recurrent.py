@@ -7,7 +7,8 @@ the loop.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from tricorn.graph import transforms
 from tricorn.graph.op import Tensor, op
@@ -88,7 +89,9 @@ def gru(
     """
 
     def step(state: tuple, x: Any) -> tuple:
-        return (gru_step(x, state[0], recurrent_kernel, recurrent_bias, reset_after, tanh, sigmoid),)
+        return (
+            gru_step(x, state[0], recurrent_kernel, recurrent_bias, reset_after, tanh, sigmoid),
+        )
 
     outputs, (h,) = _over_time(step, x, (h0,), mask, reverse)
     return outputs, h

@@ -430,22 +430,19 @@ def quantile(
         floating tensor; NaN where x has a NaN.
     """
     x = _real(x)
-    rows = _last(x, axes_of(axis, x))
-    last = float(active().shape(rows)[-1] - 1)
-    result = _quantile(x, rows, last, q, axes_of(axis, x), method, keepdims)
+    result = _quantile(x, q, axes_of(axis, x), method, keepdims)
     return where(any(isnan(x), axis, keepdims), math.nan, result)
 
 
-def _quantile(
-    x: Any, rows: Any, last: Any, q: Any, axes: tuple, method: str, keepdims: bool
-) -> Any:
-    """Quantiles of rows (..., n), of which the elements 0 to `last` count when sorted."""
+def _quantile(x: Any, q: Any, axes: tuple, method: str, keepdims: bool) -> Any:
+    """Quantiles over some axes of x, of what is not NaN."""
     if method not in _METHODS:
         raise ValueError(f"quantile: method must be one of {_METHODS}, got {method!r}")
-    engine = active()
+    engine, rows = active(), _last(x, axes)
     axis = len(engine.shape(rows)) - 1
+    count = sum(cast(logical_not(isnan(rows)), engine.dtype(x)), -1, True)
     q = cast(convert_to_tensor(q), engine.dtype(x))
-    place = multiply(reshape(q, ((1,) * axis + (-1,))), last)
+    place = multiply(reshape(q, ((1,) * axis + (-1,))), maximum(subtract(count, 1.0), 0.0))
     values = moveaxis(_between(engine.sort(rows, axis), place, method), -1, 0)
     values = expand_dims(values, tuple(a + 1 for a in axes)) if keepdims else values
     return values if engine.shape(q) else squeeze(values, 0)
@@ -628,9 +625,7 @@ def nanquantile(
         floating tensor.
     """
     x = _real(x)
-    rows = _last(x, axes_of(axis, x))
-    last = subtract(sum(cast(logical_not(isnan(rows)), active().dtype(x)), -1, True), 1)
-    result = _quantile(x, rows, maximum(last, 0), q, axes_of(axis, x), method, keepdims)
+    result = _quantile(x, q, axes_of(axis, x), method, keepdims)
     return where(all(isnan(x), axis, keepdims), math.nan, result)
 
 
