@@ -188,7 +188,7 @@ def compiled(k, make, optimizer="adam"):
     """A model that has made three steps."""
     model, x, y = make(k)
     several = isinstance(y, list)
-    loss = ["mse", k.losses.Huber(delta=0.7), "mae"] if several else k.losses.MeanSquaredError()
+    loss = ["mse", k.losses.Huber(), "mae"] if several else k.losses.MeanSquaredError()
     options = {"loss_weights": [1.0, 0.5, 2.0]} if several else {"metrics": ["mae"]}
     model.compile(OPTIMIZERS[optimizer](k), loss, **options)
     for _ in range(3):

@@ -115,7 +115,7 @@ def _fresh(kind: type) -> frozenset[str]:
         return frozenset()
     tensor = Input((1,), name=name)
     models = (Model(name=name), Sequential(name=name), Functional(tensor, tensor, name=name))
-    return frozenset(attribute for model in models for attribute in dir(model)) - {"layers", "optimizer"}
+    return frozenset().union(*map(dir, models)) - {"layers", "optimizer"}
 
 
 def _join(path: str, name: str) -> str:
