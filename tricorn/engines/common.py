@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins as py
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -104,14 +103,13 @@ def has_negative_step(key: tuple) -> bool:
     return py.any(isinstance(k, py.slice) and (k.step or 1) < 0 for k in key)
 
 
-# --------------------------------------------------------------------------------------- lengths
+# ------------------------------------------------------------------------------------- gradients
 
 
-def window_count(length: int, size: int, stride: int, pads: tuple[int, int]) -> int:
-    """How many windows fit into a padded axis."""
-    return max(0, (length + pads[0] + pads[1] - size) // stride + 1)
-
-
-def arange_length(start: float, stop: float, step: float) -> int:
-    """The number of values start, start + step, ... before stop."""
-    return max(0, math.ceil((stop - start) / step))
+def flat_gradients(structure: Any, grads: Sequence) -> list:
+    """The gradients of the leaves of `structure`, a tuple of arguments, from one tree (or None) for
+    each argument."""
+    flat: list = []
+    for child, grad in zip(structure.children, grads, strict=True):
+        flat += [None] * child.count if grad is None else tree.leaves(grad)
+    return flat

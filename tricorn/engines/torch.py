@@ -460,9 +460,7 @@ def lu(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def solve(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     # of equal rank, torch cannot take `b` for a batch of vectors
     batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    return torch.linalg.solve(
-        a.expand(*batch, *a.shape[-2:]), b.expand(*batch, *b.shape[-2:])
-    )
+    return torch.linalg.solve(a.expand(*batch, *a.shape[-2:]), b.expand(*batch, *b.shape[-2:]))
 
 
 def solve_triangular(a: torch.Tensor, b: torch.Tensor, lower: bool) -> torch.Tensor:
@@ -645,9 +643,7 @@ def normal(key: torch.Tensor, shape: tuple[int, ...], dtype: str) -> torch.Tenso
 def randint(
     key: torch.Tensor, shape: tuple[int, ...], low: Any, high: Any, dtype: str
 ) -> torch.Tensor:
-    drawn = torch.randint(
-        int(low), int(high), shape, generator=_generator(key), device=_device()
-    )
+    drawn = torch.randint(int(low), int(high), shape, generator=_generator(key), device=_device())
     return drawn.to(_type(dtype))
 
 
@@ -819,7 +815,7 @@ class _CustomGradient(torch.autograd.Function):
             call.forward(ctx.saved_tensors)
         else:
             call = ctx.call
-        return None, *call.backward(cotangents, len(ctx.saved_tensors))
+        return None, *call.backward(cotangents)
 
 
 class _CustomCall:
@@ -832,12 +828,9 @@ class _CustomCall:
         # a fresh tensor each: autograd must not take an argument returned as it is for the result
         return tuple([x.view_as(x) for x in found])
 
-    def backward(self, cotangents: Sequence[torch.Tensor], count: int) -> list:
+    def backward(self, cotangents: Sequence[torch.Tensor]) -> list:
         grads = self.gradient(tree.unflatten(self.result, list(cotangents)))
-        flat: list = []
-        for child, grad in zip(self.structure.children, grads):
-            flat += [None] * child.count if grad is None else tree.leaves(grad)
-        return flat
+        return common.flat_gradients(self.structure, grads)
 
 
 def custom_gradient(fn: Callable) -> Callable:
@@ -915,9 +908,9 @@ def compile(fn: Callable, loop: bool) -> Callable:
 def _tensors(args: tuple) -> tuple:
     """Arrays among the arguments as tensors."""
     return tree.map(
-        lambda x: tensor(x, dtypes.standardize(x.dtype))
-        if isinstance(x, (np.ndarray, np.generic))
-        else x,
+        lambda x: (
+            tensor(x, dtypes.standardize(x.dtype)) if isinstance(x, (np.ndarray, np.generic)) else x
+        ),
         args,
     )
 

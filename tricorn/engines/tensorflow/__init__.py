@@ -1,0 +1,3 @@
+"""The TensorFlow engine: `eager` is the contract, `graph` what differs in a plain ``tf.Graph``."""
+
+from tricorn.engines.tensorflow.eager import *  # noqa: F403
