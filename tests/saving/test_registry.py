@@ -240,12 +240,13 @@ def test_safe_mode_of_the_outermost_call_holds():
 def test_shared_objects_stay_shared():
     registry.register_keras_serializable("pack")(Box)
     one = Box(1)
-    with registry.sharing():
-        data = json.loads(json.dumps(registry.serialize_keras_object([one, one, Box(1)])))
+    data = json.loads(json.dumps(registry.serialize_shared([Box(one), one, Box(1)])))
     with registry.sharing():
         a, b, c = registry.deserialize_keras_object(data)
-    assert a is b
-    assert a is not c
+    assert a.value is b
+    assert b is not c
+    assert "shared_object_id" not in data[0]
+    assert "shared_object_id" not in data[2]
 
 
 def test_objects_without_config_are_refused():

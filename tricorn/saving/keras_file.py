@@ -92,8 +92,7 @@ def _texts(model: Any) -> dict[str, str]:
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
         "tricorn_version": _version.__version__,
     }
-    with registry.sharing():
-        config = registry.serialize_keras_object(model)
+    config = registry.serialize_shared(model)
     return {METADATA: json.dumps(metadata), CONFIG: _dumps(config, model)}
 
 
@@ -379,7 +378,7 @@ def model_to_json(model: Any, **options: Any) -> str:
     Args:
         options: for ``json.dumps``, e.g. ``indent=2``.
     """
-    return _dumps(registry.serialize_keras_object(model), model, **options)
+    return _dumps(registry.serialize_shared(model), model, **options)
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
@@ -392,4 +391,5 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     config = _parse(json_string.encode(), "the text")
     if not isinstance(config, dict) or "class_name" not in config:
         raise ValueError("the JSON text does not describe a model")
-    return registry.deserialize_keras_object(config, custom_objects)
+    with registry.sharing():
+        return registry.deserialize_keras_object(config, custom_objects)

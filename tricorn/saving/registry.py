@@ -6,6 +6,7 @@ The plain form is Keras 3's: a dict with ``module``, ``class_name``, ``config`` 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import itertools
 import types
@@ -45,6 +46,7 @@ __all__ = [
     "in_safe_mode",
     "register_keras_serializable",
     "serialize_keras_object",
+    "serialize_shared",
     "sharing",
 ]
 
@@ -62,10 +64,10 @@ _unsafe_allowed = False
 
 
 class _Shared:
-    """Objects met more than once in one model: they are written and made once."""
+    """Objects met while one model is written or read."""
 
     def __init__(self) -> None:
-        self.written: dict[int, tuple[Any, dict]] = {}
+        self.written: dict[int, Any] = {}
         self.made: dict[Any, Any] = {}
 
 
@@ -82,13 +84,30 @@ def sharing() -> Iterator[None]:
         _shared.reset(token)
 
 
-def _note_written(obj: Any, config: dict) -> dict:
-    shared = _shared.get()
-    if shared is not None:
-        _, first = shared.written.setdefault(id(obj), (obj, config))
-        if first is not config:
-            first["shared_object_id"] = config["shared_object_id"] = id(obj)
-    return config
+def serialize_shared(obj: Any) -> Any:
+    """`serialize_keras_object`, with a mark (``shared_object_id``) on what stands there twice."""
+    with sharing():
+        data = serialize_keras_object(obj)
+    counts = collections.Counter(config["shared_object_id"] for config in _marked(data))
+    numbers = {mark: number for number, mark in enumerate(counts)}
+    for config in list(_marked(data)):
+        mark = config.pop("shared_object_id")
+        if counts[mark] > 1:
+            config["shared_object_id"] = numbers[mark]
+    return data
+
+
+def _marked(data: Any) -> Iterator[dict]:
+    """The configs in `data` that carry a mark."""
+    pending = [data]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            if "shared_object_id" in value and "class_name" in value:
+                yield value
+            pending.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            pending.extend(value)
 
 
 # ----------------------------------------------------------------------------------------- writing
@@ -177,7 +196,11 @@ def _serialize_instance(obj: Any) -> dict:
         value = getattr(obj, f"get_{part}", lambda: None)()
         if value is not None:
             config[part] = serialize_keras_object(value)
-    return _note_written(obj, config)
+    shared = _shared.get()
+    if shared is not None:
+        shared.written[id(obj)] = obj  # kept alive, so that its id stays its own
+        config["shared_object_id"] = id(obj)
+    return config
 
 
 def _written_name(obj: Any) -> tuple[str | None, str, str | None]:
