@@ -40,6 +40,10 @@ class _Leaf(_Node):
         self.kind, self.keys, self.children, self.count = object, None, (), 1
 
 
+    def __reduce__(self) -> str:
+        return "LEAF"
+
+
 LEAF = _Leaf()
 NONE = _Node(type(None), None, ())
 

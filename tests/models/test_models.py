@@ -44,7 +44,15 @@ def test_graphs_equal_keras_in_weights_order_and_numbers(build):
         close(a, b)
 
 
-@pytest.mark.parametrize("build", [residual, nested_shared])
+def nested(lib):
+    i = lib.Input((6,))
+    j, k = lib.Input((6,)), lib.Input((6,))
+    inner = lib.Sequential([lib.Input((6,)), lib.layers.Dense(6, activation="tanh")])
+    tower = lib.Model([j, k], inner(j) + inner(inner(k)), name="tower")
+    return lib.Model(i, tower([i, lib.layers.Dense(6)(i)]))
+
+
+@pytest.mark.parametrize("build", [residual, nested])
 def test_configs_make_equal_models_here_and_in_keras(build):
     model = build(tricorn)
     config = model.get_config()
@@ -161,9 +169,9 @@ def test_masks_travel_through_layers_operators_and_nested_models():
     def build(lib):
         i = lib.Input((4,), dtype="int32")
         x = lib.layers.Embedding(5, 3, mask_zero=True)(i)
-        inner_in = lib.Input((4, 3))
-        inner = lib.Sequential([lib.layers.LSTM(3, return_sequences=True)])
-        x = inner(x)
+        inner = lib.layers.LSTM(3, return_sequences=True)
+        # Keras 3 loses the mask in a nested Sequential, so there it is not nested
+        x = (lib.Sequential([inner]) if lib is tricorn else inner)(x)
         x = lib.layers.Dropout(0.1)(x)
         return lib.Model(i, lib.layers.GRU(2)(x))
 
@@ -196,10 +204,10 @@ def test_masks_in_eager_calls():
 
 def test_dict_inputs_and_outputs():
     a, b = tricorn.Input((2,), name="a"), tricorn.Input((3,), name="b")
-    model = tricorn.Model({"a": a, "b": b}, {"s": ops.concatenate([a, b]), "t": a * 2.0})
+    model = tricorn.Model({"a": a, "b": b}, {"s": ops.concatenate([a, b], axis=-1), "t": a * 2.0})
     out = model({"a": X[:, :2], "b": X[:, :3]})
     assert out["s"].shape == (7, 5) and set(out) == {"s", "t"}
-    by_name = tricorn.Model([a, b], ops.concatenate([a, b]))
+    by_name = tricorn.Model([a, b], ops.concatenate([a, b], axis=-1))
     close(by_name({"b": X[:, :3], "a": X[:, :2]}), np.concatenate([X[:, :2], X[:, :3]], -1))
     with pytest.raises(ValueError, match="lacks the inputs \\['b'\\]"):
         by_name({"a": X[:, :2]})

@@ -53,6 +53,16 @@ def _valueless(what: str) -> Callable:
     return convert
 
 
+def needs_engine(error: BaseException | None) -> NeedsEngine | None:
+    """The `NeedsEngine` that an error is, or was raised because of (libraries wrap it)."""
+    seen = 0
+    while error is not None and seen < 20:
+        if isinstance(error, NeedsEngine):
+            return error
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return None
+
+
 class AbstractTensor(Arithmetic):
     """A tensor's shape, a tuple of ints or None (unknown), and its dtype's name."""
 
@@ -103,7 +113,7 @@ class AbstractTensor(Arithmetic):
 
     __array__ = _valueless("a conversion to a NumPy array")
     __array_function__ = _valueless("a NumPy function")
-    __jax_array__ = _valueless("a JAX function")
+    __jax_array__ = property(_valueless("a JAX function"))  # JAX asks whether it is there
     __tf_tensor__ = _valueless("a TensorFlow function")
     __bool__ = _valueless("a truth test (if, while, and, or)")
     __float__ = _valueless("float()")

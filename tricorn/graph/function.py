@@ -105,9 +105,10 @@ class Function:
 
     def _arrays(self, inputs: Any) -> list | None:
         """Inputs given as nested Python lists of numbers."""
-        if not isinstance(inputs, (list, tuple)) or len(inputs) != len(self._flat):
+        if not isinstance(self.inputs, (list, tuple)):
             return [inputs] if len(self._flat) == 1 else None
-        return list(inputs)
+        same = isinstance(inputs, (list, tuple)) and len(inputs) == len(self._flat)
+        return list(inputs) if same else None
 
 
 def _check(engine: registry.Engine, value: Any, tensor: Any, name: str) -> None:
@@ -157,9 +158,9 @@ def gradients(loss: Any, variables: Any) -> Any:
         return found[0] if single else found
     tensors = [w for w in wrt if is_symbolic(w)]
     held = [w for w in wrt if not is_symbolic(w)]
-    leaves = [t for t in graph_leaves(loss) if not any(t is w for w in tensors)]
-    # tensors in the middle of the graph are recomputed from the leaves, then varied on their own
-    plan = Plan([*leaves, *tensors], loss)
+    leaves = graph_leaves(loss)
+    # each tensor of the graph is varied where it stands: t becomes t + shift, at shift = 0
+    plan = Plan(leaves, loss, shifted=tensors)
 
     def compute(values: Sequence) -> list:
         engine = registry.active()
@@ -167,9 +168,10 @@ def gradients(loss: Any, variables: Any) -> Any:
 
         def pure(*moving: Any) -> tuple[Any, None]:
             with Scope(dict(zip(held, moving[len(points) :]))):
-                return plan.run([*given, *moving[: len(points)]]), None
+                return plan.run(given, moving[: len(points)]), None
 
-        start = (*points, *(v.value for v in held))
+        zeros = [engine.full(engine.shape(p), 0, engine.dtype(p)) for p in points]
+        start = (*zeros, *(v.value for v in held))
         result, pullback, _ = engine.vjp(pure, start)
         ones = engine.full(engine.shape(result), 1.0, engine.dtype(result))
         grads = [

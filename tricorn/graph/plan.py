@@ -3,9 +3,10 @@ run on it."""
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from tricorn import tree
+from tricorn.arithmetic import OPS
 from tricorn.graph.scope import Readable
 from tricorn.graph.symbolic import (
     Node,
@@ -23,6 +24,7 @@ class Plan:
     Args:
         inputs: list of symbolic tensors; any of the graph, not only its leaves.
         outputs: tree of symbolic tensors.
+        shifted: symbolic tensors to which `run` adds something where they stand.
 
     Attributes:
         nodes: the calls, in an order in which each comes after what it needs.
@@ -31,7 +33,7 @@ class Plan:
         ValueError: when an output needs a tensor that `inputs` do not give.
     """
 
-    def __init__(self, inputs: list, outputs: Any) -> None:
+    def __init__(self, inputs: list, outputs: Any, shifted: Sequence = ()) -> None:
         self.inputs, self.outputs = list(inputs), outputs
         self._slots: dict[int, int] = {}
         self._keep: list = [self.inputs, outputs]  # ids stay valid while the tensors live
@@ -49,6 +51,7 @@ class Plan:
         ]
         self._constants = [None if is_symbolic(tensor) else tensor for tensor in leaves]
         self._input_slots = [self._slots[id(tensor)] for tensor in self.inputs]
+        self._shifts = {self._slots[id(t)]: i for i, t in enumerate(shifted) if id(t) in self._slots}
         self._drop_dead()
 
     # ------------------------------------------------------------------------------ making a plan
@@ -159,18 +162,27 @@ class Plan:
 
     # ---------------------------------------------------------------------------------- running it
 
-    def run(self, values: list) -> Any:
-        """The tree of outputs for `values` of the inputs."""
+    def run(self, values: Sequence, shifts: Sequence = ()) -> Any:
+        """The tree of outputs for `values` of the inputs, and of what is added to `shifted`."""
         slots: list = [None] * len(self._slots)
         for slot, value in zip(self._input_slots, values):
             slots[slot] = value
+            self._shift(slots, slot, shifts)
         for step in self._steps:
             step.run(slots)
+            if self._shifts:
+                for slot in step.outputs:
+                    self._shift(slots, slot, shifts)
         results = [
             constant if slot is None else slots[slot]
             for slot, constant in zip(self._results, self._constants)
         ]
         return tree.unflatten(self._structure, results)
+
+
+    def _shift(self, slots: list, slot: int, shifts: Sequence) -> None:
+        if slot in self._shifts:
+            slots[slot] = OPS["add"](slots[slot], shifts[self._shifts[slot]])
 
 
 def _is_native(tensor: Any) -> bool:

@@ -12,8 +12,9 @@ import functools
 from typing import Any, Callable, Iterable
 
 from tricorn import tree
+from tricorn.arithmetic import OPS
 from tricorn.engines import registry
-from tricorn.engines.abstract import AbstractTensor, NeedsEngine
+from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import op
 from tricorn.graph.scope import Readable, Scope, current
 from tricorn.graph.symbolic import NotRecordable, NotRecording, is_symbolic, recording
@@ -45,8 +46,9 @@ def discover(fn: Callable, args: tuple) -> tuple[Any, Scope]:
     try:
         with registry.use(abstract), NotRecording(), Scope(isolated=True) as scope:
             return fn(*specs), scope
-    except NeedsEngine as reason:
-        if engine is abstract:
+    except Exception as error:
+        reason = needs_engine(error)
+        if engine is abstract or reason is None:
             raise
         scope = Scope(isolated=True)
 
@@ -60,7 +62,9 @@ def discover(fn: Callable, args: tuple) -> tuple[Any, Scope]:
 def _evaluated(engine: registry.Engine, fn: Callable, specs: tuple, reason: NeedsEngine) -> Any:
     try:
         return engine.eval_shape(fn, specs)
-    except NeedsEngine:
+    except Exception as error:
+        if needs_engine(error) is None:
+            raise
         raise reason from None
 
 
@@ -310,9 +314,9 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
     lower = op.convert(engine, lower, "int32")
 
     def step(i: Any, val: Any) -> tuple:
-        return engine.add(i, 1), body_fun(i, val)
+        return OPS["add"](i, 1), body_fun(i, val)
 
-    return while_loop(lambda i, _: engine.less(i, upper), step, (lower, init_val))[1]
+    return while_loop(lambda i, _: OPS["less"](i, upper), step, (lower, init_val))[1]
 
 
 def scan(

@@ -16,7 +16,7 @@ import numpy as np
 
 from tricorn import dtype_policies, dtypes, initializers, naming, ops, tree, variable
 from tricorn.engines import active
-from tricorn.engines.abstract import AbstractTensor, NeedsEngine
+from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import op, scope
 from tricorn.graph.calls import Call, any_masks, calling, current_call, get_mask, set_mask, training_now
 from tricorn.graph.symbolic import (
@@ -45,6 +45,12 @@ def _call_names(cls: type) -> tuple[frozenset[str], tuple[str, ...], bool]:
     return names, positional, any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
+@functools.cache
+def _has_default(cls: type, name: str) -> bool:
+    """Whether the argument `name` of `call` may be left out."""
+    return inspect.signature(cls.call).parameters[name].default is not inspect.Parameter.empty
+
+
 class Layer:
     """Base of all layers.
 
@@ -66,6 +72,8 @@ class Layer:
     """
 
     _captured: dict[type, dict[str, Any]]
+    #: models: the masks of the outputs are those of the layers inside, and no others
+    _composite = False
 
     def __init__(
         self,
@@ -469,10 +477,10 @@ class Layer:
         """Keyword arguments with `training` and masks put in where `call` takes them."""
         names, positional, _ = _call_names(type(self))
         kwargs = dict(kwargs)
+        kwargs.pop("training", None)
         if "training" in names and "training" not in positional[: len(args)]:
-            kwargs["training"] = training
-        else:
-            kwargs.pop("training", None)
+            if training is not None or not _has_default(type(self), "training"):
+                kwargs["training"] = training
         if masks:
             if "mask" in names and kwargs.get("mask") is None:
                 if "mask" not in positional[: len(args)]:
@@ -526,7 +534,10 @@ class Layer:
                 try:
                     node.inner = self._body(args, filled)
                     outputs = node.inner
-                except (NeedsEngine, NotRecordable) as reason:
+                except Exception as error:
+                    reason = error if isinstance(error, NotRecordable) else needs_engine(error)
+                    if reason is None:
+                        raise
                     recorder.updates.clear()
                     outputs = self._shapes_unrecorded(args, filled, reason)
             outputs = node.bind(tree.map(op.abstracted, outputs))
@@ -536,7 +547,9 @@ class Layer:
         object.__setattr__(self, "_symbolic_updates", recorder.updates)
         self._inbound_nodes.append(node)
         if any(tree.leaves(m) for m in masks) or type(self).compute_mask is not Layer.compute_mask:
-            self._pass_masks(args, outputs, masks[0] if masks else None)
+            self._pass_masks(args, outputs, masks[0] if masks else None, node.inner)
+        elif node.inner is not None:
+            _hand_on_masks(node.inner, outputs, args)
         return outputs
 
     def _shapes_unrecorded(self, args: tuple, kwargs: dict, reason: TypeError) -> Any:
@@ -563,9 +576,14 @@ class Layer:
             return abstract_shapes(run, specs)
         return engine_shapes(run, specs, reason)
 
-    def _pass_masks(self, args: tuple, outputs: Any, masks: Any) -> None:
-        """Give the outputs the masks that `compute_mask` says."""
+    def _pass_masks(self, args: tuple, outputs: Any, masks: Any, inner: Any = None) -> None:
+        """Give the outputs the masks that `compute_mask` says; a layer made of layers passes on
+        the masks that those gave."""
         inputs = args[0] if args else None
+        if type(self).compute_mask is Layer.compute_mask:
+            handed = _hand_on_masks(outputs if inner is None else inner, outputs, args)
+            if handed or self._composite:
+                return
         out = self.compute_mask(inputs, masks)
         if out is None and not tree.leaves(masks):
             return
@@ -702,8 +720,17 @@ class Layer:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """A layer made from `get_config`'s result."""
+        parameters = inspect.signature(cls.__init__).parameters
+        accepts = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        config, later = dict(config), {}
+        for key in ("trainable", "dtype", "name"):  # what every layer has may not be an argument
+            if key in config and not accepts and key not in parameters:
+                later[key] = config.pop(key)
         try:
-            return cls(**_deserialized(config))
+            made = cls(**_deserialized(config))
+            for key in later.keys() - {"dtype"}:
+                setattr(made, key, later[key])
+            return made
         except TypeError as error:
             raise TypeError(
                 f"{cls.__name__} cannot be made from its config {sorted(config)}: {error}. If its "
@@ -791,10 +818,24 @@ def _contained(value: Any, kinds: Any = None) -> Iterator[Any]:
             yield from _contained(item, kinds)
 
 
+def _hand_on_masks(inner: Any, outputs: Any, args: tuple) -> bool:
+    """Give the outputs the masks of what came out of the body; whether there were any."""
+    given = {id(leaf) for leaf in tree.leaves(args)}
+    found = False
+    for leaf, out in zip(tree.leaves(inner), tree.leaves(outputs)):
+        mask = get_mask(leaf) if id(leaf) not in given else None
+        if mask is not None:
+            set_mask(out, mask)
+            found = True
+    return found
+
+
 def _capturing(cls: type, init: Callable) -> Callable:
     """`init` that also keeps the arguments it was given."""
     signature = inspect.signature(init)
-    loose = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD), None)
+    kinds = {p.kind: p.name for p in signature.parameters.values()}
+    loose = kinds.get(inspect.Parameter.VAR_KEYWORD)
+    starred = kinds.get(inspect.Parameter.VAR_POSITIONAL)  # cannot be given by name
 
     @functools.wraps(init)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -804,6 +845,7 @@ def _capturing(cls: type, init: Callable) -> Callable:
             raise TypeError(f"{cls.__name__}: {error}; arguments: {signature}") from None
         bound.apply_defaults()
         given = dict(list(bound.arguments.items())[1:])
+        given.pop(starred, None)
         extra = given.pop(loose, {}) if loose else {}
         given.update({k: v for k, v in extra.items() if k not in (*_NOT_CONFIG, *_FOREIGN)})
         self._captured.setdefault(cls, given)

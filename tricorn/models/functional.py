@@ -6,7 +6,7 @@ import itertools
 from typing import Any, Iterator
 
 from tricorn import naming, tree
-from tricorn.graph.calls import get_mask, set_mask
+from tricorn.graph.calls import set_mask
 from tricorn.graph.plan import Plan
 from tricorn.graph.symbolic import Node, SymbolicTensor, is_symbolic, node_of
 from tricorn.layers.base import Layer
@@ -33,6 +33,8 @@ class Functional(Model):
     Raises:
         ValueError: when an output needs a tensor that the inputs do not give.
     """
+
+    _composite = True
 
     def __init__(
         self,
@@ -225,12 +227,6 @@ class Functional(Model):
                 return ops.cast(value, tensor.dtype)
         return value
 
-    def _pass_masks(self, args: tuple, outputs: Any, masks: Any) -> None:
-        """`call` has given the outputs their masks; a symbolic call's come from its inner graph."""
-        if args and any(is_symbolic(leaf) for leaf in tree.leaves(args[0])):
-            for outer, inner in zip(tree.leaves(outputs), tree.leaves(_inner(self))):
-                set_mask(outer, get_mask(inner))
-
     # --------------------------------------------------------------------------------------- config
 
     def get_config(self) -> dict[str, Any]:
@@ -299,11 +295,6 @@ class Functional(Model):
         if given.get("trainable", True):
             given["trainable"] = None
         return cls(inputs=inputs, outputs=outputs, **given)
-
-
-def _inner(model: Functional) -> Any:
-    """The results inside the body of the model's last symbolic call."""
-    return model._inbound_nodes[-1].inner
 
 
 def _is_tree(x: Any) -> bool:
@@ -456,7 +447,7 @@ def _replay(entries: list[dict], made: dict[str, Any], tensors: dict[tuple, Any]
             if place not in tensors:
                 raise _Waiting
             return tensors[place]
-        if isinstance(value, list):
+        if isinstance(value, (list, tuple)):
             return [argument(item) for item in value]
         if isinstance(value, dict) and "class_name" not in value:
             return {key: argument(item) for key, item in value.items()}

@@ -146,7 +146,7 @@ class Model(Trainer, Layer):
         return model_to_json(self, **kwargs)
 
     def __getstate__(self) -> dict:
-        return {**super().__getstate__(), **Trainer.__getstate__(self)}
+        return {**Layer.__getstate__(self), "_programs": {}}
 
 
 from tricorn.metrics import Metric  # noqa: E402

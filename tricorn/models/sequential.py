@@ -26,6 +26,8 @@ class Sequential(Model):
         name: default ``sequential`` with a count.
     """
 
+    _composite = True
+
     def __init__(
         self, layers: Any = None, trainable: bool = True, name: str | None = None, **kwargs: Any
     ) -> None:
@@ -138,9 +140,6 @@ class Sequential(Model):
         if self._functional is None:
             raise ValueError(f"{self.name!r} is not built")
         return self._functional.call(inputs, training=training, mask=mask)
-
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        return None
 
     def _children(self) -> Any:
         yield from self._stack

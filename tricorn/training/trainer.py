@@ -559,9 +559,6 @@ class Trainer:
         batch = adapters.ArrayFeed(x, batch_size=1 << 30).arrays
         return tree.map(active().numpy, self._program("predict", looped=False)(batch))
 
-    def __getstate__(self) -> dict:
-        return {"_programs": {}}
-
 
 # ------------------------------------------------------------------------------------------ helpers
 
