@@ -238,7 +238,7 @@ class Functional(Model):
 
         def place(tensor: Any) -> list:
             node, position = node_of(tensor)
-            return [named[_key(node)].name, numbers[node], position]
+            return [named[_key(node)].name, numbers[node] + _first_number(node.operation), position]
 
         def argument(value: Any) -> Any:
             if is_symbolic(value):
@@ -396,6 +396,12 @@ def _key_of(operation: Any) -> Any:
     return operation.node if isinstance(operation, OpCall) else id(operation)
 
 
+def _first_number(operation: Any) -> int:
+    """The number of an operation's first call in a config: Keras counts a functional model's own
+    graph as call 0."""
+    return int(isinstance(operation, Functional))
+
+
 def _node_numbers(nodes: list[Node]) -> dict[Node, int]:
     """Each node's number among the calls of its operation that belong to the model."""
     numbers: dict[Node, int] = {}
@@ -466,7 +472,7 @@ def _replay(entries: list[dict], made: dict[str, Any], tensors: dict[tuple, Any]
                 continue
             outputs = made[name](*args, **kwargs)
             for position, tensor in enumerate(tree.leaves(outputs)):
-                tensors[(name, number, position)] = tensor
+                tensors[(name, number + _first_number(made[name]), position)] = tensor
         if len(waiting) == len(todo):
             names = sorted({name for name, _, _ in waiting})
             raise ValueError(f"the config's graph is not connected: {names} lack their inputs")
