@@ -33,7 +33,7 @@ class DTypePolicy:
             name = dtype_policy().name
         if not isinstance(name, str):
             raise TypeError(f"a dtype policy's name must be a string, got {name!r}")
-        self.name = name
+        self.name: str = name
         self.variable_dtype = "float32" if name in _MIXED else _standardize(name)
         self.compute_dtype = _MIXED.get(name, self.variable_dtype)
 

@@ -486,3 +486,36 @@ tricorn.saving.load_model({str(tmp_path / "m.keras")!r})
 assert not any(name in sys.modules for name in ("jax", "torch", "tensorflow")), "engine loaded"
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ------------------------------------------------------------------------------- files that stay
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.keras")), ids=lambda path: path.stem)
+def test_files_of_the_past_load(path):
+    """Files that Keras 3.15.1 and Tricorn 0.1 wrote, with what the models said then."""
+    with np.load(path.with_suffix(".npz")) as record:
+        found = {key: record[key] for key in record.files}
+    model = tricorn.saving.load_model(path)
+    inputs = [found["a"], found["b"]]
+    outputs = [found[f"out{i}"] for i in range(3)]
+    targets = [np.zeros_like(out) for out in outputs]
+    assert_close(model.predict_on_batch(inputs), outputs)
+    for losses in found["losses"]:
+        assert_close(model.train_on_batch(inputs, targets), list(losses))
+
+
+def write_golden():
+    """How the files were made (by hand, once per format)."""
+    GOLDEN.mkdir(exist_ok=True)
+    for name, k in (("keras-3.15.1", keras), (f"tricorn-{tricorn.__version__}", tricorn)):
+        model, inputs, _ = compiled(k, functional)
+        model.save(GOLDEN / f"{name}.keras")
+        outputs = model.predict_on_batch(inputs)
+        targets = [np.zeros_like(out) for out in outputs]
+        losses = [model.train_on_batch(inputs, targets) for _ in range(3)]
+        found = {f"out{i}": np.asarray(out) for i, out in enumerate(outputs)}
+        record = {"a": inputs[0], "b": inputs[1], "losses": np.array(losses), **found}
+        np.savez_compressed(GOLDEN / f"{name}.npz", **record)

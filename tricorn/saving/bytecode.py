@@ -31,7 +31,7 @@ def dump(fn: types.FunctionType) -> tuple[str, tuple | None, tuple | None]:
     return code, fn.__defaults__, cells and tuple(cell.cell_contents for cell in cells)
 
 
-def load(code: str, defaults: Any, closure: Any, python: Any) -> types.FunctionType:
+def load(code: Any, defaults: Any, closure: Any, python: Any) -> types.FunctionType:
     """The function that `dump` took apart; it sees NumPy, this library and Python's builtins.
 
     Raises:

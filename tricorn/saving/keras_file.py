@@ -106,7 +106,7 @@ def _dumps(config: Any, model: Any, **options: Any) -> str:
         ) from error
 
 
-def _write_archive(model: Any, file: IO) -> None:
+def _write_archive(model: Any, file: Any) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name, text in _texts(model).items():
             archive.writestr(name, text)
@@ -341,7 +341,8 @@ class _Archive:
 def _opened(filepath: Any) -> Iterator[_Folder | _Archive]:
     """The parts of a saved model."""
     if isinstance(filepath, io.IOBase):
-        source, name = filepath, getattr(filepath, "name", "the file")
+        source: Any = filepath
+        name = getattr(filepath, "name", "the file")
     else:
         path = Path(filepath)
         if path.is_dir():

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from tricorn.arithmetic import OPS
+
 #: Keras package -> our packages whose exports its names are looked up in
 FAMILIES: dict[str, tuple[str, ...]] = {
     "activations": ("activations",),
@@ -160,21 +162,32 @@ def _ours(target: Any) -> bool:
     return str(getattr(target, "__module__", "")).partition(".")[0] == _LIBRARY
 
 
-def builtin(module: str, name: str, function: bool = False) -> Any:
-    """The class (or function) that the library exports as `name` of a Keras module; None when
-    there is none."""
-    if name.startswith("_") or name in _NOT_MODEL_PARTS:
+def builtin(module: str, name: str) -> type | None:
+    """The class that the library exports as `name` of a Keras module; None: there is none."""
+    if name.startswith("_"):
         return None
-    bare = function and module == "builtins"
-    for package in map(_package, _FUNCTIONS) if bare else _packages(module, name):
+    for package in _packages(module, name):
         target = getattr(package, name, None)
-        if target is None or not _ours(target):
-            continue
-        if isinstance(target, type) and hasattr(target, "from_config") and not function:
-            return target
-        if function and callable(target):
+        if isinstance(target, type) and _ours(target) and hasattr(target, "from_config"):
             return target
     return None
+
+
+def builtin_function(module: str, name: str) -> Callable | None:
+    """The function (activation, loss, metric, op ...) that the library exports under a bare name,
+    or as `name` of a Keras module; None: there is none.  Functions with effects, such as those
+    that read files, are not among them."""
+    if name.startswith("_") or name in _NOT_MODEL_PARTS:
+        return None
+    if module == "builtins":
+        families: tuple[str, ...] = _FUNCTIONS
+    else:
+        families = tuple(family for family in _FUNCTIONS if module == f"keras.{family}")
+    for family in families:
+        target = getattr(_package(family), name, None)
+        if callable(target) and not isinstance(target, type) and _ours(target):
+            return target
+    return OPS.get(name) if module in ("builtins", "keras.ops") else None
 
 
 def public_module(cls: type) -> str | None:

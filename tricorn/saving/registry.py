@@ -24,6 +24,7 @@ from tricorn.saving.names import (
     UNEXPORTED,
     CustomObjectScope,
     builtin,
+    builtin_function,
     by_suffix,
     custom_object_scope,
     get_custom_objects,
@@ -360,7 +361,8 @@ def _deserialize(config: Any, module_objects: Mapping[str, Any] | None) -> Any:
         return config  # plain, or an object that is made already
     if "class_name" not in config or "config" not in config:
         return {key: _deserialize(value, None) for key, value in config.items()}
-    class_name, inner = config["class_name"], config["config"]
+    class_name: str = config["class_name"]
+    inner: Any = config["config"]
     _expect(config, "class_name", class_name, str)
     for key in ("module", "registered_name"):
         _expect(config, key, config.get(key), str, type(None))
@@ -414,7 +416,7 @@ def _read_symbolic(inner: dict) -> Any:
         raise TypeError(f"the shape {_short(shape)}")
     tensor = SymbolicTensor(shape, dtypes.standardize(inner["dtype"]))
     #: where the tensor came from in the model that was written: (layer's name, call, output)
-    tensor.written_history = inner.get("keras_history")
+    tensor.written_history = inner.get("keras_history")  # type: ignore[attr-defined]
     return tensor
 
 
@@ -483,10 +485,10 @@ def _find(config: dict, name: str, function: bool, module_objects: Mapping[str, 
         return module_objects[name]
     if operations.is_op_module(module):
         found = operations.find(name)
+    elif function:
+        found = builtin_function(module or "", name) or by_suffix(name)
     else:
-        found = builtin(module, name, function) if module else None
-    if found is None and function:
-        found = by_suffix(name)
+        found = builtin(module or "", name)
     if found is None:
         raise TypeError(_unknown(config, name, registered, module, function))
     return found

@@ -318,7 +318,7 @@ def _own_variables(obj: Any) -> list[Variable] | None:
     from tricorn.layers.base import Layer
 
     if isinstance(obj, Layer) and type(obj).load_own_variables is Layer.load_own_variables:
-        return [*obj._trainable_variables, *obj._non_trainable_variables]
+        return [*obj._trainable_variables, *obj._non_trainable_variables]  # type: ignore[attr-defined]
     return None
 
 

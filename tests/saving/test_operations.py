@@ -1,0 +1,81 @@
+"""Ops in saved graphs are Keras's op classes."""
+
+import importlib
+import inspect
+
+import keras
+import numpy as np
+import pytest
+
+import tricorn
+from tricorn.arithmetic import OPS
+from tricorn.saving import operations
+
+assert tricorn.ops  # fills OPS
+#: ops that have no class in Keras 3.15: they make tensors, or are functions made of others there
+WITHOUT_CLASS = {
+    "batch_normalization", "digamma", "empty", "eye", "identity", "layer_normalization", "lgamma",
+    "ones", "rms_normalization", "tri", "zeros",
+}  # fmt: skip
+
+
+def public_ops():
+    return [n for n in sorted(OPS) if not n.startswith("_") and hasattr(tricorn.ops, n)]
+
+
+@pytest.mark.parametrize("name", sorted(set(public_ops()) - WITHOUT_CLASS))
+def test_every_op_has_its_class(name):
+    if not hasattr(keras.ops, name):
+        pytest.skip("an op of ours alone")
+    call = operations.OpCall(OPS[name], name, {})
+    module, class_name, _ = call.serialized_as()
+    cls = getattr(importlib.import_module(module), class_name)
+    made = list(inspect.signature(cls.__init__).parameters)[1:]
+    called = list(inspect.signature(cls.call).parameters)[1:]
+    tensors = operations._call_names(OPS[name])
+    assert list(tensors) == called[: len(tensors)]
+    settings = set(inspect.signature(OPS[name]).parameters) - set(tensors)
+    assert settings <= set(made), "Keras's class does not take these"
+    assert operations.find(class_name) is OPS[name]
+
+
+CONSTANT = np.array([[2.0]], "float32")
+
+
+def graph(k):
+    """A graph of ops with all kinds of settings: axes, keys, lists of tensors, masks."""
+    o = k.ops
+    x = k.layers.Input((4, 6), name="x")
+    y = o.einsum("bij,bkj->bik", x, x)
+    y = o.concatenate([x, y], axis=-1)
+    y = o.transpose(o.where(y > 0, y, 0.5 * y), (0, 2, 1))
+    y = o.pad(y, [[0, 0], [1, 1], [0, 0]], constant_values=2.0)
+    first, second = o.split(y, 2, axis=1)
+    y = o.stack([o.clip(first, -1.0, 1.0), o.abs(second)], axis=2)
+    y = o.reshape(y, (-1, 6, 2, 4))[:, 1:5, ..., None, 0]
+    y = o.mean(y, axis=(1, 2), keepdims=True) - o.max(x, axis=1, keepdims=True)[..., None]
+    y = o.softmax(o.squeeze(y, 1) if len(y.shape) == 4 else y, axis=-2)
+    return k.Model(x, [o.sum(y, axis=-1), o.sqrt(o.exp(-y)) ** 2, 1 - y / 3, o.matmul(y, CONSTANT)])
+
+
+@pytest.mark.parametrize(
+    "source, target", [(tricorn, tricorn), (tricorn, keras), (keras, tricorn)],
+    ids=["ours to ours", "ours to keras", "keras to ours"],
+)  # fmt: skip
+def test_graphs_of_ops(source, target, tmp_path):
+    model = graph(source)
+    model.save(tmp_path / "m.keras")
+    again = target.saving.load_model(tmp_path / "m.keras")
+    x = np.random.default_rng(0).normal(size=(3, 4, 6)).astype("float32")
+    for a, b in zip(again.predict_on_batch(x), model.predict_on_batch(x)):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_unknown_ops_and_settings_are_refused():
+    config = {"module": "keras.src.ops.numpy", "class_name": "Abs", "config": {"name": "a"}}
+    assert tricorn.saving.deserialize_keras_object(config).op is OPS["abs"]
+    with pytest.raises(ValueError, match="surprise"):
+        tricorn.saving.deserialize_keras_object({**config, "config": {"surprise": 1}})
+    for name in ("Os", "operations", "Record", "_Einsum"):
+        with pytest.raises(TypeError, match=name):
+            tricorn.saving.deserialize_keras_object({**config, "class_name": name})
