@@ -59,6 +59,12 @@ def set_random_seed(seed: int) -> None:
     _global_generator = None
 
 
+def clear() -> None:
+    """Forget the global in-graph generator; the seed and the sequence of host draws stay."""
+    global _global_generator
+    _global_generator = None
+
+
 def host_generator(seed: int | None = None) -> np.random.Generator:
     """A NumPy generator for one host draw: of `seed`, or the next of the global sequence."""
     key = (int(seed), 0) if seed is not None else _host.next()

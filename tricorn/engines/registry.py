@@ -44,6 +44,9 @@ class Engine:
         self.variant: Callable[[], Engine] | None = getattr(module, "variant", None)
         #: leaves -> context manager or None: what an operation on these must run in
         self.scope: Callable[[Any], Any] | None = getattr(module, "scope", None)
+        #: drops caches that belong to nobody any more
+        self.clear: Callable[[], None] = getattr(module, "clear", lambda: None)
+        _loaded.append(self)
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"the engine {self.__dict__.get('name')!r} has no {name!r}")
@@ -72,6 +75,7 @@ PLANNED = {
 
 _scoped: ContextVar[Engine | None] = ContextVar("tricorn_engine", default=None)
 _process: Engine | None = None
+_loaded: list[Engine] = []
 
 
 @functools.cache
@@ -116,6 +120,14 @@ def active() -> Engine:
     return engine if engine.variant is None else engine.variant()
 
 
+def native() -> Engine | None:
+    """The active engine, if it is loaded and graphs hold its own tensors here."""
+    engine = _scoped.get() or _process
+    if engine is not None and engine.variant is not None:
+        engine = engine.variant()
+    return engine if engine is not None and engine.capabilities["native_graph"] else None
+
+
 def _load_configured() -> Engine:
     global _process
     _process = load(config.backend())
@@ -133,6 +145,11 @@ def loaded_for(value: Any) -> Engine | None:
         if engine is not None and engine.is_tensor(value):
             return engine
     return None
+
+
+def loaded() -> list[Engine]:
+    """The engines that were loaded so far."""
+    return list(_loaded)
 
 
 def set_engine(name: str) -> None:

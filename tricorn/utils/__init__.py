@@ -13,9 +13,11 @@ from tricorn.saving import (
 from tricorn.seeds import set_random_seed
 from tricorn.utils.confusion import confusion_matrix
 from tricorn.utils.numerical import normalize, to_categorical
+from tricorn.utils.session import clear_session
 
 __all__ = [
     "CustomObjectScope",
+    "clear_session",
     "confusion_matrix",
     "custom_object_scope",
     "deserialize_keras_object",

@@ -1,27 +1,26 @@
-"""The workloads through Keras 3's `fit` on its JAX backend, for comparison.
+"""The workloads through `fit` of Tricorn, or of Keras 3 on its JAX backend.
 
-    python benchmarks/keras3.py [mlp cnn resnet lstm] [--samples N] [--seconds S]
+    python benchmarks/fit.py [mlp cnn resnet lstm] [--library tricorn|keras] [--samples N]
+                             [--seconds S]
 
-Prints JSON, samples per second. :func:`run` does so in a process of its own.
+Prints JSON, samples per second.  The models are the same code for both libraries.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
-import subprocess
-import sys
 import time
 from typing import Any
 
 from workloads import STEPS, VOCABULARY, WORKLOADS
 
 
-def build(name: str) -> Any:
-    """The uncompiled Keras model of a workload."""
-    import keras
-    from keras import layers
+def build(name: str, keras: Any) -> Any:
+    """The uncompiled model of a workload, made with the library `keras`."""
+    layers = keras.layers
 
     if name == "mlp":
         stack = [
@@ -64,13 +63,14 @@ def build(name: str) -> Any:
     return keras.Model(inputs, layers.Dense(10, "softmax")(x))
 
 
-def measure(name: str, samples: int | None = None, seconds: float = 3.0) -> float:
+def measure(
+    name: str, library: str = "tricorn", samples: int | None = None, seconds: float = 3.0
+) -> float:
     """Samples per second of the fastest epoch of `fit`, in this process."""
-    import keras
-
+    keras = importlib.import_module(library)
     workload = WORKLOADS[name]
     x, y = workload.data(samples)
-    model = build(name)
+    model = build(name, keras)
     loss = "binary_crossentropy" if workload.classes == 1 else "sparse_categorical_crossentropy"
     model.compile("adam", loss, metrics=["accuracy"])
     times: list[float] = []
@@ -88,23 +88,16 @@ def measure(name: str, samples: int | None = None, seconds: float = 3.0) -> floa
     return len(x) / min(times[1:])
 
 
-def run(name: str, samples: int | None = None, seconds: float = 3.0) -> float:
-    """Samples per second of a workload, measured in a new process."""
-    command = [sys.executable, __file__, name, "--seconds", str(seconds)]
-    command += ["--samples", str(samples)] if samples else []
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(json.loads(done.stdout.splitlines()[-1])["samples_per_second"])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workloads", nargs="*", help="by default all: " + " ".join(WORKLOADS))
+    parser.add_argument("--library", default="tricorn", choices=("tricorn", "keras"))
     parser.add_argument("--samples", type=int, help="samples an epoch")
     parser.add_argument("--seconds", type=float, default=3.0, help="time for each workload")
     arguments = parser.parse_args()
-    os.environ["KERAS_BACKEND"] = "jax"
+    os.environ.setdefault("KERAS_BACKEND", "jax")
     for name in arguments.workloads or WORKLOADS:
-        rate = measure(name, arguments.samples, arguments.seconds)
+        rate = measure(name, arguments.library, arguments.samples, arguments.seconds)
         print(json.dumps({"workload": name, "samples_per_second": round(rate)}), flush=True)
 
 

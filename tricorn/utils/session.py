@@ -1,0 +1,23 @@
+"""Starting afresh within one process."""
+
+from __future__ import annotations
+
+import gc
+
+from tricorn import naming, seeds
+from tricorn.engines import registry
+
+
+def clear_session(free_memory: bool = True) -> None:
+    """Forget what a loop of models leaves behind: default names begin anew, the global random
+    generator too, and compiled programs of models that are gone are dropped.
+
+    Args:
+        free_memory: also collect garbage now.
+    """
+    naming.clear()
+    seeds.clear()
+    if free_memory:
+        gc.collect()
+    for engine in registry.loaded():
+        engine.clear()
