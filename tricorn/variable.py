@@ -142,7 +142,7 @@ class Variable(Readable):
             if handle is None:
                 handle = engine.variable(value, self.dtype, self._trainable, self.path)
             else:
-                handle = engine.write(handle, engine.tensor(value, self.dtype))
+                handle = engine.write(handle, value)
             self._handles[engine] = handle
             self._owner, self._host = engine, None
         return handle
@@ -181,7 +181,7 @@ class Variable(Readable):
             ValueError: when the shape differs.
         """
         recorder = recording()
-        if recorder is not None and is_symbolic(value):
+        if recorder is not None and (is_symbolic(value) or _in_graph(value)):
             self._check(tuple(value.shape))
             recorder.updates.append((self, value))
             return value
@@ -207,10 +207,9 @@ class Variable(Readable):
                 self._host = array
                 return array
             engine = self._owner
-            tensor = engine.tensor(array, self.dtype)
-            self._handles[engine] = engine.write(self._handles[engine], tensor)
+            self._handles[engine] = engine.write(self._handles[engine], array)
             self._shared = False
-            return tensor
+            return array
 
     def _check(self, shape: tuple) -> None:
         if len(shape) != len(self.shape) or any(
@@ -270,6 +269,12 @@ class Variable(Readable):
         state = {**self.__dict__, "_owner": None, "_handles": {}, "_shared": False}
         state["_host"] = self.numpy()
         return state
+
+
+def _in_graph(value: Any) -> bool:
+    """Whether `value` is a native tensor of a graph, with or without a history."""
+    engine = registry.native()
+    return engine is not None and engine.is_tensor(value)
 
 
 def _concrete() -> registry.Engine:

@@ -80,7 +80,8 @@ def tensor(value, dtype):
 
 @primitive
 def numpy(x):
-    """A NumPy array with its own memory (later donation or in-place work must not reach it)."""
+    """A NumPy array with its own memory (later donation or in-place work must not reach it), of a
+    tensor or of what a run of `compile` or `function` gave."""
 
 
 @primitive
@@ -669,7 +670,8 @@ def read(handle):
 
 @primitive
 def write(handle, value):
-    """Store a tensor; gives the handle that is valid now (the same one where handles are mutable)."""
+    """Store a tensor, or a NumPy array, of the handle's shape and dtype; gives the handle that is
+    valid now (the same one where handles are mutable)."""
 
 
 @primitive
@@ -679,14 +681,21 @@ def placeholder(shape, dtype, name):
 
 @primitive
 def function(inputs, outputs, updates):
-    """Graph engines: a callable over native symbolic tensors, run with `updates` [(handle, tensor)];
-    other engines return None, Tricorn's own executor is used."""
+    """Graph engines: ``run(values) -> results``, lists like `inputs` and `outputs`, native symbolic
+    tensors; it also runs the `updates` [(handle, tensor)], all computed from the state before.
+    Other engines return None, Tricorn's own executor is used."""
 
 
 @primitive
 def gradients(loss, wrt):
-    """Graph engines: the native symbolic gradients of a native symbolic loss with respect to
-    Variables and native tensors; other engines return None."""
+    """Graph engines: the native symbolic gradients of a native symbolic loss with respect to the
+    handles and native tensors in the list `wrt`; other engines return None."""
+
+
+@primitive
+def alias(x):
+    """Graph engines: a native symbolic tensor of its own that equals `x`, to hang another history
+    on; other engines return `x`."""
 
 
 def validate(module: ModuleType | Any, name: str) -> None:

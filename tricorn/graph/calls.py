@@ -6,7 +6,7 @@ import weakref
 from contextvars import ContextVar
 from typing import Any
 
-from tricorn.graph.symbolic import SymbolicTensor
+from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, mask_of
 
 
 class Call:
@@ -54,8 +54,8 @@ def any_masks() -> bool:
 
 def get_mask(x: Any) -> Any:
     """The mask that travels with a tensor, or None."""
-    if type(x) is SymbolicTensor:
-        return x.mask
+    if is_symbolic(x):
+        return mask_of(x)
     call = _call.get()
     found = call.masks.get(id(x)) if call is not None else None
     if found is not None:
@@ -71,6 +71,9 @@ def set_mask(x: Any, mask: Any) -> None:
     """Let `mask` (None: no mask) travel with the tensor `x`."""
     if type(x) is SymbolicTensor:
         x.mask = mask
+        return
+    if is_symbolic(x):
+        x._tricorn_mask = mask
         return
     call = _call.get()
     if call is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Sequence
 
+import numpy as np
+
 from tricorn import tree
 from tricorn.engines import registry
 from tricorn.graph import op
@@ -61,17 +63,17 @@ class Function:
         self.inputs, self.outputs, self.name = inputs, outputs, name or "function"
         self.updates = [update(*pair) for pair in updates]
         self._flat, self._structure = tree.flatten(inputs)
+        values = [u.value for u in self.updates]
+        self._native = None
+        engine = registry.native()
+        if engine is not None and any(map(engine.is_tensor, tree.leaves((inputs, outputs, values)))):
+            leaves, self._output_structure = tree.flatten(outputs)
+            handles = [(u.variable.handle(engine), u.value) for u in self.updates]
+            self._native = engine.function(self._flat, leaves, handles)
+            return
         for tensor in self._flat:
             if not is_symbolic(tensor):
                 raise TypeError(f"the inputs of a Function are symbolic tensors, got {tensor!r}")
-        self._native = None
-        if any(not isinstance(t, SymbolicTensor) for t in self._flat):
-            engine = registry.active()
-            handles = [(u.variable.handle(engine), u.value) for u in self.updates]
-            leaves, self._output_structure = tree.flatten(outputs)
-            self._native = engine.function(self._flat, leaves, handles)
-            return
-        values = [u.value for u in self.updates]
         self._plan = Plan(self._flat, (outputs, values))
         self._compiled = Compiled(self._run)
 
@@ -92,15 +94,16 @@ class Function:
                     f"got {len(values)}"
                 )
             values = given
+        if self._native is not None:
+            for value, tensor in zip(values, self._flat):
+                _check(np.shape(value), tensor, self.name)
+            return tree.unflatten(self._output_structure, self._native(values))
         engine = registry.active()
         values = [
-            op.convert(engine, value, tensor.dtype if isinstance(tensor, SymbolicTensor) else None)
-            for value, tensor in zip(values, self._flat)
+            op.convert(engine, value, tensor.dtype) for value, tensor in zip(values, self._flat)
         ]
         for value, tensor in zip(values, self._flat):
-            _check(engine, value, tensor, self.name)
-        if self._native is not None:
-            return tree.unflatten(self._output_structure, self._native(values))
+            _check(tuple(engine.shape(value)), tensor, self.name)
         return self._compiled(values, training)
 
     def _arrays(self, inputs: Any) -> list | None:
@@ -111,8 +114,8 @@ class Function:
         return list(inputs) if same else None
 
 
-def _check(engine: registry.Engine, value: Any, tensor: Any, name: str) -> None:
-    want, got = tuple(tensor.shape), tuple(engine.shape(value))
+def _check(got: tuple, tensor: Any, name: str) -> None:
+    want = tuple(tensor.shape)
     if len(want) != len(got) or any(w not in (None, g) for w, g in zip(want, got)):
         raise ValueError(
             f"the function {name!r} expects shape {want} for the input {name_of(tensor)!r}, "
@@ -151,11 +154,13 @@ def gradients(loss: Any, variables: Any) -> Any:
     """
     single = not isinstance(variables, (list, tuple))
     wrt = [variables] if single else list(variables)
+    engine = registry.native()
+    if engine is not None and engine.is_tensor(loss):
+        handles = [w.handle(engine) if isinstance(w, Readable) else w for w in wrt]
+        found = engine.gradients(loss, handles)
+        return found[0] if single else found
     if not is_symbolic(loss):
         raise TypeError(f"gradients takes a symbolic loss, got {loss!r}; see value_and_grad")
-    if not isinstance(loss, SymbolicTensor):
-        found = registry.active().gradients(loss, wrt)
-        return found[0] if single else found
     tensors = [w for w in wrt if is_symbolic(w)]
     held = [w for w in wrt if not is_symbolic(w)]
     leaves = graph_leaves(loss)

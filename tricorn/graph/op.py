@@ -233,11 +233,14 @@ class Op:
 
     def _record(self, args: tuple, kwargs: dict) -> Any:
         """Make a node; the results' shapes come from the body on abstract tensors."""
-        native = [leaf for leaf in tree.leaves((args, kwargs)) if hasattr(leaf, "_tricorn_node")]
         node = Node(self.wrapper, args, kwargs)
-        if native:
+        engine = registry.native()
+        if engine is not None and not any(
+            type(leaf) is SymbolicTensor for leaf in tree.leaves((args, kwargs))
+        ):
             with NotRecording():
-                return node.bind(self._run(registry.active(), args, kwargs))
+                results = self._run(engine, args, kwargs)
+            return node.bind(results)
         # what a draw assigns while shapes are worked out is thrown away with the scope
         with NotRecording(), Scope(isolated=True):
             abstract = tree.map(abstracted, (args, kwargs))

@@ -12,6 +12,7 @@ from tricorn.graph.symbolic import (
     Node,
     SymbolicTensor,
     is_symbolic,
+    mask_of,
     name_of,
     node_of,
     recording,
@@ -193,13 +194,13 @@ def _dependencies(node: Node) -> list:
     """The symbolic tensors a node needs: its arguments, and their masks when it is a layer."""
     found = node.inputs
     if not hasattr(node.operation, "op"):
-        found = found + [t.mask for t in found if getattr(t, "mask", None) is not None]
+        found = found + [m for m in map(mask_of, found) if m is not None]
     return found
 
 
 def _mask_slot(plan: Plan) -> Callable:
     def slot(leaf: Any) -> int | None:
-        mask = getattr(leaf, "mask", None) if is_symbolic(leaf) else None
+        mask = mask_of(leaf) if is_symbolic(leaf) else None
         return plan._slot(mask) if mask is not None else None
 
     return slot

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any, Callable, Iterator
 
 from tricorn import tree
+from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor
 
 _names = itertools.count()
@@ -93,6 +94,8 @@ class Node:
 
         def output(result: Any) -> Any:
             if not isinstance(result, AbstractTensor):
+                if any(result is given for given in self.inputs):  # whose history stays its own
+                    result = registry.active().alias(result)
                 attach(result, self, next(position))
                 return result
             tensor = SymbolicTensor(result.shape, result.dtype, f"{label}_{next(_names)}")
@@ -131,11 +134,12 @@ class Recorder:
         self.losses: dict[Any, list] = {}
 
     def __enter__(self) -> Recorder:
-        self._token = _recorder.set(self)
+        self._tokens = _recorder.set(self), _plain.set(False)
         return self
 
     def __exit__(self, *error: Any) -> None:
-        _recorder.reset(self._token)
+        _recorder.reset(self._tokens[0])
+        _plain.reset(self._tokens[1])
 
 
 _recorder: ContextVar[Recorder | None] = ContextVar("tricorn_recorder", default=None)
@@ -147,18 +151,23 @@ class NotRecording:
     """A block whose calls are not recorded, such as the body of an op that is a node itself."""
 
     def __enter__(self) -> None:
-        self._token = _recorder.set(None)
+        self._tokens = _recorder.set(None), _plain.set(True)
 
     def __exit__(self, *error: Any) -> None:
-        _recorder.reset(self._token)
+        _recorder.reset(self._tokens[0])
+        _plain.reset(self._tokens[1])
 
 
 # Engines whose placeholders are native tensors keep the history on the tensor: its graph owns it.
 
+#: whether native symbolic tensors are tensors like others, since calls on them are not recorded
+_plain: ContextVar[bool] = ContextVar("tricorn_plain", default=False)
+
 
 def is_symbolic(x: Any) -> bool:
-    """Whether `x` is a tensor of a graph: ours, or an engine's own that carries a history."""
-    return type(x) is SymbolicTensor or hasattr(x, "_tricorn_node")
+    """Whether `x` is a tensor of a graph: ours, or an engine's own that carries a history (where
+    calls are recorded; elsewhere those are ordinary tensors)."""
+    return type(x) is SymbolicTensor or (hasattr(x, "_tricorn_node") and not _plain.get())
 
 
 def attach(tensor: Any, node: Node | None, position: int) -> None:
@@ -171,6 +180,13 @@ def node_of(tensor: Any) -> tuple[Node | None, int]:
     if type(tensor) is SymbolicTensor:
         return tensor.node, tensor.position
     return tensor._tricorn_node
+
+
+def mask_of(tensor: Any) -> Any:
+    """The symbolic mask that goes with a symbolic tensor of either kind, or None."""
+    if type(tensor) is SymbolicTensor:
+        return tensor.mask
+    return getattr(tensor, "_tricorn_mask", None)
 
 
 def name_of(tensor: Any) -> str:

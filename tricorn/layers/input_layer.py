@@ -71,11 +71,9 @@ class InputLayer(Layer):
                 made = SymbolicTensor(given.shape, given.dtype, given.name)
                 return made if given.node is None else given
             return given
-        engine = registry._scoped.get() or registry._process
-        if engine is not None and engine.variant is not None:
-            native = registry.active().placeholder(self.batch_shape, self._input_dtype, self.name)
-            if native is not None:
-                return native
+        engine = registry.native()
+        if engine is not None:
+            return engine.placeholder(self.batch_shape, self._input_dtype, self.name)
         return SymbolicTensor(self.batch_shape, self._input_dtype, self.name)
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, Iterator
 from tricorn import naming, tree
 from tricorn.graph.calls import set_mask
 from tricorn.graph.plan import Plan
-from tricorn.graph.symbolic import Node, SymbolicTensor, is_symbolic, node_of
+from tricorn.graph.symbolic import Node, SymbolicTensor, is_symbolic, mask_of, node_of
 from tricorn.layers.base import Layer
 from tricorn.layers.input_layer import InputLayer
 from tricorn.layers.input_spec import InputSpec
@@ -56,7 +56,7 @@ class Functional(Model):
         self._outputs_struct = tree.map(lambda t: t, outputs)
         if any(a is not b for a, b in zip(tree.leaves(inputs), tree.leaves(self._inputs_struct))):
             self._outputs_struct = _moved(inputs, self._inputs_struct, outputs)
-        masks = [getattr(tensor, "mask", None) for tensor in self.outputs]
+        masks = [mask_of(tensor) for tensor in self.outputs]
         self._plan = Plan(self.inputs, (self._outputs_struct, masks))
         self._operations, self._nodes = _ordered(self.inputs, self.outputs)
         names: dict[str, Any] = {}

@@ -630,8 +630,12 @@ def read(handle: jax.Array) -> jax.Array:
     return handle
 
 
-def write(handle: jax.Array, value: jax.Array) -> jax.Array:
-    return value
+def write(handle: jax.Array, value: Any) -> jax.Array:
+    return tensor(value, dtype(handle)) if isinstance(value, np.ndarray) else value
+
+
+def alias(x: jax.Array) -> jax.Array:
+    return x
 
 
 def placeholder(shape: Any, dtype: str, name: str) -> None:

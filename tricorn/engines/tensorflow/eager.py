@@ -1175,3 +1175,7 @@ def function(inputs: Any, outputs: Any, updates: Any) -> Any:
 
 def gradients(loss: Any, wrt: Any) -> Any:
     return None
+
+
+def alias(x: tf.Tensor) -> tf.Tensor:
+    return x

@@ -1,0 +1,243 @@
+"""TensorFlow in a plain ``tf.Graph``: what differs from `eager`, run by a session.
+
+`variant` gives the engine of the place that code runs at: the one of the innermost plain graph
+(the bodies of ``tf.cond`` and of functions belong to the graph around them), else the eager one.
+A graph's engine hangs on the graph, and goes with it.
+"""
+
+from __future__ import annotations
+
+import types
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph
+from tensorflow.python.framework.ops import EagerTensor, SymbolicTensor
+
+from tricorn import dtypes, tree
+from tricorn.engines import registry
+from tricorn.engines.contract import EngineError
+from tricorn.engines.tensorflow import eager
+
+v1 = tf.compat.v1
+
+
+def variant() -> registry.Engine:
+    """The engine for the innermost graph."""
+    if tf.executing_eagerly():
+        return registry.load("tensorflow")
+    graph = v1.get_default_graph()
+    if isinstance(graph, FuncGraph):
+        with tf.init_scope():  # what the function is traced in
+            if tf.executing_eagerly():
+                return registry.load("tensorflow")
+            graph = v1.get_default_graph()
+    return engine_of(graph)
+
+
+def engine_of(graph: tf.Graph) -> registry.Engine:
+    """The engine of a plain graph, made when first asked for."""
+    found = getattr(graph, "_tricorn_engine", None)
+    if found is None:
+        found = graph._tricorn_engine = registry.Engine("tensorflow", _module(_Place(graph)))
+    return found
+
+
+def _module(place: _Place) -> Any:
+    """The contract for one graph: the eager engine's, but for what `_Place` defines."""
+    of_place = {name: getattr(place, name) for name in dir(place) if not name.startswith("_")}
+    return types.SimpleNamespace(
+        **{
+            **{name: getattr(eager, name) for name in dir(eager) if not name.startswith("_")},
+            **of_place,
+            "CAPABILITIES": {**eager.CAPABILITIES, "native_graph": True},
+            "TENSOR_TYPES": (SymbolicTensor,),
+        }
+    )
+
+
+class _Place:
+    """The primitives of one graph.
+
+    A Variable's handle is a ``tf.Variable``, and the tensor it is read by is one, made together with
+    it: whatever is built reads the state before the run, and assignments are made to come last.
+    """
+
+    def __init__(self, graph: tf.Graph) -> None:
+        self.graph = graph
+        self._handles: list[tf.Variable] = []
+        self._own_session: v1.Session | None = None
+        #: session -> how many of the handles were seen to
+        self._initialised: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+    # --------------------------------------------------------------------------------- the session
+
+    def get_session(self) -> v1.Session:
+        """The session that runs the graph: the default one (``with session:``) if it is this
+        graph's, else one of our own.  In it all Variables have values."""
+        session = v1.get_default_session()
+        if session is None or session.graph is not self.graph:
+            if self._own_session is None:
+                self._own_session = v1.Session(graph=self.graph)
+            session = self._own_session
+        seen = self._initialised.get(session, 0)
+        if seen < len(self._handles):
+            new = self._handles[seen:]
+            self._initialised[session] = len(self._handles)
+            have = session.run([handle._tricorn_initialised for handle in new])
+            session.run([h.initializer for h, had in zip(new, have) if not had])
+        return session
+
+    def _callable(self, fetches: list, feeds: list) -> Callable:
+        """``run(*values) -> values of the fetches`` (None for operations), in today's session."""
+        made: weakref.WeakKeyDictionary[Any, Callable] = weakref.WeakKeyDictionary()
+
+        def run(*values: Any) -> list:
+            session = self.get_session()
+            call = made.get(session)
+            if call is None:
+                call = made[session] = session.make_callable(fetches, feeds)
+            return call(*values)
+
+        return run
+
+    # --------------------------------------------------------------------------------- the tensors
+
+    def tensor(self, value: Any, dtype: str) -> tf.Tensor:
+        if isinstance(value, EagerTensor):
+            value = value.numpy()
+        return eager.tensor(value, dtype)
+
+    def is_tensor(self, x: Any) -> bool:
+        return isinstance(x, SymbolicTensor)
+
+    def numpy(self, x: Any) -> np.ndarray:
+        if isinstance(x, (np.ndarray, np.generic)):  # what a run gave
+            return np.array(x)
+        if isinstance(x, EagerTensor):
+            return eager.numpy(x)
+        try:
+            return np.array(self.get_session().run(x))
+        except tf.errors.InvalidArgumentError as error:
+            if "feed a value for placeholder" not in str(error):
+                raise
+            raise EngineError(
+                f"the graph's tensor {x.name!r} depends on a placeholder, so it has no value of its "
+                "own; make a Function of the placeholders, or run it in a session with a feed"
+            ) from error
+
+    def block(self, x: Any) -> Any:
+        return x
+
+    # -------------------------------------------------------------------------------- its variables
+
+    def variable(self, value: Any, dtype: str, trainable: bool, name: str) -> tf.Variable:
+        value = self.numpy(value) if isinstance(value, tf.Tensor) else value
+        with self.graph.as_default(), tf.control_dependencies(None):
+            handle = v1.Variable(
+                np.asarray(value, dtypes.to_numpy(dtype)),
+                trainable=trainable,
+                name=eager.variable_name(name),
+                dtype=dtype,
+                use_resource=True,
+            )
+            handle._tricorn_initialised = handle.is_initialized()
+            handle._tricorn_value = handle.read_value()
+        self._handles.append(handle)
+        return handle
+
+    def read(self, handle: tf.Variable) -> tf.Tensor:
+        return handle._tricorn_value
+
+    def write(self, handle: tf.Variable, value: Any) -> tf.Variable:
+        value = self.numpy(value) if isinstance(value, tf.Tensor) else value
+        initializer = handle.initializer  # the assignment of a tensor that can be fed
+        self.get_session().run(initializer, {initializer.inputs[1]: value})
+        return handle
+
+    # ---------------------------------------------------------------------------------- the graph's
+
+    def placeholder(self, shape: Any, dtype: str, name: str) -> tf.Tensor:
+        with self.graph.as_default():
+            return v1.placeholder(dtype, shape, eager.variable_name(name))
+
+    def function(self, inputs: Any, outputs: Any, updates: Any) -> Callable:
+        with self.graph.as_default(), tf.control_dependencies(None):
+            results = [tf.convert_to_tensor(x) for x in outputs]
+            values = [tf.convert_to_tensor(value, h.dtype) for h, value in updates]
+            with tf.control_dependencies([*results, *values]):
+                assignments = [h.assign(v).op for (h, _), v in zip(updates, values)]
+        run = self._callable([*results, *assignments], list(inputs))
+
+        kinds = [x.dtype.as_numpy_dtype for x in inputs]
+
+        def call(values: Sequence) -> list:
+            return run(*map(np.asarray, values, kinds))[: len(results)]
+
+        return call
+
+    def alias(self, x: tf.Tensor) -> tf.Tensor:
+        with self.graph.as_default():
+            return tf.identity(x)
+
+    def gradients(self, loss: tf.Tensor, wrt: Sequence) -> list[tf.Tensor]:
+        with self.graph.as_default():
+            found = tf.gradients(loss, list(wrt))
+            return [
+                tf.zeros_like(x) if grad is None else tf.convert_to_tensor(grad)
+                for x, grad in zip(wrt, found)
+            ]
+
+    def compile(self, fn: Callable, loop: bool) -> Callable:
+        program = _Program(self, fn)
+
+        def run_loop(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
+            if stop <= start:
+                raise ValueError(f"compile: there is no step from {start} to {stop}")
+            for i in range(start, stop):
+                result, _ = program(handles, np.int32(i), *args)
+            return result, handles
+
+        return run_loop if loop else program
+
+
+class _Program:
+    """``run(handles, *args) -> (result, handles)``: `fn` built into the graph once for each kind of
+    arguments, then run by the session with the arguments fed; results are NumPy arrays."""
+
+    def __init__(self, place: _Place, fn: Callable) -> None:
+        self.place, self.fn = place, fn
+        self.built: dict[Any, tuple[Callable, Any, int]] = {}
+
+    def __call__(self, handles: list, *args: Any) -> tuple[Any, list]:
+        leaves, structure = tree.flatten(args)
+        leaves = [self._fed(leaf) for leaf in leaves]
+        key = structure, tuple([(x.shape, x.dtype) for x in leaves]), tuple(map(id, handles))
+        if key not in self.built:
+            self.built[key] = self._build(handles, leaves, structure)
+        run, result, count = self.built[key]
+        return tree.unflatten(result, run(*leaves)[:count]), handles
+
+    def _fed(self, leaf: Any) -> np.ndarray:
+        return self.place.numpy(leaf) if isinstance(leaf, tf.Tensor) else np.asarray(leaf)
+
+    def _build(self, handles: list, leaves: list, structure: Any) -> tuple[Callable, Any, int]:
+        with self.place.graph.as_default(), tf.control_dependencies(None):
+            feeds = [v1.placeholder(x.dtype, x.shape) for x in leaves]
+            state = [self.place.read(handle) for handle in handles]
+            result, after = self.fn(list(state), *tree.unflatten(structure, feeds))
+            found, result_structure = tree.flatten(result)
+            found = [tf.convert_to_tensor(x) for x in found]
+            changed = []
+            for i, (handle, old, new) in enumerate(zip(handles, state, after, strict=True)):
+                if new is not old:
+                    eager.check_assigned(i, old, new)
+                    changed.append((handle, new))
+            # assigned together, and after everything was computed from what was
+            with tf.control_dependencies([*found, *[new for _, new in changed]]):
+                assignments = [handle.assign(new).op for handle, new in changed]
+        run = self.place._callable([*found, *assignments], feeds)
+        return run, result_structure, len(found)
