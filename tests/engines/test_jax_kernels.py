@@ -34,7 +34,7 @@ def compare(fn, args, dtype, differentiate=None, tolerance=None):
             plain = jax.jit(lambda *a: both(*a))(*args)
         tolerance = tolerance or TOLERANCE[dtype]
         for a, b in zip(jax.tree.leaves(fast), jax.tree.leaves(plain), strict=True):
-            assert a.shape == b.shape and a.dtype == b.dtype
+            assert (a.shape, a.dtype) == (b.shape, b.dtype)
             assert np.isfinite(b).all()
             np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(np.abs(b).max(), 1e-6))
 
@@ -185,7 +185,7 @@ def test_recurrent(cell, reverse, masked, rng):
 def test_masked_steps_keep_the_state_and_repeat_the_output(rng):
     x, h = draw(rng, 4, 1, 8, dtype="float32"), draw(rng, 1, 2, dtype="float32")
     mask = np.array([[False, True, False, False]])
-    outputs, last, c = kernels.lstm(x, h, h, draw(rng, 2, 8, dtype="float32"), mask, False)
+    outputs, last, _ = kernels.lstm(x, h, h, draw(rng, 2, 8, dtype="float32"), mask, False)
     np.testing.assert_array_equal(outputs[:, 0], h)
     np.testing.assert_array_equal(outputs[:, 2], outputs[:, 1])
     np.testing.assert_array_equal(outputs[:, 3], last)
@@ -199,7 +199,7 @@ def test_batch_norm(shape, dtype, rng):
     gamma, beta = draw(rng, shape[-1], dtype=dtype), draw(rng, shape[-1], dtype=dtype)
     fast = lambda x, g, b: kernels.batch_norm(x, g, b, 1e-3)
     compare(fast, (x, gamma, beta), dtype, tolerance=3e-5 if dtype == "float32" else 1e-10)
-    y, mean, variance = fast(x, gamma, beta)
+    _, mean, variance = fast(x, gamma, beta)
     axes = tuple(range(len(shape) - 1))
     np.testing.assert_allclose(mean, x.mean(axes), rtol=1e-5)
     np.testing.assert_allclose(variance, x.var(axes), rtol=1e-5)
@@ -276,7 +276,7 @@ def test_uniform(dtype):
         u = kernels.uniform(jnp.array([1, 2], jnp.int32), (1 << 16,), dtype)
         assert u.dtype == dtype
         u = np.asarray(u).astype("float64")
-    assert u.min() >= 0 and u.max() < 1
+    assert 0 <= u.min() <= u.max() < 1
     assert abs(u.mean() - 0.5) < 6 / np.sqrt(12 * u.size) + 2.0**-8
     assert abs(u.var() * 12 - 1) < 0.02
     if dtype == "float64":
