@@ -1475,8 +1475,7 @@ def get_item(x: Tensor, key: Any) -> Tensor:
 
     Args:
         x: tensor of any shape.
-        key: int, slice, None, Ellipsis, integer or bool tensor, or a tuple of these; several index
-            tensors must stand side by side.
+        key: int, slice, None, Ellipsis, integer or bool tensor, or a tuple of these.
 
     Returns:
         tensor of x's dtype.
@@ -1519,18 +1518,19 @@ def _spelled_out(x: Any, keys: list) -> list:
 
 
 def _gather(x: Any, keys: list) -> Any:
-    """Index tensors that stand side by side: basic keys first, then one take along merged axes."""
+    """Basic keys first, then one take along the merged axes of the index tensors.  As in NumPy,
+    their axes come first in the result when a slice stands between them (or integers)."""
     engine = active()
-    index = [k for k in keys if engine.is_tensor(k)]
-    plain = [py.slice(None) if engine.is_tensor(k) else k for k in keys]
-    first = next(i for i, k in enumerate(keys) if engine.is_tensor(k))
-    if not py.all(engine.is_tensor(k) for k in keys[first : first + len(index)]):
-        raise IndexError("index tensors must stand side by side, not between slices or integers")
-    axis = py.sum(not _is_int(k) for k in plain[:first])
+    indexed = [i for i, k in enumerate(keys) if engine.is_tensor(k)]
+    group = [i for i, k in enumerate(keys) if engine.is_tensor(k) or _is_int(k)]
+    plain = [py.slice(None) if i in indexed else k for i, k in enumerate(keys)]
+    axes = [py.sum(not _is_int(k) for k in plain[:i]) for i in indexed]
+    first = group[0] if group[-1] - group[0] + 1 == len(group) else 0
     x = engine.slice(x, tuple(plain))
-    lengths = engine.shape(x)[axis : axis + len(index)]
-    flat = engine.reshape(x, (*engine.shape(x)[:axis], -1, *engine.shape(x)[axis + len(index) :]))
-    return engine.take(flat, _merged(index, lengths), axis)
+    x = moveaxis(x, axes, list(range(first, first + len(axes))))
+    shape, end = engine.shape(x), first + len(axes)
+    flat = engine.reshape(x, (*shape[:first], -1, *shape[end:])) if len(axes) > 1 else x
+    return engine.take(flat, _merged([keys[i] for i in indexed], shape[first:end]), first)
 
 
 def _merged(index: list, lengths: Sequence[int]) -> Any:
