@@ -279,7 +279,7 @@ def average_pool(
     return x / np.maximum(counts, 1).astype(x.dtype)
 
 
-def _lowest(dtype) -> np.generic:
+def _lowest(dtype) -> np.ndarray:
     if jnp.issubdtype(dtype, jnp.floating):
         return np.array(-np.inf, dtype)
     return np.array(np.iinfo(dtype).min, dtype)
@@ -300,14 +300,14 @@ def _passes(size, strides, padding, channels_last) -> list[tuple[Any, ...]]:
     return [p for p in whole if p[1:] != (1, 1, (0, 0))]
 
 
-def _pad_axis(x: Array, axis: int, low: int, high: int, value) -> Array:
+def _pad_axis(x: Array, axis: int, pad: tuple[int, int], value) -> Array:
     pads = [(0, 0, 0)] * x.ndim
-    pads[axis] = (low, high, 0)
+    pads[axis] = (*pad, 0)
     return lax.pad(x, jnp.asarray(value, x.dtype), pads)
 
 
 def _window_slices(x: Array, axis: int, size: int, stride: int, pad, fill) -> list[Array]:
-    x = _pad_axis(x, axis, *pad, fill)
+    x = _pad_axis(x, axis, pad, fill)
     span = (x.shape[axis] - size) // stride * stride + 1
     return [lax.slice_in_dim(x, t, t + span, stride, axis) for t in range(size)]
 
@@ -326,10 +326,10 @@ def _spread(dy: Array, first: Array | None, axis: int, length: int, size, stride
             taps = np.where(taps < size, taps, 255).astype(np.uint8)
             hit = jnp.expand_dims(first, axis + 1) == taps
         part = jnp.where(hit, dy, jnp.zeros((), dy.dtype))
-        blocks.append(_pad_axis(part, axis, block, reach - 1 - block, 0))
+        blocks.append(_pad_axis(part, axis, (block, reach - 1 - block), 0))
     dx = functools.reduce(jnp.add, blocks)
     dx = dx.reshape(*dx.shape[:axis], -1, *dx.shape[axis + 2 :])
-    return _pad_axis(dx, axis, -pad[0], length + pad[0] - dx.shape[axis], 0)
+    return _pad_axis(dx, axis, (-pad[0], length + pad[0] - dx.shape[axis]), 0)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4))
