@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from tricorn import ops
+from tricorn.graph.scope import Suspended
 from tricorn.optimizers.base import Common, Optimizer
 
 Slots = dict[str, Any]
@@ -185,6 +186,85 @@ class Nadam(_Moments):
         m_hat = m_hat + gradient * ((1.0 - mu) / (1.0 - product))
         scale = ops.sqrt(v / (1.0 - beta_2**step)) + self.epsilon
         return value - learning_rate * m_hat / scale, {"momentum": m, "velocity": v}
+
+
+class Lamb(_Moments):
+    """Adam's direction d, scaled to the norm of the variable: w ← w - η d |w| / |d|.
+
+    d = m̂ / (√v̂ + ε), with the unbiased moments m̂ and v̂.
+
+    Args:
+        learning_rate: η.
+        beta_1, beta_2, epsilon: β₁, β₂, ε.
+        common: see `Optimizer`.
+
+    Source: You et al., 2019, arXiv:1904.00962.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **common)
+
+    def update(
+        self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
+    ) -> tuple[Any, Slots]:
+        m, v = _moments(gradient, slots, self.beta_1, self.beta_2)
+        scale = ops.sqrt(v / (1.0 - self.beta_2**step)) + self.epsilon
+        direction = m / (1.0 - self.beta_1**step) / scale
+        norms = [ops.sqrt(ops.sum(ops.square(x))) for x in (value, direction)]
+        ratio = ops.divide_no_nan(*norms)
+        ratio = ops.where(ratio > 0.0, ratio, ops.ones_like(ratio))
+        return value - learning_rate * ratio * direction, {"momentum": m, "velocity": v}
+
+
+class ScheduleFreeAdamW(_Moments):
+    """Adam that averages its iterates instead of following a schedule.
+
+    z ← z - η g / (√v̂ + ε), x ← (1 - 1/t) x + z / t, w = (1 - β₁) z + β₁ x: gradients are taken at
+    w, z is the slot "momentum".
+
+    Args:
+        learning_rate: η.
+        beta_1, beta_2, epsilon: β₁ (the interpolation), β₂, ε.
+        warmup_steps: η rises in a straight line for so many steps.
+        common: see `Optimizer`.
+
+    Source: Defazio et al., 2024, arXiv:2405.15682.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.0025,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        warmup_steps: int = 0,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **common)
+        self.warmup_steps = warmup_steps
+
+    def init(self, variable: Any) -> Slots:
+        with Suspended():
+            return {"momentum": variable.numpy(), "velocity": 0.0}
+
+    def update(
+        self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
+    ) -> tuple[Any, Slots]:
+        if self.warmup_steps:
+            learning_rate = learning_rate * ops.minimum(step / self.warmup_steps, 1.0)
+        beta_2, z = ops.cast(self.beta_2, gradient.dtype), slots["momentum"]
+        x = (value - (1.0 - self.beta_1) * z) / self.beta_1
+        v = slots["velocity"] + (ops.square(gradient) - slots["velocity"]) * (1.0 - beta_2)
+        z = z - learning_rate * gradient / (ops.sqrt(v / (1.0 - beta_2**step)) + self.epsilon)
+        x = x + (z - x) / step
+        return (1.0 - self.beta_1) * z + self.beta_1 * x, {"momentum": z, "velocity": v}
 
 
 class Lion(Optimizer):

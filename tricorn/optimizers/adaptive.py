@@ -128,5 +128,75 @@ class Adadelta(Optimizer):
         return value - learning_rate * delta, new
 
 
+class Ftrl(Optimizer):
+    """Follow the regularized leader: w = (clip(z, ±λ₁) - z) / (nᵖ / η + 2 λ₂).
+
+    n ← n + g², z ← z + g - (n_newᵖ - n_oldᵖ) / η · w, p = -learning_rate_power.
+
+    Args:
+        learning_rate: η.
+        learning_rate_power: -p, not positive.
+        initial_accumulator_value: what n begins with, not negative.
+        l1_regularization_strength: λ₁, not negative.
+        l2_regularization_strength: λ₂, not negative.
+        l2_shrinkage_regularization_strength: adds 2 times this times w to g, not negative.
+        beta: adds beta / 2η to λ₂.
+        common: see `Optimizer`.
+
+    Source: McMahan et al., 2013, "Ad click prediction: a view from the trenches".
+    """
+
+    together = ("accumulator", "linear")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        learning_rate_power: float = -0.5,
+        initial_accumulator_value: float = 0.1,
+        l1_regularization_strength: float = 0.0,
+        l2_regularization_strength: float = 0.0,
+        l2_shrinkage_regularization_strength: float = 0.0,
+        beta: float = 0.0,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(learning_rate, **common)
+        if learning_rate_power > 0:
+            raise ValueError(f"learning_rate_power must be ≤ 0, got {learning_rate_power!r}")
+        strengths = {
+            "initial_accumulator_value": initial_accumulator_value,
+            "l1_regularization_strength": l1_regularization_strength,
+            "l2_regularization_strength": l2_regularization_strength,
+            "l2_shrinkage_regularization_strength": l2_shrinkage_regularization_strength,
+        }
+        for name, value in strengths.items():
+            if value < 0:
+                raise ValueError(f"{name} must be ≥ 0, got {value!r}")
+        vars(self).update(strengths, learning_rate_power=learning_rate_power, beta=beta)
+
+    def init(self, variable: Any) -> dict[str, float]:
+        return {"accumulator": self.initial_accumulator_value, "linear": 0.0}
+
+    def update(
+        self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
+    ) -> tuple[Any, Slots]:
+        old, power = slots["accumulator"], -self.learning_rate_power
+        new = old + ops.square(gradient)
+        shrunk = gradient + value * (2.0 * self.l2_shrinkage_regularization_strength)
+        change = (ops.power(new, power) - ops.power(old, power)) / learning_rate
+        linear = slots["linear"] + shrunk - change * value
+        curvature = (ops.power(new, power) + self.beta) / learning_rate
+        curvature = curvature + 2.0 * self.l2_regularization_strength
+        l1 = self.l1_regularization_strength
+        value = (ops.clip(linear, -l1, l1) - linear) / curvature
+        return value, {"accumulator": new, "linear": linear}
+
+    initial_accumulator_value: float
+    l1_regularization_strength: float
+    l2_regularization_strength: float
+    l2_shrinkage_regularization_strength: float
+    learning_rate_power: float
+    beta: float
+
+
 def _average(average: Any, x: Any, rho: float) -> Any:
     return average * rho + x * (1.0 - rho)

@@ -127,8 +127,8 @@ class Optimizer(Configured):
 
     # ----------------------------------------------------------------- what a concrete one defines
 
-    def init(self, variable: Variable) -> dict[str, float]:
-        """The slots of one variable: name -> first value of all entries."""
+    def init(self, variable: Variable) -> dict[str, Any]:
+        """The slots of one variable: name -> first value, a number for all entries or an array."""
         return {}
 
     def update(
@@ -174,8 +174,7 @@ class Optimizer(Configured):
         for group in self._slot_groups(initial.values()):
             for variable in variables:
                 for name in (name for name in group if name in initial[variable]):
-                    first = initializers.Constant(initial[variable][name])
-                    slot = self.add_variable_from_reference(variable, name, first)
+                    slot = self._add_slot(variable, name, initial[variable][name])
                     self._slots[variable][name] = slot
         dtype = variables[0].dtype if variables else config.floatx()
         for name, value in self.init_shared().items():
@@ -183,7 +182,12 @@ class Optimizer(Configured):
             self._shared[name] = self.add_variable((), first, dtype, name=name)
         self.built = True
 
-    def _slot_groups(self, initial: Iterable[dict[str, float]]) -> list[tuple[str, ...]]:
+    def _add_slot(self, variable: Variable, name: str, value: Any) -> Variable:
+        name = f"{variable.path.replace('/', '_')}_{name}"
+        shape = np.shape(value) or variable.shape
+        return self.add_variable(shape, initializers.Constant(value), variable.dtype, name=name)
+
+    def _slot_groups(self, initial: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
         names = dict.fromkeys(name for slots in initial for name in slots)
         groups = (self.together if name in self.together else (name,) for name in names)
         return list(dict.fromkeys(groups))
@@ -381,17 +385,12 @@ class Optimizer(Configured):
         return [g for g, _ in pairs], [v for _, v in pairs]
 
     def _accumulate(self, grads: list, variables: list[Variable]) -> None:
-        """Add the gradients up; every so many calls update by their mean.
-
-        The update is computed each time and taken when it is due: no branch under a trace.
-        """
+        """Add the gradients up; every so many calls update by their mean."""
         steps = self.gradient_accumulation_steps
         due = ops.equal(ops.mod(self._iterations + 1, steps), 0)
         totals = {v: g + self._accumulators[v].value for g, v in zip(grads, variables)}
-        with Scope() as scope:
-            self._step([total / steps for total in totals.values()], variables)
-        for variable, value in scope.changes():
-            variable.assign(ops.where(due, value, variable.value))
+        means = [total / steps for total in totals.values()]
+        assign_if(due, lambda: self._step(means, variables))
         for variable, accumulator in self._accumulators.items():
             total = totals.get(variable, accumulator.value)
             accumulator.assign(ops.where(due, ops.zeros_like(total), total))
@@ -546,29 +545,29 @@ class Optimizer(Configured):
         """Give `variables` their values, in order."""
         if not self.built:
             raise ValueError(f"{self.name!r} is not built: call build(variables) first")
-        if len(weights) != len(self._variables):
+        if len(weights) != len(self.variables):
             raise ValueError(
-                f"{self.name!r} has {len(self._variables)} variables, {len(weights)} were given"
+                f"{self.name!r} has {len(self.variables)} variables, {len(weights)} were given"
             )
-        for variable, weight in zip(self._variables, weights):
+        for variable, weight in zip(self.variables, weights):
             variable.assign(weight)
 
     def save_own_variables(self, store: Any) -> None:
         """Write `variables` into a dict-like store under "0", "1", ..."""
-        for i, variable in enumerate(self._variables):
+        for i, variable in enumerate(self.variables):
             store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         """Read what `save_own_variables` wrote; warns and reads nothing when the numbers differ."""
-        if len(store.keys()) != len(self._variables):
+        if len(store.keys()) != len(self.variables):
             built = "" if self.built else "; it is not built yet, call build(variables) first"
             warnings.warn(
                 f"the state of {self.name!r} is not loaded: the file has {len(store.keys())} "
-                f"variables, the optimizer {len(self._variables)}{built}",
+                f"variables, the optimizer {len(self.variables)}{built}",
                 stacklevel=2,
             )
             return
-        for i, variable in enumerate(self._variables):
+        for i, variable in enumerate(self.variables):
             variable.assign(np.asarray(store[str(i)]))
 
     def get_config(self) -> dict[str, Any]:
@@ -593,6 +592,17 @@ class Optimizer(Configured):
             rate = registry.deserialize_keras_object(rate, custom_objects)
             config = {**config, "learning_rate": rate}
         return cls(**config)
+
+
+def assign_if(condition: Any, body: Callable[[], Any]) -> None:
+    """Run `body`; what it assigns to Variables holds where the scalar `condition` does.
+
+    The body is computed in any case, so that there is no branch under a trace.
+    """
+    with Scope() as scope:
+        body()
+    for variable, value in scope.changes():
+        variable.assign(ops.where(condition, value, variable.value))
 
 
 def _values(slots: dict[str, Variable]) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tricorn.optimizers import adam, adaptive, sgd
+from tricorn.optimizers import adam, adaptive, loss_scale, sgd
 from tricorn.optimizers.base import Optimizer
 from tricorn.saving.catalogue import Catalogue, members
 
 catalogue = Catalogue(
     "optimizers",
     "optimizer",
-    members((sgd, adam, adaptive), Optimizer),
+    members((sgd, adam, adaptive, loss_scale), Optimizer),
     ignore_case=True,
     base=Optimizer,
 )
