@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted(ROOT.glob("docs/**/*.md")) + sorted(ROOT.glob("README*.md"))
+PAGES = [*sorted(ROOT.glob("docs/**/*.md")), *ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md"]
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 
 

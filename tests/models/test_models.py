@@ -296,3 +296,25 @@ def test_losses_of_layers_and_regularizers():
     values = sorted(float(v) for v in model.losses)
     want = sorted([0.1 * (kernel**2).sum(), 0.5 * (np.asarray(out) ** 2).sum()])
     np.testing.assert_allclose(values, want, rtol=1e-4)
+
+
+@pytest.mark.parametrize("build", [residual, nested])
+def test_clones_have_weights_of_their_own(build):
+    model = build(tricorn)
+    clone = tricorn.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    for a, b in zip(np.atleast_1d(model.outputs), np.atleast_1d(clone.outputs)):
+        assert a.shape == b.shape
+    first, second = model.predict(X, verbose=0), clone.predict(X, verbose=0)
+    for a, b in zip(first if isinstance(first, list) else [first],
+                    second if isinstance(second, list) else [second]):  # fmt: skip
+        np.testing.assert_array_equal(a, b)
+    assert not set(model.weights) & set(clone.weights)
+
+
+def test_clone_function_replaces_layers():
+    model = tricorn.Sequential([tricorn.Input((6,)), tricorn.layers.Dense(4, name="old")])
+    clone = tricorn.models.clone_model(
+        model, clone_function=lambda layer: tricorn.layers.Dense(3, name=layer.name)
+    )
+    assert clone.output_shape == (None, 3) and clone.layers[0].name == "old"

@@ -3,13 +3,14 @@
 import importlib
 from typing import Any
 
+from tricorn.models.cloning import clone_model
 from tricorn.models.functional import Functional
 from tricorn.models.model import Model
 from tricorn.models.sequential import Sequential
 
 _FILES = ("load_model", "model_from_json", "save_model")
 
-__all__ = ["Functional", "Model", "Sequential", *_FILES]
+__all__ = ["Functional", "Model", "Sequential", "clone_model", *_FILES]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from tricorn import naming, tree
 from tricorn.graph.calls import set_mask
@@ -274,13 +274,21 @@ class Functional(Model):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """The model of `get_config`'s result."""
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None, make: Callable | None = None
+    ) -> Any:
+        """The model of `get_config`'s result.
+
+        Args:
+            custom_objects: name -> class or function, besides what is registered.
+            make: ``(name, config entry) -> layer`` instead of making it from the entry.
+        """
         if "layers" not in config:
             return super().from_config(config)
+        make = make or (lambda _, entry: registry.deserialize_keras_object(entry))
         with registry.custom_object_scope(custom_objects or {}):
             made = {
-                entry["name"]: registry.deserialize_keras_object(_without_graph(entry))
+                entry["name"]: make(entry["name"], _without_graph(entry))
                 for entry in config["layers"]
             }
             tensors: dict[tuple, Any] = {}

@@ -235,7 +235,9 @@ def _as_metric(given: Any, target: Any, pred: Any) -> Any:
     short = {"accuracy": False, "acc": False, "crossentropy": True, "ce": True}
     if isinstance(given, str) and given in short:
         fn = metrics.resolve_accuracy(tuple(target.shape), tuple(pred.shape), short[given])
-        return metrics.MeanMetricWrapper(fn, name=given)
+        made = metrics.MeanMetricWrapper(fn, name=given)
+        made._direction = "down" if short[given] else "up"
+        return made
     found = metrics.get(given)
     if isinstance(found, metrics.Metric):
         if isinstance(given, str) and getattr(found, "name", given) != given:

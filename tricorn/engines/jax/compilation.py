@@ -10,11 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax._src.core import trace_state_clean
 
-from tricorn.engines.jax import primitives
+from tricorn.engines.jax import policy, primitives
 
 
 def compile(fn: Callable, loop: bool) -> Callable:
+    policy.enable_compilation_cache()
     return _Loop(fn) if loop else _Step(fn)
 
 
@@ -42,12 +44,12 @@ class _Step:
         with primitives.wide() if wide else contextlib.nullcontext():
             if self.compiled is None:
                 self.prepare(handles, *args)
-                self.compiled = jax.jit(self.traced, donate_argnums=0)
-            return self._dispatch(handles, args)
+            return self.dispatch(handles, args)
 
     def prepare(self, handles: list, *args: Any) -> None:
-        """Trace once, to know what is assigned."""
+        """Trace, to know what is assigned."""
         jax.eval_shape(self.pure, handles, *args)
+        self.compiled = policy.jit(self.traced, donate_argnums=0)
 
     def traced(self, donated: dict, rest: dict, *args: Any) -> tuple[Any, dict]:
         """What is compiled: `fn` on the state by position; gives (result, donated entries after).
@@ -78,16 +80,18 @@ class _Step:
                 )
         return jax.tree.map(lambda leaf: _own(leaf, taken), result), after
 
-    def _dispatch(self, handles: list, args: tuple) -> tuple[Any, list]:
+    def dispatch(self, handles: list, args: tuple) -> tuple[Any, list]:
+        """Run what is compiled (inside of an outer trace: become a part of that)."""
+        run = self.compiled if trace_state_clean() else self.traced
         done: list = []
         try:
-            donated, rest = self._split(handles, args)
+            given = (*self._split(handles, args), *args)
             # One call from C: no interrupt can come between donating and keeping the result.
-            done.extend(map(self.compiled, *[(x,) for x in (donated, rest, *args)]))
+            done.extend(map(run, *[(x,) for x in given]))
             return done[0][0], _merged(handles, done[0][1])
         except _MoreAssigned:
-            self.compiled = jax.jit(self.traced, donate_argnums=0)
-            return self._dispatch(handles, args)
+            self.compiled = policy.jit(self.traced, donate_argnums=0)
+            return self.dispatch(handles, args)
         except BaseException:
             if done:
                 handles[:] = _merged(handles, done[0][1])
@@ -122,7 +126,12 @@ def _merged(handles: list, changed: dict) -> list:
 
 
 class _Loop(_Step):
-    """``run(handles, start, stop, *args)``: the steps start .. stop-1 in one dispatch."""
+    """``run(handles, start, stop, *args)``: the steps start .. stop-1, in one dispatch unless they
+    are slow in a loop."""
+
+    def __init__(self, fn: Callable) -> None:
+        super().__init__(fn)
+        self.single: _Step | None = None
 
     def __call__(self, handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
         if stop <= start:
@@ -131,6 +140,8 @@ class _Loop(_Step):
 
     def prepare(self, handles: list, start: Any, stop: Any, *args: Any) -> None:
         super().prepare(handles, start, *args)
+        if not policy.loopable(jax.make_jaxpr(self.pure)(handles, start, *args)):
+            self.single = _Step(self.fn)
 
     def traced(
         self, donated: dict, rest: dict, start: Any, stop: Any, *args: Any
@@ -143,3 +154,16 @@ class _Loop(_Step):
             return step(carry[1], rest, i, *args)
 
         return lax.fori_loop(start, stop, body, (zeros, donated))
+
+    def dispatch(self, handles: list, args: tuple) -> tuple[Any, list]:
+        if self.single is None:
+            return super().dispatch(handles, args)
+        start, stop, *rest = args
+        now = list(handles)
+        try:
+            for i in range(start, stop):
+                result, now = self.single(now, np.int32(i), *rest)
+        except BaseException:
+            handles[:] = now
+            raise
+        return result, now

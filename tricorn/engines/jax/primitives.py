@@ -621,9 +621,10 @@ def all_gather(x: jax.Array, axis: int, axis_name: str) -> jax.Array:
 
 
 def variable(value: Any, dtype: str, trainable: bool, name: str) -> jax.Array:
-    made = tensor(value, dtype)
-    with _scoped(dtype):
-        return _copy(made) if made is value else made
+    with jax.ensure_compile_time_eval():  # a handle outlives the trace that first reads it
+        made = tensor(value, dtype)
+        with _scoped(dtype):
+            return _copy(made) if made is value else made
 
 
 def read(handle: jax.Array) -> jax.Array:
