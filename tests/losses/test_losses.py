@@ -132,6 +132,10 @@ def test_ctc():
     y_true = np.array([[1, 2, 0], [3, 3, 1]])
     logits = RNG.normal(size=(2, 8, 5)).astype("float32")
     close(losses.CTC()(y_true, logits), keras.losses.CTC()(y_true, logits))
+    close(jax.grad(lambda x: losses.CTC()(y_true, x))(logits),
+          jax.grad(lambda x: keras.losses.CTC()(y_true, x))(logits))  # fmt: skip
+    lengths = np.array([2, 0]), np.array([8, 5])
+    close(ops.ctc_loss(y_true, logits, *lengths), keras.ops.ctc_loss(y_true, logits, *lengths))
     with pytest.raises(ValueError, match=r"\(2, 3, 1\)"):
         losses.ctc(y_true[..., None], logits)
 

@@ -93,6 +93,7 @@ from tricorn.ops.control import (
     vectorized_map,
     while_loop,
 )
+from tricorn.ops.ctc import ctc_loss
 from tricorn.ops.elementwise import (
     abs,
     absolute,
@@ -401,6 +402,7 @@ __all__ = [
     "cosh",
     "count_nonzero",
     "cross",
+    "ctc_loss",
     "cumprod",
     "cumsum",
     "custom_gradient",
