@@ -14,6 +14,32 @@ from tricorn.layers.convolutional import (
     SeparableConv1D,
     SeparableConv2D,
 )
+
+# Keras's other names for the same classes.
+from tricorn.layers.convolutional import (
+    Conv1D as Convolution1D,
+)
+from tricorn.layers.convolutional import (
+    Conv1DTranspose as Convolution1DTranspose,
+)
+from tricorn.layers.convolutional import (
+    Conv2D as Convolution2D,
+)
+from tricorn.layers.convolutional import (
+    Conv2DTranspose as Convolution2DTranspose,
+)
+from tricorn.layers.convolutional import (
+    Conv3D as Convolution3D,
+)
+from tricorn.layers.convolutional import (
+    Conv3DTranspose as Convolution3DTranspose,
+)
+from tricorn.layers.convolutional import (
+    SeparableConv1D as SeparableConvolution1D,
+)
+from tricorn.layers.convolutional import (
+    SeparableConv2D as SeparableConvolution2D,
+)
 from tricorn.layers.core import Activation, Dense, Embedding, Identity, Lambda, Masking
 from tricorn.layers.input_layer import Input, InputLayer
 from tricorn.layers.input_spec import InputSpec
@@ -56,6 +82,43 @@ from tricorn.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from tricorn.layers.pooling import (
+    AveragePooling1D as AvgPool1D,
+)
+from tricorn.layers.pooling import (
+    AveragePooling2D as AvgPool2D,
+)
+from tricorn.layers.pooling import (
+    AveragePooling3D as AvgPool3D,
+)
+from tricorn.layers.pooling import (
+    GlobalAveragePooling1D as GlobalAvgPool1D,
+)
+from tricorn.layers.pooling import (
+    GlobalAveragePooling2D as GlobalAvgPool2D,
+)
+from tricorn.layers.pooling import (
+    GlobalAveragePooling3D as GlobalAvgPool3D,
+)
+from tricorn.layers.pooling import (
+    GlobalMaxPooling1D as GlobalMaxPool1D,
+)
+from tricorn.layers.pooling import (
+    GlobalMaxPooling2D as GlobalMaxPool2D,
+)
+from tricorn.layers.pooling import (
+    GlobalMaxPooling3D as GlobalMaxPool3D,
+)
+from tricorn.layers.pooling import (
+    MaxPooling1D as MaxPool1D,
+)
+from tricorn.layers.pooling import (
+    MaxPooling2D as MaxPool2D,
+)
+from tricorn.layers.pooling import (
+    MaxPooling3D as MaxPool3D,
+)
+from tricorn.layers.preprocessing import Normalization, RandomFlip, Rescaling
 from tricorn.layers.recurrent import (
     GRU,
     LSTM,
@@ -92,4 +155,10 @@ from tricorn.layers.reshaping import (
     ZeroPadding1D,
     ZeroPadding2D,
     ZeroPadding3D,
+)
+from tricorn.saving.registry import (
+    deserialize_keras_object as deserialize,
+)
+from tricorn.saving.registry import (
+    serialize_keras_object as serialize,
 )

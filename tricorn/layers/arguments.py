@@ -1,4 +1,4 @@
-"""What layers do with their constructor's arguments: numbers, windows, and the makers of weights."""
+"""What layers do with their constructor's arguments: numbers, windows, makers of weights."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def resolve(layer: Layer, **given: Any) -> None:
         setattr(layer, name, _MAKERS[name.rpartition("_")[2]](value))
 
 
-def weight(layer: Layer, name: str, shape: tuple, like: str | None = None, **kwargs: Any) -> Variable:
+def weight(
+    layer: Layer, name: str, shape: tuple, like: str | None = None, **kwargs: Any
+) -> Variable:
     """A weight with the layer's own ``<name>_initializer``, regularizer and constraint.
 
     Args:
@@ -103,6 +105,22 @@ def data_format(value: str | None) -> str:
 def channel_axis(layer: Any) -> int:
     """Where the channels are in the layer's data format."""
     return -1 if layer.data_format == "channels_last" else 1
+
+
+def check_fits(layer: Any, input_shape: tuple, size: tuple, dilation: tuple) -> None:
+    """Windows without padding must fit into the spatial axes of the layer's input.
+
+    Raises:
+        ValueError: when one does not; names the layer and both sizes.
+    """
+    first = 1 if layer.data_format == "channels_last" else 2
+    spatial = tuple(input_shape[first : first + len(size)])
+    spans = tuple((k - 1) * d + 1 for k, d in zip(size, dilation))
+    if any(n is not None and n < span for n, span in zip(spatial, spans)):
+        raise ValueError(
+            f"the layer {layer.name!r} has windows of size {spans}, which do not fit into the "
+            f"spatial size {spatial} of its input {tuple(input_shape)}; padding='same' would pad it"
+        )
 
 
 def _wrong(layer: Layer, name: str, wanted: str, value: Any) -> ValueError:

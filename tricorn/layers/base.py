@@ -552,7 +552,9 @@ class Layer:
             _hand_on_masks(node.inner, outputs, args)
         return outputs
 
-    def _shapes_unrecorded(self, args: tuple, kwargs: dict, reason: TypeError) -> Any:
+    def _shapes_unrecorded(
+        self, args: tuple, kwargs: dict, reason: NeedsEngine | NotRecordable
+    ) -> Any:
         """The body has loops or calls a native framework: the outputs' shapes from a run on
         abstract tensors, or from the layer's own rule, or from the engine."""
         own_rule = type(self).compute_output_shape is not Layer.compute_output_shape

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import activations, ops
-from tricorn.layers.arguments import channel_axis, choice, data_format, ints, positive
-from tricorn.layers.arguments import resolve, weight
+from tricorn.layers.arguments import (
+    channel_axis,
+    check_fits,
+    choice,
+    data_format,
+    ints,
+    positive,
+    resolve,
+    weight,
+)
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
+from tricorn.ops.fused import add_bias
 from tricorn.variable import Variable
 
 _data_format = data_format
@@ -20,10 +29,12 @@ class _Convolution(Layer):
     Attributes:
         rank: the number of spatial axes.
         causal: whether ``padding="causal"`` is offered.
+        transposed: whether windows are outputs, not inputs.
     """
 
     rank: int
     causal = False
+    transposed = False
 
     def _window(
         self, kernel_size: Any, strides: Any, padding: str, data_format: Any, dilation_rate: Any
@@ -47,6 +58,8 @@ class _Convolution(Layer):
                 f"input shape {tuple(input_shape)}"
             )
         self.input_spec = InputSpec(ndim=self.rank + 2, axes={axis: channels})
+        if self.padding == "valid" and not self.transposed:
+            check_fits(self, input_shape, self.kernel_size, self.dilation_rate)
         return channels
 
     def _windows(self) -> dict[str, Any]:
@@ -60,10 +73,10 @@ class _Convolution(Layer):
 
     def _finish(self, outputs: Any, bias: Variable | None) -> Any:
         """The bias, then the activation."""
-        if bias is not None:
-            if self.data_format == "channels_first":
-                bias = ops.reshape(bias, (-1, *(1,) * self.rank))
-            outputs = ops.add(outputs, bias)
+        if bias is not None and self.data_format == "channels_last":
+            outputs = add_bias(outputs, bias)
+        elif bias is not None:
+            outputs = ops.add(outputs, ops.reshape(bias, (-1, *(1,) * self.rank)))
         return self.activation(outputs)  # type: ignore[attr-defined]
 
 
@@ -385,6 +398,8 @@ class SeparableConv2D(_SeparableConv):
 
 class _ConvTranspose(_Convolution):
     """The transpose of a convolution; kernel (*kernel_size, filters, channels)."""
+
+    transposed = True
 
     def __init__(
         self,

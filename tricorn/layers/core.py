@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from tricorn import activations, dtypes, ops
 from tricorn.layers.arguments import is_int, positive, resolve, weight
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
+from tricorn.ops.fused import add_bias
 
 
 class Dense(Layer):
@@ -69,7 +71,7 @@ class Dense(Layer):
     def call(self, inputs: Any) -> Any:
         outputs = ops.matmul(inputs, self.kernel)
         if self.bias is not None:
-            outputs = ops.add(outputs, self.bias)
+            outputs = add_bias(outputs, self.bias)
         return self.activation(outputs)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from tricorn import ops
 from tricorn.layers.arguments import is_int
@@ -86,7 +87,7 @@ class Subtract(_Merge):
 
 
 class Multiply(_Merge):
-    """``x₁ · x₂ · ...``; where an input is masked, it counts as 1 (where all are, the product is 0).
+    """``x₁ · x₂ · ...``; a masked element counts as 1, and where all are the product is 0.
 
     Input shape: list of tensors whose shapes broadcast.  Output shape: the broadcast one.
     """
@@ -222,7 +223,7 @@ class Dot(Layer):
         _check_list(self, input_shape, 2)
         one, two = (tuple(shape) for shape in input_shape)
         i, j = self._places(one, two)
-        if 0 in (i, j) or None not in (one[i], two[j]) and one[i] != two[j]:
+        if 0 in (i, j) or (None not in (one[i], two[j]) and one[i] != two[j]):
             raise ValueError(
                 f"the layer {self.name!r} sums over axis {i} of {one} and axis {j} of {two}; they "
                 "must have equal sizes, and not be the batch axis"

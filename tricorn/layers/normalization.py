@@ -62,7 +62,9 @@ class BatchNormalization(Layer):
     ) -> None:
         super().__init__(**kwargs)
         if renorm:
-            raise ValueError("BatchNormalization: batch renormalization is not offered: renorm=True")
+            raise ValueError(
+                "BatchNormalization: batch renormalization (renorm=True) is not offered"
+            )
         if not is_int(axis):
             raise ValueError(f"BatchNormalization: axis must be an integer, got {axis!r}")
         self.axis, self.momentum, self.epsilon = int(axis), float(momentum), float(epsilon)
@@ -223,7 +225,7 @@ class RMSNormalization(Layer):
 @op
 def _normalize_groups(x: Tensor, groups: int, axis: int, epsilon: float) -> Tensor:
     """`x` with mean 0 and variance 1 in each of `groups` equal parts of the axis `axis`."""
-    shape = ops.shape(x)
+    shape: tuple = ops.shape(x)
     apart = (*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
     # an unknown length keeps its place only before the split axis; behind it -1 stands for it
     unknown = tuple(-1 if n is None and i > axis else n for i, n in enumerate(apart))

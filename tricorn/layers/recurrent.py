@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,9 @@ from tricorn.layers.arguments import choice, positive, resolve, weight
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
 from tricorn.ops import recurrent
-from tricorn.seeds import SeedGenerator
+from tricorn.ops.fused import add_bias
 from tricorn.saving import registry
+from tricorn.seeds import SeedGenerator
 from tricorn.variable import Variable, name_scope
 
 # ------------------------------------------------------------------------------------------ cells
@@ -120,7 +122,7 @@ class _Cell(Layer):
         else:
             outputs = _by_gate(inputs, masks, self.kernel, self.gates)
         bias = self.input_bias()
-        return outputs if bias is None else ops.add(outputs, bias)
+        return outputs if bias is None else add_bias(outputs, bias)
 
     def input_bias(self) -> Any:
         """The bias of `project`, or None."""
@@ -314,7 +316,8 @@ class LSTMCell(_Cell):
     ) -> tuple[Any, list]:
         if masks is not None or not _standard(self):
             return super().loop(projected, states, mask, reverse, masks)
-        outputs, h, c = recurrent.lstm(projected, *states, self.recurrent_kernel, mask, reverse)
+        h, c = states
+        outputs, h, c = recurrent.lstm(projected, h, c, self.recurrent_kernel, mask, reverse)
         return outputs, [h, c]
 
 
@@ -392,11 +395,11 @@ class GRUCell(_Cell):
         return weight(self, "bias", (2, columns) if self.reset_after else (columns,))
 
     def input_bias(self) -> Any:
-        return self.bias[0] if self.use_bias and self.reset_after else self.bias
+        return self.bias if self.bias is None or not self.reset_after else self.bias[0]
 
     def recurrent_bias(self) -> Any:
         """The bias that belongs to h, or None."""
-        return self.bias[1] if self.use_bias and self.reset_after else None
+        return self.bias[1] if self.bias is not None and self.reset_after else None
 
     def advance(self, projected: Any, states: list, masks: list | None) -> list:
         (h,) = states
@@ -1013,7 +1016,7 @@ class Wrapper(Layer):
             self.layer.build(input_shape)
 
 
-def _checked_layer(owner: Layer, name: str, layer: Any) -> Layer:
+def _checked_layer(owner: Layer, name: str, layer: Any) -> Any:
     if not isinstance(layer, Layer):
         raise ValueError(f"{type(owner).__name__}: {name} must be a layer, got {layer!r}")
     return layer
@@ -1048,7 +1051,8 @@ class Bidirectional(Layer):
     ) -> None:
         super().__init__(**kwargs)
         _checked_layer(self, "layer", layer)
-        self.merge_mode = choice(self, "merge_mode", merge_mode, ("sum", "mul", "ave", "concat", None))
+        known = ("sum", "mul", "ave", "concat", None)
+        self.merge_mode = choice(self, "merge_mode", merge_mode, known)
         plain = layer.name.removeprefix("forward_")
         self.forward_layer = _copy(layer, name=f"forward_{plain}")
         if backward_layer is None:
@@ -1121,8 +1125,10 @@ class Bidirectional(Layer):
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         mask = tree.leaves(previous_mask)[0] if tree.leaves(previous_mask) else None
         mask = mask if self.return_sequences else None
-        return mask if self.merge_mode is not None and not self.return_state else [mask] * (
-            1 if self.merge_mode is not None else 2
+        return (
+            mask
+            if self.merge_mode is not None and not self.return_state
+            else [mask] * (1 if self.merge_mode is not None else 2)
         )
 
     def reset_state(self) -> None:
@@ -1185,7 +1191,7 @@ class TimeDistributed(Wrapper):
         self.supports_masking = True
         self.input_spec = InputSpec(min_ndim=3)
 
-    def build(self, input_shape: tuple) -> None:
+    def build(self, input_shape: Any = None) -> None:
         super().build((input_shape[0], *input_shape[2:]))
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -1197,8 +1203,8 @@ class TimeDistributed(Wrapper):
                 f"the layer {self.name!r}: the mask's shape {tuple(mask.shape)} must begin with "
                 f"the batch and time sizes of the input's, {tuple(inputs.shape)}"
             )
-        if mask is not None and len(mask.shape) > 2:
-            if "mask" in inspect.signature(self.layer.call).parameters:
-                given["mask"] = _merge_time(mask)
+        takes_mask = "mask" in inspect.signature(self.layer.call).parameters
+        if takes_mask and mask is not None and len(mask.shape) > 2:
+            given["mask"] = _merge_time(mask)
         outputs = self.layer(_merge_time(inputs), **given)
         return tree.map(lambda output: _split_time(output, inputs), outputs)

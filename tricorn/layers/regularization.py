@@ -101,7 +101,7 @@ class _SpatialDropout(Dropout):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["trainable"]  # Keras's constructor does not take it
-        return config
+        return {**config, "dtype": self.dtype_policy.name}
 
 
 class SpatialDropout1D(_SpatialDropout):

@@ -1,4 +1,4 @@
-"""Layers that move elements: Flatten, Reshape, Permute, RepeatVector, padding, cropping, scaling."""
+"""Layers that move elements: flatten, reshape, permute, repeat, pad, crop, enlarge."""
 
 from __future__ import annotations
 
@@ -276,6 +276,15 @@ class UpSampling1D(Layer):
         return ops.repeat(inputs, self.size, axis=1)
 
 
+@op
+def _enlarge(x: Tensor, factors: tuple, method: str, channels_last: bool) -> Tensor:
+    """Images `factors` times as high and wide."""
+    engine = active()
+    sizes = engine.shape(x)[1:3] if channels_last else engine.shape(x)[2:4]
+    size = tuple(None if n is None else n * factor for n, factor in zip(sizes, factors))
+    return engine.resize(x, size, method, channels_last, False)
+
+
 class UpSampling2D(_Spatial):
     """Images enlarged by whole factors.
 
@@ -308,13 +317,7 @@ class UpSampling2D(_Spatial):
             for axis, factor in enumerate(self.size, self._first):
                 inputs = ops.repeat(inputs, factor, axis=axis)
             return inputs
-        sizes = inputs.shape[self._first : self._first + 2]
-        return ops.image.resize(
-            inputs,
-            tuple(n * factor for n, factor in zip(sizes, self.size)),
-            interpolation=self.interpolation,
-            data_format=self.data_format,
-        )
+        return _enlarge(inputs, self.size, self.interpolation, self._first == 1)
 
 
 class UpSampling3D(_Spatial):
@@ -331,7 +334,9 @@ class UpSampling3D(_Spatial):
 
     rank = 3
 
-    def __init__(self, size: Any = (2, 2, 2), data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, size: Any = (2, 2, 2), data_format: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(data_format, **kwargs)
         self.size = ints(self, "size", size, 3)
 

@@ -1,0 +1,200 @@
+"""Layers that prepare data: Rescaling, Normalization, RandomFlip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tricorn import config, dtypes, ops, random
+from tricorn.engines import active
+from tricorn.graph.op import Tensor, op
+from tricorn.layers.arguments import choice, data_format, is_int
+from tricorn.layers.base import Layer
+from tricorn.seeds import SeedGenerator
+
+_data_format = data_format
+
+
+class Rescaling(Layer):
+    """``x · scale + offset``
+
+    Args:
+        scale, offset: numbers, or one for each channel.
+        kwargs: what every `Layer` takes.
+
+    Input shape: any; integers become floats.  Output shape: the same.
+    """
+
+    def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale, self.offset = scale, offset
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        dtype = self.compute_dtype
+        scale = np.asarray(self.scale, dtypes.to_numpy(dtype))
+        offset = np.asarray(self.offset, dtypes.to_numpy(dtype))
+        if scale.ndim and config.image_data_format() == "channels_first":
+            scale = scale.reshape(*scale.shape, *(1,) * (3 - scale.ndim))
+        return ops.add(ops.multiply(ops.cast(inputs, dtype), scale), offset)
+
+
+class Normalization(Layer):
+    """``(x - mean) / √variance`` with fixed statistics.
+
+    Args:
+        axis: the axis (or axes) with statistics of their own; None: one mean for all.
+        mean, variance: the statistics; None: `adapt` takes them from data.
+        invert: ``x · √variance + mean`` instead.
+        kwargs: what every `Layer` takes.
+
+    Weights without `mean`, not trainable: mean, variance (sizes of `axis`), count ().
+
+    Input shape: any whose sizes along `axis` are known.  Output shape: the same.
+    """
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        mean: Any = None,
+        variance: Any = None,
+        invert: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if (mean is None) != (variance is None) or np.shape(mean) != np.shape(variance):
+            raise ValueError(
+                "Normalization: mean and variance go together, with equal shapes; got "
+                f"mean={mean!r}, variance={variance!r}"
+            )
+        self.axis = () if axis is None else (axis,) if is_int(axis) else tuple(axis)
+        self.invert = bool(invert)
+        self._given = None if mean is None else (np.asarray(mean), np.asarray(variance))
+        self.supports_masking = True
+
+    def build(self, input_shape: tuple) -> None:
+        rank = len(input_shape)
+        if any(not -rank <= axis < rank for axis in self.axis):
+            raise ValueError(f"the layer {self.name!r}: no axis {self.axis} in rank {rank}")
+        self._kept = tuple(sorted(axis % rank for axis in self.axis))
+        sizes = tuple(input_shape[axis] for axis in self._kept)
+        if None in sizes:
+            raise ValueError(
+                f"the layer {self.name!r} needs known sizes along axis {self.axis}, got the input "
+                f"shape {tuple(input_shape)}"
+            )
+        if self._given is not None:
+            return
+        self.adapt_mean = self.add_weight(sizes, "zeros", trainable=False, name="mean")
+        self.adapt_variance = self.add_weight(sizes, "ones", trainable=False, name="variance")
+        self.count = self.add_weight((), "zeros", "int32", trainable=False, name="count")
+
+    def adapt(self, data: Any) -> None:
+        """Take mean and variance from data.
+
+        Args:
+            data: an array (samples, ...), or an iterable of such batches.
+
+        Raises:
+            ValueError: when the layer was given its statistics, or there is no data.
+        """
+        if self._given is not None:
+            raise ValueError(f"the layer {self.name!r} was made with a mean; it does not adapt")
+        count, total, squares = 0, 0.0, 0.0
+        batches = [data] if hasattr(data, "shape") else data
+        for batch in batches:
+            batch = np.asarray(batch[0] if isinstance(batch, tuple) else batch, np.float64)
+            if not self.built:
+                self.build(batch.shape)
+            reduced = tuple(i for i in range(batch.ndim) if i not in self._kept)
+            # sums around the first batch's mean, which keeps their difference exact
+            if not count:
+                shift = batch.mean(reduced, keepdims=True)
+            count += int(np.prod([batch.shape[i] for i in reduced]))
+            total = total + (batch - shift).sum(reduced)
+            squares = squares + np.square(batch - shift).sum(reduced)
+        if not count:
+            raise ValueError(f"the layer {self.name!r} cannot adapt to no data")
+        mean = total / count
+        self.adapt_mean.assign(np.asarray(shift.reshape(np.shape(mean)) + mean))
+        self.adapt_variance.assign(np.asarray(squares / count - np.square(mean)))
+
+    def _statistics(self, rank: int) -> list:
+        """Mean and variance in a shape that broadcasts with the input."""
+        if self._given is None:
+            sizes = self.adapt_mean.shape
+            pair: tuple = (self.adapt_mean, self.adapt_variance)
+        else:
+            sizes, pair = self._given[0].shape, self._given
+        kept = self._kept[len(self._kept) - len(sizes) :]
+        shape = tuple(sizes[kept.index(i)] if i in kept else 1 for i in range(rank))
+        return [ops.cast(ops.reshape(value, shape), self.compute_dtype) for value in pair]
+
+    def call(self, inputs: Any) -> Any:
+        inputs = ops.cast(inputs, self.compute_dtype)
+        mean, variance = self._statistics(len(inputs.shape))
+        deviation = ops.maximum(ops.sqrt(variance), config.epsilon())
+        if self.invert:
+            return ops.add(ops.multiply(inputs, deviation), mean)
+        return ops.divide(ops.subtract(inputs, mean), deviation)
+
+    def get_config(self) -> dict[str, Any]:
+        settings = super().get_config()
+        mean, variance = self._given if self._given is not None else (None, None)
+        settings["mean"] = None if mean is None else mean.tolist()
+        settings["variance"] = None if variance is None else variance.tolist()
+        return settings
+
+
+class RandomFlip(Layer):
+    """In training each image is mirrored with probability 1/2, along each axis of `mode`.
+
+    Args:
+        mode: "horizontal" (left and right), "vertical", or "horizontal_and_vertical".
+        seed: int; None takes the next of the global sequence.
+        data_format: "channels_last" or "channels_first"; None: as configured.
+        kwargs: what every `Layer` takes.
+
+    Input shape: (batch, height, width, channels) or (height, width, channels), or channels first.
+    Output shape: the same.
+    """
+
+    def __init__(
+        self,
+        mode: str = "horizontal_and_vertical",
+        seed: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        known = ("horizontal", "vertical", "horizontal_and_vertical")
+        self.mode = choice(self, "mode", mode, known)
+        self.seed = seed
+        self.seed_generator = SeedGenerator(seed)
+        self.data_format = _data_format(data_format)
+        self.supports_masking = True
+
+    def call(self, inputs: Any, training: bool = True) -> Any:
+        inputs = ops.cast(inputs, self.compute_dtype)
+        if not training:
+            return inputs
+        rank = len(inputs.shape)
+        if rank not in (3, 4):
+            raise ValueError(
+                f"the layer {self.name!r} takes an image or a batch of images, got the shape "
+                f"{tuple(inputs.shape)}"
+            )
+        height = rank - 3 if self.data_format == "channels_last" else rank - 2
+        for name, axis in (("horizontal", height + 1), ("vertical", height)):
+            if name in self.mode:
+                heads = _coins(inputs, self.seed_generator)
+                inputs = ops.where(heads, ops.flip(inputs, axis=axis), inputs)
+        return inputs
+
+
+@op
+def _coins(x: Tensor, seed: Any) -> Tensor:
+    """A coin for each image of `x`: bool of shape (batch, 1, 1, 1), or (1, 1, 1) for one image."""
+    batch = tuple(active().shape(x)[:-3])
+    return ops.less(random.uniform((*batch, 1, 1, 1), seed=seed), 0.5)
