@@ -10,6 +10,7 @@ import contextlib
 import functools
 import importlib
 import importlib.util
+import weakref
 from contextvars import ContextVar
 from typing import Any, Callable, Iterator
 
@@ -46,7 +47,7 @@ class Engine:
         self.scope: Callable[[Any], Any] | None = getattr(module, "scope", None)
         #: drops caches that belong to nobody any more
         self.clear: Callable[[], None] = getattr(module, "clear", lambda: None)
-        _loaded.append(self)
+        _loaded.add(self)
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"the engine {self.__dict__.get('name')!r} has no {name!r}")
@@ -75,7 +76,7 @@ PLANNED = {
 
 _scoped: ContextVar[Engine | None] = ContextVar("tricorn_engine", default=None)
 _process: Engine | None = None
-_loaded: list[Engine] = []
+_loaded: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
 @functools.cache

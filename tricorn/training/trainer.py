@@ -483,7 +483,8 @@ class Trainer:
     def _as_list(self, logs: dict[str, Any]) -> Any:
         """Logs in the order of the metrics; a single one alone."""
         ordered = ["loss"] if "loss" in logs else []
-        ordered += [name for name in self.get_metrics_result() if name in logs and name != "loss"]
+        known, _ = discover(self.get_metrics_result, ())  # for the names: nothing is computed
+        ordered += [name for name in known if name in logs and name != "loss"]
         ordered += [name for name in logs if name not in ordered]
         values = [logs[name] for name in ordered]
         return values[0] if len(values) == 1 else values

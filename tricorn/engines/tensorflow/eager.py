@@ -785,7 +785,7 @@ def imag(x: tf.Tensor) -> tf.Tensor:
 
 
 def nonzero(x: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    found = tf.cast(tf.where(x != tf.zeros((), x.dtype)), tf.int32)
+    found = tf.cast(tf.where(cast(x, "bool")), tf.int32)
     return tuple(tf.unstack(found, axis=1))
 
 
