@@ -303,8 +303,7 @@ def test_clones_have_weights_of_their_own(build):
     model = build(tricorn)
     clone = tricorn.models.clone_model(model)
     clone.set_weights(model.get_weights())
-    for a, b in zip(np.atleast_1d(model.outputs), np.atleast_1d(clone.outputs)):
-        assert a.shape == b.shape
+    assert [t.shape for t in model.outputs] == [t.shape for t in clone.outputs]
     first, second = model.predict(X, verbose=0), clone.predict(X, verbose=0)
     for a, b in zip(first if isinstance(first, list) else [first],
                     second if isinstance(second, list) else [second]):  # fmt: skip

@@ -16,7 +16,7 @@ from tricorn import dtypes, seeds, tree
 from tricorn.engines import active
 
 #: rows of a chunk that is stacked on the host are limited to so many bytes, and so many batches
-_CHUNK_BYTES = 32 * 2**20
+_CHUNK_BYTES = 16 * 2**20
 _CHUNK_STEPS = 512
 
 
@@ -158,6 +158,7 @@ class ArrayFeed:
         self.batch_size = _check_batch_size(batch_size, self.size, steps)
         self.shuffle = shuffle
         self.steps = -(-self.size // self.batch_size)
+        self._buffers: list[Any] = []
         for path, target in tree.paths(self.arrays[1]):
             if target.dtype.kind == "f" and np.isnan(target).any():
                 where = "".join(f"[{key!r}]" for key in path)
@@ -213,7 +214,21 @@ class ArrayFeed:
             first = int(rows[0]) if len(rows) else 0
             if len(rows) and rows[-1] == first + len(rows) - 1:
                 return tree.map(lambda a: a[first : first + len(rows)], self.arrays)
-        return tree.map(lambda a: a.take(rows, axis=0), self.arrays)
+        if len(rows) < self.batch_size:  # the rest of the data
+            return tree.map(lambda a: a.take(rows, axis=0), self.arrays)
+        buffer = self._buffer(len(rows))
+        tree.map(lambda a, out: a.take(rows, axis=0, out=out, mode="clip"), self.arrays, buffer)
+        return buffer
+
+    def _buffer(self, rows: int) -> Any:
+        """Memory for a chunk.  Two take turns: while the engine reads one, the other is filled.
+        (Fresh memory for each chunk costs more in page faults than the copying itself.)"""
+        if len(self._buffers) < 2:
+            made = tree.map(lambda a: np.empty((rows, *a.shape[1:]), a.dtype), self.arrays)
+            self._buffers.append(made)
+        else:
+            self._buffers.reverse()
+        return self._buffers[-1]
 
 
 class StreamFeed:
