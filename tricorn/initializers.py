@@ -164,14 +164,14 @@ class STFT(HostInitializer):
         if window is None:
             return np.ones(length)
         if isinstance(window, str):
-            from scipy.signal import get_window
+            from scipy.signal import get_window  # type: ignore[import-untyped]
 
             window = get_window(window, length, self.periodic)
         window = np.asarray(window, np.float64)
         if window.shape != (length,):
             raise ValueError(f"the window has the shape {window.shape}, the frame {length}")
         scales = {"density": np.sqrt(np.sum(window**2)), "spectrum": np.sum(np.abs(window))}
-        return window / scales.get(self.scaling, 1.0)
+        return window / scales.get(self.scaling or "", 1.0)
 
 
 # ----------------------------------------------------------------------------------------- random
@@ -196,7 +196,7 @@ class RandomInitializer(HostInitializer):
     def generator(self) -> np.random.Generator:
         """The NumPy generator for one draw."""
         if not isinstance(self.seed, SeedGenerator):
-            return host_generator(self.seed)
+            return host_generator(None if self.seed is None else int(self.seed))
         with Suspended():  # a draw on the host counts, whatever becomes of the step around it
             state = self.seed.state.numpy()
             self.seed.state.assign(state + np.array([0, 1], state.dtype))

@@ -81,21 +81,19 @@ def test_values_and_weights(name, arguments, y_true, y_pred):
 def test_gradient(name, arguments, y_true, y_pred):
     loss = getattr(losses, name)(**arguments)
     oracle = getattr(keras.losses, name)(**arguments)
-    close(
-        jax.grad(lambda p: loss(y_true, p))(y_pred), jax.grad(lambda p: oracle(y_true, p))(y_pred)
-    )
+    ours, theirs = (jax.jit(jax.grad(f, argnums=1)) for f in (loss, oracle))
+    y_true = np.asarray(y_true, "float32")
+    close(ours(y_true, y_pred), theirs(y_true, y_pred))
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-@pytest.mark.parametrize("weight", [None, "scalar", "samples", "steps", "column"])
+@pytest.mark.parametrize("weight", [None, "samples", "column"])
 def test_mask_and_weights_of_sequences(reduction, weight):
     y_true, y_pred = RNG.normal(size=(2, 3, 5, 4)).astype("float32")
     mask = np.array([[1, 1, 0, 0, 1], [1, 1, 1, 1, 1], [0, 1, 0, 0, 0]], bool)
     weight = {
         None: None,
-        "scalar": 0.5,
         "samples": np.array([[1.0], [2.0], [0.5]], "float32"),
-        "steps": RNG.uniform(size=(3, 5)).astype("float32"),
         "column": RNG.uniform(size=(3, 5, 1)).astype("float32"),
     }[weight]
     masked = keras.ops.convert_to_tensor(y_pred)
@@ -131,9 +129,10 @@ def test_dtypes_of_targets(dtype):
 def test_ctc():
     y_true = np.array([[1, 2, 0], [3, 3, 1]])
     logits = RNG.normal(size=(2, 8, 5)).astype("float32")
-    close(losses.CTC()(y_true, logits), keras.losses.CTC()(y_true, logits))
-    close(jax.grad(lambda x: losses.CTC()(y_true, x))(logits),
-          jax.grad(lambda x: keras.losses.CTC()(y_true, x))(logits))  # fmt: skip
+    both = losses.CTC(), keras.losses.CTC()
+    ours, theirs = (jax.jit(jax.value_and_grad(lambda x, f=f: f(y_true, x))) for f in both)
+    for found, expected in zip(ours(logits), theirs(logits)):
+        close(found, expected)
     lengths = np.array([2, 0]), np.array([8, 5])
     close(ops.ctc_loss(y_true, logits, *lengths), keras.ops.ctc_loss(y_true, logits, *lengths))
     with pytest.raises(ValueError, match=r"\(2, 3, 1\)"):

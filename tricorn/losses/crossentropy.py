@@ -381,6 +381,9 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
             from_logits=from_logits, ignore_class=ignore_class, axis=axis,
         )  # fmt: skip
 
+    ignore_class: int | None
+    axis: int
+
     def valid(self, y_true: Any, y_pred: Any, values: Any) -> Any:
         if self.ignore_class is None:
             return None

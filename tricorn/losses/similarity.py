@@ -87,7 +87,8 @@ def circle(
     same = ops.equal(labels, ops.reshape(others, (1, -1)))
     different = ops.logical_not(same)
     if remove_diagonal:
-        same = ops.logical_and(same, ops.logical_not(ops.eye(*distance.shape, dtype="bool")))
+        itself = ops.eye(distance.shape[0], distance.shape[1], dtype="bool")
+        same = ops.logical_and(same, ops.logical_not(itself))
     pull = -gamma * (margin + distance) * (margin - distance)
     push = gamma * ops.maximum(1.0 + margin - distance, 0.0) * (1.0 - margin - distance)
     return ops.softplus(_logsumexp(pull, same) + _logsumexp(push, different))

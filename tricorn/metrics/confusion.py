@@ -23,15 +23,16 @@ def parse_thresholds(thresholds: Thresholds, default: float) -> list[float]:
     """Thresholds as a list, each within [0, 1]."""
     if thresholds is None:
         return [default]
-    found = list(thresholds) if isinstance(thresholds, (list, tuple, np.ndarray)) else [thresholds]
+    several = isinstance(thresholds, (list, tuple, np.ndarray))
+    found: list[Any] = list(thresholds) if several else [thresholds]  # type: ignore[arg-type]
     for threshold in found:
         if threshold is None or not 0 <= threshold <= 1:
             raise ValueError(f"thresholds must be within [0, 1], got {threshold!r} in {found}")
     return found
 
 
-def is_even(thresholds: Sequence[float]) -> bool:
-    """Whether thresholds divide [0, 1] into three or more equal parts or two."""
+def is_even(thresholds: Any) -> bool:
+    """Whether three or more thresholds divide [0, 1] into equal parts."""
     count = len(thresholds)
     if count < 3:
         return False

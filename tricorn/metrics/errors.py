@@ -34,7 +34,15 @@ class RootMeanSquaredError(Mean):
     def __init__(self, name: str | None = "root_mean_squared_error", dtype: Any = None) -> None:
         super().__init__(name, dtype)
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
+        """Take a batch in.
+
+        Args:
+            y_true, y_pred: (batch, ..., d).
+            sample_weight: broadcasts to the leading axes.
+        """
         y_true, y_pred = to_pair(y_true, ops.cast(y_pred, self.dtype))
         super().update_state(ops.square(y_pred - y_true), sample_weight)
 

@@ -90,7 +90,7 @@ class AdamW(Adam):
     Source: Loshchilov and Hutter, 2017, arXiv:1711.05101.
     """
 
-    def __init__(
+    def __init__(  # type: ignore[misc]
         self,
         learning_rate: Any = 0.001,
         weight_decay: float = 0.004,

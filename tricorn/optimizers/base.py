@@ -382,12 +382,12 @@ class Optimizer(Configured):
                 stacklevel=3,
             )
         pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
-        return [g for g, _ in pairs], [v for _, v in pairs]
+        return [ops.convert_to_tensor(g) for g, _ in pairs], [v for _, v in pairs]
 
     def _accumulate(self, grads: list, variables: list[Variable]) -> None:
         """Add the gradients up; every so many calls update by their mean."""
         steps = self.gradient_accumulation_steps
-        due = ops.equal(ops.mod(self._iterations + 1, steps), 0)
+        due = ops.equal(ops.mod(ops.add(self._iterations, 1), steps), 0)
         totals = {v: g + self._accumulators[v].value for g, v in zip(grads, variables)}
         means = [total / steps for total in totals.values()]
         assign_if(due, lambda: self._step(means, variables))
@@ -573,9 +573,9 @@ class Optimizer(Configured):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; the learning rate is the present one."""
         rate = self._learning_rate
-        is_number = isinstance(rate, Variable)
-        rate = float(rate.numpy()) if is_number else registry.serialize_keras_object(rate)
-        return {**super().get_config(), "learning_rate": rate}
+        number = float(rate.numpy()) if isinstance(rate, Variable) else None
+        settings = registry.serialize_keras_object(rate) if number is None else number
+        return {**super().get_config(), "learning_rate": settings}
 
     @classmethod
     def from_config(

@@ -25,13 +25,11 @@ class LearningRateSchedule(Configured):
 class _Decay(LearningRateSchedule):
     """Base of those that count in units of `decay_steps`."""
 
-    decay_steps: int
-
-    def _settle(self, **settings: Any) -> None:
-        vars(self).update(settings)
-        for name, value in settings.items():
-            if name.endswith("decay_steps") and not value > 0:
-                raise ValueError(f"{name} must be positive, got {value!r}")
+    def __init__(self, initial_learning_rate: float, decay_steps: int, name: str) -> None:
+        if not decay_steps > 0:
+            raise ValueError(f"decay_steps must be positive, got {decay_steps!r}")
+        self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
+        self.name = name
 
     def _elapsed(self, step: Any, staircase: bool = False) -> Any:
         """step / decay_steps, in whole steps for a staircase."""
@@ -58,10 +56,8 @@ class ExponentialDecay(_Decay):
         staircase: bool = False,
         name: str = "ExponentialDecay",
     ) -> None:
-        self._settle(
-            initial_learning_rate=initial_learning_rate, decay_steps=decay_steps,
-            decay_rate=decay_rate, staircase=staircase, name=name,
-        )  # fmt: skip
+        super().__init__(initial_learning_rate, decay_steps, name)
+        self.decay_rate, self.staircase = decay_rate, staircase
 
     def __call__(self, step: Any) -> Any:
         elapsed = self._elapsed(step, self.staircase)
@@ -87,10 +83,8 @@ class InverseTimeDecay(_Decay):
         staircase: bool = False,
         name: str = "InverseTimeDecay",
     ) -> None:
-        self._settle(
-            initial_learning_rate=initial_learning_rate, decay_steps=decay_steps,
-            decay_rate=decay_rate, staircase=staircase, name=name,
-        )  # fmt: skip
+        super().__init__(initial_learning_rate, decay_steps, name)
+        self.decay_rate, self.staircase = decay_rate, staircase
 
     def __call__(self, step: Any) -> Any:
         elapsed = self._elapsed(step, self.staircase)
@@ -118,10 +112,8 @@ class PolynomialDecay(_Decay):
         cycle: bool = False,
         name: str = "PolynomialDecay",
     ) -> None:
-        self._settle(
-            initial_learning_rate=initial_learning_rate, decay_steps=decay_steps,
-            end_learning_rate=end_learning_rate, power=power, cycle=cycle, name=name,
-        )  # fmt: skip
+        super().__init__(initial_learning_rate, decay_steps, name)
+        self.end_learning_rate, self.power, self.cycle = end_learning_rate, power, cycle
 
     def __call__(self, step: Any) -> Any:
         elapsed = self._elapsed(step)
@@ -156,10 +148,8 @@ class CosineDecay(_Decay):
         warmup_target: float | None = None,
         warmup_steps: int = 0,
     ) -> None:
-        self._settle(
-            initial_learning_rate=initial_learning_rate, decay_steps=decay_steps, alpha=alpha,
-            name=name, warmup_target=warmup_target, warmup_steps=warmup_steps,
-        )  # fmt: skip
+        super().__init__(initial_learning_rate, decay_steps, name)
+        self.alpha, self.warmup_target, self.warmup_steps = alpha, warmup_target, warmup_steps
 
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, config.floatx())
@@ -175,7 +165,7 @@ class CosineDecay(_Decay):
         return top * ((1.0 - self.alpha) * 0.5 * (1.0 + ops.cos(math.pi * elapsed)) + self.alpha)
 
 
-class CosineDecayRestarts(_Decay):
+class CosineDecayRestarts(LearningRateSchedule):
     """`CosineDecay` that begins anew, each time longer by t_mul and from a height less by m_mul.
 
     Args:
@@ -198,10 +188,11 @@ class CosineDecayRestarts(_Decay):
         alpha: float = 0.0,
         name: str = "SGDRDecay",
     ) -> None:
-        self._settle(
-            initial_learning_rate=initial_learning_rate, first_decay_steps=first_decay_steps,
-            t_mul=t_mul, m_mul=m_mul, alpha=alpha, name=name,
-        )  # fmt: skip
+        if not first_decay_steps > 0:
+            raise ValueError(f"first_decay_steps must be positive, got {first_decay_steps!r}")
+        self.initial_learning_rate = initial_learning_rate
+        self.first_decay_steps, self.name = first_decay_steps, name
+        self.t_mul, self.m_mul, self.alpha = t_mul, m_mul, alpha
 
     def __call__(self, step: Any) -> Any:
         elapsed = ops.cast(step, config.floatx()) / self.first_decay_steps

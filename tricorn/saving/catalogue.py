@@ -21,7 +21,8 @@ class Configured:
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, such that ``cls.from_config(obj.get_config())`` is alike."""
-        names = (name for name in arguments(type(self)) if hasattr(self, name))
+        cls: Any = type(self)
+        names = (name for name in arguments(cls) if hasattr(self, name))
         return {name: getattr(self, name) for name in names}
 
     @classmethod
@@ -31,13 +32,13 @@ class Configured:
 
 
 @functools.cache
-def arguments(cls: type) -> tuple[str, ...]:
+def arguments(cls: Any) -> tuple[str, ...]:
     """Names of the constructor's arguments; those that ``**kwargs`` hands on to a base included."""
     names: dict[str, None] = {}
     for base in cls.__mro__:
         if "__init__" not in base.__dict__ or base is object:
             continue
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+        parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
         starred = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         names.update({p.name: None for p in parameters if p.kind not in starred})
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
