@@ -23,7 +23,8 @@ FLOORS = [
     ["ops", "random", "dtype_policies"],
     ["saving.registry", "saving.atomic", "saving.catalogue", "saving.bytecode", "saving.names",
      "saving.operations"],
-    ["activations", "initializers", "regularizers", "constraints", "losses", "metrics", "optimizers"],
+    ["activations", "initializers", "regularizers", "constraints", "losses", "metrics",
+     "optimizers"],
     ["layers"],
     ["callbacks", "training", "models", "data"],
     ["saving", "export", "distribute"],
@@ -69,7 +70,9 @@ def imports(path: Path, everywhere: bool) -> list[tuple[str, int]]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
-                found.append((full if full[len("tricorn.") :] in MODULES else node.module, node.lineno))
+                found.append(
+                    (full if full[len("tricorn.") :] in MODULES else node.module, node.lineno)
+                )
     return found
 
 
@@ -124,7 +127,9 @@ def test_a_package_hands_names_on_and_defines_nothing():
             for node in ast.parse(path.read_text()).body
             if isinstance(node, (ast.FunctionDef, ast.ClassDef))
         ]
-        assert not set(defined) - {"__getattr__", "__dir__"}, path  # those two: names handed on late
+        assert not set(defined) - {"__getattr__", "__dir__"}, (
+            path
+        )  # those two: names handed on late
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,6 @@ def serialize(activation: Any) -> Any:
         activation: callable.
     """
     name = getattr(activation, "__name__", None)
-    if _catalogue.objects.get(name) is activation:
+    if name is not None and _catalogue.objects.get(name) is activation:
         return name
     return registry.serialize_keras_object(activation)

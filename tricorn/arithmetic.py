@@ -7,7 +7,8 @@ comparison is `ops.equal`.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 #: Every op by its name.
 OPS: dict[str, Callable] = {}

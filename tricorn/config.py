@@ -30,7 +30,9 @@ _settings: dict[str, Any] | None = None
 def home() -> Path:
     """The folder of settings and cached data: ``$KERAS_HOME``, else ``~/.keras``; when that cannot
     be written, ``.keras`` in the temporary directory."""
-    folder = Path(os.environ["KERAS_HOME"]) if os.environ.get("KERAS_HOME") else Path.home() / ".keras"
+    folder = (
+        Path(os.environ["KERAS_HOME"]) if os.environ.get("KERAS_HOME") else Path.home() / ".keras"
+    )
     probe = folder if folder.exists() else folder.parent
     return folder if os.access(probe, os.W_OK) else Path(tempfile.gettempdir()) / ".keras"
 

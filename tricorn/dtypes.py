@@ -19,7 +19,13 @@ COMPLEX = ("complex64", "complex128")
 FLOAT8 = ("float8_e4m3fn", "float8_e5m2")
 ALL = ("bool", *UNSIGNED, *SIGNED, *FLOAT8, *FLOATS, *COMPLEX, "string")
 
-_ALIASES = {"half": "float16", "float": "float32", "double": "float64", "int": "int32", "long": "int64"}
+_ALIASES = {
+    "half": "float16",
+    "float": "float32",
+    "double": "float64",
+    "int": "int32",
+    "long": "int64",
+}
 #: Weak scalars: a Python bool, int, float or complex.
 _WEAK = {bool: "bool", int: "int", float: "float", complex: "complex"}
 
@@ -87,7 +93,7 @@ def result_type(*dtypes: Any) -> str:
     Arguments are dtype names, or the Python types bool, int, float, complex for weak scalars.  No
     argument gives floatx; weak scalars alone give int32, floatx or complex64.
     """
-    names = [_WEAK[d] if d in _WEAK else d for d in dtypes]
+    names = [_WEAK.get(d, d) for d in dtypes]
     return _join(frozenset(names), config.floatx())
 
 
@@ -103,7 +109,9 @@ def _join(names: frozenset[str], floatx: str) -> str:
         if name not in _LATTICE:
             raise TypeError(f"{name} does not combine with {', '.join(sorted(names - {name}))}")
     common = frozenset.intersection(*(_above(name) for name in names))
-    least = next(name for name in common if common == _above(name) & common and common <= _above(name))
+    least = next(
+        name for name in common if common == _above(name) & common and common <= _above(name)
+    )
     # uint64 with a signed integer, and any integer with a weak float, land on the weak float
     return weak.get(least, least)
 

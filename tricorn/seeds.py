@@ -96,9 +96,7 @@ class SeedGenerator:
             raise ValueError(f"seed must be an integer or None, got {seed!r}")
         self.seed, self.name = int(seed), name or "seed_generator"
         initial = np.array([self.seed % 2**32, 0], np.uint32).view(np.int32)
-        self.state = Variable(
-            initial, dtype="int32", trainable=False, name="seed_generator_state"
-        )
+        self.state = Variable(initial, dtype="int32", trainable=False, name="seed_generator_state")
 
     def next(self) -> Any:
         """The key of the next draw, an int32 tensor of shape (2,); counts up."""

@@ -6,7 +6,8 @@ in the order of their sorted keys, so equal dicts flatten equally.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 Tree = Any
 
@@ -14,7 +15,7 @@ Tree = Any
 class _Node:
     """The structure of one container: its type, its keys (dicts), and its children."""
 
-    __slots__ = ("kind", "keys", "children", "count")
+    __slots__ = ("children", "count", "keys", "kind")
 
     def __init__(self, kind: type, keys: tuple | None, children: tuple) -> None:
         self.kind, self.keys, self.children = kind, keys, children
@@ -38,7 +39,6 @@ class _Leaf(_Node):
 
     def __init__(self) -> None:
         self.kind, self.keys, self.children, self.count = object, None, (), 1
-
 
     def __reduce__(self) -> str:
         return "LEAF"

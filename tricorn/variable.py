@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -291,7 +292,9 @@ def _host_array(value: Any) -> np.ndarray:
     engine = registry.loaded_for(value)
     if engine is not None:
         return engine.numpy(value)
-    return np.asarray(op._to_numpy(value) if not isinstance(value, (int, float)) else _scalar(value))
+    return np.asarray(
+        op._to_numpy(value) if not isinstance(value, (int, float)) else _scalar(value)
+    )
 
 
 def _scalar(value: Any) -> np.ndarray:

@@ -25,9 +25,11 @@ def test_history_names_layer_call_and_result():
     x = tricorn.Input((4,), name="data")
     dense = tricorn.layers.Dense(3)
     first, second = dense(x), dense(x * 2.0)
-    assert first.history == (dense, 0, 0) and second.history == (dense, 1, 0)
+    assert first.history == (dense, 0, 0)
+    assert second.history == (dense, 1, 0)
     assert x.history[0].name == "data"
-    assert dense.input is x and dense.get_output_at(1) is second
+    assert dense.input is x
+    assert dense.get_output_at(1) is second
 
 
 def test_inputs_in_the_middle_of_a_graph():
@@ -63,9 +65,14 @@ def test_updates_are_computed_from_the_state_before():
     x = tricorn.Input((4,))
     a = tricorn.Variable(np.float32(1.0))
     b = tricorn.Variable(np.float32(10.0))
-    f = Function([x], [ops.sum(x) * a], updates=[update(a, a + b * ops.sum(x * 0.0 + 1.0)), (b, b + a * ops.max(x * 0.0 + 1.0))])
+    f = Function(
+        [x],
+        [ops.sum(x) * a],
+        updates=[update(a, a + b * ops.sum(x * 0.0 + 1.0)), (b, b + a * ops.max(x * 0.0 + 1.0))],
+    )
     f([np.ones((2, 4), "float32")])
-    assert float(a) == 81.0 and float(b) == 11.0
+    assert float(a) == 81.0
+    assert float(b) == 11.0
 
 
 def test_symbolic_gradients_of_variables_and_tensors():
@@ -74,7 +81,8 @@ def test_symbolic_gradients_of_variables_and_tensors():
     y = dense(x)
     loss = ops.sum(y**2)
     dx, dk, dy = gradients(loss, [x, dense.kernel, y])
-    assert dx.shape == (None, 4) and dk.shape == (4, 3)
+    assert dx.shape == (None, 4)
+    assert dk.shape == (4, 3)
     got = Function([x], [dx, dk, dy])([X])
     k, bias = dense.get_weights()
     out = np.tanh(X @ k + bias)

@@ -31,7 +31,11 @@ def body(norm, drop, x):
 
 
 def state_of(norm, drop):
-    return [norm.moving_mean.numpy(), norm.moving_variance.numpy(), drop.seed_generator.state.numpy()]
+    return [
+        norm.moving_mean.numpy(),
+        norm.moving_variance.numpy(),
+        drop.seed_generator.state.numpy(),
+    ]
 
 
 def plainly(norm, drop, times=1):
@@ -100,7 +104,8 @@ def test_assignments_are_carried_through_scan(norm, drop):
     expected = plainly(norm, drop, times=3)
     _, ys = transforms.scan(lambda c, _: (c, body(norm, drop, X)), 0.0, length=3)
     check(norm, drop, expected)
-    assert ys.shape == (3,) and len(set(np.asarray(ys).tolist())) == 3  # a new mask each time
+    assert ys.shape == (3,)
+    assert len(set(np.asarray(ys).tolist())) == 3
 
 
 def test_assignments_are_carried_through_while_loop(norm, drop):
@@ -156,7 +161,8 @@ def test_aux_is_passed_on():
     (loss, aux), _ = transforms.value_and_grad(
         lambda: (ops.sum(w * 2), {"w": w.value}), [w], has_aux=True
     )()
-    assert float(loss) == 8 and aux["w"].shape == (4,)
+    assert float(loss) == 8
+    assert aux["w"].shape == (4,)
 
 
 def test_scan_in_reverse_and_with_trees():
@@ -191,17 +197,24 @@ class TestCompiled:
 
     def test_one_program_for_each_kind_of_arguments(self):
         calls = []
-        step = Compiled(lambda x, flag: (calls.append(flag), ops.sum(x) * (2.0 if flag else 1.0))[1])
+        step = Compiled(
+            lambda x, flag: (calls.append(flag), ops.sum(x) * (2.0 if flag else 1.0))[1]
+        )
         assert float(step(np.ones(3, "float32"), True)) == 6
         assert float(step(np.ones(3, "float32"), False)) == 3
         made = len(calls)
         step(np.zeros(3, "float32"), True)
-        assert len(calls) == made and len(step._programs) == 2
+        assert len(calls) == made
+        assert len(step._programs) == 2
 
     def test_several_steps_are_equal_however_they_are_cut(self):
         def counted():
             v = tricorn.Variable(np.ones(3, "float32"))
-            return v, Compiled(lambda i, x: ops.sum(v.assign(v * 0.9 + x[0] * ops.cast(i, "float32"))),
+
+            def step(i, x):
+                return ops.sum(v.assign(v * 0.9 + x[0] * ops.cast(i, "float32")))
+
+            return v, Compiled(step,
                                loop=True)  # fmt: skip
 
         x = np.ones(2, "float32")

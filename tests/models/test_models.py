@@ -100,7 +100,8 @@ class Net(tricorn.Model):
 def test_subclassed_models_track_layers_in_lists_and_dicts():
     model = Net()
     model(X)
-    assert len(model.weights) == 9 and len(model.trainable_weights) == 9
+    assert len(model.weights) == 9
+    assert len(model.trainable_weights) == 9
     assert len(model.variables) == 10  # and the random state
     model.block.parts[0].trainable = False
     assert len(model.trainable_weights) == 7
@@ -111,7 +112,8 @@ def test_subclassed_models_track_layers_in_lists_and_dicts():
 def test_automatic_config_of_layers_and_models():
     block = Block(4, name="mine")
     config = block.get_config()
-    assert config["units"] == 4 and config["name"] == "mine"
+    assert config["units"] == 4
+    assert config["name"] == "mine"
     assert Block.from_config(config).units == 4
     assert Net.from_config(Net(3).get_config()).width == 3
 
@@ -134,7 +136,8 @@ def test_functional_subclass_of_model():
             self.units = units
 
     model = Wide(4)
-    assert model.output_shape == (None, 4) and model(X).shape == (7, 4)
+    assert model.output_shape == (None, 4)
+    assert model(X).shape == (7, 4)
     assert len(model.weights) == 2
 
 
@@ -153,7 +156,8 @@ def test_sequential_grows_and_shrinks():
     model.add(tricorn.layers.Dense(3))
     assert model.output_shape == (None, 3)
     top = model.pop()
-    assert top.name.startswith("dense") and model.output_shape == (None, 4)
+    assert top.name.startswith("dense")
+    assert model.output_shape == (None, 4)
     with pytest.raises(ValueError, match="unique"):
         model.add(model.layers[0])
     with pytest.raises(TypeError, match="forget to call the class"):
@@ -166,6 +170,7 @@ def test_sequential_grows_and_shrinks():
 
 def test_masks_travel_through_layers_operators_and_nested_models():
     ids = np.array([[1, 2, 0, 0], [3, 0, 0, 0]])
+
     def build(lib):
         i = lib.Input((4,), dtype="int32")
         x = lib.layers.Embedding(5, 3, mask_zero=True)(i)
@@ -186,9 +191,11 @@ def test_masks_travel_through_layers_operators_and_nested_models():
 def test_a_lost_mask_is_said():
     i = tricorn.Input((4,), dtype="int32")
     x = tricorn.layers.Embedding(5, 3, mask_zero=True)(i)
+
     class Plain(tricorn.layers.Layer):
         def call(self, x):
             return x * 2.0
+
     with pytest.warns(UserWarning, match="mask"):
         Plain()(x)
 
@@ -206,7 +213,8 @@ def test_dict_inputs_and_outputs():
     a, b = tricorn.Input((2,), name="a"), tricorn.Input((3,), name="b")
     model = tricorn.Model({"a": a, "b": b}, {"s": ops.concatenate([a, b], axis=-1), "t": a * 2.0})
     out = model({"a": X[:, :2], "b": X[:, :3]})
-    assert out["s"].shape == (7, 5) and set(out) == {"s", "t"}
+    assert out["s"].shape == (7, 5)
+    assert set(out) == {"s", "t"}
     by_name = tricorn.Model([a, b], ops.concatenate([a, b], axis=-1))
     close(by_name({"b": X[:, :3], "a": X[:, :2]}), np.concatenate([X[:, :2], X[:, :3]], -1))
     with pytest.raises(ValueError, match="lacks the inputs \\['b'\\]"):
@@ -220,7 +228,9 @@ def test_input_errors_name_layer_expectation_and_shape():
     assert "6" in str(caught.value)
     with pytest.raises(ValueError, match="2 layers named 'twin'|two layers named 'twin'"):
         i = tricorn.Input((3,))
-        tricorn.Model(i, tricorn.layers.Dense(2, name="twin")(tricorn.layers.Dense(2, name="twin")(i)))
+        tricorn.Model(
+            i, tricorn.layers.Dense(2, name="twin")(tricorn.layers.Dense(2, name="twin")(i))
+        )
     with pytest.raises(ValueError, match="no layer 'z'.*data"):
         model.get_layer("z")
     with pytest.raises(RuntimeError, match="super"):
@@ -272,7 +282,9 @@ def test_summary_counts_and_connects():
     lines = []
     residual(tricorn).summary(print_fn=lines.append)
     text = "\n".join(lines)
-    assert "Total params: 155" in text and "a[0][0], b[0][0]" in text and "(None, 8)" in text
+    assert "Total params: 155" in text
+    assert "a[0][0], b[0][0]" in text
+    assert "(None, 8)" in text
 
 
 def test_stateless_call_changes_nothing():
@@ -281,7 +293,8 @@ def test_stateless_call_changes_nothing():
     trainable = [v.value for v in model.trainable_variables]
     others = [v.value for v in model.non_trainable_variables]
     out, state = model.stateless_call(trainable, others, X, training=True)
-    assert out.shape == (7, 2) and len(state) == len(others)
+    assert out.shape == (7, 2)
+    assert len(state) == len(others)
     assert not np.allclose(state[0], others[0])
     for a, b in zip(before, model.get_weights()):
         np.testing.assert_array_equal(a, b)
@@ -316,4 +329,5 @@ def test_clone_function_replaces_layers():
     clone = tricorn.models.clone_model(
         model, clone_function=lambda layer: tricorn.layers.Dense(3, name=layer.name)
     )
-    assert clone.output_shape == (None, 3) and clone.layers[0].name == "old"
+    assert clone.output_shape == (None, 3)
+    assert clone.layers[0].name == "old"

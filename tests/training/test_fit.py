@@ -27,7 +27,9 @@ def classifier(lib):
 
 
 def regressor(lib):
-    return lib.Sequential([lib.Input((6,)), lib.layers.Dense(5, activation="relu"), lib.layers.Dense(2)])
+    return lib.Sequential(
+        [lib.Input((6,)), lib.layers.Dense(5, activation="relu"), lib.layers.Dense(2)]
+    )
 
 
 def fit_both(build, compile_args, x, y, **options):
@@ -168,7 +170,9 @@ def test_generator_equals_arrays():
     a = ours.fit(batches(), steps_per_epoch=5, epochs=3, verbose=0)
     b = theirs.fit(batches(), steps_per_epoch=5, epochs=3, verbose=0)
     same_history(a, b)
-    close(ours.evaluate(batches(), steps=5, verbose=0), theirs.evaluate(batches(), steps=5, verbose=0))
+    close(
+        ours.evaluate(batches(), steps=5, verbose=0), theirs.evaluate(batches(), steps=5, verbose=0)
+    )
     close(
         ours.predict((x for x, _ in list_of_batches()), verbose=0),
         theirs.predict(X[:100], verbose=0),
@@ -250,7 +254,8 @@ def test_run_eagerly_with_an_unbuilt_model_and_python_branches():
     model = Branching()
     model.compile("sgd", "mse", run_eagerly=True)
     history = model.fit(X, TARGETS, epochs=2, batch_size=50, verbose=0)
-    assert len(history.history["loss"]) == 2 and len(model.seen) >= 6
+    assert len(history.history["loss"]) == 2
+    assert len(model.seen) >= 6
     assert history.history["loss"][1] < history.history["loss"][0]
     compiled = Branching()
     compiled.compile("sgd", "mse")

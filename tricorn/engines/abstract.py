@@ -147,7 +147,7 @@ def _broadcast(name: str, *shapes: Shape) -> Shape:
             listed = " and ".join(map(str, shapes))
             raise ValueError(
                 f"{name}: the shapes {listed} do not broadcast: axis {axis} has the lengths "
-                f"{' and '.join(map(str, sorted(known)))}; they must be equal or 1"
+                f"{' and '.join(sorted(map(str, known)))}; they must be equal or 1"
             )
         result.append(known.pop() if known else None if found else 1)
     return tuple(result)
@@ -1004,7 +1004,7 @@ def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) 
     leaves, structure = tree.flatten(xs)
     lengths = {x.shape[0] for x in leaves} - {None} | ({length} - {None})
     if len(lengths) > 1:
-        raise ValueError(f"scan: the leading axes differ: {sorted(lengths)}")
+        raise ValueError(f"scan: the leading axes differ: {sorted(map(str, lengths))}")
     steps = lengths.pop() if lengths else None
     x = tree.unflatten(structure, [AbstractTensor(x.shape[1:], x.dtype) for x in leaves])
     carry, y = body(init, x)

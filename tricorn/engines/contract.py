@@ -25,8 +25,9 @@ Every engine module also defines:
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Callable
+from typing import Any
 
 Tensor = Any
 Tree = Any  # nested tuples, lists and dicts with tensors as leaves; None is a leaf-less tree
@@ -290,7 +291,7 @@ def argsort(x, axis):
 
 @primitive
 def top_k(x, k):
-    """(values, int32 indices) of the `k` largest on the last axis, descending, first index first."""
+    """(values, int32 indices) of the `k` largest on the last axis, descending, ties by index."""
 
 
 @primitive

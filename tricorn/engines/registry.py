@@ -11,8 +11,9 @@ import functools
 import importlib
 import importlib.util
 import weakref
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, Callable, Iterator
+from typing import Any
 
 from tricorn import config
 from tricorn.engines import contract

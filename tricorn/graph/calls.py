@@ -18,7 +18,7 @@ class Call:
             travel beside them; keeping the tensor keeps its id its own.
     """
 
-    __slots__ = ("training", "masks")
+    __slots__ = ("masks", "training")
 
     def __init__(self, training: bool | None) -> None:
         self.training = training

@@ -7,7 +7,8 @@ touches.  Then the engine compiles the pure form ``(state, *args) -> (result, st
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from tricorn import tree
 from tricorn.engines import registry

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from tricorn.graph.calls import calling
 from tricorn.graph.compiled import Compiled
 from tricorn.graph.plan import Plan
 from tricorn.graph.scope import Readable, Scope
-from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, name_of, node_of
+from tricorn.graph.symbolic import is_symbolic, name_of, node_of
 
 
 class Update(NamedTuple):
@@ -66,7 +67,9 @@ class Function:
         values = [u.value for u in self.updates]
         self._native = None
         engine = registry.native()
-        if engine is not None and any(map(engine.is_tensor, tree.leaves((inputs, outputs, values)))):
+        if engine is not None and any(
+            map(engine.is_tensor, tree.leaves((inputs, outputs, values)))
+        ):
             leaves, self._output_structure = tree.flatten(outputs)
             handles = [(u.variable.handle(engine), u.value) for u in self.updates]
             self._native = engine.function(self._flat, leaves, handles)
@@ -90,8 +93,7 @@ class Function:
             given = self._arrays(inputs)
             if given is None:
                 raise ValueError(
-                    f"the function {self.name!r} takes {len(self._flat)} inputs, "
-                    f"got {len(values)}"
+                    f"the function {self.name!r} takes {len(self._flat)} inputs, got {len(values)}"
                 )
             values = given
         if self._native is not None:

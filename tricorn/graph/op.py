@@ -26,6 +26,7 @@ Tensor = Any
 
 F = TypeVar("F", bound=Callable)
 _SCALARS = frozenset((int, float, bool, complex))
+_FLOATS = frozenset(dtypes.FLOATS)
 
 
 @overload
@@ -79,72 +80,82 @@ class Op:
         OPS.setdefault(self.name, self.wrapper)
 
     def _make_wrapper(self) -> Callable:
-        fn, name, count, slow = self.fn, self.name, self.count, self._slow
-        promote, floating = self.promote, self.floating
-        scoped, is_float = registry._scoped.get, dtypes.FLOATS.__contains__
-        skipped = self.skipped
-        run, explain = self._call, self._explain
+        fn, name, count, slow, run = self.fn, self.name, self.count, self._slow, self._call
+        scoped, explain, ready = registry._scoped.get, self._explain, self._ready_test()
 
-        # The fast path: concrete tensors of the active engine that need no preparation.
-        def ready(args: tuple) -> Any:
-            """The engine, when the tensor arguments are its own and need no preparation."""
+        def call(*args: Any, **kwargs: Any) -> Any:
             engine = scoped() or registry._process
-            if engine is None or not engine.fast or len(args) < count:
-                return None
-            types = engine.tensor_types
-            first = args[0]
-            if type(first) not in types:
-                return None
-            if promote and count == 1:
-                if floating and not is_float(engine.dtype(first)):
-                    return None
-            elif promote:
-                dtype = None
-                for other in args[skipped:count]:
-                    kind = type(other)
-                    if kind in types:
-                        if dtype is None:
-                            dtype = engine.dtype(other)
-                            if floating and not is_float(dtype):
-                                return None
-                        elif engine.dtype(other) != dtype:
-                            return None
-                    elif (
-                        dtype is None
-                        or count - skipped != 2
-                        or not (kind is float or kind is int)
-                        or not is_float(dtype)
-                    ):
-                        return None
-            else:
-                for other in args[1:count]:
-                    if other is not None and type(other) not in types:
-                        return None
-            return engine
-
-        if self.variadic or count == 0:
-
-            def call(*args: Any, **kwargs: Any) -> Any:
+            if engine is None or not engine.fast or len(args) < count or not ready(engine, args):
                 return slow(args, kwargs)
-
-        else:
-
-            def call(*args: Any, **kwargs: Any) -> Any:
-                engine = ready(args)
-                if engine is None:
-                    return slow(args, kwargs)
-                try:
-                    override = engine.overrides.get(name)
-                    if override is None:
-                        return fn(*args, **kwargs)
+            try:
+                if name in engine.overrides:
                     return run(engine, args, kwargs)
-                except Exception as error:
-                    explain(engine, args, kwargs, error)
-                    raise
+                return fn(*args, **kwargs)
+            except Exception as error:
+                explain(engine, args, kwargs, error)
+                raise
 
         wrapper = functools.wraps(fn)(call)
         wrapper.op = self  # type: ignore[attr-defined]
         return wrapper
+
+    def _ready_test(self) -> Callable[[Any, tuple], bool]:
+        """The test whether arguments are tensors of the engine that need no preparation: the fast
+        path, asked at every call, hence in a form for each kind of op."""
+        count, skipped, floating = self.count, self.skipped, self.floating
+        many, is_float = self.lists == (True,), _FLOATS.__contains__
+
+        def one(engine: Any, args: tuple) -> bool:
+            return type(args[0]) in engine.tensor_types
+
+        def one_float(engine: Any, args: tuple) -> bool:
+            return type(args[0]) in engine.tensor_types and is_float(engine.dtype(args[0]))
+
+        def several(engine: Any, args: tuple) -> bool:
+            types = engine.tensor_types
+            return all(x is None or type(x) in types for x in args[:count])
+
+        def pair(engine: Any, args: tuple) -> bool:
+            """Of one dtype already, or one is a number and the other a float."""
+            x, y, types = args[0], args[1], engine.tensor_types
+            if type(x) in types and type(y) in types:
+                dtype = engine.dtype(x)
+                return engine.dtype(y) == dtype and (not floating or is_float(dtype))
+            number, other = (y, x) if type(x) in types else (x, y)
+            numeric = type(number) is float or type(number) is int
+            return numeric and type(other) in types and is_float(engine.dtype(other))
+
+        def promoted(engine: Any, args: tuple) -> bool:
+            """As `pair`, for any number and for lists."""
+            if many and type(args[0]) not in (list, tuple):
+                return False
+            types, dtype, numbers = engine.tensor_types, None, 0
+            head = args[0] if many else args[skipped:count]
+            for x in head:
+                kind = type(x)
+                if kind in types:
+                    if dtype is None:
+                        dtype = engine.dtype(x)
+                    elif engine.dtype(x) != dtype:
+                        return False
+                elif kind is float or kind is int:
+                    numbers += 1
+                else:
+                    return False
+            for x in args[:skipped]:
+                if type(x) not in types:
+                    return False
+            if numbers:
+                return len(head) == 2 and numbers == 1 and is_float(dtype)
+            return dtype is not None and (not floating or is_float(dtype))
+
+        if self.variadic or count == 0:
+            return lambda engine, args: False
+        if self.promote and self.lists == (False, False) and not skipped:
+            return pair
+        if self.promote:
+            return (one_float if floating else one) if self.lists == (False,) else promoted
+        return one if count == 1 else several
 
     # ------------------------------------------------------------------------------ the slow path
 

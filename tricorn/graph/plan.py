@@ -3,7 +3,8 @@ run on it."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tricorn import tree
 from tricorn.arithmetic import OPS
@@ -47,12 +48,12 @@ class Plan:
         for tensor in leaves:
             if is_symbolic(tensor):
                 self._need(tensor)
-        self._results = [
-            self._slot(tensor) if is_symbolic(tensor) else None for tensor in leaves
-        ]
+        self._results = [self._slot(tensor) if is_symbolic(tensor) else None for tensor in leaves]
         self._constants = [None if is_symbolic(tensor) else tensor for tensor in leaves]
         self._input_slots = [self._slots[id(tensor)] for tensor in self.inputs]
-        self._shifts = {self._slots[id(t)]: i for i, t in enumerate(shifted) if id(t) in self._slots}
+        self._shifts = {
+            self._slots[id(t)]: i for i, t in enumerate(shifted) if id(t) in self._slots
+        }
         self._drop_dead()
 
     # ------------------------------------------------------------------------------ making a plan
@@ -180,7 +181,6 @@ class Plan:
         ]
         return tree.unflatten(self._structure, results)
 
-
     def _shift(self, slots: list, slot: int, shifts: Sequence) -> None:
         if slot in self._shifts:
             slots[slot] = OPS["add"](slots[slot], shifts[self._shifts[slot]])
@@ -209,8 +209,19 @@ def _mask_slot(plan: Plan) -> Callable:
 class _Step:
     """One call with its arguments as slots."""
 
-    __slots__ = ("node", "call", "is_op", "slots", "constants", "structure", "masks", "outputs",
-                 "dead", "single", "plain")  # fmt: skip
+    __slots__ = (
+        "call",
+        "constants",
+        "dead",
+        "is_op",
+        "masks",
+        "node",
+        "outputs",
+        "plain",
+        "single",
+        "slots",
+        "structure",
+    )  # fmt: skip
 
     def __init__(
         self,

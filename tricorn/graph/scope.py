@@ -9,8 +9,9 @@ in-place write between a forward and a backward pass corrupts gradients there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Callable
+from typing import Any
 
 from tricorn.arithmetic import Arithmetic
 
@@ -23,6 +24,11 @@ class Readable(Arithmetic):
     """Base of what the ops read through `.value`: Variables."""
 
     __slots__ = ()
+    shape: tuple[int, ...]
+    dtype: str
+    path: str
+    value: Any
+    handle: Callable[[Any], Any]
 
 
 class Scope:
@@ -36,8 +42,18 @@ class Scope:
         isolated: outer scopes are out of sight.
     """
 
-    __slots__ = ("values", "assigned", "reads", "losses", "parent", "missing", "forbid", "frozen",
-                 "isolated", "_token")  # fmt: skip
+    __slots__ = (
+        "_token",
+        "assigned",
+        "forbid",
+        "frozen",
+        "isolated",
+        "losses",
+        "missing",
+        "parent",
+        "reads",
+        "values",
+    )  # fmt: skip
 
     def __init__(
         self,

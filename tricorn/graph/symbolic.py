@@ -9,8 +9,9 @@ computed later by a `Plan` that expands the node.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, Callable, Iterator
+from typing import Any
 
 from tricorn import tree
 from tricorn.engines import registry
@@ -31,7 +32,7 @@ class SymbolicTensor(AbstractTensor):
         mask: the symbolic mask that goes with it, or None.
     """
 
-    __slots__ = ("name", "node", "position", "mask", "__dict__")
+    __slots__ = ("__dict__", "mask", "name", "node", "position")
 
     def __init__(self, shape: tuple, dtype: str = "float32", name: str | None = None) -> None:
         super().__init__(shape, dtype)
@@ -78,7 +79,7 @@ class Node:
         index: which call of the operation it is.
     """
 
-    __slots__ = ("operation", "args", "kwargs", "outputs", "parent", "inner", "index")
+    __slots__ = ("args", "index", "inner", "kwargs", "operation", "outputs", "parent")
 
     def __init__(self, operation: Any, args: tuple, kwargs: dict, index: int = 0) -> None:
         self.operation, self.args, self.kwargs, self.index = operation, args, kwargs, index

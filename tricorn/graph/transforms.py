@@ -9,7 +9,8 @@ Which Variables a body assigns is found by running it once on abstract tensors.
 from __future__ import annotations
 
 import functools
-from typing import Any, Callable, Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from tricorn import tree
 from tricorn.arithmetic import OPS
@@ -158,7 +159,9 @@ def value_and_grad(
 
         def pure(*values: Any) -> tuple[Any, Any]:
             overlay = dict(zip(chosen, values)) if chosen is not None else {}
-            given = args if chosen is not None else (tree.unflatten(structure, values), *args[1:])
+            given = (
+                args if chosen is not None else (tree.unflatten(structure, list(values)), *args[1:])
+            )
             with Scope(overlay) as scope:
                 result = fn(*given, **kwargs)
             loss, aux = result if has_aux else (result, None)

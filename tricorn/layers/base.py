@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from typing import Any, Callable, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,15 @@ from tricorn import dtype_policies, dtypes, initializers, naming, ops, tree, var
 from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import op, scope
-from tricorn.graph.calls import Call, any_masks, calling, current_call, get_mask, set_mask, training_now
+from tricorn.graph.calls import (
+    Call,
+    any_masks,
+    calling,
+    current_call,
+    get_mask,
+    set_mask,
+    training_now,
+)
 from tricorn.graph.symbolic import (
     Node,
     NotRecordable,
@@ -29,15 +38,15 @@ from tricorn.graph.symbolic import (
 )
 from tricorn.layers import input_spec as specs
 from tricorn.layers.input_spec import InputSpec
-from tricorn.seeds import SeedGenerator
 from tricorn.saving import registry
+from tricorn.seeds import SeedGenerator
 from tricorn.variable import Variable
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @functools.cache
-def _call_names(cls: type) -> tuple[frozenset[str], tuple[str, ...], bool]:
+def _call_names(cls: Any) -> tuple[frozenset[str], tuple[str, ...], bool]:
     """(all argument names of `call`, positional ones without self, whether it takes any keyword)"""
     parameters = list(inspect.signature(cls.call).parameters.values())[1:]
     names = frozenset(p.name for p in parameters if p.kind not in _VARIADIC)
@@ -45,8 +54,12 @@ def _call_names(cls: type) -> tuple[frozenset[str], tuple[str, ...], bool]:
     return names, positional, any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
+def _class(layer: Any) -> Any:
+    return type(layer)
+
+
 @functools.cache
-def _has_default(cls: type, name: str) -> bool:
+def _has_default(cls: Any, name: str) -> bool:
     """Whether the argument `name` of `call` may be left out."""
     return inspect.signature(cls.call).parameters[name].default is not inspect.Parameter.empty
 
@@ -72,6 +85,8 @@ class Layer:
     """
 
     _captured: dict[type, dict[str, Any]]
+    _trainable_variables: list[Variable]
+    _non_trainable_variables: list[Variable]
     #: models: the masks of the outputs are those of the layers inside, and no others
     _composite = False
 
@@ -91,9 +106,7 @@ class Layer:
         for name_ in _FOREIGN:  # Keras's files say how a layer was quantized or fine-tuned
             kwargs.pop(name_, None)
         if kwargs:
-            raise TypeError(
-                f"{type(self).__name__} does not know the arguments {sorted(kwargs)}"
-            )
+            raise TypeError(f"{type(self).__name__} does not know the arguments {sorted(kwargs)}")
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise ValueError(f"a layer's name is a string without '/', got {name!r}")
         self.name = name or naming.unique(type(self).__name__)
@@ -144,7 +157,7 @@ class Layer:
             kind.append(new)
 
     def _children(self) -> Iterator[Any]:
-        """Layers and seed generators held in attributes (and in lists and dicts there), once each."""
+        """Layers and seed generators in attributes (and in lists and dicts there), once each."""
         seen = set()
         for key, value in self.__dict__.items():
             if key in _NOT_CHILDREN:
@@ -243,7 +256,7 @@ class Layer:
         for layer in self._flatten_layers():
             for key, value in layer.__dict__.items():
                 if key not in _NOT_CHILDREN:
-                    found += [m for m in _contained(value, Metric)]
+                    found += list(_contained(value, Metric))
         return list(dict.fromkeys(found))
 
     def count_params(self) -> int:
@@ -360,7 +373,7 @@ class Layer:
 
     def _build_for(self, args: tuple, kwargs: dict) -> None:
         shapes = _shapes(args)
-        positional = _call_names(type(self))[1]
+        positional = _call_names(_class(self))[1]
         parameters = list(inspect.signature(self.build).parameters.values())
         named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
         if len(named) == 1 and named[0].kind is not named[0].VAR_POSITIONAL:
@@ -425,7 +438,7 @@ class Layer:
         return outputs
 
     def call_masked(self, args: tuple, kwargs: dict, masks: list | None) -> Any:
-        """Call with given masks (a list like args, of trees like each) instead of travelling ones."""
+        """Call with given masks (a list of trees like args) instead of the travelling ones."""
         for arg, mask in zip(args, masks or ()):
             if tree.leaves(mask):
                 tree.map_up_to(set_mask, arg, mask)
@@ -475,11 +488,11 @@ class Layer:
 
     def _filled(self, args: tuple, kwargs: dict, training: Any, masks: list) -> dict:
         """Keyword arguments with `training` and masks put in where `call` takes them."""
-        names, positional, _ = _call_names(type(self))
+        names, positional, _ = _call_names(_class(self))
         kwargs = dict(kwargs)
         kwargs.pop("training", None)
         if "training" in names and "training" not in positional[: len(args)]:
-            if training is not None or not _has_default(type(self), "training"):
+            if training is not None or not _has_default(_class(self), "training"):
                 kwargs["training"] = training
         if masks:
             if "mask" in names and kwargs.get("mask") is None:
@@ -496,7 +509,7 @@ class Layer:
         compute, cast = self.compute_dtype, self.autocast
 
         def convert(x: Any) -> Any:
-            if isinstance(x, np.ndarray) or isinstance(x, Variable):
+            if isinstance(x, (np.ndarray, Variable)):
                 x = ops.convert_to_tensor(x)
             elif type(x) in (int, float, bool, str) or not hasattr(x, "dtype"):
                 return x
@@ -797,7 +810,8 @@ _NOT_CHILDREN = frozenset(
     ("_captured", "_inbound_nodes", "_eager_losses", "_trainable_variables", "_build_shapes",
      "_non_trainable_variables", "_symbolic_updates", "input_spec", "dtype_policy", "_programs",
      "_loss_terms", "_metric_terms", "_loss_tracker", "optimizer", "loss", "_compile_arguments",
-     "history", "_plan", "_operations", "_nodes", "_inputs_struct", "_outputs_struct", "_functional",
+     "history", "_plan", "_operations", "_nodes", "_inputs_struct", "_outputs_struct",
+     "_functional",
      "_frozen", "_trained")
 )  # fmt: skip
 # keyword arguments of every layer that its config does not repeat, and what else Keras writes
@@ -847,7 +861,7 @@ def _capturing(cls: type, init: Callable) -> Callable:
             raise TypeError(f"{cls.__name__}: {error}; arguments: {signature}") from None
         bound.apply_defaults()
         given = dict(list(bound.arguments.items())[1:])
-        given.pop(starred, None)
+        given.pop(starred or "", None)
         extra = given.pop(loose, {}) if loose else {}
         given.update({k: v for k, v in extra.items() if k not in (*_NOT_CONFIG, *_FOREIGN)})
         self._captured.setdefault(cls, given)

@@ -64,10 +64,10 @@ class InputSpec:
     def problem(self, shape: tuple, dtype: str) -> str | None:
         """What is wrong with an input of this shape and dtype, or None."""
         rank = len(shape)
-        if self.shape is not None and self.allow_last_axis_squeeze and self.shape:
-            if rank == self.ndim + 1 and shape[-1] == 1:
+        if self.shape and self.allow_last_axis_squeeze:
+            if rank == len(self.shape) + 1 and shape[-1] == 1:
                 shape, rank = shape[:-1], rank - 1
-            elif rank == self.ndim - 1 and self.shape[-1] == 1:
+            elif rank == len(self.shape) - 1 and self.shape[-1] == 1:
                 shape, rank = (*shape, 1), rank + 1
         if self.ndim is not None and rank != self.ndim:
             return f"expected {self.ndim} dimensions, got {rank}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -766,7 +766,7 @@ class RNN(Layer):
 
 
 @functools.cache
-def _arguments(cell_class: type) -> frozenset[str]:
+def _arguments(cell_class: Any) -> frozenset[str]:
     """The names of the arguments that a cell's class adds to those of every layer."""
     return frozenset(inspect.signature(cell_class).parameters) - {"kwargs"}
 
@@ -783,7 +783,7 @@ class _OneCellRNN(RNN):
     def __init__(self, given: dict[str, Any], kwargs: dict[str, Any]) -> None:
         layer = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll")
         cell = self.cell_class(
-            **{name: given[name] for name in _arguments(self.cell_class)},
+            **{name: given[name] for name in _arguments(cast(Any, self.cell_class))},
             implementation=kwargs.pop("implementation", 2),
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),
@@ -799,7 +799,7 @@ class _OneCellRNN(RNN):
 
     def __getattr__(self, name: str) -> Any:
         cell = self.__dict__.get("cell")
-        if cell is not None and name in _arguments(type(cell)):
+        if cell is not None and name in _arguments(cast(Any, type(cell))):
             return getattr(cell, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from tricorn.layers.base import Layer
 from tricorn.layers.input_layer import InputLayer
@@ -30,9 +31,7 @@ def clone_model(
     """
     copy = clone_function or (lambda layer: type(layer).from_config(layer.get_config()))
     if isinstance(model, Sequential):
-        layers = [
-            layer if isinstance(layer, InputLayer) else copy(layer) for layer in model._stack
-        ]
+        layers = [layer if isinstance(layer, InputLayer) else copy(layer) for layer in model._stack]
         if isinstance(layers[0], InputLayer):
             layers[0] = InputLayer(**layers[0].get_config())
         clone: Model = Sequential(layers, name=model.name, trainable=model.trainable)

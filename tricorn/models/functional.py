@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Callable, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from tricorn import naming, tree
 from tricorn.graph.calls import set_mask
@@ -195,7 +196,9 @@ class Functional(Model):
                     f"got {sorted(inputs)}"
                 )
             values = [inputs[name] for name in names]
-            return values[0] if is_symbolic(struct) else tree.unflatten(tree.structure(struct), values)
+            return (
+                values[0] if is_symbolic(struct) else tree.unflatten(tree.structure(struct), values)
+            )
         if isinstance(struct, dict) and isinstance(inputs, dict):
             missing = [key for key in struct if key not in inputs]
             if missing:
@@ -238,6 +241,7 @@ class Functional(Model):
 
         def place(tensor: Any) -> list:
             node, position = node_of(tensor)
+            assert node is not None
             return [named[_key(node)].name, numbers[node] + _first_number(node.operation), position]
 
         def argument(value: Any) -> Any:
@@ -355,8 +359,9 @@ def _ordered(inputs: list, outputs: list) -> tuple[list, list[Node]]:
         deepest[_key(node)] = depth[node] = own
         if id(tree.leaves(node.outputs)[0]) in given:
             continue
-        for parent in (node_of(t)[0] for t in node.inputs):
-            depth[parent] = max(own + 1, depth.get(parent, 0))  # type: ignore[index]
+        for parent, _ in map(node_of, node.inputs):
+            assert parent is not None
+            depth[parent] = max(own + 1, depth.get(parent, 0))
     for tensor in inputs:
         node = node_of(tensor)[0]
         assert node is not None
@@ -397,10 +402,6 @@ def _key(node: Node) -> Any:
 
 def _key_of(operation: Any) -> Any:
     """The key of the nodes of a layer or op of a model."""
-    return operation.node if isinstance(operation, OpCall) else id(operation)
-
-
-def _key_of(operation: Any) -> Any:
     return operation.node if isinstance(operation, OpCall) else id(operation)
 
 
@@ -468,7 +469,7 @@ def _replay(entries: list[dict], made: dict[str, Any], tensors: dict[tuple, Any]
         return registry.deserialize_keras_object(value)
 
     while todo:
-        waiting = []
+        waiting: list = []
         for name, number, node in todo:
             if (name, number - 1) in {(n, k) for n, k, _ in waiting}:
                 waiting.append((name, number, node))

@@ -31,7 +31,9 @@ class Sequential(Model):
     def __init__(
         self, layers: Any = None, trainable: bool = True, name: str | None = None, **kwargs: Any
     ) -> None:
-        Layer.__init__(self, name=name or naming.unique("sequential"), trainable=trainable, **kwargs)
+        Layer.__init__(
+            self, name=name or naming.unique("sequential"), trainable=trainable, **kwargs
+        )
         Trainer.__init__(self)
         self._stack: list[Layer] = []
         self._functional: Functional | None = None
@@ -63,9 +65,7 @@ class Sequential(Model):
                 + ("; did you forget to call the class?" if isinstance(layer, type) else "")
             )
         if isinstance(layer, InputLayer) and self._stack:
-            raise ValueError(
-                f"{self.name!r}: the input {layer.name!r} comes first or not at all"
-            )
+            raise ValueError(f"{self.name!r}: the input {layer.name!r} comes first or not at all")
         if any(layer is other or layer.name == other.name for other in self._stack):
             raise ValueError(
                 f"{self.name!r} has a layer named {layer.name!r} already; names are unique"
@@ -96,9 +96,7 @@ class Sequential(Model):
         elif isinstance(first, Functional) or (
             isinstance(first, Sequential) and first._functional is not None
         ):
-            inputs = tree.map(
-                lambda t: Input(batch_shape=t.shape, dtype=t.dtype), first.input
-            )
+            inputs = tree.map(lambda t: Input(batch_shape=t.shape, dtype=t.dtype), first.input)
             self._make_graph(inputs, self._stack)
 
     def _make_graph(self, inputs: Any, layers: list[Layer]) -> None:
@@ -212,8 +210,10 @@ class Sequential(Model):
             layers = [registry.deserialize_keras_object(entry) for entry in config["layers"]]
         model = cls(layers, name=config.get("name"), trainable=config.get("trainable", True))
         shape = config.get("build_input_shape")
-        if model._functional is None and shape and all(
-            isinstance(n, (int, type(None))) for n in shape
+        if (
+            model._functional is None
+            and shape
+            and all(isinstance(n, (int, type(None))) for n in shape)
         ):
             model.build(tuple(shape))
         return model

@@ -36,8 +36,8 @@ def axes_of(axis: int | Sequence[int] | None, x: Any, extra: int = 0) -> tuple[i
     """Axes as a tuple of different non-negative ints; None: all axes of `x`."""
     if axis is None:
         return tuple(range(len(active().shape(x))))
-    if not isinstance(axis, (tuple, list)):
-        return (axis_of(axis, x, extra),)
+    if isinstance(axis, int) or not isinstance(axis, (tuple, list)):
+        return (axis_of(axis, x, extra),)  # type: ignore[arg-type]
     axes = tuple(axis_of(a, x, extra) for a in axis)
     if len(set(axes)) != len(axes):
         raise ValueError(f"axis {tuple(axis)} names an axis twice")

@@ -408,8 +408,8 @@ def geomspace(
     """
     name = dtypes.floating(_common(start, stop)) if dtype is None else dtypes.standardize(dtype)
     work = dtypes.floating(name)
-    logs = [active().log(convert_to_tensor(v, work)) for v in (start, stop)]
-    return cast(active().exp(linspace(*logs, num, endpoint, dtype=work, axis=axis)), name)
+    first, last = (active().log(convert_to_tensor(v, work)) for v in (start, stop))
+    return cast(active().exp(linspace(first, last, num, endpoint, dtype=work, axis=axis)), name)
 
 
 @op
@@ -1318,7 +1318,9 @@ def where(condition: Tensor, x1: Tensor | None = None, x2: Tensor | None = None)
         return active().nonzero(condition)
     if x1 is None or x2 is None:
         raise ValueError("where: give both x1 and x2, or none of them")
-    return active().where(cast(condition, "bool"), x1, x2)
+    engine = active()
+    bools = engine.dtype(condition) == "bool"
+    return engine.where(condition if bools else engine.cast(condition, "bool"), x1, x2)
 
 
 @op
@@ -1541,7 +1543,7 @@ def _merged(index: list, lengths: Sequence[int]) -> Any:
         total = engine.add(
             engine.multiply(_wrapped(total, lengths[0]), length), _wrapped(i, length)
         )
-        lengths = (None, *lengths[1:])  # type: ignore[assignment]
+        lengths = (None, *lengths[1:])  # type: ignore[arg-type, assignment]
     return total
 
 

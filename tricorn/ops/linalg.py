@@ -47,11 +47,10 @@ from tricorn.ops.reductions import count_nonzero, max, mean, min, prod, sum
 # --------------------------------------------------------------------------------------- products
 
 
-def _small(*xs: Any) -> list:
+def _small(*xs: Any) -> Any:
     """int8 operands as int32, so that their products do not overflow."""
     engine = active()
-    narrow = all(engine.dtype(x) == "int8" for x in xs)
-    return [engine.cast(x, "int32") for x in xs] if narrow else list(xs)
+    return [engine.cast(x, "int32") for x in xs] if engine.dtype(xs[0]) == "int8" else xs
 
 
 @op(promote=True)
@@ -68,7 +67,10 @@ def matmul(x1: Tensor, x2: Tensor) -> Tensor:
     Raises:
         ValueError: when the inner dimensions differ.
     """
-    return active().matmul(*_small(x1, x2))
+    engine = active()
+    if engine.dtype(x1) == "int8":
+        x1, x2 = _small(x1, x2)
+    return engine.matmul(x1, x2)
 
 
 @op(promote=True)

@@ -113,8 +113,11 @@ def prod(x: Tensor, axis: Axis = None, keepdims: bool = False, dtype: Any = None
 @reduction("floating tensor; integers give floatx.")
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Σ x / n; half precision is summed in float32."""
+    engine, axes = active(), axes_of(axis, x)
+    if engine.dtype(x) in ("float32", "float64"):
+        return engine.mean(x, axes, keepdims)
     wide, name = _precise(x)
-    return cast(active().mean(wide, axes_of(axis, x), keepdims), name)
+    return cast(engine.mean(wide, axes, keepdims), name)
 
 
 @reduction("floating tensor; integers give floatx.")

@@ -7,8 +7,8 @@ compiled step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def standardize(x: Any, what: str) -> Any:
 def _fits_int32(array: np.ndarray) -> bool:
     if array.size == 0:
         return True
-    return -(2**31) <= int(array.min()) and int(array.max()) < 2**31
+    return int(array.min()) >= -(2**31) and int(array.max()) < 2**31
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
@@ -182,8 +182,8 @@ class ArrayFeed:
             )
 
         def part(rows: slice, shuffle: bool) -> ArrayFeed:
-            arrays = tree.map(lambda a: a[rows], self.arrays)
-            return ArrayFeed(*arrays, batch_size=self.batch_size, shuffle=shuffle)
+            x, y, sample_weight = tree.map(lambda a: a[rows], self.arrays)
+            return ArrayFeed(x, y, sample_weight, self.batch_size, shuffle)
 
         return part(slice(cut), self.shuffle), part(slice(cut, None), False)
 
@@ -386,7 +386,7 @@ def _is_arrays(x: Any) -> bool:
         return bool(x) and all(map(_is_arrays, x.values()))
     if isinstance(x, (list, tuple)):
         return bool(x) and all(isinstance(v, (int, float)) or _is_arrays(v) for v in x)
-    return hasattr(x, "shape") and hasattr(x, "dtype") or hasattr(x, "to_numpy")
+    return (hasattr(x, "shape") and hasattr(x, "dtype")) or hasattr(x, "to_numpy")
 
 
 def _named(data: Any, name: str) -> Any:
@@ -396,7 +396,9 @@ def _named(data: Any, name: str) -> Any:
     if isinstance(data, Mapping):
         return {key: _named(value, f"{name}[{key!r}]") for key, value in data.items()}
     if isinstance(data, (list, tuple)):
-        if any(hasattr(v, "shape") or hasattr(v, "to_numpy") or isinstance(v, Mapping) for v in data):
+        if any(
+            hasattr(v, "shape") or hasattr(v, "to_numpy") or isinstance(v, Mapping) for v in data
+        ):
             return type(data)([_named(v, f"{name}[{i}]") for i, v in enumerate(data)])
         array = standardize(np.asarray(data), name)
         return array
@@ -408,7 +410,7 @@ def _named(data: Any, name: str) -> Any:
 
 def _common_length(arrays: Any) -> int:
     lengths = [
-        ("x y sample_weight".split()[path[0]] + "".join(f"[{k!r}]" for k in path[1:]), len(a))
+        (["x", "y", "sample_weight"][path[0]] + "".join(f"[{k!r}]" for k in path[1:]), len(a))
         for path, a in tree.paths(arrays)
     ]
     if not lengths:
@@ -424,7 +426,11 @@ def _common_length(arrays: Any) -> int:
 def _check_batch_size(batch_size: Any, size: int, steps: int | None) -> int:
     if batch_size is None:
         return min(size, 32) if steps is None else max(1, -(-size // steps))
-    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+    if (
+        isinstance(batch_size, bool)
+        or not isinstance(batch_size, (int, np.integer))
+        or batch_size < 1
+    ):
         raise ValueError(f"batch_size must be a positive integer, got {batch_size!r}")
     return min(int(batch_size), size)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import threading
 import time
-from typing import Any, Callable, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from tricorn import tree
 from tricorn.engines import active
@@ -75,6 +77,10 @@ def interruptible() -> Iterator[Callable[[], None]]:
         signal.signal(signal.SIGINT, before)
 
 
+def _same(x: Any) -> Any:
+    return x
+
+
 def run(
     compiled: Callable,
     chunks: Iterator[tuple[tuple, int]],
@@ -116,8 +122,7 @@ def run(
             pace.measured(key, stop - start, max(time.perf_counter() - clock - prepared, prepared))
             step += stop - start
             start = stop
-            last = result
-            end(step - 1, lambda last=last: last)
+            end(step - 1, functools.partial(_same, result))
             check()
             if stopped():
                 return result, step

@@ -224,9 +224,7 @@ def _metric_lists(given: Any, outputs: list, what: str) -> list[list]:
         chosen = list(given)
     else:
         chosen = [given] * len(outputs)
-    return [
-        [] if c is None else list(c) if isinstance(c, (list, tuple)) else [c] for c in chosen
-    ]
+    return [[] if c is None else list(c) if isinstance(c, (list, tuple)) else [c] for c in chosen]
 
 
 def _as_metric(given: Any, target: Any, pred: Any) -> Any:

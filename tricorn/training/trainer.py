@@ -7,7 +7,8 @@ has one signature on every engine, and is compiled by `tricorn.graph.compiled.Co
 from __future__ import annotations
 
 import warnings
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from tricorn.engines import active
 from tricorn.graph.compiled import Compiled
 from tricorn.graph.scope import Scope
 from tricorn.graph.transforms import discover, value_and_grad
-from tricorn.layers.base import _call_names
+from tricorn.layers.base import _call_names, _class
 from tricorn.saving import registry
 from tricorn.training import adapters, loop
 from tricorn.training.adapters import unpack_x_y_sample_weight
@@ -202,7 +203,7 @@ class Trainer:
         return self._forward(x, training=False)
 
     def _forward(self, x: Any, training: bool) -> Any:
-        names, _, anything = _call_names(type(self))
+        names, _, anything = _call_names(_class(self))
         given = {"training": training} if "training" in names or anything else {}
         if not given:
             from tricorn.graph.calls import calling
@@ -270,7 +271,7 @@ class Trainer:
     # ------------------------------------------------------------------------------------- programs
 
     def _program(self, kind: str, looped: bool) -> Callable:
-        """The compiled (or, with run_eagerly, plain) form of train_step, test_step, predict_step."""
+        """The compiled (with run_eagerly: plain) form of train_step, test_step or predict_step."""
         step = getattr(self, f"{kind}_step")
 
         def one(data: Any) -> Any:
@@ -405,7 +406,8 @@ class Trainer:
                 raise ValueError("validation_split works on arrays; give validation_data instead")
             train, held = train.split(split)
             if validation_batch:
-                held = adapters.ArrayFeed(*held.arrays, batch_size=validation_batch)
+                x, y, sample_weight = held.arrays
+                held = adapters.ArrayFeed(x, y, sample_weight, validation_batch)
             return train, held
         if validation is None:
             return train, None
@@ -514,7 +516,7 @@ class Trainer:
                 calls.on_predict_batch_begin(number)
                 found = program(batch)
                 outputs.append((found, size))
-                calls.on_predict_batch_end(number, lambda found=found: {"outputs": found})
+                calls.on_predict_batch_end(number, {"outputs": found})
                 if number >= 8:  # a few batches ahead of the device
                     engine.block(outputs[number - 8][0])
                 check()
@@ -524,7 +526,9 @@ class Trainer:
         arrays = [tree.map(engine.numpy, found) for found, _ in outputs]
         if not arrays:
             raise ValueError("predict was given no batch")
-        return tree.map(lambda *parts: np.concatenate(parts) if len(parts) > 1 else parts[0], *arrays)
+        return tree.map(
+            lambda *parts: np.concatenate(parts) if len(parts) > 1 else parts[0], *arrays
+        )
 
     # ------------------------------------------------------------------------------ single batches
 

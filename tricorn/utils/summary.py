@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import shutil
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from tricorn import dtypes, tree
 from tricorn.graph.symbolic import is_symbolic, node_of
@@ -17,7 +19,7 @@ def summary(
     show_trainable: bool = False,
     layer_range: Any = None,
 ) -> None:
-    """Print the layers of `model`, their output shapes, parameters and what they are connected to."""
+    """Print the layers of `model`: output shapes, parameters, what they are connected to."""
     from rich.console import Console
     from rich.table import Table
 
@@ -48,20 +50,10 @@ def summary(
         for part in text:
             console.print(part)
         return
-    console = Console(width=width, highlight=False, file=_Sink(), record=True, no_color=True)
+    console = Console(width=width, highlight=False, file=io.StringIO(), record=True, no_color=True)
     for part in text:
         console.print(part)
     print_fn(console.export_text())
-
-
-class _Sink:
-    """A file that forgets."""
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        pass
 
 
 def _rows(model: Any, expand: bool, layer_range: Any, depth: int = 0) -> Any:

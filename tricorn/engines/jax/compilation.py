@@ -87,7 +87,7 @@ class _Step:
         try:
             given = (*self._split(handles, args), *args)
             # One call from C: no interrupt can come between donating and keeping the result.
-            done.extend(map(run, *[(x,) for x in given]))
+            done.extend(map(run, *[(x,) for x in given]))  # type: ignore[arg-type]
             return done[0][0], _merged(handles, done[0][1])
         except _MoreAssigned:
             self.compiled = policy.jit(self.traced, donate_argnums=0)

@@ -2,5 +2,3 @@
 
 from tricorn.engines.tensorflow.eager import *  # noqa: F403
 from tricorn.engines.tensorflow.graph import engine_of, variant
-
-

@@ -7,6 +7,7 @@ A graph's engine hangs on the graph, and goes with it.
 
 from __future__ import annotations
 
+import functools
 import types
 import weakref
 from collections.abc import Callable, Sequence
@@ -62,8 +63,8 @@ def _module(place: _Place) -> Any:
 class _Place:
     """The primitives of one graph.
 
-    A Variable's handle is a ``tf.Variable``, and the tensor it is read by is one, made together with
-    it: whatever is built reads the state before the run, and assignments are made to come last.
+    A Variable's handle is a ``tf.Variable``, and it is read by one tensor that is made with it: all
+    that is built reads the state before the run, and assignments are made to come last.
     """
 
     def __init__(self, graph: tf.Graph) -> None:
@@ -125,8 +126,8 @@ class _Place:
             if "feed a value for placeholder" not in str(error):
                 raise
             raise EngineError(
-                f"the graph's tensor {x.name!r} depends on a placeholder, so it has no value of its "
-                "own; make a Function of the placeholders, or run it in a session with a feed"
+                f"the graph's tensor {x.name!r} depends on a placeholder, so it has no value by "
+                "itself; make a Function of the placeholders, or run it in a session with a feed"
             ) from error
 
     def block(self, x: Any) -> Any:
@@ -192,16 +193,15 @@ class _Place:
             ]
 
     def compile(self, fn: Callable, loop: bool) -> Callable:
-        program = _Program(self, fn)
+        if not loop:
+            return _Program(self, fn)
+        steps = _Program(self, functools.partial(eager.repeated, fn))
 
-        def run_loop(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
-            if stop <= start:
-                raise ValueError(f"compile: there is no step from {start} to {stop}")
-            for i in range(start, stop):
-                result, _ = program(handles, np.int32(i), *args)
-            return result, handles
+        def run(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
+            eager.check_bounds(start, stop)
+            return steps(handles, np.int32(start), np.int32(stop), *args)
 
-        return run_loop if loop else program
+        return run
 
 
 class _Program:
@@ -231,11 +231,7 @@ class _Program:
             result, after = self.fn(list(state), *tree.unflatten(structure, feeds))
             found, result_structure = tree.flatten(result)
             found = [tf.convert_to_tensor(x) for x in found]
-            changed = []
-            for i, (handle, old, new) in enumerate(zip(handles, state, after, strict=True)):
-                if new is not old:
-                    eager.check_assigned(i, old, new)
-                    changed.append((handle, new))
+            changed = eager.changes(handles, state, after)
             # assigned together, and after everything was computed from what was
             with tf.control_dependencies([*found, *[new for _, new in changed]]):
                 assignments = [handle.assign(new).op for handle, new in changed]
