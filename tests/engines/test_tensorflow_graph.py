@@ -42,7 +42,7 @@ def test_case(engine, case):
 
 def gradient(engine, fn, *values):
     xs = tuple(tensor(engine, v) for v in values)
-    out, pullback, _ = engine.vjp(lambda *xs: (fn(*xs), None), xs)
+    _out, pullback, _ = engine.vjp(lambda *xs: (fn(*xs), None), xs)
     return [engine.numpy(g) for g in pullback(engine.full((), 1.0, "float32"))]
 
 
@@ -87,7 +87,7 @@ def test_second_derivative_and_jvp(engine):
 
     assert gradient(engine, slope, 2.0) == [12]
     x = tensor(engine, [1.0, 2])
-    out, tangent = engine.jvp(lambda x: engine.multiply(x, x), (x,), (x,))
+    _out, tangent = engine.jvp(lambda x: engine.multiply(x, x), (x,), (x,))
     np.testing.assert_array_equal(engine.numpy(tangent), [2, 8])
 
 
@@ -104,7 +104,9 @@ def test_compiled_steps_build_once_and_read_the_state_before(engine):
         assert (result["same"], result["sum"]) == (expected[0], sum(expected)), i
         sizes.append(len(engine.placeholder((), "float32", "probe").graph.get_operations()))
     assert sizes[2] - sizes[1] == 1  # the probe itself
-    looped = engine.compile(lambda s, i: (s[0], [engine.add(s[0], engine.cast(i, "float32"))]), True)
+    looped = engine.compile(
+        lambda s, i: (s[0], [engine.add(s[0], engine.cast(i, "float32"))]), True
+    )
     _, handles = looped(handles[:1], 0, 4)
     assert engine.numpy(engine.read(handles[0])) == 12 + 0 + 1 + 2 + 3
 
@@ -113,15 +115,18 @@ def test_placeholders_and_layers_give_native_tensors(engine):
     x = keras.Input((4,), name="data")
     dense = layers.Dense(3)
     y = ops.relu(ops.multiply(dense(x), 2.0))
-    assert isinstance(x, tf.Tensor) and x.op.type == "Placeholder"
-    assert isinstance(y, tf.Tensor) and y.shape.as_list() == [None, 3]
+    assert isinstance(x, tf.Tensor)
+    assert x.op.type == "Placeholder"
+    assert isinstance(y, tf.Tensor)
+    assert y.shape.as_list() == [None, 3]
     data = floats(5, 4)
     found = engine.get_session().run(y, {x: data})
     np.testing.assert_allclose(
         found, np.maximum(2 * data @ dense.kernel.numpy(), 0), rtol=1e-5, atol=1e-6
     )
     model = keras.Model(x, y)
-    assert model.input is x and model.output is y
+    assert model.input is x
+    assert model.output is y
     np.testing.assert_allclose(model.predict(data, verbose=0), found, rtol=1e-5, atol=1e-6)
 
 
@@ -130,7 +135,8 @@ def test_a_layer_that_returns_its_input_has_its_own_output(engine):
     drop = layers.Dropout(0.5)
     y = drop(x)
     assert y is not x
-    assert drop.output is y and drop.input is x
+    assert drop.output is y
+    assert drop.input is x
     model = keras.Model(x, layers.Dense(2)(y))
     assert [layer.name for layer in model.layers][1] == drop.name
 
@@ -203,14 +209,19 @@ def test_variables_move_between_places(engine):
         variable.assign(variable.numpy() + 1)
         return variable.handle(registry.active())
 
-    places = [lambda: registry.use("jax"), lambda: registry.use(engine), lambda: registry.use("torch")]
+    places = [
+        lambda: registry.use("jax"),
+        lambda: registry.use(engine),
+        lambda: registry.use("torch"),
+    ]
     handles = []
     for _ in range(2):
         for place in places:
             with place():
                 handles.append(add_one())
     np.testing.assert_array_equal(variable.numpy(), [6, 6])
-    assert handles[1] is handles[4] and handles[2] is handles[5]  # one handle per place
+    assert handles[1] is handles[4]
+    assert handles[2] is handles[5]
 
 
 def test_each_graph_is_a_place(engine):

@@ -1,0 +1,700 @@
+"""The contract's primitives (tricorn/engines/contract.py) on TensorFlow.
+
+A primitive is one raw operation where there is one, because ``tf.add`` and its like take three
+times as long when they run eagerly.
+"""
+
+from __future__ import annotations
+
+import builtins as py
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.ops import EagerTensor, SymbolicTensor
+
+from tricorn import dtypes
+from tricorn.engines.abstract import NeedsEngine
+from tricorn.engines.contract import EngineError
+
+CAPABILITIES = {"differentiates": True, "compiles": True, "traces": True, "complex": True}
+TENSOR_TYPES = (EagerTensor, SymbolicTensor)
+
+_raw = tf.raw_ops
+
+# --------------------------------------------------------------------------------------- tensors
+
+_name_of = functools.cache(lambda kind: kind.name)
+FLOATING = frozenset(map(tf.as_dtype, (*dtypes.FLOATS, *dtypes.COMPLEX)))
+
+
+def tensor(value: Any, dtype: str) -> tf.Tensor:
+    if isinstance(value, (tf.Tensor, tf.Variable)):
+        return cast(tf.convert_to_tensor(value), dtype)
+    if dtype == "string":
+        return tf.constant(value, tf.string)
+    # a copy: TensorFlow may keep a view of an array
+    return tf.constant(np.array(value, dtypes.to_numpy(dtype)), dtype)
+
+
+def numpy(x: tf.Tensor) -> np.ndarray:
+    if not isinstance(x, EagerTensor):
+        raise NeedsEngine(f"the tensor {x!r} of a traced function has no value yet")
+    return np.array(x.numpy())
+
+
+def is_tensor(x: Any) -> bool:
+    return isinstance(x, tf.Tensor)
+
+
+def shape(x: tf.Tensor) -> tuple:
+    known = tuple(x.shape)
+    if None in known:
+        now = tf.shape(x)
+        return tuple([now[i] if n is None else n for i, n in enumerate(known)])
+    return known
+
+
+def dtype(x: tf.Tensor) -> str:
+    return _name_of(x.dtype)
+
+
+def cast(x: tf.Tensor, dtype: str) -> tf.Tensor:
+    kind = tf.as_dtype(dtype)
+    if x.dtype == kind:
+        return x
+    if dtype == "bool":
+        return _raw.NotEqual(x=x, y=tf.zeros((), x.dtype))
+    if x.dtype.is_complex and not kind.is_complex:
+        x = tf.math.real(x)
+    return _raw.Cast(x=x, DstT=kind)
+
+
+def full(shape: tuple, value: Any, dtype: str) -> tf.Tensor:
+    if isinstance(value, tf.Tensor):
+        return tf.broadcast_to(cast(value, dtype), packed(shape))
+    return tf.fill(packed(shape), tf.constant(np.asarray(value, dtypes.to_numpy(dtype)), dtype))
+
+
+def packed(numbers: Sequence) -> Any:
+    """A shape or start as one int32 tensor when a part of it is a tensor."""
+    numbers = tuple(numbers)
+    if py.any(isinstance(n, tf.Tensor) for n in numbers):
+        return tf.stack([tf.cast(n, tf.int32) for n in numbers])
+    return np.array(numbers, np.int32)
+
+
+def arange(start: Any, stop: Any, step: Any, dtype: str) -> tf.Tensor:
+    if py.any(isinstance(v, tf.Tensor) for v in (start, stop, step)):
+        return cast(tf.range(start, stop, step), dtype)
+    return tensor(np.arange(start, stop, step, dtypes.to_numpy(dtype)), dtype)
+
+
+def device(name: str) -> contextlib.AbstractContextManager:
+    kind, _, index = name.lower().partition(":")
+    canonical = f"{kind}:{index or 0}"
+    if canonical not in devices():
+        raise EngineError(f"no device {name!r}; there are {', '.join(devices())}")
+    return tf.device(canonical)
+
+
+@functools.cache
+def devices() -> list[str]:
+    found = tf.config.list_logical_devices()
+    return [":".join(d.name.lower().split(":")[-2:]) for d in found]
+
+
+def block(x: Any) -> Any:
+    if tf.executing_eagerly():
+        tf.test.experimental.sync_devices()
+    return x
+
+
+# ----------------------------------------------------------------------------------- elementwise
+
+
+def _unary(raw: Callable) -> Callable:
+    return lambda x: raw(x=x)
+
+
+def _in_single(raw: Callable) -> Callable:
+    """An operation that has no bfloat16 kernel: computed in float32."""
+
+    def call(x: tf.Tensor) -> tf.Tensor:
+        if x.dtype == tf.bfloat16:
+            return tf.cast(raw(x=tf.cast(x, tf.float32)), tf.bfloat16)
+        return raw(x=x)
+
+    return call
+
+
+def _keeps_integers(raw: Callable) -> Callable:
+    return lambda x: raw(x=x) if x.dtype in FLOATING else x
+
+
+negative = _unary(_raw.Neg)
+sign = _unary(_raw.Sign)
+floor = _keeps_integers(_raw.Floor)
+ceil = _keeps_integers(_raw.Ceil)
+round = _keeps_integers(_raw.Round)
+sqrt = _unary(_raw.Sqrt)
+rsqrt = _unary(_raw.Rsqrt)
+exp = _unary(_raw.Exp)
+expm1 = _unary(_raw.Expm1)
+log = _unary(_raw.Log)
+log1p = _unary(_raw.Log1p)
+sin = _unary(_raw.Sin)
+cos = _unary(_raw.Cos)
+tan = _unary(_raw.Tan)
+asin = _unary(_raw.Asin)
+acos = _unary(_raw.Acos)
+atan = _unary(_raw.Atan)
+sinh = _unary(_raw.Sinh)
+cosh = _unary(_raw.Cosh)
+tanh = _unary(_raw.Tanh)
+asinh = _unary(_raw.Asinh)
+acosh = _unary(_raw.Acosh)
+atanh = _unary(_raw.Atanh)
+erf = _unary(_raw.Erf)
+erfinv = _in_single(_raw.Erfinv)
+sigmoid = _unary(_raw.Sigmoid)
+lgamma = _in_single(_raw.Lgamma)
+digamma = _in_single(_raw.Digamma)
+bitwise_not = _unary(_raw.Invert)
+isfinite = _unary(_raw.IsFinite)
+isnan = _unary(_raw.IsNan)
+logical_not = _unary(_raw.LogicalNot)
+
+
+def abs(x: tf.Tensor) -> tf.Tensor:
+    return tf.abs(x) if x.dtype.is_complex else _raw.Abs(x=x)
+
+
+def relu(x: tf.Tensor) -> tf.Tensor:
+    return _raw.Relu(features=x)
+
+
+def stop_gradient(x: tf.Tensor) -> tf.Tensor:
+    return _raw.StopGradient(input=x)
+
+
+def _binary(raw: Callable, of_bool: Callable | None = None) -> Callable:
+    """A raw operation of two operands, of which one may be a Python scalar."""
+
+    def call(x: Any, y: Any) -> tf.Tensor:
+        kind = x.dtype if isinstance(x, tf.Tensor) else y.dtype
+        if of_bool is not None and kind == tf.bool:
+            return of_bool(x=x, y=y)
+        if not isinstance(x, tf.Tensor):
+            x = tf.constant(x, kind)
+        elif not isinstance(y, tf.Tensor):
+            y = tf.constant(y, kind)
+        return raw(x=x, y=y)
+
+    return call
+
+
+add = _binary(_raw.AddV2, of_bool=_raw.LogicalOr)
+subtract = _binary(_raw.Sub)
+multiply = _binary(_raw.Mul, of_bool=_raw.LogicalAnd)
+divide = _binary(_raw.RealDiv)
+floor_divide = _binary(_raw.FloorDiv)
+remainder = _binary(_raw.FloorMod)
+atan2 = _binary(lambda x, y: _raw.Atan2(y=x, x=y))  # the ordinate first
+equal = _binary(_raw.Equal)
+not_equal = _binary(_raw.NotEqual)
+less = _binary(_raw.Less)
+less_equal = _binary(_raw.LessEqual)
+bitwise_and = _binary(_raw.BitwiseAnd)
+bitwise_or = _binary(_raw.BitwiseOr)
+bitwise_xor = _binary(_raw.BitwiseXor)
+shift_left = _binary(_raw.LeftShift)
+shift_right = _binary(_raw.RightShift)
+logical_and = _binary(_raw.LogicalAnd)
+logical_or = _binary(_raw.LogicalOr)
+_power = _binary(_raw.Pow)
+
+
+def power(x: Any, y: Any) -> tf.Tensor:
+    if type(y) in (int, float) and y in (0, 1, 2):  # TensorFlow's gradient of x⁰ is NaN at 0
+        return (tf.ones_like, tf.identity, tf.square)[int(y)](x)
+    return _power(x, y)
+
+
+def _extreme(raw: Callable) -> Callable:
+    """The larger or smaller; TensorFlow gives the whole gradient of a tie to the first operand, so
+    the mean of both orders shares it."""
+    plain = _binary(raw)
+
+    def call(x: Any, y: Any) -> tf.Tensor:
+        kind = x.dtype if isinstance(x, tf.Tensor) else y.dtype
+        if kind not in FLOATING:
+            return plain(x, y)
+        half = tf.constant(0.5, kind)
+        return half * plain(x, y) + half * plain(y, x)
+
+    return call
+
+
+maximum = _extreme(_raw.Maximum)
+minimum = _extreme(_raw.Minimum)
+
+
+def shift_right_logical(x: Any, y: Any) -> tf.Tensor:
+    kind = x.dtype if isinstance(x, tf.Tensor) else y.dtype
+    unsigned = tf.as_dtype(f"uint{8 * kind.size}")
+    x, y = (tf.bitcast(tf.convert_to_tensor(v, kind), unsigned) for v in (x, y))
+    return tf.bitcast(_raw.RightShift(x=x, y=y), kind)
+
+
+def where(condition: tf.Tensor, x: Any, y: Any) -> tf.Tensor:
+    kind = x.dtype if isinstance(x, tf.Tensor) else y.dtype
+    x, y = (v if isinstance(v, tf.Tensor) else tf.constant(v, kind) for v in (x, y))
+    return _raw.SelectV2(condition=condition, t=x, e=y)
+
+
+def clip(x: tf.Tensor, low: Any, high: Any) -> tf.Tensor:
+    low, high = (tf.convert_to_tensor(v, x.dtype) for v in (low, high))
+    if x.dtype not in FLOATING:
+        return _raw.Minimum(x=_raw.Maximum(x=x, y=low), y=high)
+    inside = tf.logical_and(x >= low, x <= high)
+    bound = tf.where(x > high, high, tf.minimum(low, high))
+    return tf.where(tf.logical_or(inside, tf.math.is_nan(x)), x, bound)
+
+
+# ------------------------------------------------------------------------------- reduce and order
+
+
+def _reduction(raw: Callable) -> Callable:
+    def reduction(x: tf.Tensor, axis: tuple[int, ...], keepdims: bool) -> tf.Tensor:
+        return raw(input=x, axis=np.array(axis, np.int32), keep_dims=keepdims)
+
+    return reduction
+
+
+sum = _reduction(_raw.Sum)
+prod = _reduction(_raw.Prod)
+mean = _reduction(_raw.Mean)
+max = _reduction(_raw.Max)
+min = _reduction(_raw.Min)
+any = _reduction(_raw.Any)
+all = _reduction(_raw.All)
+
+
+def _arg_reduction(raw: Callable) -> Callable:
+    def reduction(x: tf.Tensor, axis: int, keepdims: bool) -> tf.Tensor:
+        found = raw(input=x, dimension=axis, output_type=tf.int32)
+        return tf.expand_dims(found, axis) if keepdims else found
+
+    return reduction
+
+
+argmax = _arg_reduction(_raw.ArgMax)
+argmin = _arg_reduction(_raw.ArgMin)
+
+
+def cumsum(x: tf.Tensor, axis: int) -> tf.Tensor:
+    return tf.cumsum(x, axis)
+
+
+def cumprod(x: tf.Tensor, axis: int) -> tf.Tensor:
+    return tf.math.cumprod(x, axis)
+
+
+def to_last(x: tf.Tensor, axis: int) -> tuple[tf.Tensor, Callable]:
+    """`x` with an axis moved to the end, and what moves it back."""
+    rank = len(x.shape)
+    if axis == rank - 1:
+        return x, lambda y: y
+    there = [i for i in range(rank) if i != axis] + [axis]
+    return tf.transpose(x, there), lambda y: tf.transpose(y, np.argsort(there))
+
+
+def argsort(x: tf.Tensor, axis: int) -> tf.Tensor:
+    x, back = to_last(x, axis)
+    if x.dtype in (tf.bool, tf.uint8):
+        x = tf.cast(x, tf.int32)
+    count = shape(x)[-1]
+    # top_k takes equal values in their order; on integers ~x reverses without overflow
+    if x.dtype not in FLOATING:
+        return back(tf.math.top_k(tf.bitwise.invert(x), count)[1])
+    missing = tf.math.is_nan(x)
+    order = tf.math.top_k(tf.where(missing, -np.inf, -x), count)[1]
+    missing = tf.gather(tf.cast(missing, tf.int32), order, batch_dims=len(x.shape) - 1)
+    last = tf.math.top_k(-missing, count)[1]  # after infinity, which they stood among
+    order = tf.gather(order, last, batch_dims=len(x.shape) - 1)
+    return back(order)
+
+
+def sort(x: tf.Tensor, axis: int) -> tf.Tensor:
+    return take_along_axis(x, argsort(x, axis), axis)
+
+
+def top_k(x: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+    return tuple(tf.math.top_k(x, k))
+
+
+def searchsorted(sorted_sequence: tf.Tensor, values: tf.Tensor, side: str) -> tf.Tensor:
+    found = tf.searchsorted(sorted_sequence, tf.reshape(values, (-1,)), side)
+    return tf.reshape(found, tf.shape(values))
+
+
+# -------------------------------------------------------------------------------- shape and index
+
+
+def reshape(x: tf.Tensor, shape: tuple) -> tf.Tensor:
+    return _raw.Reshape(tensor=x, shape=packed(shape))
+
+
+def expand_dims(x: tf.Tensor, axis: tuple[int, ...]) -> tf.Tensor:
+    for i in sorted(axis):
+        x = _raw.ExpandDims(input=x, axis=i)
+    return x
+
+
+def squeeze(x: tf.Tensor, axis: tuple[int, ...]) -> tf.Tensor:
+    return _raw.Squeeze(input=x, axis=list(axis)) if axis else x
+
+
+def transpose(x: tf.Tensor, axes: tuple[int, ...]) -> tf.Tensor:
+    return _raw.Transpose(x=x, perm=np.array(axes, np.int32))
+
+
+def broadcast_to(x: tf.Tensor, shape: tuple) -> tf.Tensor:
+    return _raw.BroadcastTo(input=x, shape=packed(shape))
+
+
+def concatenate(xs: Sequence[tf.Tensor], axis: int) -> tf.Tensor:
+    return _raw.ConcatV2(values=list(xs), axis=axis)
+
+
+def stack(xs: Sequence[tf.Tensor], axis: int) -> tf.Tensor:
+    return _raw.Pack(values=list(xs), axis=axis)
+
+
+def slice(x: tf.Tensor, key: tuple) -> tf.Tensor:
+    _check_key(key, x.shape)
+    return x[key]
+
+
+def _check_key(key: tuple, shape: Sequence[int | None]) -> None:
+    """IndexError where an int of a basic-indexing key is outside of its axis."""
+    axes = [k for k in key if k is not None]
+    if Ellipsis in axes:
+        at = axes.index(Ellipsis)
+        axes[at : at + 1] = [py.slice(None)] * (len(shape) - len(axes) + 1)
+    for i, (k, length) in enumerate(zip(axes, shape)):
+        if isinstance(k, (int, np.integer)) and length is not None and not -length <= k < length:
+            raise IndexError(f"index {k} is out of range for axis {i} of length {length}")
+
+
+def _start(x: tf.Tensor, start: Sequence, size: Sequence) -> Any:
+    """The start of a block, moved back so that it fits."""
+    known = zip(start, shape(x), size)
+    return packed(
+        [
+            tf.clip_by_value(tf.cast(begin, tf.int32), 0, length - count)
+            if py.any(isinstance(v, tf.Tensor) for v in (begin, length, count))
+            else py.min(py.max(begin, 0), length - count)
+            for begin, length, count in known
+        ]
+    )
+
+
+def dynamic_slice(x: tf.Tensor, start: Sequence, size: tuple[int, ...]) -> tf.Tensor:
+    return _raw.Slice(input=x, begin=_start(x, start, size), size=packed(size))
+
+
+def update_slice(x: tf.Tensor, start: Sequence, update: tf.Tensor) -> tf.Tensor:
+    size = shape(update)
+    begin = _start(x, start, size)
+    return _raw.TensorStridedSliceUpdate(
+        input=x,
+        begin=begin,
+        end=begin + packed(size),
+        strides=np.ones(len(size), np.int32),
+        value=update,
+    )
+
+
+def pad(x: tf.Tensor, pads: tuple, mode: str, value: Any) -> tf.Tensor:
+    if mode == "constant":
+        fill = tf.convert_to_tensor(value, x.dtype)
+        return _raw.PadV2(input=x, paddings=np.array(pads, np.int32), constant_values=fill)
+    for i, (before, after) in enumerate(pads):
+        if before or after:
+            places = np.pad(np.arange(x.shape[i], dtype=np.int32), (before, after), mode)
+            x = tf.gather(x, places, axis=i)
+    return x
+
+
+def flip(x: tf.Tensor, axis: tuple[int, ...]) -> tf.Tensor:
+    return _raw.ReverseV2(tensor=x, axis=np.array(axis, np.int32))
+
+
+def repeat(x: tf.Tensor, repeats: Any, axis: int) -> tf.Tensor:
+    return tf.repeat(x, repeats, axis)
+
+
+def _from_start(indices: tf.Tensor, length: Any) -> tf.Tensor:
+    if indices.dtype not in (tf.int32, tf.int64):
+        indices = tf.cast(indices, tf.int32)
+    return tf.where(indices < 0, indices + tf.cast(length, indices.dtype), indices)
+
+
+def take(x: tf.Tensor, indices: tf.Tensor, axis: int) -> tf.Tensor:
+    places = _from_start(indices, shape(x)[axis])
+    return _raw.GatherV2(params=x, indices=places, axis=axis)
+
+
+def take_along_axis(x: tf.Tensor, indices: tf.Tensor, axis: int) -> tf.Tensor:
+    places = _from_start(indices, shape(x)[axis])
+    x, back = to_last(x, axis)
+    places, _ = to_last(places, axis)
+    if x.shape[:-1] != places.shape[:-1] or None in x.shape[:-1]:
+        batch = tf.broadcast_dynamic_shape(tf.shape(x)[:-1], tf.shape(places)[:-1])
+        static = tf.broadcast_static_shape(x.shape[:-1], places.shape[:-1])
+        wide = [tf.concat([batch, tf.shape(v)[-1:]], 0) for v in (x, places)]
+        last = x.shape[-1], places.shape[-1]
+        x, places = tf.broadcast_to(x, wide[0]), tf.broadcast_to(places, wide[1])
+        x, places = (tf.ensure_shape(v, [*static, n]) for v, n in zip((x, places), last))
+    return back(tf.gather(x, places, batch_dims=len(x.shape) - 1))
+
+
+_SCATTERS = {
+    "set": _raw.TensorScatterUpdate,
+    "add": _raw.TensorScatterAdd,
+    "max": _raw.TensorScatterMax,
+    "min": _raw.TensorScatterMin,
+}
+
+
+def scatter(x: tf.Tensor, indices: tf.Tensor, updates: tf.Tensor, mode: str) -> tf.Tensor:
+    depth = indices.shape[-1]
+    lengths = shape(x)
+    indices = _from_start(indices, packed(lengths[:depth]))
+    if mode in _SCATTERS:
+        return _SCATTERS[mode](tensor=x, indices=indices, updates=updates)
+    row, count = tf.zeros_like(indices[..., 0]), 1  # position among the first `depth` axes as one
+    for i, length in enumerate(lengths[:depth]):
+        row, count = row * length + indices[..., i], count * length
+    rest = packed(lengths[depth:])
+    flat = tf.reshape(updates, tf.concat([[-1], rest], 0))
+    factors = tf.math.unsorted_segment_prod(flat, tf.reshape(row, (-1,)), count)
+    return x * tf.reshape(factors, packed(lengths))
+
+
+# --------------------------------------------------------------------------------- linear algebra
+
+
+def matmul(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    left, right = len(x.shape) == 1, len(y.shape) == 1
+    x = tf.expand_dims(x, 0) if left else x
+    y = tf.expand_dims(y, 1) if right else y
+    if len(x.shape) == 2 == len(y.shape):
+        z = _raw.MatMul(a=x, b=y)
+    else:
+        z = _raw.BatchMatMulV2(x=x, y=y)
+    gone = [-2] * left + [-1] * right
+    return tf.squeeze(z, gone) if gone else z
+
+
+def einsum(subscripts: str, operands: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.einsum(subscripts, *operands)
+
+
+def cholesky(x: tf.Tensor) -> tf.Tensor:
+    return tf.linalg.cholesky(x)
+
+
+def qr(x: tf.Tensor, full: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    return tuple(tf.linalg.qr(x, full))
+
+
+def svd(x: tf.Tensor, full: bool, vectors: bool) -> Any:
+    if not vectors:
+        return tf.linalg.svd(x, compute_uv=False)
+    s, u, v = tf.linalg.svd(x, full)
+    return u, s, tf.linalg.adjoint(v)
+
+
+def eigh(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return tuple(tf.linalg.eigh(x))
+
+
+def eig(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return tuple(tf.linalg.eig(x))
+
+
+def lu(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    packed, order = tf.linalg.lu(x)
+    pivots = _on_host(_pivots, [tf.int32], order)[0]
+    return packed, tf.ensure_shape(pivots, order.shape)
+
+
+def _pivots(order: np.ndarray) -> tuple[np.ndarray]:
+    """The row each row is exchanged with in turn, from the order all exchanges lead to."""
+    pivots = np.empty_like(order)
+    for batch in np.ndindex(order.shape[:-1]):
+        now = list(range(order.shape[-1]))
+        for i, row in enumerate(order[batch]):
+            j = now.index(row)
+            now[i], now[j] = now[j], now[i]
+            pivots[(*batch, i)] = j
+    return (pivots,)
+
+
+def _on_host(fn: Callable, types: list, x: tf.Tensor) -> Sequence[tf.Tensor]:
+    """Results of a NumPy function, in graphs by a call back to Python."""
+    if isinstance(x, EagerTensor):
+        return [tf.constant(found, kind) for found, kind in zip(fn(x.numpy()), types, strict=True)]
+    return tf.numpy_function(fn, [x], types)
+
+
+def _matrices(a: tf.Tensor, b: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Both with the same leading axes."""
+    batch = tf.broadcast_dynamic_shape(tf.shape(a)[:-2], tf.shape(b)[:-2])
+    return tuple(tf.broadcast_to(x, tf.concat([batch, tf.shape(x)[-2:]], 0)) for x in (a, b))
+
+
+def solve(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    return tf.linalg.solve(*_matrices(a, b))
+
+
+def solve_triangular(a: tf.Tensor, b: tf.Tensor, lower: bool) -> tf.Tensor:
+    return tf.linalg.triangular_solve(*_matrices(a, b), lower)
+
+
+def fft(x: tf.Tensor) -> tf.Tensor:
+    return tf.signal.fft(x)
+
+
+def ifft(x: tf.Tensor) -> tf.Tensor:
+    return tf.signal.ifft(x)
+
+
+def rfft(x: tf.Tensor, n: int) -> tf.Tensor:
+    return tf.signal.rfft(x, [n])
+
+
+def irfft(x: tf.Tensor, n: int) -> tf.Tensor:
+    return tf.signal.irfft(x, [n])
+
+
+# ---------------------------------------------------------------------------------------- special
+
+
+def bitcast(x: tf.Tensor, dtype: str) -> tf.Tensor:
+    return tf.bitcast(x, dtype)
+
+
+def complex(real: tf.Tensor, imag: tf.Tensor) -> tf.Tensor:
+    zero = tf.zeros((), real.dtype)
+    return tf.complex(real + zero * imag if real.shape != imag.shape else real, imag + zero * real)
+
+
+def real(x: tf.Tensor) -> tf.Tensor:
+    return tf.math.real(x)
+
+
+def imag(x: tf.Tensor) -> tf.Tensor:
+    return tf.math.imag(x) if x.dtype.is_complex else tf.zeros_like(x)
+
+
+def nonzero(x: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    found = tf.cast(tf.where(cast(x, "bool")), tf.int32)
+    return tuple(tf.unstack(found, axis=1))
+
+
+def unique(x: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def find(x: np.ndarray) -> tuple:
+        values, *rest = np.unique(x.ravel(), True, True, True)
+        return (values, *[found.ravel().astype(np.int32) for found in rest])
+
+    return tuple(_on_host(find, [x.dtype, tf.int32, tf.int32, tf.int32], x))
+
+
+# ----------------------------------------------------------------------------------------- random
+
+
+def bits(key: tf.Tensor, shape: tuple) -> tf.Tensor:
+    return tf.random.stateless_uniform(packed(shape), key, None, None, tf.int32)
+
+
+def uniform(key: tf.Tensor, shape: tuple, dtype: str) -> tf.Tensor:
+    return tf.random.stateless_uniform(packed(shape), key, dtype=dtype)
+
+
+def normal(key: tf.Tensor, shape: tuple, dtype: str) -> tf.Tensor:
+    return tf.random.stateless_normal(packed(shape), key, dtype=dtype)
+
+
+def randint(key: tf.Tensor, shape: tuple, low: Any, high: Any, dtype: str) -> tf.Tensor:
+    drawn = tf.random.stateless_uniform(packed(shape), key, low, high, tf.int64)
+    return tf.cast(drawn, dtype)
+
+
+def gamma(key: tf.Tensor, alpha: tf.Tensor, dtype: str) -> tf.Tensor:
+    alpha = cast(alpha, dtype)
+    return tf.random.stateless_gamma(tf.shape(alpha), key, alpha, dtype=dtype)
+
+
+# ------------------------------------------------------------------------ collectives, variables
+
+
+def _not_distributed() -> Any:
+    raise EngineError(
+        "the engine 'tensorflow' does not run collectives; use tf.distribute around the model, or "
+        "the engine 'jax'"
+    )
+
+
+def all_reduce(x: tf.Tensor, op: str, axis_name: str) -> tf.Tensor:
+    return _not_distributed()
+
+
+def all_gather(x: tf.Tensor, axis: int, axis_name: str) -> tf.Tensor:
+    return _not_distributed()
+
+
+def axis_index(axis_name: str) -> tf.Tensor:
+    return _not_distributed()
+
+
+def variable(value: Any, dtype: str, trainable: bool, name: str) -> tf.Variable:
+    with tf.init_scope():
+        return tf.Variable(tensor(value, dtype), trainable, name=variable_name(name))
+
+
+def variable_name(path: str) -> str:
+    """A Variable's path as a name that TensorFlow accepts."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "_./-") else "_" for c in path)
+    return kept if kept[:1].isalnum() or kept[:1] == "." else f"v{kept}"
+
+
+def read(handle: tf.Variable) -> tf.Tensor:
+    return handle.value()
+
+
+def write(handle: tf.Variable, value: Any) -> tf.Variable:
+    handle.assign(value)
+    return handle
+
+
+def placeholder(shape: Any, dtype: str, name: str) -> Any:
+    return None
+
+
+def function(inputs: Any, outputs: Any, updates: Any) -> Any:
+    return None
+
+
+def gradients(loss: Any, wrt: Any) -> Any:
+    return None
+
+
+def alias(x: tf.Tensor) -> tf.Tensor:
+    return x

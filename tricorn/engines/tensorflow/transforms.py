@@ -1,0 +1,357 @@
+"""Control flow, transforms and `compile` on TensorFlow, eager and in graphs.
+
+TensorFlow's own structures take no None, so its functions are given flat lists.
+"""
+
+from __future__ import annotations
+
+import builtins as py
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.ops import EagerTensor
+
+from tricorn import dtypes, tree
+from tricorn.engines import common
+from tricorn.engines.abstract import AbstractTensor
+from tricorn.engines.tensorflow.primitives import FLOATING, dtype, shape
+
+
+class _Flat:
+    """A function of trees as one of flat lists; remembers the structure of its last result."""
+
+    def __init__(self, fn: Callable, structure: Any) -> None:
+        self.fn, self.structure, self.result = fn, structure, None
+
+    def __call__(self, *leaves: Any) -> list:
+        out, self.result = tree.flatten(self.fn(*tree.unflatten(self.structure, list(leaves))))
+        return [tf.convert_to_tensor(x) for x in out]
+
+
+def cond(pred: tf.Tensor, true_fn: Callable, false_fn: Callable, operands: Sequence) -> Any:
+    if isinstance(pred, EagerTensor):
+        return true_fn(*operands) if pred else false_fn(*operands)
+    leaves, structure = tree.flatten(tuple(operands))
+    yes, no = _Flat(true_fn, structure), _Flat(false_fn, structure)
+    # one more result, so that there is one
+    out = tf.cond(pred, lambda: [*yes(*leaves), pred], lambda: [*no(*leaves), pred])
+    return tree.unflatten(yes.result, list(out[:-1]))
+
+
+def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
+    if tf.executing_eagerly():
+        while cond(*state):
+            state = tuple(body(*state))
+        return tuple(state)
+    leaves, structure = tree.flatten(tuple(state))
+    step = _Flat(body, structure)
+    out = tf.while_loop(
+        lambda *now: cond(*tree.unflatten(structure, list(now))), lambda *now: step(*now), leaves
+    )
+    return tree.unflatten(structure, list(out))
+
+
+def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
+    if tf.executing_eagerly():
+        return _scan_eagerly(body, init, xs, length, reverse)
+    start, carry_structure = tree.flatten(init)
+    leaves, structure = tree.flatten(xs)
+    steps = shape(leaves[0])[0] if leaves else length
+    static = leaves[0].shape[0] if leaves else length
+    kept, count = len(start), range(len(leaves))
+    step = _Flat(body, tree.structure((init, tree.unflatten(structure, list(leaves)))))
+    specs = _specs(step, [*start, *[x[0] for x in leaves]])
+    rows = [tf.TensorArray(x.dtype, steps).unstack(x) for x in leaves]
+    collected = [
+        tf.TensorArray(spec.dtype, steps, element_shape=spec.shape) for spec in specs[kept:]
+    ]
+
+    def one(i: tf.Tensor, carry: list, ys: list) -> tuple:
+        at = steps - 1 - i if reverse else i
+        out = step(*carry, *[rows[j].read(at) for j in count])
+        return i + 1, out[:kept], [array.write(at, y) for array, y in zip(ys, out[kept:])]
+
+    _, carry, ys = tf.while_loop(
+        lambda i, *_: i < steps, one, (tf.constant(0), start, collected), maximum_iterations=steps
+    )
+    ys = [tf.ensure_shape(array.stack(), [static, *spec.shape]) for array, spec in
+          zip(ys, specs[kept:])]  # fmt: skip
+    _, y_structure = step.result.children
+    return tree.unflatten(carry_structure, list(carry)), tree.unflatten(y_structure, ys)
+
+
+def _scan_eagerly(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
+    leaves, structure = tree.flatten(xs)
+    steps = leaves[0].shape[0] if leaves else length
+    if steps == 0:  # only the shapes of what body gives are needed
+        nothing = [tf.zeros(x.shape[1:], x.dtype) for x in leaves]
+        _, y = body(init, tree.unflatten(structure, nothing))
+        return init, tree.map(lambda leaf: tf.zeros((0, *leaf.shape), leaf.dtype), y)
+    rows = [tf.unstack(x) for x in leaves]
+    carry, collected = init, []
+    for i in reversed(range(steps)) if reverse else range(steps):
+        carry, y = body(carry, tree.unflatten(structure, [row[i] for row in rows]))
+        collected.append(y)
+    if reverse:
+        collected.reverse()
+    return carry, tree.map(lambda *ys: tf.stack(ys), collected[0], *collected[1:])
+
+
+def _specs(fn: Callable, leaves: Sequence) -> list[tf.TensorSpec]:
+    """Shapes and dtypes of what `fn` gives for tensors or specs like `leaves`."""
+    given = [tf.TensorSpec(x.shape, x.dtype) for x in leaves]
+    found: list[tf.TensorSpec] = []
+
+    @tf.function(autograph=False)
+    def traced(*args: tf.Tensor) -> None:
+        found[:] = [tf.TensorSpec(x.shape, x.dtype) for x in fn(*args)]
+
+    traced.get_concrete_function(*given)
+    return found
+
+
+def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
+    def mapped(*args: Any) -> Any:
+        leaves, structure = tree.flatten(args)
+        axes = common.mapped_axes(in_axes, args)
+        moving = [i for i, axis in enumerate(axes) if axis is not None]
+        flat = _Flat(fn, structure)
+
+        def one(rows: Sequence) -> list:
+            filled = list(leaves)
+            for i, row in zip(moving, rows):
+                filled[i] = row
+            return flat(*filled)
+
+        out = tf.vectorized_map(one, [_move(leaves[i], axes[i], 0) for i in moving])
+        result = tree.unflatten(flat.result, list(out))
+        placed = [
+            x[0] if axis is None else _move(x, 0, axis)
+            for x, axis in zip(out, common.mapped_axes(out_axes, result))
+        ]
+        return tree.unflatten(flat.result, placed)
+
+    return mapped
+
+
+def _move(x: tf.Tensor, source: int, target: int) -> tf.Tensor:
+    rank = len(x.shape)
+    order = [i for i in range(rank) if i != source % rank]
+    order.insert(target % rank, source % rank)
+    return x if order == list(range(rank)) else tf.transpose(x, order)
+
+
+# ------------------------------------------------------------------------------------- transforms
+
+
+def vjp(fn: Callable, primals: tuple) -> tuple:
+    leaves, structure = tree.flatten(tuple(primals))
+    shape: Any = None
+
+    def flat(*values: tf.Tensor) -> list:
+        nonlocal shape
+        out, shape = tree.flatten(fn(*tree.unflatten(structure, list(values))))
+        return out
+
+    found, pull = _vjp(flat, leaves)
+    out, aux = tree.unflatten(shape, found)
+    rest = shape.children[1].count * [None]
+
+    def pullback(cotangent: Any) -> tuple:
+        return tree.unflatten(structure, pull([*tree.leaves(cotangent), *rest]))
+
+    return out, pullback, aux
+
+
+def _vjp(fn: Callable, primals: Sequence) -> tuple[list, Callable]:
+    """`vjp` of a function of a flat list; the cotangents of what is not differentiated are None."""
+    moving = [i for i, x in enumerate(primals) if x.dtype in FLOATING]
+    points = list(primals)
+    tape = None
+    if tf.executing_eagerly():
+        tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
+    with tape or contextlib.nullcontext():
+        for i in moving:  # tensors of their own: what else comes from the same ones stays
+            points[i] = tf.identity(primals[i])
+            if tape is not None:
+                tape.watch(points[i])
+        outs = fn(*points)
+
+    def pull(cotangents: Sequence) -> list:
+        smooth = [
+            i for i, c in enumerate(cotangents) if c is not None and outs[i].dtype in FLOATING
+        ]
+        targets, given = [outs[i] for i in smooth], [cotangents[i] for i in smooth]
+        derive = tf.gradients if tape is None else tape.gradient
+        grads: list = [None] * len(points)
+        for i, grad in zip(moving, derive(targets, [points[i] for i in moving], given)):
+            grads[i] = None if grad is None else tf.convert_to_tensor(grad)  # sparse ones too
+        return grads
+
+    return outs, pull
+
+
+def jvp(fn: Callable, primals: tuple, tangents: tuple) -> tuple:
+    leaves, structure = tree.flatten(tuple(primals))
+    shape: Any = None
+
+    def flat(*values: tf.Tensor) -> list:
+        nonlocal shape
+        out, shape = tree.flatten(fn(*tree.unflatten(structure, list(values))))
+        return out
+
+    outs, pull = _vjp(flat, leaves)
+
+    def back(*cotangents: tf.Tensor) -> list:
+        return [tf.zeros_like(x) if g is None else g for g, x in zip(pull(cotangents), leaves)]
+
+    # the pullback is linear: its own pullback, at any point, pushes forward
+    _, push = _vjp(back, [tf.zeros_like(x) for x in outs])
+    pushed = push(tree.leaves(tuple(tangents)))
+    tangent = [tf.zeros_like(x) if t is None else t for t, x in zip(pushed, outs)]
+    return tree.unflatten(shape, outs), tree.unflatten(shape, tangent)
+
+
+def custom_gradient(fn: Callable) -> Callable:
+    def call(*args: Any) -> Any:
+        leaves, structure = tree.flatten(args)
+        result: Any = None
+
+        @tf.custom_gradient
+        def flat(*tensors: tf.Tensor) -> tuple[list, Callable]:
+            nonlocal result
+            out, gradient = fn(*tree.unflatten(structure, list(tensors)))
+            found, result = tree.flatten(out)
+
+            def pull(*cotangents: tf.Tensor) -> list:
+                grads = gradient(tree.unflatten(result, list(cotangents)))
+                return common.flat_gradients(structure, grads)
+
+            return [tf.identity(x) for x in found], pull
+
+        found = flat(*leaves)
+        return tree.unflatten(result, list(found))
+
+    return call
+
+
+def checkpoint(fn: Callable) -> Callable:
+    # `tf.recompute_grad` gives no gradient to what `fn` closes over, so nothing is recomputed
+    return fn
+
+
+def eval_shape(fn: Callable, args: tuple) -> Any:
+    leaves, structure = tree.flatten(tuple(args))
+    where = [i for i, x in enumerate(leaves) if hasattr(x, "shape") and hasattr(x, "dtype")]
+    given = [tf.TensorSpec(leaves[i].shape, dtypes.standardize(leaves[i].dtype)) for i in where]
+    result: Any = None
+
+    def flat(*tensors: tf.Tensor) -> list:
+        nonlocal result
+        filled = list(leaves)
+        for i, x in zip(where, tensors):
+            filled[i] = x
+        out, result = tree.flatten(fn(*tree.unflatten(structure, filled)))
+        return [tf.convert_to_tensor(x) for x in out]
+
+    found = _specs(flat, given)
+    return tree.unflatten(result, [AbstractTensor(tuple(s.shape), s.dtype.name) for s in found])
+
+
+# ---------------------------------------------------------------------------------------- compile
+
+
+def compile(fn: Callable, loop: bool) -> Callable:
+    if not loop:
+        return _Compiled(fn)
+    steps = _Compiled(functools.partial(repeated, fn))
+
+    def run(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
+        check_bounds(start, stop)
+        return steps(handles, np.int32(start), np.int32(stop), *args)
+
+    return run
+
+
+class _Compiled:
+    """``run(handles, *args) -> (result, handles)`` as a `tf.function` that reads the handles, calls
+    `fn` and assigns what changed."""
+
+    def __init__(self, fn: Callable) -> None:
+        self.fn = fn
+        self.handles: list = []
+        self.compiled: Callable | None = None
+
+    def __call__(self, handles: list, *args: Any) -> tuple[Any, list]:
+        if self.compiled is None or py.any(a is not b for a, b in zip(handles, self.handles)):
+            self.handles = list(handles)
+            self.compiled = tf.function(self.traced, autograph=False)
+        leaves, structure = tree.flatten(args)
+        return self.compiled(structure, *map(tf.convert_to_tensor, leaves)), handles
+
+    def traced(self, structure: Any, *leaves: tf.Tensor) -> Any:
+        state = [handle.value() for handle in self.handles]
+        result, after = self.fn(list(state), *tree.unflatten(structure, list(leaves)))
+        for handle, value in changes(self.handles, state, after):
+            handle.assign(value)
+        return result
+
+
+def repeated(fn: Callable, state: list, start: Any, stop: Any, *args: Any) -> tuple[Any, list]:
+    """``fn(state, i, *args)`` for i in [start, stop): (the last result, the state after)."""
+    structure: Any = None
+    moving: list[int] = []
+
+    def once(i: tf.Tensor) -> list:
+        nonlocal structure
+        result, after = fn(list(state), i, *args)
+        moving[:] = [k for k, _ in changes(range(len(state)), state, after)]
+        out, structure = tree.flatten(result)
+        return [tf.convert_to_tensor(x) for x in out]
+
+    specs = _specs(once, [start])
+
+    def body(i: tf.Tensor, _: list, values: list) -> tuple:
+        now = list(state)
+        for k, value in zip(moving, values):
+            now[k] = value
+        result, after = fn(list(now), i, *args)
+        out = [tf.convert_to_tensor(x) for x in tree.leaves(result)]
+        return i + 1, out, [after[k] for k in moving]
+
+    nothing = [tf.zeros(spec.shape, spec.dtype) for spec in specs]
+    first = start, nothing, [state[k] for k in moving]
+    _, out, values = tf.while_loop(lambda i, *_: i < stop, body, first, parallel_iterations=1)
+    after = list(state)
+    for k, value in zip(moving, values):
+        after[k] = value
+    return tree.unflatten(structure, list(out)), after
+
+
+def check_bounds(start: int, stop: int) -> None:
+    """Refuse a loop without a step."""
+    if stop <= start:
+        raise ValueError(f"compile: there is no step from {start} to {stop}")
+
+
+def changes(names: Sequence, state: list, after: list) -> list[tuple[Any, tf.Tensor]]:
+    """(name, new value) of the entries of a state that were assigned.
+
+    Raises:
+        ValueError: for a new value of another shape or dtype.
+    """
+    found = []
+    for i, (name, old, new) in enumerate(zip(names, state, after, strict=True)):
+        if new is old:
+            continue
+        if not new.shape.is_compatible_with(old.shape) or new.dtype != old.dtype:
+            raise ValueError(
+                f"compile: entry {i} of the state is {dtype(old)} {tuple(old.shape)}, it was "
+                f"assigned {dtype(new)} {tuple(new.shape)}"
+            )
+        found.append((name, new))
+    return found

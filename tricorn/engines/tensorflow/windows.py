@@ -1,0 +1,193 @@
+"""Convolution, pooling and resizing on TensorFlow.
+
+On CPU TensorFlow has kernels for channels-last layouts and undilated gradients of one or two
+groups only, so everything is brought to that form.  One spatial axis is two, of which one is 1.
+"""
+
+from __future__ import annotations
+
+import builtins as py
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tricorn.engines import common
+from tricorn.engines.contract import EngineError
+from tricorn.engines.tensorflow.primitives import packed, reshape, shape, to_last
+
+_raw = tf.raw_ops
+
+
+def _channels_last(x: tf.Tensor, is_last: bool) -> tf.Tensor:
+    rank = len(x.shape)
+    return x if is_last else tf.transpose(x, [0, *range(2, rank), 1])
+
+
+def _back(x: tf.Tensor, is_last: bool) -> tf.Tensor:
+    rank = len(x.shape)
+    return x if is_last else tf.transpose(x, [0, rank - 1, *range(1, rank - 1)])
+
+
+def _pad_spatial(x: tf.Tensor, padding: Sequence, value: float = 0) -> tf.Tensor:
+    """Pad the spatial axes of a channels-last batch; negative pads crop."""
+    crop = [py.slice(py.max(0, -a) or None, py.min(0, b) or None) for a, b in padding]
+    if py.any(c.start or c.stop for c in crop):
+        x = x[(py.slice(None), *crop)]
+    pads = [(py.max(0, a), py.max(0, b)) for a, b in padding]
+    if not py.any(map(py.any, pads)):
+        return x
+    fill = tf.convert_to_tensor(value, x.dtype)
+    paddings = np.array([(0, 0), *pads, (0, 0)], np.int32)
+    return _raw.PadV2(input=x, paddings=paddings, constant_values=fill)
+
+
+def _in_two(fn: Callable) -> Callable:
+    """`fn(x, kernel, strides)` of two or three spatial axes, for one axis too."""
+
+    @functools.wraps(fn)
+    def call(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int]) -> tf.Tensor:
+        if len(strides) > 1:
+            return fn(x, kernel, tuple(strides))
+        return tf.squeeze(fn(tf.expand_dims(x, 1), tf.expand_dims(kernel, 0), (1, *strides)), 1)
+
+    return call
+
+
+@_in_two
+def _plain_conv(x: tf.Tensor, kernel: tf.Tensor, strides: tuple[int, ...]) -> tf.Tensor:
+    """Without padding, dilation, groups."""
+    raw = _raw.Conv2D if len(strides) == 2 else _raw.Conv3D
+    return raw(input=x, filter=kernel, strides=[1, *strides, 1], padding="VALID")
+
+
+@_in_two
+def _plain_conv_transpose(x: tf.Tensor, kernel: tf.Tensor, strides: tuple[int, ...]) -> tf.Tensor:
+    """Padded by the kernel's reach on both sides."""
+    batch, *lengths, _ = shape(x)
+    size = [(n - 1) * s + k for n, s, k in zip(lengths, strides, kernel.shape)]
+    raw = _raw.Conv2DBackpropInput if len(strides) == 2 else _raw.Conv3DBackpropInputV2
+    return raw(
+        input_sizes=packed([batch, *size, kernel.shape[-2]]),
+        filter=kernel,
+        out_backprop=x,
+        strides=[1, *strides, 1],
+        padding="VALID",
+    )
+
+
+def _dilated(kernel: tf.Tensor, dilation: Sequence[int]) -> tf.Tensor:
+    """The kernel with zeros between its elements."""
+    for axis, step in enumerate(dilation):
+        if step > 1:
+            length = kernel.shape[axis]
+            wide = tf.expand_dims(kernel, axis + 1)
+            pads = [(0, 0)] * len(wide.shape)
+            pads[axis + 1] = (0, step - 1)
+            flat = [*kernel.shape[:axis], length * step, *kernel.shape[axis + 1 :]]
+            kernel = tf.reshape(tf.pad(wide, pads), flat)
+            keep = [py.slice(None)] * axis + [py.slice(0, (length - 1) * step + 1)]
+            kernel = kernel[tuple(keep)]
+    return kernel
+
+
+def conv(
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    strides: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+    groups: int,
+    channels_last: bool,
+) -> tf.Tensor:
+    x = _pad_spatial(_channels_last(x, channels_last), padding)
+    kernel = _dilated(kernel, dilation)
+    *size, channels, filters = kernel.shape
+    if groups > 1 and channels == 1 and len(set(strides)) == 1 and len(size) == 2:
+        kernel = tf.reshape(kernel, [*size, groups, filters // groups])
+        y = _raw.DepthwiseConv2dNative(
+            input=x, filter=kernel, strides=[1, *strides, 1], padding="VALID"
+        )
+        return _back(y, channels_last)
+    if groups > 1:  # as one dense convolution, whose kernel is zero between groups
+        kernel = tf.reshape(kernel, [*size, 1, channels, groups, filters // groups])
+        diagonal = tf.reshape(tf.eye(groups, dtype=kernel.dtype), [groups, 1, groups, 1])
+        kernel = tf.reshape(kernel * diagonal, [*size, groups * channels, filters])
+    return _back(_plain_conv(x, kernel, strides), channels_last)
+
+
+def conv_transpose(
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    strides: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+    channels_last: bool,
+) -> tf.Tensor:
+    kernel = _dilated(kernel, dilation)
+    y = _plain_conv_transpose(_channels_last(x, channels_last), kernel, strides)
+    reach = [k - 1 for k in kernel.shape]
+    rest = [(low - n, high - n) for (low, high), n in zip(padding, reach)]
+    return _back(_pad_spatial(y, rest), channels_last)
+
+
+def _pooled(raw: Callable, x: tf.Tensor, size: Sequence[int], strides: Sequence[int]) -> tf.Tensor:
+    """Windows of a channels-last batch; three axes in two passes, since TensorFlow's own kernels
+    for three know few dtypes and share gradients otherwise."""
+    if len(size) == 2:
+        return raw(x, ksize=[1, *size, 1], strides=[1, *strides, 1], padding="VALID")
+    batch, *lengths, channels = shape(x)
+    if len(size) == 1:
+        wide = reshape(x, (batch, *lengths, 1, channels))
+        return tf.squeeze(_pooled(raw, wide, (*size, 1), (*strides, 1)), 2)
+    planes = reshape(x, (batch * lengths[0], *lengths[1:], channels))
+    planes = _pooled(raw, planes, size[1:], strides[1:])
+    inner = shape(planes)[1:3]
+    deep = reshape(planes, (batch, lengths[0], inner[0] * inner[1], channels))
+    deep = _pooled(raw, deep, (size[0], 1), (strides[0], 1))
+    return reshape(deep, (batch, shape(deep)[1], *inner, channels))
+
+
+def max_pool(
+    x: tf.Tensor,
+    size: tuple[int, ...],
+    strides: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    channels_last: bool,
+) -> tf.Tensor:
+    lowest = -np.inf if x.dtype.is_floating else x.dtype.min
+    x = _pad_spatial(_channels_last(x, channels_last), padding, lowest)
+    return _back(_pooled(tf.nn.max_pool2d, x, size, strides), channels_last)
+
+
+def average_pool(
+    x: tf.Tensor,
+    size: tuple[int, ...],
+    strides: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    channels_last: bool,
+) -> tf.Tensor:
+    x = _channels_last(x, channels_last)
+    y = _pooled(tf.nn.avg_pool2d, _pad_spatial(x, padding), size, strides)
+    if py.any(map(py.any, padding)):
+        ones = tf.ones(packed([1, *shape(x)[1:-1], 1]), x.dtype)
+        share = _pooled(tf.nn.avg_pool2d, _pad_spatial(ones, padding), size, strides)
+        y = y / tf.where(share > 0, share, tf.ones_like(share))
+    return _back(y, channels_last)
+
+
+def resize(
+    x: tf.Tensor, size: tuple[int, int], method: str, channels_last: bool, antialias: bool
+) -> tf.Tensor:
+    for axis, wanted in zip((1, 2) if channels_last else (2, 3), size):
+        length = x.shape[axis]
+        if length is None:
+            raise EngineError("resize needs to know the image's height and width beforehand")
+        if method == "nearest":
+            x = tf.gather(x, common.nearest_positions(length, wanted), axis=axis)
+        else:
+            weights = common.resampling_weights(length, wanted, method, antialias)
+            moved, back = to_last(x, axis)
+            x = back(tf.matmul(moved, tf.constant(weights.T, x.dtype)))
+    return x

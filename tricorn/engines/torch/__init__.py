@@ -1,0 +1,15 @@
+"""The PyTorch engine: `primitives` and `transforms` are the contract, on eager torch.
+
+How it works with torch's own autograd:
+
+* outside of a step `read` gives the live ``nn.Parameter``, so a native loop (``loss.backward()``,
+  ``torch.optim``) trains our models, and the in-place `write` of a parameter makes torch complain,
+  not miscompute, when it comes between a forward and a backward pass;
+* a compiled step runs under ``no_grad`` on detached tensors; only `vjp` records, and nothing is
+  written before the step is over;
+* gradients are differentiable again wherever grad mode is on: inside another `vjp`, and in user
+  code.
+"""
+
+from tricorn.engines.torch.primitives import *  # noqa: F403
+from tricorn.engines.torch.transforms import *  # noqa: F403

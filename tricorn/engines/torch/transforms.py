@@ -1,0 +1,309 @@
+"""Control flow, transforms and `compile` on PyTorch."""
+
+from __future__ import annotations
+
+import builtins as py
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch.utils import checkpoint as recomputation
+
+from tricorn import dtypes, tree
+from tricorn.engines import common
+from tricorn.engines.abstract import AbstractTensor, NeedsEngine
+from tricorn.engines.torch.primitives import (
+    default_device,
+    dtype,
+    is_differentiable,
+    memory_of,
+    tensor,
+    torch_type,
+    write,
+)
+
+
+def _in_functorch() -> bool:
+    """Whether a transform of torch.func is at work (there, torch.autograd.grad is not allowed)."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def cond(pred: torch.Tensor, true_fn: Callable, false_fn: Callable, operands: Sequence) -> Any:
+    if _in_functorch() and torch._C._functorch.is_batchedtensor(pred):
+        yes, no = true_fn(*operands), false_fn(*operands)
+        return tree.map(lambda a, b: torch.where(pred, a, b), yes, no)
+    return true_fn(*operands) if pred else false_fn(*operands)
+
+
+def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
+    while cond(*state):
+        state = tuple(body(*state))
+    return tuple(state)
+
+
+def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
+    leaves, structure = tree.flatten(xs)
+    steps = leaves[0].shape[0] if leaves else length
+    rows = [x.unbind(0) for x in leaves]
+    if steps == 0:  # only the shapes of what body gives are needed
+        nothing = [torch.zeros(x.shape[1:], dtype=x.dtype, device=x.device) for x in leaves]
+        _, y = body(init, tree.unflatten(structure, nothing))
+        return init, tree.map(lambda leaf: leaf.new_zeros((0, *leaf.shape)), y)
+    carry, collected = init, []
+    for i in reversed(range(steps)) if reverse else range(steps):
+        carry, y = body(carry, tree.unflatten(structure, [row[i] for row in rows]))
+        collected.append(y)
+    if reverse:
+        collected.reverse()
+    return carry, tree.map(lambda *ys: torch.stack(ys), collected[0], *collected[1:])
+
+
+def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
+    def mapped(*args: Any) -> Any:
+        leaves, structure = tree.flatten(args)
+        axes = common.mapped_axes(in_axes, args)
+        found: list = []
+
+        def flat(*tensors: torch.Tensor) -> tuple:
+            out, shape = tree.flatten(fn(*tree.unflatten(structure, list(tensors))))
+            found[:] = [shape]
+            return tuple(out)
+
+        out = torch.func.vmap(flat, tuple(axes))(*leaves)
+        result = tree.unflatten(found[0], list(out))
+        placed = [
+            x[0] if axis is None else x.movedim(0, axis)
+            for x, axis in zip(out, common.mapped_axes(out_axes, result))
+        ]
+        return tree.unflatten(found[0], placed)
+
+    return mapped
+
+
+def vjp(fn: Callable, primals: tuple) -> tuple:
+    leaves, structure = tree.flatten(tuple(primals))
+    moving = [i for i, x in enumerate(leaves) if is_differentiable(x)]
+    shape: Any = None
+
+    def flat(*values: torch.Tensor) -> tuple[tuple, tuple]:
+        """(differentiable leaves of out, the other leaves of out and aux)"""
+        nonlocal shape
+        given = dict(zip(moving, values))
+        filled = [given.get(i, x) for i, x in enumerate(leaves)]
+        out, shape = tree.flatten(fn(*tree.unflatten(structure, filled)))
+        count = shape.children[0].count  # leaves of out; those of aux follow
+        smooth = [i < count and is_differentiable(x) for i, x in enumerate(out)]
+        shape = shape, smooth
+        return (
+            tuple(x for x, is_smooth in zip(out, smooth) if is_smooth),
+            tuple(x for x, is_smooth in zip(out, smooth) if not is_smooth),
+        )
+
+    outs, rest, pull = _vjp(flat, [leaves[i] for i in moving])
+    whole, smooth = shape
+    parts = iter(outs), iter(rest)
+    out, aux = tree.unflatten(whole, [next(parts[not is_smooth]) for is_smooth in smooth])
+
+    def pullback(cotangent: Any) -> tuple:
+        given = [c for c, is_smooth in zip(tree.leaves(cotangent), smooth) if is_smooth]
+        grads: list = [None] * len(leaves)
+        for i, grad in zip(moving, pull(given)):
+            grads[i] = grad
+        return tree.unflatten(structure, grads)
+
+    return out, pullback, aux
+
+
+def _vjp(fn: Callable, primals: list) -> tuple[Sequence, Sequence, Callable]:
+    """`vjp` of flat tuples of floating tensors."""
+    if _in_functorch():
+        outs, pull, rest = torch.func.vjp(fn, *primals, has_aux=True)
+        return outs, rest, lambda cotangents: pull(tuple(cotangents))
+    outer = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # within an outer graph the point stays connected to it
+        points = [
+            x.view_as(x) if outer and x.requires_grad else x.detach().requires_grad_()
+            for x in primals
+        ]
+        outs, rest = fn(*points)
+
+    def pull(cotangents: list) -> Sequence:
+        used = [i for i, out in enumerate(outs) if out.requires_grad]
+        if not used or not points:
+            return [None] * len(points)
+        return torch.autograd.grad(
+            [outs[i] for i in used],
+            points,
+            [cotangents[i] for i in used],
+            retain_graph=True,
+            create_graph=torch.is_grad_enabled(),
+            allow_unused=True,
+        )
+
+    if outer:
+        return outs, rest, pull
+    return [x.detach() for x in outs], [x.detach() for x in rest], pull
+
+
+def jvp(fn: Callable, primals: tuple, tangents: tuple) -> tuple:
+    leaves, structure = tree.flatten(tuple(primals))
+    shape: Any = None
+
+    def flat(*values: torch.Tensor) -> tuple:
+        nonlocal shape
+        out, shape = tree.flatten(fn(*tree.unflatten(structure, list(values))))
+        return tuple(out)
+
+    out, tangent = torch.func.jvp(flat, tuple(leaves), tuple(tree.leaves(tuple(tangents))))
+    return tree.unflatten(shape, list(out)), tree.unflatten(shape, list(tangent))
+
+
+class _CustomGradient(torch.autograd.Function):
+    """A call whose gradient is the user's; `call` keeps what belongs to it."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(call: _CustomCall, *leaves: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return call.forward(leaves)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
+        ctx.call = inputs[0]
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple:
+        if torch.is_grad_enabled():  # to be differentiated again: by way of the arguments
+            call = _CustomCall(ctx.call.fn, ctx.call.structure)
+            call.forward(ctx.saved_tensors)
+        else:
+            call = ctx.call
+        return None, *call.backward(cotangents)
+
+
+class _CustomCall:
+    def __init__(self, fn: Callable, structure: Any) -> None:
+        self.fn, self.structure = fn, structure
+
+    def forward(self, leaves: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        out, self.gradient = self.fn(*tree.unflatten(self.structure, list(leaves)))
+        found, self.result = tree.flatten(out)
+        # a fresh tensor each: autograd must not take an argument returned as it is for the result
+        return tuple([x.view_as(x) for x in found])
+
+    def backward(self, cotangents: Sequence[torch.Tensor]) -> list:
+        grads = self.gradient(tree.unflatten(self.result, list(cotangents)))
+        return common.flat_gradients(self.structure, grads)
+
+
+def custom_gradient(fn: Callable) -> Callable:
+    def call(*args: Any) -> Any:
+        leaves, structure = tree.flatten(args)
+        state = _CustomCall(fn, structure)
+        found = _CustomGradient.apply(state, *leaves)
+        return tree.unflatten(state.result, list(found))
+
+    return call
+
+
+def checkpoint(fn: Callable) -> Callable:
+    def call(*args: Any) -> Any:
+        if _in_functorch() or not torch.is_grad_enabled():
+            return fn(*args)
+        return recomputation.checkpoint(fn, *args, use_reentrant=False, preserve_rng_state=False)
+
+    return call
+
+
+def eval_shape(fn: Callable, args: tuple) -> Any:
+    leaves, structure = tree.flatten(tuple(args))
+    where = [i for i, x in enumerate(leaves) if hasattr(x, "shape") and hasattr(x, "dtype")]
+    unknown = py.any(None in leaves[i].shape for i in where)
+
+    def shapes(length: int) -> Any:
+        """The result's tensors, with the unknown dimensions of the arguments `length`."""
+        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+            filled = list(leaves)
+            for i in where:
+                sizes = [length if n is None else n for n in leaves[i].shape]
+                kind = torch_type(dtypes.standardize(leaves[i].dtype))
+                filled[i] = torch.empty(sizes, dtype=kind, device=default_device())
+            return fn(*tree.unflatten(structure, filled))
+
+    def merged(x: torch.Tensor, y: torch.Tensor) -> AbstractTensor:
+        return AbstractTensor([m if m == n else None for m, n in zip(x.shape, y.shape)], dtype(x))
+
+    try:
+        first = shapes(24)  # lengths that many strides and splits divide
+        return tree.map(merged, first, shapes(48) if unknown else first)
+    except DataDependentOutputException as error:
+        raise NeedsEngine(f"a value decides what runs: {error}") from error
+
+
+# ---------------------------------------------------------------------------------------- compile
+
+
+def compile(fn: Callable, loop: bool) -> Callable:
+    """Nothing is compiled: the function runs as it is, without recording, and what it assigned is
+    written afterwards."""
+
+    def run(handles: list, *args: Any) -> tuple[Any, list]:
+        with torch.no_grad():
+            state, tensors = [handle.detach() for handle in handles], _tensors(args)
+            result, after = fn(list(state), *tensors)
+            return _settle(handles, state, tensors, after, result)
+
+    def run_loop(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
+        if stop <= start:
+            raise ValueError(f"compile: there is no step from {start} to {stop}")
+        with torch.no_grad():
+            state, tensors = [handle.detach() for handle in handles], _tensors(args)
+            after, result = state, None
+            for i in range(start, stop):
+                result, after = fn(list(after), tensor(i, "int32"), *tensors)
+            return _settle(handles, state, tensors, after, result)
+
+    return run_loop if loop else run
+
+
+def _tensors(args: tuple) -> tuple:
+    """Arrays among the arguments as tensors; on the CPU they may share the array's memory."""
+    return tree.map(lambda x: _borrowed(x) if isinstance(x, (np.ndarray, np.generic)) else x, args)
+
+
+def _borrowed(x: Any) -> torch.Tensor:
+    plain = isinstance(x, np.ndarray) and x.dtype.kind in "biufc" and x.flags.c_contiguous
+    if plain and x.flags.writeable:
+        return torch.from_numpy(x).to(default_device())
+    return tensor(x, dtypes.standardize(x.dtype))
+
+
+def _settle(handles: list, state: list, args: tuple, after: list, result: Any) -> tuple[Any, list]:
+    """Write what was assigned; (result, handles) of which no two share memory, nor with `args`."""
+    taken = {memory_of(x) for x in (*state, *tree.leaves(args)) if isinstance(x, torch.Tensor)}
+    changed = {}
+    for i, (old, new) in enumerate(zip(state, after, strict=True)):
+        if new is not old:
+            if new.shape != old.shape or new.dtype != old.dtype:
+                raise ValueError(
+                    f"compile: entry {i} of the state is {dtype(old)} {tuple(old.shape)}, it was "
+                    f"assigned {dtype(new)} {tuple(new.shape)}"
+                )
+            changed[i] = _own(new, taken)
+    result = tree.map(lambda leaf: _own(leaf, taken), result)
+    return result, [write(h, changed[i]) if i in changed else h for i, h in enumerate(handles)]
+
+
+def _own(x: torch.Tensor, taken: set[int]) -> torch.Tensor:
+    """`x` with memory that none of `taken` shares, and from now on does; no part of something
+    larger."""
+    x = x.detach()
+    whole = x.untyped_storage().nbytes() == x.numel() * x.itemsize
+    if not whole or memory_of(x) in taken:
+        x = x.clone(memory_format=torch.contiguous_format)
+    taken.add(memory_of(x))
+    return x
