@@ -284,3 +284,11 @@ def test_a_value_that_needs_a_feed_is_an_error(engine):
     x = keras.Input((4,), name="data")
     with pytest.raises(registry.EngineError, match="data.*placeholder"):
         engine.numpy(x)
+
+
+def test_scan_of_nothing_gives_the_carry(engine):
+    last, ys = engine.scan(
+        lambda c, row: (engine.add(c, row), c), tensor(engine, 2.0), tensor(engine, []), None, False
+    )
+    assert engine.numpy(last) == 2
+    assert engine.numpy(ys).shape == (0,)

@@ -62,6 +62,12 @@ def nearest_positions(length: int, wanted: int) -> np.ndarray:
 # ------------------------------------------------------------------------------------------ axes
 
 
+def padded_positions(length: int, pads: tuple[int, int], mode: str) -> np.ndarray:
+    """For each position of a padded axis the one it repeats; mode 'reflect' or 'symmetric'."""
+    filler: Any = mode
+    return np.pad(np.arange(length, dtype=np.int32), pads, filler)
+
+
 def mapped_axes(axes: Any, value: Any) -> list[int | None]:
     """The axis for every leaf of `value`, from one for all or a tree that begins like it."""
     if axes is None or isinstance(axes, int):

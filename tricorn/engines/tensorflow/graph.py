@@ -70,13 +70,13 @@ class _Place:
     def __init__(self, graph: tf.Graph) -> None:
         self.graph = graph
         self._handles: list[tf.Variable] = []
-        self._own_session: v1.Session | None = None
+        self._own_session: Any = None
         #: session -> how many of the handles were seen to
         self._initialised: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
     # --------------------------------------------------------------------------------- the session
 
-    def get_session(self) -> v1.Session:
+    def get_session(self) -> Any:
         """The session that runs the graph: the default one (``with session:``) if it is this
         graph's, else one of our own.  In it all Variables have values."""
         session = v1.get_default_session()

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tensorflow.python.framework.ops import EagerTensor, SymbolicTensor
 
 from tricorn import dtypes
+from tricorn.engines import common
 from tricorn.engines.abstract import NeedsEngine
 from tricorn.engines.contract import EngineError
 
@@ -90,7 +91,7 @@ def packed(numbers: Sequence) -> Any:
 def arange(start: Any, stop: Any, step: Any, dtype: str) -> tf.Tensor:
     if py.any(isinstance(v, tf.Tensor) for v in (start, stop, step)):
         return cast(tf.range(start, stop, step), dtype)
-    return tensor(np.arange(start, stop, step, dtypes.to_numpy(dtype)), dtype)
+    return tensor(np.arange(start, stop, step).astype(dtypes.to_numpy(dtype)), dtype)
 
 
 def device(name: str) -> contextlib.AbstractContextManager:
@@ -426,7 +427,7 @@ def pad(x: tf.Tensor, pads: tuple, mode: str, value: Any) -> tf.Tensor:
         return _raw.PadV2(input=x, paddings=np.array(pads, np.int32), constant_values=fill)
     for i, (before, after) in enumerate(pads):
         if before or after:
-            places = np.pad(np.arange(x.shape[i], dtype=np.int32), (before, after), mode)
+            places = common.padded_positions(x.shape[i], (before, after), mode)
             x = tf.gather(x, places, axis=i)
     return x
 

@@ -25,7 +25,8 @@ class _Flat:
     """A function of trees as one of flat lists; remembers the structure of its last result."""
 
     def __init__(self, fn: Callable, structure: Any) -> None:
-        self.fn, self.structure, self.result = fn, structure, None
+        self.fn, self.structure = fn, structure
+        self.result: Any = None
 
     def __call__(self, *leaves: Any) -> list:
         out, self.result = tree.flatten(self.fn(*tree.unflatten(self.structure, list(leaves))))
@@ -60,11 +61,11 @@ def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) 
         return _scan_eagerly(body, init, xs, length, reverse)
     start, carry_structure = tree.flatten(init)
     leaves, structure = tree.flatten(xs)
-    steps = shape(leaves[0])[0] if leaves else length
+    steps: Any = shape(leaves[0])[0] if leaves else length
     static = leaves[0].shape[0] if leaves else length
     kept, count = len(start), range(len(leaves))
     step = _Flat(body, tree.structure((init, tree.unflatten(structure, list(leaves)))))
-    specs = _specs(step, [*start, *[x[0] for x in leaves]])
+    specs = _specs(step, [*start, *[tf.TensorSpec(x.shape[1:], x.dtype) for x in leaves]])
     rows = [tf.TensorArray(x.dtype, steps).unstack(x) for x in leaves]
     collected = [
         tf.TensorArray(spec.dtype, steps, element_shape=spec.shape) for spec in specs[kept:]
@@ -86,7 +87,7 @@ def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) 
 
 def _scan_eagerly(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
     leaves, structure = tree.flatten(xs)
-    steps = leaves[0].shape[0] if leaves else length
+    steps: Any = leaves[0].shape[0] if leaves else length
     if steps == 0:  # only the shapes of what body gives are needed
         nothing = [tf.zeros(x.shape[1:], x.dtype) for x in leaves]
         _, y = body(init, tree.unflatten(structure, nothing))
@@ -138,7 +139,7 @@ def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
     return mapped
 
 
-def _move(x: tf.Tensor, source: int, target: int) -> tf.Tensor:
+def _move(x: tf.Tensor, source: Any, target: int) -> tf.Tensor:
     rank = len(x.shape)
     order = [i for i in range(rank) if i != source % rank]
     order.insert(target % rank, source % rank)

@@ -101,7 +101,7 @@ def full(shape: tuple[int, ...], value: Any, dtype: str) -> torch.Tensor:
 
 
 def arange(start: Any, stop: Any, step: Any, dtype: str) -> torch.Tensor:
-    return tensor(np.arange(start, stop, step, dtypes.to_numpy(dtype)), dtype)
+    return tensor(np.arange(start, stop, step).astype(dtypes.to_numpy(dtype)), dtype)
 
 
 @contextlib.contextmanager
@@ -358,7 +358,7 @@ def pad(x: torch.Tensor, pads: tuple, mode: str, value: Any) -> torch.Tensor:
     if mode != "constant":
         for i, (before, after) in enumerate(pads):
             if before or after:
-                places = np.pad(np.arange(x.shape[i]), (before, after), mode)
+                places = common.padded_positions(x.shape[i], (before, after), mode)
                 x = x.index_select(i, torch.from_numpy(places).to(x.device))
         return x
     flat = _flat_pads(pads)

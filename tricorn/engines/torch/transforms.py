@@ -45,7 +45,7 @@ def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
 
 def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
     leaves, structure = tree.flatten(xs)
-    steps = leaves[0].shape[0] if leaves else length
+    steps: Any = leaves[0].shape[0] if leaves else length
     rows = [x.unbind(0) for x in leaves]
     if steps == 0:  # only the shapes of what body gives are needed
         nothing = [torch.zeros(x.shape[1:], dtype=x.dtype, device=x.device) for x in leaves]
@@ -119,8 +119,8 @@ def vjp(fn: Callable, primals: tuple) -> tuple:
 def _vjp(fn: Callable, primals: list) -> tuple[Sequence, Sequence, Callable]:
     """`vjp` of flat tuples of floating tensors."""
     if _in_functorch():
-        outs, pull, rest = torch.func.vjp(fn, *primals, has_aux=True)
-        return outs, rest, lambda cotangents: pull(tuple(cotangents))
+        outs, pullback, rest = torch.func.vjp(fn, *primals, has_aux=True)
+        return outs, rest, lambda cotangents: pullback(tuple(cotangents))
     outer = torch.is_grad_enabled()
     with torch.enable_grad():
         # within an outer graph the point stays connected to it
