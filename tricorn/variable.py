@@ -120,11 +120,16 @@ class Variable(Readable):
         else:
             value = self._stored()
             self._shared = True
+        dtype = self.read_dtype
+        return value if dtype == self.dtype else registry.active().cast(value, dtype)
+
+    @property
+    def read_dtype(self) -> str:  # type: ignore[override]
+        """The dtype that `value` has now: in a layer of mixed precision its compute dtype."""
         compute = _autocast.get()
-        if compute is not None and self._autocast and dtypes.is_float(self.dtype):
-            if compute != self.dtype:
-                return registry.active().cast(value, compute)
-        return value
+        if compute is None or not self._autocast or not dtypes.is_float(self.dtype):
+            return self.dtype
+        return compute
 
     def _stored(self) -> Any:
         """The tensor in the active engine's handle (shape and dtype only on the abstract one)."""

@@ -331,3 +331,35 @@ def test_clone_function_replaces_layers():
     )
     assert clone.output_shape == (None, 3)
     assert clone.layers[0].name == "old"
+
+
+def test_mixed_precision_computes_low_and_keeps_high():
+    ours = tricorn.Sequential(
+        [tricorn.Input((6,)), tricorn.layers.Dense(4, dtype="mixed_bfloat16"),
+         tricorn.layers.Dense(2)]
+    )  # fmt: skip
+    assert ours.layers[0].output.dtype == "bfloat16" and ours.layers[0].kernel.dtype == "float32"
+    assert str(ours.layers[0](X).dtype) == "bfloat16"
+    ours.compile("sgd", "mse")
+    losses = ours.fit(X, X[:, :2], epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0] and ours.layers[0].kernel.dtype == "float32"
+
+
+def test_double_precision_without_a_global_switch():
+    import jax
+
+    wide = X.astype("float64")
+    before = tricorn.config.floatx()
+    tricorn.config.set_floatx("float64")
+    try:
+        model = tricorn.Sequential([tricorn.Input((6,)), tricorn.layers.Dense(2)])
+        model.compile(tricorn.optimizers.SGD(0.1), "mse")
+        kernel, bias = model.get_weights()
+        model.fit(wide, wide[:, :2], epochs=1, batch_size=7, verbose=0, shuffle=False)
+        error = wide @ kernel + bias - wide[:, :2]
+        want = kernel - 0.1 * 2 * wide.T @ error / error.size
+        np.testing.assert_allclose(model.get_weights()[0], want, rtol=1e-12)
+        assert model.predict(wide, verbose=0).dtype == np.float64
+    finally:
+        tricorn.config.set_floatx(before)
+    assert not jax.config.jax_enable_x64

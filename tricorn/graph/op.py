@@ -287,7 +287,9 @@ class Op:
 
 def abstracted(x: Any) -> Any:
     """A leaf as the abstract engine takes it: symbolic tensors and Variables lose all but shape."""
-    if isinstance(x, (SymbolicTensor, Readable)):
+    if isinstance(x, Readable):
+        return AbstractTensor(tuple(x.shape), x.read_dtype)
+    if isinstance(x, SymbolicTensor):
         return AbstractTensor(tuple(x.shape), x.dtype)
     return x
 

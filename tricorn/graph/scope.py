@@ -26,6 +26,7 @@ class Readable(Arithmetic):
     __slots__ = ()
     shape: tuple[int, ...]
     dtype: str
+    read_dtype: str
     path: str
     value: Any
     handle: Callable[[Any], Any]

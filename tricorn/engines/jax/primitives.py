@@ -312,8 +312,13 @@ transpose = _jit(lambda x, axes: lax.transpose(x, axes), 1)
 broadcast_to = _jit(lambda x, shape: jnp.broadcast_to(x, shape), 1)
 concatenate = _jit(lambda xs, axis: lax.concatenate(xs, axis), 1)
 stack = _jit(lambda xs, axis: jnp.stack(xs, axis), 1)
-dynamic_slice = _jit(lambda x, start, size: lax.dynamic_slice(x, start, size), 2)
-update_slice = _jit(lambda x, start, update: lax.dynamic_update_slice(x, update, start))
+def _int32(start: tuple) -> list:
+    """Positions of one dtype, as XLA wants them (Python ints would be int64 in the wide mode)."""
+    return [jnp.asarray(i, jnp.int32) for i in start]
+
+
+dynamic_slice = _jit(lambda x, start, size: lax.dynamic_slice(x, _int32(start), size), 2)
+update_slice = _jit(lambda x, start, update: lax.dynamic_update_slice(x, update, _int32(start)))
 flip = _jit(lambda x, axis: lax.rev(x, axis), 1)
 repeat = _jit(lambda x, repeats, axis: jnp.repeat(x, np.asarray(repeats), axis), 1, 2)
 
