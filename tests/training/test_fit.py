@@ -451,3 +451,16 @@ def test_values_handed_out_survive_training():
     np.testing.assert_array_equal(array, copy)
     np.testing.assert_array_equal(twin.numpy(), copy)
     assert not np.array_equal(kernel.numpy(), copy)
+
+
+def test_data_that_stays_on_the_device_gives_the_same_numbers(monkeypatch):
+    from tricorn.training import adapters
+
+    found = []
+    for resident in (False, True):
+        monkeypatch.setattr(adapters, "_has_accelerator", lambda engine, r=resident: r)
+        tricorn.set_random_seed(2)
+        model = regressor(tricorn)
+        model.compile("adam", "mse")
+        found.append(model.fit(X, TARGETS, epochs=3, batch_size=20, verbose=0).history["loss"])
+    assert found[0] == found[1]

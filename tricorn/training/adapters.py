@@ -14,10 +14,13 @@ import numpy as np
 
 from tricorn import dtypes, seeds, tree
 from tricorn.engines import active
+from tricorn.graph import op
 
 #: rows of a chunk that is stacked on the host are limited to so many bytes, and so many batches
 _CHUNK_BYTES = 16 * 2**20
 _CHUNK_STEPS = 512
+#: arrays up to so many bytes are put on an accelerator once and shuffled there
+_RESIDENT_BYTES = 2**30
 
 
 def batch_of(number: Any, arrays: Any, order: Any, size: int) -> Any:
@@ -159,6 +162,7 @@ class ArrayFeed:
         self.shuffle = shuffle
         self.steps = -(-self.size // self.batch_size)
         self._buffers: list[Any] = []
+        self._resident: tuple[Any, Any] | None = None
         for path, target in tree.paths(self.arrays[1]):
             if target.dtype.kind == "f" and np.isnan(target).any():
                 where = "".join(f"[{key!r}]" for key in path)
@@ -198,6 +202,13 @@ class ArrayFeed:
             order = seeds.host_generator().permutation(self.size).astype(np.int32)
         size = self.batch_size
         full = self.size // size
+        resident = self._on_device()
+        if resident is not None:
+            if full:
+                yield (resident, order[: full * size], size), full
+            if full * size < self.size:
+                yield (resident, order[full * size :], self.size - full * size), 1
+            return
         row = sum(max(1, a[:1].nbytes) for a in tree.leaves(self.arrays))
         chunk = max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // (row * size), full))
         for start in range(0, full, chunk):
@@ -208,6 +219,17 @@ class ArrayFeed:
             yield (self._rows(rows), None, size), steps
         if full * size < self.size:
             yield (self._rows(order[full * size :]), None, self.size - full * size), 1
+
+    def _on_device(self) -> Any:
+        """The arrays on the accelerator, when there is one and they fit; None: cut chunks on the
+        host.  (On a CPU the host's copying measured faster than gathering inside the step.)"""
+        engine = active()
+        total = sum(array.nbytes for array in tree.leaves(self.arrays))
+        if total > _RESIDENT_BYTES or not _has_accelerator(engine):
+            return None
+        if self._resident is None or self._resident[0] is not engine:
+            self._resident = engine, tree.map(lambda a: op.convert(engine, a, None), self.arrays)
+        return self._resident[1]
 
     def _rows(self, rows: np.ndarray) -> Any:
         if not self.shuffle:
@@ -387,6 +409,11 @@ def _is_arrays(x: Any) -> bool:
     if isinstance(x, (list, tuple)):
         return bool(x) and all(isinstance(v, (int, float)) or _is_arrays(v) for v in x)
     return (hasattr(x, "shape") and hasattr(x, "dtype")) or hasattr(x, "to_numpy")
+
+
+def _has_accelerator(engine: Any) -> bool:
+    """Whether the engine computes on something other than the host's processor."""
+    return not engine.devices()[0].startswith("cpu")
 
 
 def _named(data: Any, name: str) -> Any:
