@@ -293,6 +293,21 @@ class Weighted(tricorn.Model):
         return self(data) + 1.0
 
 
+def test_an_unbuilt_model_trains_without_a_warning(recwarn):
+    class Small(tricorn.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = tricorn.layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Small()
+    model.compile("sgd", "mse")
+    losses = model.fit(X, TARGETS, epochs=3, verbose=0).history["loss"]
+    assert losses[-1] < losses[0] and not [w for w in recwarn if "trainable" in str(w.message)]
+
+
 def test_custom_steps():
     model = Weighted()
     model.compile(tricorn.optimizers.SGD(0.05))

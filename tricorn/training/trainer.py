@@ -177,6 +177,9 @@ class Trainer:
             loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
             return self._scaled(loss), (loss, y_pred)
 
+        if not self.built:  # type: ignore[attr-defined]
+            with Scope():  # makes the weights; what else happens inside is dropped
+                self._forward(x, training=False)
         variables = self._training_variables()
         if not variables:
             warnings.warn(f"the model {self.name!r} has no trainable weights", stacklevel=2)  # type: ignore[attr-defined]
