@@ -360,6 +360,18 @@ def test_early_stopping_and_schedules():
     np.testing.assert_allclose(rates, [0.1, 0.05, 0.1 / 3], rtol=1e-6)
 
 
+def test_predict_is_whole_after_a_training_that_was_stopped():
+    model = regressor(tricorn)
+    model.compile("sgd", "mse")
+    stop = tricorn.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: setattr(model, "stop_training", True)
+    )
+    model.fit(X, TARGETS, epochs=5, verbose=0, callbacks=[stop])
+    assert len(model.history.epoch) == 1
+    assert model.predict(X, batch_size=10, verbose=0).shape == (103, 2)
+    assert len(model.fit(X, TARGETS, epochs=2, verbose=0).epoch) == 2
+
+
 def test_frozen_layers_stay_and_freezing_takes_effect_at_compile():
     model = regressor(tricorn)
     first = model.layers[0]

@@ -32,7 +32,8 @@ class Trainer:
     def __init__(self) -> None:
         self._programs: dict[str, Compiled] = {}
         self.compiled = False
-        self.stop_training = False
+        #: callbacks end a run by setting one of these
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self.optimizer: Any = None
         self.loss: Any = None
         self.run_eagerly = False
@@ -471,6 +472,7 @@ class Trainer:
         self, feed: Any, calls: Any, pace: Any, check: Any, steps: int | None = None
     ) -> dict[str, float]:
         self.reset_metrics()
+        self.stop_evaluating = False
         calls.on_test_begin()
         result, _ = loop.run(
             self._program("test", looped=True),
@@ -478,7 +480,7 @@ class Trainer:
             pace,
             calls.on_test_batch_begin,
             calls.on_test_batch_end,
-            lambda: False,
+            lambda: self.stop_evaluating,
             check,
         )
         logs = as_floats(result)
@@ -512,6 +514,7 @@ class Trainer:
             steps=steps or feed.steps,
         )  # fmt: skip
         program, engine, outputs = self._program("predict", looped=False), active(), []
+        self.stop_predicting = False
         batches = _predict_batches(feed, steps)
         with loop.interruptible() as check:
             calls.on_predict_begin()
@@ -523,7 +526,7 @@ class Trainer:
                 if number >= 8:  # a few batches ahead of the device
                     engine.block(outputs[number - 8][0])
                 check()
-                if self.stop_training and calls.callbacks:
+                if self.stop_predicting:
                     break
             calls.on_predict_end()
         arrays = [tree.map(engine.numpy, found) for found, _ in outputs]
