@@ -1,7 +1,10 @@
 """What holds for every test: the engines' environment, and settings of its own."""
 
 import os
+import sys
 import tempfile
+
+import pytest
 
 # Before anything imports an engine or Keras (the oracle, which runs on JAX).
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -11,3 +14,11 @@ os.environ.setdefault(
 )
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="tricorn-tests-")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_compiled_programs():
+    """Thousands of small programs, Keras's and ours, would fill gigabytes by the end."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()

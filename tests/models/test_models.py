@@ -109,6 +109,15 @@ def test_subclassed_models_track_layers_in_lists_and_dicts():
     assert model.trainable_weights == []
 
 
+def test_build_makes_the_weights_from_a_shape():
+    model = Net()
+    model.build((None, 6))
+    assert len(model.weights) == 9 and model.block.built
+    shapes = [w.shape for w in model.weights]
+    model(X)
+    assert [w.shape for w in model.weights] == shapes
+
+
 def test_automatic_config_of_layers_and_models():
     block = Block(4, name="mine")
     config = block.get_config()

@@ -8,7 +8,7 @@ from typing import Any
 from tricorn import tree
 from tricorn.graph.symbolic import is_symbolic
 from tricorn.graph.transforms import discover
-from tricorn.layers.base import Layer
+from tricorn.layers.base import Layer, _abstract_outputs, _shapes
 from tricorn.training.trainer import Trainer
 
 
@@ -49,21 +49,19 @@ class Model(Trainer, Layer):
         )
 
     def build(self, input_shape: Any = None) -> None:
-        """Make the weights by running `call` for shapes only."""
-        if input_shape is not None and type(self).call is not Model.call:
-            from tricorn.layers.base import _symbolic_inputs
+        """Make the weights by running `call` for shapes only.
 
-            inputs = tree.map(lambda t: t.__class__.__mro__[1](t.shape, t.dtype),
-                              _symbolic_inputs(input_shape))  # fmt: skip
-            discover(lambda x: Layer.__call__(self, x), (inputs,)) if not self.built else None
-        self.built = True
+        Args:
+            input_shape: the shape of the input with the batch axis, or a tree of shapes.
+        """
+        if self.built or input_shape is None or type(self).call is Model.call:
+            return
+        discover(self.__call__, (_abstract_outputs(input_shape, self.compute_dtype),))
 
     def _build_for(self, args: tuple, kwargs: dict) -> None:
         """A subclassed model's layers build as its body runs."""
         if type(self).build is Model.build:
             self.built = True
-            from tricorn.layers.base import _shapes
-
             shapes = _shapes(args)
             self._build_shapes = {"input_shape": shapes[0]} if len(shapes) == 1 else None
         else:
