@@ -14,6 +14,7 @@ import types
 import pytest
 
 from tricorn.training import progress
+from tricorn.training.loop import interruptible
 from tricorn.training.progress import Progress
 
 
@@ -180,6 +181,20 @@ def test_a_message_stands_above_the_live_line():
     lines = screen(terminal.text())
     assert lines[0] == "the model was saved"
     assert lines[1].startswith(" 3/10 ━")
+
+
+def test_an_interrupted_run_ends_its_line():
+    clock, terminal = Clock(), Terminal(80)
+    bar = Progress(10, 1, terminal.stream, clock)
+
+    def interrupted():
+        with interruptible():
+            bar.update(3, {"loss": 1.0})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert terminal.text().endswith("\n")
 
 
 def test_colours_can_be_switched_off(monkeypatch):

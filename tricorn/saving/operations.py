@@ -17,7 +17,7 @@ from tricorn.graph.symbolic import Node
 #: Keras's module of the classes that are not in ``keras.src.ops.numpy``
 _MODULES = {
     "nn": """adaptive_average_pool adaptive_max_pool average_pool binary_crossentropy
-        categorical_crossentropy celu conv conv_transpose depth_to_space depthwise_conv
+        categorical_crossentropy celu conv conv_transpose ctc_loss depth_to_space depthwise_conv
         dot_product_attention elu fold gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh
         leaky_relu log_sigmoid log_softmax max_pool moments multi_hot normalize one_hot polar psnr
         relu relu6 selu separable_conv sigmoid silu soft_shrink softmax softplus softsign
@@ -34,7 +34,8 @@ _MODULE = {op: module for module, names in _MODULES.items() for op in names.spli
 #: classes whose names are not the op's in camel case
 _CLASSES = {
     "allclose": "AllClose", "bitwise_invert": "BitwiseInvert", "bitwise_left_shift": "LeftShift",
-    "bitwise_right_shift": "RightShift", "cdist": "CDist", "conj": "Conjugate", "_einsum": "Einsum",
+    "bitwise_right_shift": "RightShift", "cdist": "CDist", "conj": "Conjugate",
+    "ctc_loss": "CTCLoss", "_einsum": "Einsum",
     "fft": "FFT", "fft2": "FFT2", "ifft2": "IFFT2", "irfft": "IRFFT", "isin": "IsIn",
     "psnr": "PSNR", "rfft": "RFFT", "searchsorted": "SearchSorted", "_stop_one": "StopGradient",
     "svd": "SVD",

@@ -12,6 +12,7 @@ from typing import Any
 
 from tricorn import tree
 from tricorn.engines import active
+from tricorn.training import progress
 
 #: a dispatch is to take about so long, in seconds
 DISPATCH = 0.05
@@ -73,6 +74,9 @@ def interruptible() -> Iterator[Callable[[], None]]:
     try:
         yield check
         check()
+    except BaseException:
+        progress.end_line()  # what is said of it starts on a line of its own
+        raise
     finally:
         signal.signal(signal.SIGINT, before)
 

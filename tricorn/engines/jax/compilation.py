@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,13 @@ from jax._src.core import trace_state_clean
 from tricorn.engines.jax import policy, primitives
 
 
-def compile(fn: Callable, loop: bool) -> Callable:
+@functools.cache
+def _enable_cache() -> None:
     policy.enable_compilation_cache()
+
+
+def compile(fn: Callable, loop: bool) -> Callable:
+    _enable_cache()
     return _Loop(fn) if loop else _Step(fn)
 
 

@@ -74,7 +74,6 @@ def _is_jaxpr(value: Any) -> bool:
     return isinstance(value, (jex.Jaxpr, jex.ClosedJaxpr))
 
 
-@functools.cache
 def enable_compilation_cache() -> Path | None:
     """Keeps compiled functions between processes, in a folder that only this user can enter.
 

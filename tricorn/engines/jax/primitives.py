@@ -312,6 +312,8 @@ transpose = _jit(lambda x, axes: lax.transpose(x, axes), 1)
 broadcast_to = _jit(lambda x, shape: jnp.broadcast_to(x, shape), 1)
 concatenate = _jit(lambda xs, axis: lax.concatenate(xs, axis), 1)
 stack = _jit(lambda xs, axis: jnp.stack(xs, axis), 1)
+
+
 def _int32(start: tuple) -> list:
     """Positions of one dtype, as XLA wants them (Python ints would be int64 in the wide mode)."""
     return [jnp.asarray(i, jnp.int32) for i in start]
