@@ -1,6 +1,7 @@
 """Every primitive of every installed engine: values, gradients, and agreement with the abstract
 engine's shapes."""
 
+import signal
 import types
 
 import numpy as np
@@ -558,6 +559,35 @@ def test_an_error_while_compiling_leaves_the_state(engine):
     with pytest.raises(KeyError, match="mine"):
         engine.compile(step, False)(handles)
     assert stored(engine, handles) == [3]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs Unix timers")
+def test_interrupts_leave_the_state(engine):
+    """Wherever an interrupt ends a run, the handles are valid, and from one and the same step."""
+    if not engine.capabilities["donates"]:
+        pytest.skip(f"{engine.name} never consumes handles")
+    run = engine.compile(lambda s: (None, [engine.add(v, 1.0) for v in s]), False)
+    handles = handles_of(engine, *[np.zeros((50, 50))] * 6)
+    run(handles)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    random = np.random.default_rng(0)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for _ in range(200):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 1e-3))
+                while True:
+                    run(handles)
+            except KeyboardInterrupt:
+                pass
+            found = {engine.numpy(engine.read(h)).mean().item() for h in handles}
+            assert len(found) == 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_graph_primitives(engine):

@@ -633,9 +633,9 @@ def compile(fn, loop):
     time, at least one), giving the last result.  An engine may decline true looping and dispatch
     each step.
 
-    No two entries of the result and the new handles share memory, whatever `fn` returns.  When run
-    raises (an interrupt, say) after it has consumed handles, it has put their successors into the
-    list `handles` itself."""
+    No two entries of the result and the new handles share memory, whatever `fn` returns.  An
+    engine that consumes handles updates the list `handles` itself as well, so that the list is
+    valid wherever an interrupt ends the call."""
 
 
 # ------------------------------------------------------------------------------------ collectives

@@ -106,16 +106,22 @@ class _Program:
                 v._handles[engine] if v._owner is engine and not v._shared else _own(v, engine)
                 for v in self.variables
             ]
+            before = list(handles)
             try:
                 result, after = self._run(handles, *bounds, *given)
+                self._settle(before, after)
+                return result
             except _Late as late:
                 self.variables.append(late.variable)
                 self._compile()
-                continue
-            for variable, old, new in zip(self.variables, handles, after):
-                if new is not old:
-                    variable.settle(engine, new)
-            return result
+            except BaseException:  # an interrupt: `before` may be consumed, `handles` is valid
+                self._settle(before, handles)
+                raise
+
+    def _settle(self, before: list, after: list) -> None:
+        for variable, old, new in zip(self.variables, before, after):
+            if new is not old:
+                variable.settle(self.engine, new)
 
 
 def _own(variable: Any, engine: registry.Engine) -> Any:

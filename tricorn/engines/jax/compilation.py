@@ -94,7 +94,8 @@ class _Step:
             given = (*self._split(handles, args), *args)
             # One call from C: no interrupt can come between donating and keeping the result.
             done.extend(map(run, *[(x,) for x in given]))  # type: ignore[arg-type]
-            return done[0][0], _merged(handles, done[0][1])
+            handles[:] = _merged(handles, done[0][1])
+            return done[0][0], handles
         except _MoreAssigned:
             self.compiled = policy.jit(self.traced, donate_argnums=0)
             return self.dispatch(handles, args)
@@ -165,11 +166,6 @@ class _Loop(_Step):
         if self.single is None:
             return super().dispatch(handles, args)
         start, stop, *rest = args
-        now = list(handles)
-        try:
-            for i in range(start, stop):
-                result, now = self.single(now, np.int32(i), *rest)
-        except BaseException:
-            handles[:] = now
-            raise
-        return result, now
+        for i in range(start, stop):
+            result, _ = self.single(handles, np.int32(i), *rest)
+        return result, handles
