@@ -188,7 +188,7 @@ _KINDS: dict[str, Callable[[str], bool]] = {
 
 def _check_kind(name: str, dtype: str, kind: str) -> None:
     if not _KINDS[kind](dtype):
-        raise TypeError(f"{name}: a {kind} tensor expected, got {dtype}")
+        raise TypeError(f"{name}: the dtype must be {kind}, got {dtype}")
 
 
 def _check_rank(name: str, x: AbstractTensor, least: int) -> None:
@@ -461,7 +461,7 @@ def expand_dims(x: AbstractTensor, axis: tuple[int, ...]) -> AbstractTensor:
 def squeeze(x: AbstractTensor, axis: tuple[int, ...]) -> AbstractTensor:
     for i in axis:
         if not _same(x.shape[i], 1):
-            raise ValueError(f"squeeze: axis {i} of the shape {x.shape} has not the length 1")
+            raise ValueError(f"squeeze: axis {i} of the shape {x.shape} is longer than 1")
     return AbstractTensor([n for i, n in enumerate(x.shape) if i not in axis], x.dtype)
 
 
