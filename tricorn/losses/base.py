@@ -226,4 +226,3 @@ def to_pair(y_true: Any, y_pred: Any, fit: bool = True) -> tuple[Any, Any]:
     dtype = dtypes.floating(dtypes.standardize(y_pred.dtype))
     y_true, y_pred = ops.cast(y_true, dtype), ops.cast(y_pred, dtype)
     return squeeze_or_expand_to_same_rank(y_true, y_pred) if fit else (y_true, y_pred)
-

@@ -31,7 +31,6 @@ class _Moments(Optimizer):
         return {"momentum": 0.0, "velocity": 0.0}
 
 
-
 def _moments(gradient: Any, slots: Slots, beta_1: Any, beta_2: Any) -> tuple[Any, Any]:
     """The new moments: m + (1 - β₁)(g - m), v + (1 - β₂)(g² - v)."""
     m, v = slots["momentum"], slots["velocity"]

@@ -76,9 +76,7 @@ class LossScaleOptimizer(Optimizer):
         grads = list(grads)
         variables = self._variables_for(grads, trainable_variables)
         scale, count = self.dynamic_scale.value, self.step_counter.value
-        finite = ops.all(
-            ops.stack([ops.all(ops.isfinite(g)) for g in grads if g is not None])
-        )
+        finite = ops.all(ops.stack([ops.all(ops.isfinite(g)) for g in grads if g is not None]))
         unscaled = [g if g is None else ops.cast(g, "float32") / scale for g in grads]
         assign_if(finite, lambda: self.inner_optimizer.apply(unscaled, variables))
         grows = count >= self.dynamic_growth_steps - 1
