@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax._src.core import trace_state_clean
 from jax._src.interpreters.ad import JVPTracer, LinearizeTracer
 from jax._src.interpreters.batching import BatchTracer
 from jax._src.interpreters.partial_eval import DynamicJaxprTracer
@@ -26,7 +27,7 @@ from tricorn import dtypes, tree
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.engines.contract import PRIMITIVES, EngineError
-from tricorn.engines.jax import kernels
+from tricorn.engines.jax import kernels, policy
 
 __all__ = [
     "CAPABILITIES",
@@ -403,12 +404,19 @@ def _kernel(fn: Callable, *static: str) -> Callable:
         with kernels.plain_formulations():
             return fn(*args, **kwargs)
 
-    fast = jax.jit(fn, static_argnames=static, inline=True)
-    other = jax.jit(plain, static_argnames=static, inline=True)
+    @functools.cache
+    def alone() -> Callable:
+        options = policy.compiler_options() or None  # JAX refuses them inside of another trace
+        return jax.jit(fn, static_argnames=static, compiler_options=options)
+
+    inside = jax.jit(fn, static_argnames=static, inline=True)
+    plain_inside = jax.jit(plain, static_argnames=static, inline=True)
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return (other if kernels.is_plain() else fast)(*args, **kwargs)
+        if kernels.is_plain():
+            return plain_inside(*args, **kwargs)
+        return (alone() if trace_state_clean() else inside)(*args, **kwargs)
 
     return call
 
