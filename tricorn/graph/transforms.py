@@ -17,7 +17,7 @@ from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import op
-from tricorn.graph.scope import Readable, Scope, current
+from tricorn.graph.scope import Scope, current
 from tricorn.graph.symbolic import NotRecordable, NotRecording, is_symbolic, recording
 
 # ----------------------------------------------------------------------------------- discovering
@@ -142,7 +142,7 @@ def value_and_grad(
     Raises:
         ValueError: when the loss is not a scalar.
     """
-    chosen = None if variables is None else [getattr(v, "value_of", v) for v in variables]
+    chosen = None if variables is None else list(variables)
 
     @functools.wraps(fn)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -406,7 +406,6 @@ def _refuse_symbolic(name: str, args: Any) -> None:
 
 
 __all__ = [
-    "Readable",
     "checkpoint",
     "cond",
     "custom_gradient",

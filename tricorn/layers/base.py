@@ -335,7 +335,7 @@ class Layer:
                 initializers.get(initializer),
                 shape,
                 name_,
-                trainable and self._trainable_at_creation(trainable),
+                trainable and self._trainable,
                 autocast,
                 name,
                 regularizer=regularizers.get(regularizer),
@@ -344,12 +344,6 @@ class Layer:
         kind = self._trainable_variables if trainable else self._non_trainable_variables
         kind.append(made)
         return made
-
-    def _trainable_at_creation(self, trainable: bool) -> bool:
-        return trainable and self._trainable
-
-    def _lock_names(self) -> None:
-        """After the first build the set of a layer's weights is complete."""
 
     # ---------------------------------------------------------------------------------- the dtype
 

@@ -216,6 +216,10 @@ class Trainer:
                 return self(x)  # type: ignore[operator]
         return self(x, **given)  # type: ignore[operator]
 
+    def _names_of_outputs(self) -> list[str] | None:
+        """The names of a graph's outputs; None for a model that is no graph."""
+        return getattr(self, "output_names", None) if self.built else None  # type: ignore[attr-defined]
+
     def _scaled(self, loss: Any) -> Any:
         scale = getattr(self.optimizer, "scale_loss", None)
         return scale(loss) if scale is not None else loss
@@ -235,8 +239,7 @@ class Trainer:
         """
         parts = []
         if self._loss_terms is not None:
-            names = getattr(self, "output_names", None) if self.built else None  # type: ignore[attr-defined]
-            total = self._loss_terms(y, y_pred, sample_weight, names)
+            total = self._loss_terms(y, y_pred, sample_weight, self._names_of_outputs())
             if total is not None:
                 parts.append(total)
         for loss in self.losses:  # type: ignore[attr-defined]
@@ -256,8 +259,7 @@ class Trainer:
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict:
         """Update the metrics of `compile` with a batch and give all results."""
         if self._metric_terms is not None:
-            names = getattr(self, "output_names", None) if self.built else None  # type: ignore[attr-defined]
-            self._metric_terms.update(y, y_pred, sample_weight, names)
+            self._metric_terms.update(y, y_pred, sample_weight, self._names_of_outputs())
         return self.get_metrics_result()
 
     def get_metrics_result(self) -> dict[str, Any]:
