@@ -28,7 +28,7 @@ from tricorn.engines.abstract import AbstractTensor
 
 pytestmark = pytest.mark.engine
 
-#: Primitives that take functions, handles or devices; each has a test of its own below.
+#: Primitives that take functions, handles or devices; they have tests of their own.
 BY_HAND = {
     *("tensor", "numpy", "is_tensor", "shape", "dtype", "device", "devices", "block"),
     *("cond", "while_loop", "scan", "vmap", "vjp", "jvp", "custom_gradient", "checkpoint"),
