@@ -51,13 +51,14 @@ def discover(fn: Callable, args: tuple) -> tuple[Any, Scope]:
         reason = needs_engine(error)
         if engine is abstract or reason is None:
             raise
-        scope = Scope(isolated=True)
+        used: list[Scope] = []
 
-        def run(*tensors: Any) -> Any:
-            with NotRecording(), scope:
+        def run(*tensors: Any) -> Any:  # maybe more than once, each time with tracers of its own
+            with NotRecording(), Scope(isolated=True) as scope:
+                used.append(scope)
                 return fn(*tensors)
 
-        return _evaluated(engine, run, specs, reason), scope
+        return _evaluated(engine, run, specs, reason), used[-1]
 
 
 def _evaluated(engine: registry.Engine, fn: Callable, specs: tuple, reason: NeedsEngine) -> Any:
