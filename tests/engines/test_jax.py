@@ -1,5 +1,8 @@
 """What only the JAX engine promises: donation, one program for every trip count, collectives."""
 
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -102,3 +105,14 @@ def test_abstract_collectives():
     assert abstract.all_reduce(x, "sum", "devices").shape == (2, 3)
     assert abstract.all_gather(x, 0, "devices").shape == (None, 3)
     assert abstract.axis_index("devices").dtype == "int32"
+
+
+def test_the_first_64_bit_thing_of_a_process_may_be_a_variable():
+    program = (
+        "import numpy as np, tricorn as keras\n"
+        "v = keras.Variable(np.array([1.0 + 1e-12]), dtype='float64')\n"
+        "assert str(v.value.dtype) == 'float64' and v.numpy()[0] != 1.0\n"
+        "i = keras.Variable(np.array([2**40]), dtype='int64')\n"
+        "assert int(np.asarray(i.value)[0]) == 2**40"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

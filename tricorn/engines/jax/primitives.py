@@ -636,7 +636,8 @@ def all_gather(x: jax.Array, axis: int, axis_name: str) -> jax.Array:
 
 
 def variable(value: Any, dtype: str, trainable: bool, name: str) -> jax.Array:
-    with jax.ensure_compile_time_eval(), _scoped(dtype):  # it outlives the trace that reads it
+    types = wide() if dtype in _WIDE else contextlib.nullcontext()
+    with jax.ensure_compile_time_eval(), types:  # it outlives the trace that reads it
         if isinstance(value, np.ndarray):  # not through a jitted copy: one compilation per shape
             return jax.device_put(value.astype(_numpy_dtype(dtype), copy=False), may_alias=False)
         made = tensor(value, dtype)
