@@ -26,7 +26,6 @@ class _HostState:
         self.lock = threading.Lock()
         self.seed = _python_random.SystemRandom().getrandbits(31)
         self.ordinal = 0
-        self.seeded = False
 
     def next(self) -> tuple[int, int]:
         with self.lock:
@@ -55,7 +54,7 @@ def set_random_seed(seed: int) -> None:
     seed = int(seed)
     _python_random.seed(seed)
     np.random.seed(seed)
-    _host.seed, _host.ordinal, _host.seeded = seed, 0, True
+    _host.seed, _host.ordinal = seed, 0
     _global_generator = None
 
 

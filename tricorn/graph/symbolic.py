@@ -9,7 +9,7 @@ computed later by a `Plan` that expands the node.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -192,8 +192,3 @@ def mask_of(tensor: Any) -> Any:
 
 def name_of(tensor: Any) -> str:
     return getattr(tensor, "name", None) or repr(tensor)
-
-
-def symbolic_leaves(*trees: Any) -> Iterator[Any]:
-    """The symbolic tensors in `trees`."""
-    return (leaf for leaf in tree.leaves(trees) if is_symbolic(leaf))
