@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tricorn.graph.phase import native_graph
 from tricorn.variable import Variable
 
 
@@ -96,9 +97,13 @@ class SeedGenerator:
         self.seed, self.name = int(seed), name or "seed_generator"
         initial = np.array([self.seed % 2**32, 0], np.uint32).view(np.int32)
         self.state = Variable(initial, dtype="int32", trainable=False, name="seed_generator_state")
+        self.state.random = True
 
     def next(self) -> Any:
         """The key of the next draw, an int32 tensor of shape (2,); counts up."""
+        graph = native_graph()
+        if graph is not None:
+            return graph.draw(self.state.handle(graph))
         key = self.state.value
         self.state.assign(key + np.array([0, 1], np.int32))
         return key

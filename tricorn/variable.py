@@ -47,7 +47,10 @@ class Variable(Readable):
         shape, dtype, name, trainable: as given.
         path: ``owner/name``.
         regularizer, constraint: functions of the value, or None.
+        random: whether it is the state of a random generator.
     """
+
+    random = False
 
     def __init__(
         self,

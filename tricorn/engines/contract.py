@@ -20,6 +20,16 @@ Every engine module also defines:
     a dict with the keys of `CAPABILITIES` below; missing keys take the defaults given there.
 ``TENSOR_TYPES``
     a tuple of the concrete Python types of its tensors (a fast test; `is_tensor` is the exact one).
+
+An engine with the capability ``native_graph`` also has
+
+``get_session()``, ``set_session(session)``
+    what runs the graph.
+``learning_phase()``
+    the graph's learning phase: one bool scalar that is False unless it is fed.
+``draw(handle)``
+    the state of a random generator, an int32 tensor (seed, counter); counts up by itself whenever
+    the graph is run.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 
 from tricorn import tree
 from tricorn.engines import registry
-from tricorn.graph import op
+from tricorn.graph import op, phase
 from tricorn.graph.calls import calling
 from tricorn.graph.compiled import Compiled
 from tricorn.graph.plan import Plan
@@ -52,7 +52,8 @@ class Function:
         name: for people.
 
     Called with a tree of arrays or tensors like `inputs` (one per input, broadcast and cast to its
-    dtype), gives a tree of tensors like `outputs`.
+    dtype), gives a tree of tensors like `outputs`.  The learning phase may be one of the inputs, or
+    be given as `training`.
 
     Raises:
         ValueError: when the outputs cannot be computed from the inputs.
@@ -65,6 +66,8 @@ class Function:
         self.updates = [update(*pair) for pair in updates]
         self._flat, self._structure = tree.flatten(inputs)
         values = [u.value for u in self.updates]
+        #: which of the inputs is the learning phase, None: no one
+        self._phase = next((i for i, t in enumerate(self._flat) if phase.is_phase(t)), None)
         self._native = None
         engine = registry.native()
         if engine is not None and any(
@@ -72,12 +75,14 @@ class Function:
         ):
             leaves, self._output_structure = tree.flatten(outputs)
             handles = [(u.variable.handle(engine), u.value) for u in self.updates]
-            self._native = engine.function(self._flat, leaves, handles)
+            given = [t for i, t in enumerate(self._flat) if i != self._phase]
+            self._native = engine.function([*given, phase.tensor()], leaves, handles)
             return
         for tensor in self._flat:
             if not is_symbolic(tensor):
                 raise TypeError(f"the inputs of a Function are symbolic tensors, got {tensor!r}")
-        self._plan = Plan(self._flat, (outputs, values))
+        given = [t for i, t in enumerate(self._flat) if i != self._phase]
+        self._plan = Plan(given, (outputs, values))
         self._compiled = Compiled(self._run)
 
     def _run(self, values: list, training: bool | None) -> Any:
@@ -96,15 +101,21 @@ class Function:
                     f"the function {self.name!r} takes {len(self._flat)} inputs, got {len(values)}"
                 )
             values = given
+        tensors = self._flat
+        if self._phase is not None:
+            values, tensors = list(values), list(tensors)
+            del tensors[self._phase]
+            training = bool(values.pop(self._phase))
+        elif training is None:
+            training = phase.fixed()
         if self._native is not None:
-            for value, tensor in zip(values, self._flat):
+            for value, tensor in zip(values, tensors):
                 _check(np.shape(value), tensor, self.name)
-            return tree.unflatten(self._output_structure, self._native(values))
+            found = self._native([*values, bool(training)])
+            return tree.unflatten(self._output_structure, found)
         engine = registry.active()
-        values = [
-            op.convert(engine, value, tensor.dtype) for value, tensor in zip(values, self._flat)
-        ]
-        for value, tensor in zip(values, self._flat):
+        values = [op.convert(engine, value, t.dtype) for value, t in zip(values, tensors)]
+        for value, tensor in zip(values, tensors):
             _check(tuple(engine.shape(value)), tensor, self.name)
         return self._compiled(values, training)
 

@@ -256,6 +256,8 @@ class _Step:
                 for s, c in zip(self.slots, self.constants)
             ]
             args, kwargs = tree.unflatten(self.structure, leaves)
+        if self.node.training is not None:
+            kwargs = {**kwargs, "training": self.node.training}
         if self.is_op:
             result = self.call(*args, **kwargs)
         else:

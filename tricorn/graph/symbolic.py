@@ -77,14 +77,18 @@ class Node:
         parent: the layer node in whose inner graph this node stands, or None.
         inner: for a layer, the tree of results inside its body (same structure as `outputs`).
         index: which call of the operation it is.
+        training: the learning phase that was set when the layer was called, None: it is open.
     """
 
-    __slots__ = ("args", "index", "inner", "kwargs", "operation", "outputs", "parent")
+    __slots__ = (
+        "args", "index", "inner", "kwargs", "operation", "outputs", "parent", "training"
+    )  # fmt: skip
 
     def __init__(self, operation: Any, args: tuple, kwargs: dict, index: int = 0) -> None:
         self.operation, self.args, self.kwargs, self.index = operation, args, kwargs, index
         self.outputs: Any = None
         self.inner: Any = None
+        self.training: bool | None = None
         recorder = _recorder.get()
         self.parent: Node | None = recorder.node if recorder is not None else None
 

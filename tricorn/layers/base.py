@@ -18,7 +18,7 @@ import numpy as np
 from tricorn import dtype_policies, dtypes, initializers, naming, ops, tree, variable
 from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
-from tricorn.graph import op, scope
+from tricorn.graph import op, phase, scope
 from tricorn.graph.calls import (
     Call,
     any_masks,
@@ -443,7 +443,7 @@ class Layer:
         before = outer.training
         training = kwargs.get("training")
         if training is None:
-            training = before
+            training = phase.fixed() if before is None else before
         outer.training = training
         try:
             specs.check(self.input_spec, args[0] if args else None, repr(self))
@@ -473,12 +473,29 @@ class Layer:
             error.add_note(note)
 
     def _body(self, args: tuple, kwargs: dict) -> Any:
-        """`call` with Variables read in the compute dtype."""
+        """`call` with Variables read in the compute dtype; when a tensor tells whether to train,
+        both ways are prepared."""
+        training = kwargs.get("training")
+        if training is not None and not isinstance(training, (bool, int, np.bool_)):
+            if not self._heeds_training:
+                kwargs["training"] = None
+            elif not self._composite:
+                return phase.either(training, self._in_phase, (args, kwargs))
         policy = self.dtype_policy
         if policy.compute_dtype == policy.variable_dtype and variable._autocast.get() is None:
             return self.call(*args, **kwargs)
         with variable.autocast(policy.compute_dtype):
             return self.call(*args, **kwargs)
+
+    def _in_phase(self, training: bool, args: tuple, kwargs: dict) -> Any:
+        """`_body` in training, or outside of it, also for the layers inside."""
+        with calling(training):
+            return self._body(args, {**kwargs, "training": training})
+
+    @property
+    def _heeds_training(self) -> bool:
+        """Whether `call` computes something else in training."""
+        return True
 
     def _filled(self, args: tuple, kwargs: dict, training: Any, masks: list) -> dict:
         """Keyword arguments with `training` and masks put in where `call` takes them."""
@@ -527,12 +544,14 @@ class Layer:
         """Make a node; record the body as its inner graph."""
         try:
             specs.check(self.input_spec, args[0] if args else None, repr(self))
-            node = Node(self, args, kwargs, index=len(self._inbound_nodes))
-            masks = [tree.map(get_mask, arg) for arg in args]
-            outer = current_call()
             training = kwargs.get("training")
-            if training is None and outer is not None:
-                training = outer.training
+            told = training is not None and not phase.is_phase(training)
+            if not told:
+                kwargs = {key: value for key, value in kwargs.items() if key != "training"}
+                training = phase.now()
+            node = Node(self, args, kwargs, index=len(self._inbound_nodes))
+            node.training = None if told else phase.fixed()
+            masks = [tree.map(get_mask, arg) for arg in args]
             if not self.built:
                 self._build_for(args, kwargs)
                 specs.check(self.input_spec, args[0] if args else None, repr(self))

@@ -230,6 +230,10 @@ class Lambda(Layer):
         self.supports_masking = mask is not None
         self._takes = _names(function) & {"mask", "training"}
 
+    @property
+    def _heeds_training(self) -> bool:
+        return "training" in self._takes
+
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         known = {"mask": mask, "training": training}
         extra = {name: known[name] for name in self._takes}

@@ -533,6 +533,10 @@ def _splits(cell: Any) -> bool:
     return isinstance(cell, _Cell) and type(cell).call is _Cell.call
 
 
+def _takes_training(layer: Any) -> bool:
+    return "training" in inspect.signature(layer.call).parameters
+
+
 def _stepper(cell: Any, inputs: Any, states: list, training: bool | None) -> Callable:
     """``step(inputs, states) -> (output, new states)`` of any cell, its dropout drawn now.
 
@@ -564,8 +568,7 @@ def _stepper(cell: Any, inputs: Any, states: list, training: bool | None) -> Cal
 
     else:
         run = cell if callable(cell) else cell.call
-        takes_training = "training" in inspect.signature(cell.call).parameters
-        given = {"training": training} if takes_training else {}
+        given = {"training": training} if _takes_training(cell) else {}
 
         def step(inputs: Any, states: list) -> tuple[Any, list]:
             output, after = run(inputs, states, **given)
@@ -703,6 +706,14 @@ class RNN(Layer):
     def get_initial_state(self, batch_size: int) -> list:
         """The states before the first step."""
         return _initial_state(self.cell, batch_size, self.compute_dtype)
+
+    @property
+    def _heeds_training(self) -> bool:
+        cells = getattr(self.cell, "cells", [self.cell])
+        return any(
+            cell.dropout or cell.recurrent_dropout if _splits(cell) else _takes_training(cell)
+            for cell in cells
+        )
 
     def call(
         self,
@@ -1091,6 +1102,10 @@ class Bidirectional(Layer):
             self.set_weights(self._first_weights)
             self._first_weights = None
 
+    @property
+    def _heeds_training(self) -> bool:
+        return self.forward_layer._heeds_training or self.backward_layer._heeds_training
+
     def call(
         self,
         sequences: Any,
@@ -1194,9 +1209,13 @@ class TimeDistributed(Wrapper):
     def build(self, input_shape: Any = None) -> None:
         super().build((input_shape[0], *input_shape[2:]))
 
+    @property
+    def _heeds_training(self) -> bool:
+        return _takes_training(self.layer) and self.layer._heeds_training
+
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         given: dict[str, Any] = {}
-        if "training" in inspect.signature(self.layer.call).parameters:
+        if _takes_training(self.layer):
             given["training"] = training
         if mask is not None and tuple(mask.shape[:2]) != tuple(inputs.shape[:2]):
             raise ValueError(

@@ -27,8 +27,12 @@ class _Noise(Layer):
         if rate > 0:
             self.seed_generator = SeedGenerator(seed)
 
+    @property
+    def _heeds_training(self) -> bool:
+        return hasattr(self, "seed_generator")
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        if not training or not hasattr(self, "seed_generator"):
+        if not training or not self._heeds_training:
             return inputs
         return self.disturb(inputs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import naming, tree
-from tricorn.graph.symbolic import is_symbolic
+from tricorn.graph.symbolic import is_symbolic, node_of
 from tricorn.layers.base import Layer
 from tricorn.layers.input_layer import Input, InputLayer
 from tricorn.models.functional import Functional
@@ -58,7 +58,7 @@ class Sequential(Model):
 
     def _append(self, layer: Any) -> None:
         if is_symbolic(layer):
-            layer = layer.node.operation
+            layer = getattr(node_of(layer)[0], "operation", layer)
         if not isinstance(layer, Layer):
             raise TypeError(
                 f"a Sequential model holds layers, got {layer!r}"

@@ -71,6 +71,7 @@ class _Place:
         self.graph = graph
         self._handles: list[tf.Variable] = []
         self._own_session: Any = None
+        self._learning_phase: tf.Tensor | None = None
         #: session -> how many of the handles were seen to
         self._initialised: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
@@ -91,6 +92,16 @@ class _Place:
             have = session.run([handle._tricorn_initialised for handle in new])
             session.run([h.initializer for h, had in zip(new, have) if not had])
         return session
+
+    def set_session(self, session: Any) -> None:
+        """Let `session` run the graph where no ``with session:`` says otherwise.
+
+        Raises:
+            ValueError: when it belongs to another graph.
+        """
+        if session is not None and session.graph is not self.graph:
+            raise ValueError("the session belongs to another graph than the one in force here")
+        self._own_session = session
 
     def _callable(self, fetches: list, feeds: list) -> Callable:
         """``run(*values) -> values of the fetches`` (None for operations), in today's session."""
@@ -164,6 +175,19 @@ class _Place:
     def placeholder(self, shape: Any, dtype: str, name: str) -> tf.Tensor:
         with self.graph.as_default():
             return v1.placeholder(dtype, shape, eager.variable_name(name))
+
+    def learning_phase(self) -> tf.Tensor:
+        if self._learning_phase is None:
+            with self.graph.as_default(), tf.control_dependencies(None):
+                self._learning_phase = v1.placeholder_with_default(
+                    False, (), "keras_learning_phase"
+                )
+        return self._learning_phase
+
+    def draw(self, handle: tf.Variable) -> tf.Tensor:
+        # each place that draws has a key of its own, whatever order the session runs them in
+        place = handle._tricorn_draws = getattr(handle, "_tricorn_draws", -1) + 1
+        return handle.assign_add([0, 1]).read_value() + [place * 0x9E3779B9 % 2**31, -1]
 
     def function(self, inputs: Any, outputs: Any, updates: Any) -> Callable:
         with self.graph.as_default(), tf.control_dependencies(None):

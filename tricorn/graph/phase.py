@@ -1,0 +1,156 @@
+"""The learning phase: whether a graph is run to train or to test.
+
+`now` is the one place that tells it.  Layers that were not given `training` ask it, and so does
+``K.learning_phase()``:
+
+* inside a call (of a layer, a Function, a training step) it is that call's flag;
+* else what `fix` set, until `release`;
+* else, in an engine's native graph, that graph's own tensor, fed when the graph is run;
+* else it is open (None, taken as "test").
+
+On graphs of ours it is a node without inputs, `learning_phase`, which gives the flag of the run.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from tricorn.engines import registry
+from tricorn.graph import op
+from tricorn.graph.calls import training_now
+from tricorn.graph.scope import Scope, current
+from tricorn.graph.symbolic import (
+    Node,
+    NotRecordable,
+    NotRecording,
+    SymbolicTensor,
+    attach,
+    is_symbolic,
+    node_of,
+)
+from tricorn.graph.transforms import discover
+
+_fixed: bool | None = None
+
+
+def fix(value: Any) -> None:
+    """Let every call that is not told otherwise train (1, True) or test (0, False).
+
+    Raises:
+        ValueError: for another value.
+    """
+    global _fixed
+    if value not in (0, 1):
+        raise ValueError(f"the learning phase is 0 (test) or 1 (train), got {value!r}")
+    _fixed = bool(value)
+
+
+def release() -> None:
+    """Take `fix` back."""
+    global _fixed
+    _fixed = None
+
+
+def fixed() -> bool | None:
+    """What `fix` set, or None."""
+    return _fixed
+
+
+def now() -> Any:
+    """The learning phase here: a bool, a tensor (bool scalar) of the graph, or None: open."""
+    training = training_now()
+    if training is not None or _fixed is not None:
+        return _fixed if training is None else training
+    return None if registry.native() is None else tensor()
+
+
+@op.op
+def learning_phase() -> op.Tensor:
+    """The flag of the run, as a node of a graph: a bool, False when nobody told."""
+    phase = now()
+    return False if phase is None else phase
+
+
+def tensor() -> Any:
+    """The learning phase as a symbolic tensor: the native graph's own, or ours."""
+    engine = registry.native()
+    if engine is None:
+        return _symbol()
+    native = engine.learning_phase()
+    if not hasattr(native, "_tricorn_node"):
+        attach(native, _node(native), 0)
+    return native
+
+
+@functools.cache
+def _symbol() -> SymbolicTensor:
+    symbol = SymbolicTensor((), "bool", "learning_phase")
+    symbol.node = _node(symbol)
+    return symbol
+
+
+def _node(output: Any) -> Node:
+    with NotRecording():  # it stands in no layer's body
+        node = Node(learning_phase, (), {})
+    node.outputs = output
+    return node
+
+
+def is_phase(x: Any) -> bool:
+    """Whether `x` is the learning phase of a graph."""
+    if not is_symbolic(x):
+        return False
+    node = node_of(x)[0]
+    return node is not None and node.operation is learning_phase
+
+
+def native_graph() -> registry.Engine | None:
+    """The engine whose native graph is being built here for the user to run, or None: also inside
+    the programs that the library itself compiles there."""
+    scope = current()
+    return None if scope is not None and scope.frozen else registry.native()
+
+
+def either(training: Any, body: Callable, args: tuple) -> Any:
+    """``body(True, *args)`` if the bool scalar tensor `training` holds, else
+    ``body(False, *args)``: only one of the two is computed.
+
+    What the body assigns and the losses it adds are merged: a Variable keeps its value, and a loss
+    is 0, in the phase that does not know it.
+    """
+    if type(training) is SymbolicTensor:
+        raise NotRecordable("a graph of symbolic tensors does not see into the two phases")
+    engine, streams = registry.active(), native_graph() is not None
+    found = [discover(functools.partial(body, flag), args)[1] for flag in (True, False)]
+    assigned = list(dict.fromkeys(v for scope in found for v in scope.assigned))
+    if streams:  # random state moves by itself there
+        assigned = [v for v in assigned if not v.random]
+    counts = {
+        layer: max(len(scope.losses.get(layer, ())) for scope in found)
+        for scope in found
+        for layer in scope.losses
+    }
+
+    def branch(flag: bool) -> Callable:
+        def run(*values: Any) -> tuple:
+            with Scope(dict(zip(assigned, values))) as scope:
+                result = body(flag, *args)
+            losses = []
+            for layer, count in counts.items():
+                given = [op.convert(engine, x, "float32") for x in scope.losses.get(layer, ())]
+                losses.append(given + [engine.tensor(0.0, "float32")] * (count - len(given)))
+            return result, losses, [scope.values[v] for v in assigned]
+
+        return run
+
+    before = tuple(v.value for v in assigned)
+    with NotRecording():
+        flag = op.convert(engine, training, "bool")
+        result, losses, after = engine.cond(flag, branch(True), branch(False), before)
+    for variable, value in zip(assigned, after):
+        variable.assign(value)
+    for layer, values in zip(counts, losses):
+        layer.add_loss(values)
+    return result
