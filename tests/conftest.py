@@ -1,5 +1,17 @@
-"""What holds for every test: the engines' environment, and settings of its own."""
+"""What holds for every test: the engines' environment, settings of its own, and the engine.
 
+Every test runs once on each installed engine, which is the engine of the whole process meanwhile;
+``--engine torch`` chooses some of them.  Two markers say otherwise, on a test or a module:
+
+* ``pytest.mark.engine("jax", ...)``: what only these engines promise;
+* ``pytest.mark.engine_free``: what does not compute, or chooses engines itself; runs once.
+
+Tests of one module are ordered by engine, so a fixture of module scope that keeps tensors or
+compiled functions asks for `engine`, and is then made once for each.  What the oracle says does
+not depend on our engine: `tests.oracle.cached` computes it once for all.
+"""
+
+import importlib.util
 import os
 import sys
 import tempfile
@@ -14,7 +26,63 @@ os.environ.setdefault(
 )
 os.environ["TRICORN_COMPILATION_CACHE"] = "0"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Small tensors: threads cost more than they bring, and xdist has its own processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="tricorn-tests-")
+
+from tricorn import config
+from tricorn.engines import registry
+
+#: The engines that tests run on: every one whose library is installed.
+ENGINES = [
+    name
+    for name in registry.installed()
+    if importlib.util.find_spec(registry.KNOWN[name][0]) is not None
+]
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--engine", action="append", choices=ENGINES, help="run on this engine only (repeatable)"
+    )
+
+
+def pytest_generate_tests(metafunc):
+    definition = metafunc.definition
+    if definition.get_closest_marker("engine_free") is not None:
+        return
+    chosen = metafunc.config.getoption("--engine") or ENGINES
+    marker = definition.get_closest_marker("engine")
+    names = [name for name in chosen if marker is None or not marker.args or name in marker.args]
+    metafunc.parametrize("_engine", names, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _engine(request):
+    """Makes the test's engine that of the whole process."""
+    name = getattr(request, "param", None)
+    if name is None:
+        yield None
+        return
+    before = config.backend()
+    registry.set_engine(name)
+    yield registry.load(name)
+    registry.set_engine(before)
+
+
+@pytest.fixture(scope="module")
+def engine(_engine):
+    """The engine of the test; None for tests free of engines."""
+    return _engine
+
+
+@pytest.fixture(autouse=True)
+def _next_test_has_its_engine(_engine):
+    """A test may choose another engine for the process: not for the next test."""
+    before = config.backend()
+    yield
+    if config.backend() != before:
+        registry.set_engine(before)
 
 
 @pytest.fixture(scope="module", autouse=True)

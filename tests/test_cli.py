@@ -9,6 +9,8 @@ import pytest
 
 from tricorn import cli
 
+pytestmark = pytest.mark.engine_free
+
 
 def command(*arguments, cwd=None, **environment):
     """The command in a process of its own."""

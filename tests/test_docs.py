@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.engine_free
+
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("docs/**/*.md")), *ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md"]
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"

@@ -14,7 +14,7 @@ import tricorn as keras
 from tricorn import layers, ops
 from tricorn.engines import registry
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.engine_free  # it visits them itself
 
 #: Largest difference to JAX relative to the largest value, in float32, after ten steps of training.
 TOLERANCE = 1e-5

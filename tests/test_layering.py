@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.engine_free
+
 ROOT = Path(__file__).parent.parent / "tricorn"
 FILES = sorted(ROOT.rglob("*.py"))
 LIBRARIES = {"jax", "jaxlib", "tensorflow", "torch", "pytensor", "onnxruntime", "keras", "tf_keras"}

@@ -7,6 +7,8 @@ import pytest
 
 from tricorn import constraints, regularizers
 
+pytestmark = pytest.mark.engine("jax")
+
 WEIGHTS = np.random.default_rng(0).normal(size=(4, 3)).astype("float32") * 2
 KERNEL = np.random.default_rng(1).normal(size=(3, 3, 2, 4)).astype("float32")
 REGULARIZERS = [

@@ -6,6 +6,8 @@ import pytest
 from tricorn import callbacks
 from tricorn.callbacks.base import as_floats
 
+pytestmark = pytest.mark.engine_free
+
 HOOKS = [name for name in vars(callbacks.Callback) if name.startswith("on_")]
 
 

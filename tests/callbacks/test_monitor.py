@@ -6,6 +6,8 @@ import pytest
 
 from tricorn.callbacks import CallbackList, EarlyStopping, LearningRateScheduler, ModelCheckpoint
 
+pytestmark = pytest.mark.engine_free
+
 
 class Metric:
     def __init__(self, name, direction=None, metrics=()):

@@ -5,6 +5,8 @@ import pytest
 
 from tricorn.datasets import digits
 
+pytestmark = pytest.mark.engine_free
+
 
 def test_values_are_those_of_the_published_set():
     published = pytest.importorskip("sklearn.datasets").load_digits()

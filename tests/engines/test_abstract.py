@@ -15,6 +15,8 @@ from tricorn.engines import abstract as A
 from tricorn.engines import contract
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 
+pytestmark = pytest.mark.engine_free
+
 
 def t(*shape, dtype="float32"):
     return AbstractTensor(shape, dtype)

@@ -26,8 +26,6 @@ from tricorn import tree
 from tricorn.engines import abstract, contract, registry
 from tricorn.engines.abstract import AbstractTensor
 
-pytestmark = pytest.mark.engine
-
 #: Primitives that take functions, handles or devices; they have tests of their own.
 BY_HAND = {
     *("tensor", "numpy", "is_tensor", "shape", "dtype", "device", "devices", "block"),
@@ -607,8 +605,7 @@ sizes = st.integers(1, 4)
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(sizes, min_size=1, max_size=3), st.data())
-def test_basic_indexing_is_numpys(engine_for_properties, shape, data):
-    engine = engine_for_properties
+def test_basic_indexing_is_numpys(engine, shape, data):
     bound = st.one_of(st.none(), st.integers(-6, 6))
     step = st.one_of(st.none(), st.integers(-3, 3).filter(bool))
     key = tuple(
@@ -623,8 +620,7 @@ def test_basic_indexing_is_numpys(engine_for_properties, shape, data):
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(sizes, max_size=3), st.lists(sizes, max_size=3))
-def test_broadcasting_is_numpys(engine_for_properties, left, right):
-    engine = engine_for_properties
+def test_broadcasting_is_numpys(engine, left, right):
     x, y = np.ones(left, np.float32), np.ones(right, np.float32)
     try:
         expected = np.broadcast_shapes(left, right)
@@ -639,8 +635,7 @@ def test_broadcasting_is_numpys(engine_for_properties, left, right):
     st.integers(3, 6), st.integers(3, 6), st.integers(0, 2), st.integers(0, 2),
     st.sampled_from(["constant", "reflect", "symmetric"]),
 )  # fmt: skip
-def test_padding_is_numpys(engine_for_properties, m, n, before, after, mode):
-    engine = engine_for_properties
+def test_padding_is_numpys(engine, m, n, before, after, mode):
     x = np.arange(m * n, dtype=np.float32).reshape(m, n)
     pads = ((before, after), (after, 0))
     found = engine.pad(engine.tensor(x, "float32"), pads, mode, 0)

@@ -10,13 +10,7 @@ import pytest
 from tests.engines.cases import floats
 from tricorn.engines import registry
 
-pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(autouse=True)
-def engine():
-    with registry.use("jax") as chosen:
-        yield chosen
+pytestmark = pytest.mark.engine("jax")
 
 
 def handle(engine, value):

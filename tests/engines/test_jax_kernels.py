@@ -10,6 +10,8 @@ from jax import lax
 
 from tricorn.engines.jax import kernels, policy
 
+pytestmark = pytest.mark.engine("jax")
+
 TOLERANCE = {"float32": 1e-5, "float64": 1e-11}
 
 

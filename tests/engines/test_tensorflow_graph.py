@@ -14,7 +14,7 @@ from tests.engines.cases import CASES, assert_close, call, floats, identities, t
 from tricorn import layers, ops  # noqa: E402
 from tricorn.engines import registry  # noqa: E402
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.engine_free  # a place of its own: a graph
 v1 = tf.compat.v1
 
 

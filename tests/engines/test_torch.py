@@ -9,15 +9,8 @@ torch = pytest.importorskip("torch")
 import tricorn as keras  # noqa: E402
 from tests.engines.cases import floats  # noqa: E402
 from tricorn import layers, ops  # noqa: E402
-from tricorn.engines import registry  # noqa: E402
 
-pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(autouse=True)
-def engine():
-    with registry.use("torch") as chosen:
-        yield chosen
+pytestmark = pytest.mark.engine("torch")
 
 
 def handles_of(model, engine):

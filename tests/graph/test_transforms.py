@@ -10,6 +10,8 @@ from tricorn import ops
 from tricorn.graph import transforms
 from tricorn.graph.compiled import Compiled
 
+pytestmark = pytest.mark.engine("jax")
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(16, 4)).astype("float32")
 

@@ -19,6 +19,8 @@ from tricorn.graph.scope import Scope
 from tricorn.graph.transforms import value_and_grad
 from tricorn.layers import Input
 
+pytestmark = pytest.mark.engine("jax")
+
 every_case = pytest.mark.parametrize("case", cases.ALL, ids=lambda case: case.id)
 # One program for both libraries: compiling is what takes time here.
 _fast_to_compile = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}

@@ -7,6 +7,8 @@ import pytest
 
 from tricorn import losses, metrics, ops
 
+pytestmark = pytest.mark.engine("jax")
+
 RNG = np.random.default_rng(0)
 PROBABILITIES = RNG.dirichlet(np.ones(4), (6,)).astype("float32")
 SCORES = RNG.normal(size=(6, 4)).astype("float32")

@@ -15,6 +15,8 @@ import pytest
 from tricorn import ops, tree
 from tricorn.graph.symbolic import SymbolicTensor, is_symbolic
 
+pytestmark = pytest.mark.engine("jax")
+
 _rng = np.random.default_rng(7)
 
 

@@ -10,6 +10,8 @@ from tricorn.graph.symbolic import SymbolicTensor
 from tricorn.ops import random as draws
 from tricorn.variable import Variable
 
+pytestmark = pytest.mark.engine("jax")
+
 X = np.arange(12, dtype="float32").reshape(3, 4)
 
 BAD = {

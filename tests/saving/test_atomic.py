@@ -7,6 +7,8 @@ import pytest
 
 from tricorn.saving import atomic
 
+pytestmark = pytest.mark.engine_free
+
 
 def test_the_file_appears_whole(tmp_path):
     path = tmp_path / "a.txt"

@@ -12,6 +12,8 @@ import pytest
 import tricorn
 from tricorn.saving import weights
 
+pytestmark = pytest.mark.engine_free
+
 WEIGHTS = "model.weights.h5"
 
 

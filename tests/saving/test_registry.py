@@ -10,6 +10,8 @@ import pytest
 from tricorn import dtype_policies
 from tricorn.saving import names, registry
 
+pytestmark = pytest.mark.engine_free
+
 
 @pytest.fixture(autouse=True)
 def _clean():

@@ -17,6 +17,8 @@ from tricorn.training import progress
 from tricorn.training.loop import interruptible
 from tricorn.training.progress import Progress
 
+pytestmark = pytest.mark.engine_free
+
 
 class Clock:
     """Time that passes only when told to."""

@@ -9,6 +9,8 @@ import pytest
 from tricorn.utils import report
 from tricorn.utils.confusion import confusion_matrix
 
+pytestmark = pytest.mark.engine_free
+
 
 def test_confusion_matrix_counts_pairs():
     np.testing.assert_array_equal(
