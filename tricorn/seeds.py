@@ -16,8 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from tricorn.engines import active
 from tricorn.graph.phase import native_graph
 from tricorn.variable import Variable
+
+#: what a draw adds to the state: nothing to the seed, one to the counter
+_NEXT = np.array([0, 1], np.int32)
 
 
 class _HostState:
@@ -105,7 +109,8 @@ class SeedGenerator:
         if graph is not None:
             return graph.draw(self.state.handle(graph))
         key = self.state.value
-        self.state.assign(key + np.array([0, 1], np.int32))
+        engine = active()
+        self.state.assign(engine.add(key, engine.tensor(_NEXT, "int32")))
         return key
 
     def get_config(self) -> dict[str, Any]:
