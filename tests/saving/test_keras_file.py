@@ -444,15 +444,16 @@ def test_calls_that_make_no_sense(tmp_path):
     layers = tricorn.layers
     model, *_ = sequential(tricorn)
     unbuilt = tricorn.Sequential([layers.Dense(2)])
+    (tmp_path / "m.bin").write_bytes(b"neither a zip archive nor HDF5")
     for call in (
         lambda: model.save(tmp_path / "m.model"),
         lambda: model.save(tmp_path / "m.keras", zipped=False),
-        lambda: model.save_weights(tmp_path / "m.h5"),
+        lambda: model.save_weights(tmp_path / "m.npz"),
         lambda: model.load_weights(tmp_path / "m.bin"),
         lambda: unbuilt.save_weights(tmp_path / "m.weights.h5"),
         lambda: unbuilt.load_weights(tmp_path / "m.weights.h5"),
     ):
-        with pytest.raises(ValueError, match=r"\.keras|\.weights\.h5|not built"):
+        with pytest.raises(ValueError, match=r"\.keras|\.weights\.h5|not built|m\.bin is not"):
             call()
     model.save(tmp_path / "m.keras")
     with pytest.raises(FileExistsError, match="overwrite=True"):

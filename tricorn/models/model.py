@@ -126,13 +126,20 @@ class Model(Trainer, Layer):
         save_model(self, filepath, overwrite=overwrite, zipped=zipped)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """Save the weights to a ``.weights.h5`` file."""
+        """Save the weights to a ``.weights.h5`` file, or to an ``.h5`` file as Keras 2 has it."""
         from tricorn.saving.keras_file import save_weights
 
         save_weights(self, filepath, overwrite=overwrite)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Load weights from a ``.weights.h5`` (or ``.keras``) file."""
+        """Load weights from a ``.weights.h5``, ``.keras`` or ``.h5`` file, the latter also of
+        Keras 1 and 2.
+
+        Args:
+            filepath: path of the file.
+            skip_mismatch: load what fits and warn about the rest.
+            kwargs: ``by_name=True`` and ``reshape=True``, see `tricorn.saving.load_weights`.
+        """
         from tricorn.saving.keras_file import load_weights
 
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)

@@ -25,7 +25,7 @@ from typing import IO, Any
 import h5py
 
 from tricorn import _version, variable
-from tricorn.saving import atomic, registry, weights
+from tricorn.saving import atomic, hdf5, registry, weights
 
 #: the version whose layout is written
 KERAS_VERSION = "3.15.1"
@@ -146,7 +146,12 @@ def _save_assets(model: Any, folder: Path) -> None:
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
-    """Save the weights, and the optimizer's state, to a ``.weights.h5`` file.
+    """Save the weights to a file.
+
+    Args:
+        filepath: path; ``.weights.h5`` gives the layout of Keras 3, with the optimizer's state;
+            any other name that ends in ``.h5`` or ``.hdf5`` that of Keras 2 and tf.keras.
+        overwrite: False: refuse when there is a file already.
 
     Raises:
         ValueError: another ending, or a model that is not built.
@@ -154,11 +159,14 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     """
     _check_built(model, "saved")
     path = Path(filepath)
-    if not path.name.endswith(".weights.h5"):
-        raise ValueError(f"the name of a weights file ends in .weights.h5, got {str(path)!r}")
+    if path.suffix not in (".h5", ".hdf5"):
+        raise ValueError(
+            f"the name of a weights file ends in .weights.h5, .h5 or .hdf5, got {str(path)!r}"
+        )
     _check_overwrite(path, overwrite)
-    with atomic.writing(path) as file:
-        _write_weights(model, file)
+    write = weights.write if path.name.endswith(".weights.h5") else hdf5.write
+    with atomic.writing(path) as file, h5py.File(file, "w") as h5:
+        write(model, h5)
 
 
 def _check_built(model: Any, action: str) -> None:
@@ -212,12 +220,24 @@ def load_model(
     return model
 
 
-def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
-    """Load weights, and the optimizer's state where both have it, into a built model.
+def load_weights(
+    model: Any,
+    filepath: Any,
+    skip_mismatch: bool = False,
+    by_name: bool = False,
+    reshape: bool = False,
+) -> None:
+    """Load weights into a built model.
+
+    What the file holds decides how it is read, not its name: a ``.keras`` archive or a
+    ``.weights.h5`` file (with the optimizer's state where both have it), or weights or a whole
+    model in the ``.h5`` layout of Keras 1, Keras 2 and tf.keras.
 
     Args:
-        filepath: path of a ``.weights.h5`` or ``.keras`` file.
+        filepath: path of the file, or of a folder that ``save(zipped=False)`` wrote.
         skip_mismatch: load what fits and warn about the rest.
+        by_name: for the ``.h5`` layout: layers correspond by name; otherwise in order.
+        reshape: for the ``.h5`` layout: arrays of another shape but as many numbers fit.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -226,14 +246,28 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
     """
     _check_built(model, "loaded")
     path = Path(filepath)
-    if path.suffix == ".keras":
+    if path.suffix == ".keras" or path.is_dir() or zipfile.is_zipfile(path):
+        _only_hdf5(path, by_name=by_name, reshape=reshape)
         with _opened(path) as parts, parts.weights() as file:
             weights.read(model, file, skip_mismatch=skip_mismatch)
-    elif path.name.endswith(".weights.h5"):
-        with path.open("rb") as source, weights.WeightsFile(source, str(path)) as file:
+        return
+    with path.open("rb") as source, weights.WeightsFile(source, str(path)) as file:
+        found = hdf5.layout(file)
+        if found is None:
+            _only_hdf5(path, by_name=by_name, reshape=reshape)
             weights.read(model, file, skip_mismatch=skip_mismatch)
-    else:
-        raise ValueError(f"weights are in .weights.h5 or .keras files, got {str(path)!r}")
+        else:
+            hdf5.read(
+                model, file, found, by_name=by_name, skip_mismatch=skip_mismatch, reshape=reshape
+            )
+
+
+def _only_hdf5(path: Path, **options: bool) -> None:
+    for name in (name for name, value in options.items() if value):
+        raise ValueError(
+            f"{name}=True is for .h5 files in the layout of Keras 2; in {str(path)!r} weights have "
+            "places by the model's structure. skip_mismatch=True loads what fits"
+        )
 
 
 def _parse(text: bytes, name: str) -> Any:

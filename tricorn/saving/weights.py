@@ -9,6 +9,7 @@ their own names.  Random state, which Keras does not store, goes to ``<path>/see
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ from tricorn.variable import Variable
 MAX_EXPANSION = 1100
 _SMALL = 1 << 16
 _MAX_DEPTH = 60
+#: bytes that the texts of one attribute may take
+_TEXTS = 1 << 30
 #: what Keras up to 2.13 called the group "layers"
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
 
@@ -44,7 +47,7 @@ def _walk(obj: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
     yield path, obj
     if not isinstance(obj, SeedGenerator):
         for name, child in _attributes(obj):
-            yield from _walk_value(child, _join(path, name), seen)
+            yield from _walk_value(child, join(path, name), seen)
 
 
 def _walk_value(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
@@ -65,7 +68,7 @@ def _walk_container(container: Any, path: str, seen: set[int]) -> Iterator[tuple
         else:
             continue
         count = counts[name] = counts.get(name, -1) + 1
-        yield from _walk_value(value, _join(path, f"{name}_{count}" if count else name), seen)
+        yield from _walk_value(value, join(path, f"{name}_{count}" if count else name), seen)
 
 
 def _saveable(value: Any) -> bool:
@@ -118,7 +121,8 @@ def _fresh(kind: type) -> frozenset[str]:
     return frozenset().union(*map(dir, models)) - {"layers", "optimizer"}
 
 
-def _join(path: str, name: str) -> str:
+def join(path: str, name: str) -> str:
+    """The path of a member of the group at `path`; the root's path is ""."""
     return f"{path}/{name}" if path else name
 
 
@@ -136,14 +140,15 @@ def write(model: Any, file: h5py.File) -> None:
         name = getattr(obj, "name", None)
         if not state and not isinstance(name, str):
             continue
-        group = file.create_group(_join(path, "vars"))
+        group = file.create_group(join(path, "vars"))
         if isinstance(name, str):
             group.attrs["name"] = name
         for key, value in state.items():
-            _write_array(group, str(key), value)
+            write_array(group, str(key), value)
 
 
-def _write_array(group: h5py.Group, key: str, value: Any) -> None:
+def write_array(group: h5py.Group, key: str, value: Any) -> None:
+    """Write a Variable or array as the member `key`; bfloat16 is marked by an attribute."""
     array = value.numpy() if isinstance(value, Variable) else np.asarray(value)
     dataset = group.create_dataset(key, data=array)
     if dtypes.standardize(array.dtype) == "bfloat16":
@@ -184,7 +189,8 @@ class WeightsFile:
         name: what errors call it.
 
     Attributes:
-        stores: path of an object -> its `Store`.
+        groups: path -> group; the root's path is "".
+        datasets: path -> array in the file.
 
     Raises:
         ValueError: for a file that is no HDF5 or is damaged, and for links, external or virtual
@@ -193,7 +199,8 @@ class WeightsFile:
 
     def __init__(self, source: Any, name: str) -> None:
         self.name = name
-        self.stores: dict[str, Store] = {}
+        self.groups: dict[str, h5py.Group] = {}
+        self.datasets: dict[str, h5py.Dataset] = {}
         try:
             self._file = h5py.File(source, "r")
         except OSError as error:
@@ -216,7 +223,43 @@ class WeightsFile:
     @property
     def nbytes(self) -> int:
         """The memory that all arrays take."""
-        return sum(d.nbytes for store in self.stores.values() for d in store.datasets.values())
+        return sum(dataset.nbytes for dataset in self.datasets.values())
+
+    @functools.cached_property
+    def stores(self) -> dict[str, Store]:
+        """Path of an object -> its `Store`, in the layout of Keras 3."""
+        stores: dict[str, Store] = {}
+        for member, dataset in self.datasets.items():
+            path, _, key = member.replace(_OLD_LAYERS, "layers").rpartition("/")
+            owner, _, folder = path.rpartition("/")
+            owner = owner if folder == "vars" else path
+            stores.setdefault(owner, Store({})).datasets[key] = dataset
+        return stores
+
+    def strings(self, group: str, key: str) -> list[str] | None:
+        """The texts in an attribute of a group; None: it has no such attribute.
+
+        Raises:
+            ValueError: for an attribute that is no text, is damaged, or may grow without bound.
+        """
+        owner, title = self.groups[group], f"{group or '/'} attribute {key}"
+        try:
+            if key not in owner.attrs:
+                return None
+            attribute = h5py.h5a.open(owner.id, key.encode())
+            count, kind = math.prod(attribute.shape), h5py.check_string_dtype(attribute.dtype)
+            if count and kind is None:
+                raise self._refuse(title, f"has the dtype {attribute.dtype}, expected text")
+            # texts of variable length may all be the same piece of the file
+            whole = self._file.id.get_filesize()
+            if count * ((kind and kind.length) or whole) > max(whole, _TEXTS):
+                raise self._refuse(title, f"declares {count:,} texts in a file of {whole:,} bytes")
+            values = np.ravel(owner.attrs[key]) if count else ()
+            return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+        except UnicodeDecodeError as error:
+            raise self._refuse(title, f"is not UTF-8 text ({error})") from error
+        except (OSError, RuntimeError, KeyError, TypeError) as error:
+            raise self._refuse(title, f"is damaged ({error})") from error
 
     def _refuse(self, path: str, why: str) -> ValueError:
         return ValueError(f"{self.name}: the member {path!r} {why}; the file is not loaded")
@@ -226,8 +269,9 @@ class WeightsFile:
         if address in seen or path.count("/") > _MAX_DEPTH:
             raise self._refuse(path, "is a group inside itself or nested too deep")
         seen.add(address)
+        self.groups[path] = group
         for key in group:
-            member = _join(path, key)
+            member = join(path, key)
             link = group.get(key, getlink=True)
             if not isinstance(link, h5py.HardLink):
                 raise self._refuse(member, f"is a {type(link).__name__}, which may lead anywhere")
@@ -236,7 +280,7 @@ class WeightsFile:
                 self._visit(child, member, seen)
             elif isinstance(child, h5py.Dataset):
                 self._check(child, member)
-                self._add(member, child)
+                self.datasets[member] = child
             else:
                 raise self._refuse(member, f"is a {type(child).__name__}, expected an array")
 
@@ -254,14 +298,6 @@ class WeightsFile:
             raise self._refuse(
                 member, f"declares {dataset.nbytes:,} bytes while {stored:,} are stored"
             )
-
-    def _add(self, member: str, dataset: h5py.Dataset) -> None:
-        path, _, key = member.replace(_OLD_LAYERS, "layers").rpartition("/")
-        owner, _, folder = path.rpartition("/")
-        if folder == "vars":
-            self.stores.setdefault(owner, Store({})).datasets[key] = dataset
-        else:
-            self.stores.setdefault(path, Store({})).datasets[key] = dataset
 
 
 def _is_bfloat16(dataset: h5py.Dataset) -> bool:
@@ -305,10 +341,10 @@ def read(model: Any, file: WeightsFile, *, skip_mismatch: bool = False, whole: b
     if whole:
         misfits += _surplus(objects, file)
     if misfits:
-        report = _report(file.name, misfits)
+        differences = report(file.name, misfits)
         if not skip_mismatch:
-            raise ValueError(report)
-        warnings.warn(report, stacklevel=3)
+            raise ValueError(differences)
+        warnings.warn(differences, stacklevel=3)
     for path, obj, store in plan:
         _assign(path, obj, store, file.name)
 
@@ -357,7 +393,8 @@ def _surplus(objects: dict[str, Any], file: WeightsFile) -> Iterator[Misfit]:
             )
 
 
-def _report(name: str, misfits: list[Misfit]) -> str:
+def report(name: str, misfits: list[Misfit]) -> str:
+    """What an error or warning says about them."""
     lines = [f"  {misfit.message}" for misfit in misfits[:40]]
     if len(misfits) > 40:
         lines.append(f"  ... and {len(misfits) - 40} more")

@@ -12,6 +12,11 @@ from tricorn.saving import (
 )
 from tricorn.seeds import set_random_seed
 from tricorn.utils.confusion import confusion_matrix
+from tricorn.utils.kernels import (
+    convert_all_kernels_in_model,
+    convert_dense_weights_data_format,
+    convert_kernel,
+)
 from tricorn.utils.numerical import normalize, to_categorical
 from tricorn.utils.session import clear_session
 
@@ -19,6 +24,9 @@ __all__ = [
     "CustomObjectScope",
     "clear_session",
     "confusion_matrix",
+    "convert_all_kernels_in_model",
+    "convert_dense_weights_data_format",
+    "convert_kernel",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
