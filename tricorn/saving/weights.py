@@ -255,9 +255,11 @@ class WeightsFile:
             if count * ((kind and kind.length) or whole) > max(whole, _TEXTS):
                 raise self._refuse(title, f"declares {count:,} texts in a file of {whole:,} bytes")
             values = np.ravel(owner.attrs[key]) if count else ()
-            return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
-        except UnicodeDecodeError as error:
-            raise self._refuse(title, f"is not UTF-8 text ({error})") from error
+            texts = [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+            "".join(texts).encode()  # h5py lets bad bytes through as half characters
+            return texts
+        except UnicodeError as error:
+            raise self._refuse(title, "is not UTF-8 text") from error
         except (OSError, RuntimeError, KeyError, TypeError) as error:
             raise self._refuse(title, f"is damaged ({error})") from error
 
