@@ -7,6 +7,7 @@ A graph's engine hangs on the graph, and goes with it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import types
 import weakref
@@ -22,6 +23,7 @@ from tricorn import dtypes, tree
 from tricorn.engines import registry
 from tricorn.engines.contract import EngineError
 from tricorn.engines.tensorflow import eager
+from tricorn.engines.tensorflow.sessions import Sessions
 
 v1 = tf.compat.v1
 
@@ -69,46 +71,30 @@ class _Place:
 
     def __init__(self, graph: tf.Graph) -> None:
         self.graph = graph
-        self._handles: list[tf.Variable] = []
-        self._own_session: Any = None
+        self.sessions = Sessions(graph)
         self._learning_phase: tf.Tensor | None = None
-        #: session -> how many of the handles were seen to
-        self._initialised: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
     # --------------------------------------------------------------------------------- the session
 
     def get_session(self) -> Any:
-        """The session that runs the graph: the default one (``with session:``) if it is this
-        graph's, else one of our own.  In it all Variables have values."""
-        session = v1.get_default_session()
-        if session is None or session.graph is not self.graph:
-            if self._own_session is None:
-                self._own_session = v1.Session(graph=self.graph)
-            session = self._own_session
-        seen = self._initialised.get(session, 0)
-        if seen < len(self._handles):
-            new = self._handles[seen:]
-            self._initialised[session] = len(self._handles)
-            have = session.run([handle._tricorn_initialised for handle in new])
-            session.run([h.initializer for h, had in zip(new, have) if not had])
-        return session
+        return self.sessions.get()
 
     def set_session(self, session: Any) -> None:
-        """Let `session` run the graph where no ``with session:`` says otherwise.
+        of = self if session is None else engine_of(session.graph)
+        of.sessions.set(session)
 
-        Raises:
-            ValueError: when it belongs to another graph.
-        """
-        if session is not None and session.graph is not self.graph:
-            raise ValueError("the session belongs to another graph than the one in force here")
-        self._own_session = session
+    def clear(self) -> None:
+        """Forget the default graph, where nobody is inside of another one."""
+        if v1.get_default_graph() is self.graph:
+            with contextlib.suppress(AssertionError):  # nested graphs end with their blocks
+                v1.reset_default_graph()
 
     def _callable(self, fetches: list, feeds: list) -> Callable:
         """``run(*values) -> values of the fetches`` (None for operations), in today's session."""
         made: weakref.WeakKeyDictionary[Any, Callable] = weakref.WeakKeyDictionary()
 
         def run(*values: Any) -> list:
-            session = self.get_session()
+            session = self.sessions.get()
             call = made.get(session)
             if call is None:
                 call = made[session] = session.make_callable(fetches, feeds)
@@ -132,7 +118,7 @@ class _Place:
         if isinstance(x, EagerTensor):
             return eager.numpy(x)
         try:
-            return np.array(self.get_session().run(x))
+            return np.array(self.sessions.get().run(x))
         except tf.errors.InvalidArgumentError as error:
             if "feed a value for placeholder" not in str(error):
                 raise
@@ -156,9 +142,9 @@ class _Place:
                 dtype=dtype,
                 use_resource=True,
             )
-            handle._tricorn_initialised = handle.is_initialized()
+            handle._tricorn_initialized = handle.is_initialized()
             handle._tricorn_value = handle.read_value()
-        self._handles.append(handle)
+        self.sessions.made(handle)
         return handle
 
     def read(self, handle: tf.Variable) -> tf.Tensor:
@@ -167,7 +153,7 @@ class _Place:
     def write(self, handle: tf.Variable, value: Any) -> tf.Variable:
         value = self.numpy(value) if isinstance(value, tf.Tensor) else value
         initializer = handle.initializer  # the assignment of a tensor that can be fed
-        self.get_session().run(initializer, {initializer.inputs[1]: value})
+        self.sessions.get().run(initializer, {initializer.inputs[1]: value})
         return handle
 
     # ---------------------------------------------------------------------------------- the graph's
