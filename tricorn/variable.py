@@ -20,7 +20,8 @@ import numpy as np
 from tricorn import dtypes
 from tricorn.engines import registry
 from tricorn.graph import op
-from tricorn.graph.scope import Readable, Suspended, current
+from tricorn.graph.calls import current_call
+from tricorn.graph.scope import Readable, Suspended, current, in_own_code
 from tricorn.graph.symbolic import NotRecording, is_symbolic, recording
 
 #: float dtype that Variables are read in (set by layers whose compute dtype differs), or None
@@ -83,6 +84,9 @@ class Variable(Readable):
         self._handles: dict[registry.Engine, Any] = {}
         #: whether a tensor that shares the handle's memory was handed out
         self._shared = False
+        engine = registry.native()
+        if engine is not None:  # under the names and on the device that hold here
+            self.handle(engine)
 
     def _initial(self, initializer: Any, shape: Any, dtype: Any) -> np.ndarray:
         """The first value, on the host.
@@ -150,11 +154,21 @@ class Variable(Readable):
             handle = self._handles.get(engine)
             if handle is None:
                 handle = engine.variable(value, self.dtype, self._trainable, self.path)
+                if engine.capabilities["native_graph"]:
+                    handle._tricorn_variable = self
             else:
                 handle = engine.write(handle, value)
             self._handles[engine] = handle
             self._owner, self._host = engine, None
         return handle
+
+    def native(self, engine: registry.Engine) -> Any:
+        """The handle that user code gets in a native graph: the graph's own, or that of the graph
+        which owns the Variable."""
+        owner = self._owner
+        if engine not in self._handles and owner is not None and owner.capabilities["native_graph"]:
+            return self._handles[owner]
+        return self.handle(engine)
 
     def _owner_value(self) -> np.ndarray:
         if self._owner is None:
@@ -192,7 +206,10 @@ class Variable(Readable):
         recorder = recording()
         if recorder is not None and (is_symbolic(value) or _in_graph(value)):
             self._check(tuple(value.shape))
-            recorder.updates.append((self, value))
+            engine = registry.native()
+            recorder.updates.append(
+                (self, value) if engine is None else engine.update(self.handle(engine), value)
+            )
             return value
         scope = current()
         if scope is None and isinstance(value, (np.ndarray, np.generic, int, float, list, tuple)):
@@ -278,6 +295,51 @@ class Variable(Readable):
         state = {**self.__dict__, "_owner": None, "_handles": {}, "_shared": False}
         state["_host"] = self.numpy()
         return state
+
+
+def shown(variables: list[Variable]) -> list:
+    """What user code gets for Variables: the engine's own ones where graphs hold the engine's own
+    tensors, since sessions and native optimizers take no others.  Elsewhere, and in the code of
+    layers and steps, the Variables themselves; `scope.ours` leads back."""
+    engine = registry.native()
+    if engine is None or in_own_code() or current_call() is not None or current() is not None:
+        return variables
+    return [variable.native(engine) for variable in variables]
+
+
+class Shown:
+    """An attribute that gives what is `shown` of the Variable it holds.
+
+    A class gets one, by `show`, when a Variable is assigned to its attribute in a native graph.
+    The instances keep their values in their own dictionaries as ever.
+    """
+
+    def __init__(self, name: str, default: Any) -> None:
+        self.name, self.default = name, default
+
+    def __get__(self, owner: Any, kind: type) -> Any:
+        value = self.default if owner is None else vars(owner).get(self.name, self.default)
+        if value is _MISSING:
+            raise AttributeError(f"{kind.__name__!r} object has no attribute {self.name!r}")
+        return shown([value])[0] if isinstance(value, Variable) else value
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        vars(owner)[self.name] = value
+
+    def __delete__(self, owner: Any) -> None:
+        del vars(owner)[self.name]
+
+
+_MISSING: Any = object()
+
+
+def show(kind: type, name: str) -> None:
+    """Let the attribute `name` of a class's instances be `Shown`, if a native graph is in force."""
+    if registry.native() is None:
+        return
+    default = next((vars(c)[name] for c in kind.__mro__ if name in vars(c)), _MISSING)
+    if not hasattr(type(default), "__set__"):  # a property, or shown already
+        setattr(kind, name, Shown(name, default))
 
 
 def _in_graph(value: Any) -> bool:

@@ -30,6 +30,9 @@ An engine with the capability ``native_graph`` also has
 ``draw(handle)``
     the state of a random generator, an int32 tensor (seed, counter); counts up by itself whenever
     the graph is run.
+``update(handle, value)``
+    an object that unpacks to the handle of a variable and the tensor it shall hold, and that a
+    session can run to let it hold it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.contract import EngineError
-from tricorn.graph.scope import Readable, Scope
+from tricorn.graph.scope import Readable, Scope, ours
 from tricorn.graph.symbolic import Node, NotRecording, SymbolicTensor, is_symbolic, recording
 
 #: Annotation of an op's tensor arguments.
@@ -295,6 +295,7 @@ def abstracted(x: Any) -> Any:
 
 
 def _read(x: Any) -> Any:
+    x = ours(x)
     return x.value if isinstance(x, Readable) else x
 
 
@@ -331,6 +332,7 @@ def _convert(engine: Any, x: Any) -> Any:
 
 def convert(engine: Any, x: Any, dtype: str | None) -> Any:
     """`x` (array, scalar, nested sequence, another engine's tensor) as a tensor of `engine`."""
+    x = ours(x)
     if isinstance(x, Readable):
         x = x.value
     if engine.is_tensor(x):

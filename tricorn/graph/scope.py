@@ -9,11 +9,14 @@ in-place write between a forward and a backward pass corrupts gradients there.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from tricorn.arithmetic import Arithmetic
+
+F = TypeVar("F", bound=Callable)
 
 _current: ContextVar[Scope | None] = ContextVar("tricorn_scope", default=None)
 #: the innermost scope, or None outside of any step
@@ -30,6 +33,12 @@ class Readable(Arithmetic):
     path: str
     value: Any
     handle: Callable[[Any], Any]
+
+
+def ours(x: Any) -> Any:
+    """The Variable that a native variable of an engine's graph stands for; other objects as they
+    are."""
+    return getattr(x, "_tricorn_variable", x)
 
 
 class Scope:
@@ -125,3 +134,23 @@ class Suspended:
 
     def __exit__(self, *error: Any) -> None:
         _current.reset(self._token)
+
+
+_own_code: ContextVar[bool] = ContextVar("tricorn_own_code", default=False)
+#: whether the library's own code runs, which works with Variables and never with native ones
+in_own_code = _own_code.get
+
+
+def own_code(fn: F) -> F:
+    """Decorator of what works with a layer's Variables outside of its calls: attributes and lists
+    give Variables there, never an engine's own (see `tricorn.variable.shown`)."""
+
+    @functools.wraps(fn)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        token = _own_code.set(True)
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            _own_code.reset(token)
+
+    return run  # type: ignore[return-value]

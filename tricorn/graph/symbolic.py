@@ -78,10 +78,13 @@ class Node:
         inner: for a layer, the tree of results inside its body (same structure as `outputs`).
         index: which call of the operation it is.
         training: the learning phase that was set when the layer was called, None: it is open.
+        updates: what the call assigns, (variable, value) pairs.
+        losses: tensors that the layers in the call gave to add_loss.
     """
 
     __slots__ = (
-        "args", "index", "inner", "kwargs", "operation", "outputs", "parent", "training"
+        "args", "index", "inner", "kwargs", "losses", "operation", "outputs", "parent",
+        "training", "updates",
     )  # fmt: skip
 
     def __init__(self, operation: Any, args: tuple, kwargs: dict, index: int = 0) -> None:
@@ -89,6 +92,8 @@ class Node:
         self.outputs: Any = None
         self.inner: Any = None
         self.training: bool | None = None
+        self.updates: list = []
+        self.losses: list = []
         recorder = _recorder.get()
         self.parent: Node | None = recorder.node if recorder is not None else None
 
@@ -99,7 +104,8 @@ class Node:
 
         def output(result: Any) -> Any:
             if not isinstance(result, AbstractTensor):
-                if any(result is given for given in self.inputs):  # whose history stays its own
+                if any(result is given for given in tree.leaves((self.args, self.kwargs))):
+                    # whose history stays its own
                     result = registry.active().alias(result)
                 attach(result, self, next(position))
                 return result
@@ -129,13 +135,17 @@ class Recorder:
 
     Attributes:
         node: the layer's node.
-        updates: (variable, symbolic value) pairs assigned in the body.
+        updates: (variable, symbolic value) pairs assigned in the body; in an engine's own graph
+            such pairs as the engine makes them.
         losses: tensors the body gave to add_loss, per layer.
+
+    At the end a recorder around this one, of the layer whose body has called this layer, gets them
+    too.
     """
 
     def __init__(self, node: Node | None) -> None:
         self.node = node
-        self.updates: list[tuple[Any, Any]] = []
+        self.updates: list[Any] = []
         self.losses: dict[Any, list] = {}
 
     def __enter__(self) -> Recorder:
@@ -145,6 +155,11 @@ class Recorder:
     def __exit__(self, *error: Any) -> None:
         _recorder.reset(self._tokens[0])
         _plain.reset(self._tokens[1])
+        outer = _recorder.get()
+        if outer is not None:
+            outer.updates += self.updates
+            for layer, losses in self.losses.items():
+                outer.losses.setdefault(layer, []).extend(losses)
 
 
 _recorder: ContextVar[Recorder | None] = ContextVar("tricorn_recorder", default=None)
@@ -173,6 +188,15 @@ def is_symbolic(x: Any) -> bool:
     """Whether `x` is a tensor of a graph: ours, or an engine's own that carries a history (where
     calls are recorded; elsewhere those are ordinary tensors)."""
     return type(x) is SymbolicTensor or (hasattr(x, "_tricorn_node") and not _plain.get())
+
+
+def is_native(x: Any) -> bool:
+    """Whether `x` is a tensor of an engine's own graph, with a history or without, in a place where
+    calls on it are recorded."""
+    if _plain.get() or type(x) is SymbolicTensor:
+        return False
+    engine = registry.native()
+    return engine is not None and engine.is_tensor(x)
 
 
 def attach(tensor: Any, node: Node | None, position: int) -> None:

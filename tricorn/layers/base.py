@@ -17,6 +17,7 @@ import numpy as np
 
 from tricorn import dtype_policies, dtypes, initializers, naming, ops, tree, variable
 from tricorn.engines import active
+from tricorn.engines.registry import native
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import op, phase, scope
 from tricorn.graph.calls import (
@@ -31,8 +32,10 @@ from tricorn.graph.calls import (
 from tricorn.graph.symbolic import (
     Node,
     NotRecordable,
+    NotRecording,
     Recorder,
     SymbolicTensor,
+    is_native,
     is_symbolic,
     recording,
 )
@@ -143,6 +146,7 @@ class Layer:
             if "_captured" not in self.__dict__:
                 raise RuntimeError("call super().__init__() before making weights")
             self._own(value)
+            variable.show(type(self), name)
         elif isinstance(value, Layer) and "name" not in self.__dict__:
             raise RuntimeError(
                 f"{type(self).__name__}.__init__ sets the layer {name!r} before "
@@ -202,14 +206,16 @@ class Layer:
                     if isinstance(child, SeedGenerator):
                         yield child.state
 
-        return self._unique(walk())
+        return variable.shown(self._unique(walk()))
 
     @property
     def weights(self) -> list[Variable]:
         """Trainable and non-trainable weights, layer by layer, without random state."""
         layers = self._flatten_layers()
-        return self._unique(
-            v for la in layers for v in (*la._trainable_variables, *la._non_trainable_variables)
+        return variable.shown(
+            self._unique(
+                v for la in layers for v in (*la._trainable_variables, *la._non_trainable_variables)
+            )
         )
 
     @property
@@ -218,21 +224,23 @@ class Layer:
         if not self.trainable:
             return []
         layers = self._flatten_layers()
-        return self._unique(v for la in layers for v in la._trainable_variables if v.trainable)
+        return variable.shown(
+            self._unique(v for la in layers for v in la._trainable_variables if v.trainable)
+        )
 
     trainable_weights = trainable_variables
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
         """All state that training by gradient does not change."""
-        trainable = set(self.trainable_variables)
-        return [v for v in self.variables if v not in trainable]
+        trainable = set(map(id, self.trainable_variables))
+        return [v for v in self.variables if id(v) not in trainable]
 
     @property
     def non_trainable_weights(self) -> list[Variable]:
         """The weights that training by gradient does not change."""
-        trainable = set(self.trainable_variables)
-        return [v for v in self.weights if v not in trainable]
+        trainable = set(map(id, self.trainable_variables))
+        return [v for v in self.weights if id(v) not in trainable]
 
     @property
     def trainable(self) -> bool:
@@ -259,6 +267,7 @@ class Layer:
                     found += list(_contained(value, Metric))
         return list(dict.fromkeys(found))
 
+    @scope.own_code
     def count_params(self) -> int:
         """The number of scalars in the weights.
 
@@ -269,10 +278,12 @@ class Layer:
             raise ValueError(f"layer {self.name!r} is not built yet, so it has no weights to count")
         return sum(w.size for w in self.weights)
 
+    @scope.own_code
     def get_weights(self) -> list[np.ndarray]:
         """The weights as arrays, in the order of `weights`."""
         return [w.numpy() for w in self.weights]
 
+    @scope.own_code
     def set_weights(self, weights: list) -> None:
         """Assign all weights from arrays in the order of `weights`.
 
@@ -418,9 +429,11 @@ class Layer:
         else:
             symbolic = any(map(is_symbolic, tree.leaves((args, kwargs))))
         args, kwargs = self._converted(args, kwargs)
+        outer = current_call()
+        if not symbolic and (outer is None or recording() is not None) and scope.current() is None:
+            symbolic = any(map(is_native, tree.leaves((args, kwargs))))
         if symbolic:
             return self._call_symbolic(args, kwargs)
-        outer = current_call()
         if outer is not None:
             return self._call_inside(outer, args, kwargs)
         self._clear_losses()
@@ -560,22 +573,43 @@ class Layer:
                 try:
                     node.inner = self._body(args, filled)
                     outputs = node.inner
+                    if self.activity_regularizer is not None and native() is not None:
+                        self.add_loss(list(map(self.activity_regularizer, tree.leaves(outputs))))
                 except Exception as error:
                     reason = error if isinstance(error, NotRecordable) else needs_engine(error)
                     if reason is None:
                         raise
                     recorder.updates.clear()
-                    outputs = self._shapes_unrecorded(args, filled, reason)
+                    recorder.losses.clear()
+                    if native() is None:
+                        outputs = self._shapes_unrecorded(args, filled, reason)
+                    else:
+                        outputs = self._run_unrecorded(args, filled, masks)
             outputs = node.bind(tree.map(op.abstracted, outputs))
         except (ValueError, TypeError) as error:
             self._note(error, args)
             raise
-        object.__setattr__(self, "_symbolic_updates", recorder.updates)
+        node.updates = recorder.updates
+        node.losses = [loss for losses in recorder.losses.values() for loss in losses]
         self._inbound_nodes.append(node)
         if any(tree.leaves(m) for m in masks) or type(self).compute_mask is not Layer.compute_mask:
             self._pass_masks(args, outputs, masks[0] if masks else None, node.inner)
         elif node.inner is not None:
             _hand_on_masks(node.inner, outputs, args)
+        return outputs
+
+    def _run_unrecorded(self, args: tuple, kwargs: dict, masks: list) -> Any:
+        """The body has loops, in a graph of the engine's own: what they compute is tensors like
+        others there, and only what the body assigned and the losses it added are recorded."""
+        with NotRecording(), scope.Scope() as now:
+            for arg, mask in zip(args, masks):
+                if tree.leaves(mask):
+                    tree.map_up_to(set_mask, arg, mask)
+            outputs = self._body(args, kwargs)
+        for changed, value in now.changes():
+            changed.assign(value)
+        for layer, losses in now.losses.items():
+            layer.add_loss(losses)
         return outputs
 
     def _shapes_unrecorded(
@@ -678,6 +712,32 @@ class Layer:
         """The symbolic output of call number `index`."""
         return self._inbound_nodes[index].outputs
 
+    # ------------------------------------------------------------------------------------- updates
+
+    def _calls(self) -> list[Node]:
+        """The calls of this layer on symbolic tensors."""
+        return self._inbound_nodes
+
+    @property
+    def updates(self) -> list:
+        """What the calls on symbolic tensors assign, such as moving averages and kept states: a
+        list of (variable, new value) pairs for `Function` and ``K.function``.
+
+        In an engine's own graph a pair holds the engine's own variable and tensor, and is itself
+        what a session runs to let the variable take the value.
+        """
+        return [pair for node in self._calls() for pair in node.updates]
+
+    def get_updates_for(self, inputs: Any) -> list:
+        """Those of `updates` that belong to calls on the tensors `inputs` (one or a list)."""
+        wanted = set(map(id, tree.leaves(inputs)))
+        return [
+            pair
+            for node in self._inbound_nodes
+            if wanted & set(map(id, tree.leaves((node.args, node.kwargs))))
+            for pair in node.updates
+        ]
+
     # ------------------------------------------------------------------------------------- losses
 
     def add_loss(self, loss: Any) -> None:
@@ -694,6 +754,7 @@ class Layer:
                 self._eager_losses.append(value)
 
     @property
+    @scope.own_code
     def losses(self) -> list:
         """Losses added by the last call and the regularization of trainable weights."""
         layers = self._flatten_layers()
@@ -703,6 +764,8 @@ class Layer:
             for layer in layers
             for loss in (layer._eager_losses if now is None else now.losses.get(layer, ()))
         ]
+        if native() is not None and now is None:
+            added += [loss for node in self._calls() for loss in node.losses]
         penalties = [
             v.regularizer(v.value) for v in self.trainable_variables if v.regularizer is not None
         ]
@@ -787,6 +850,7 @@ class Layer:
         for index, weight in enumerate(own):
             weight.assign(np.asarray(store[str(index)]))
 
+    @scope.own_code
     def stateless_call(
         self,
         trainable_variables: list,
@@ -821,7 +885,7 @@ class Layer:
 # attributes that hold no children: graph bookkeeping, caches
 _NOT_CHILDREN = frozenset(
     ("_captured", "_inbound_nodes", "_eager_losses", "_trainable_variables", "_build_shapes",
-     "_non_trainable_variables", "_symbolic_updates", "input_spec", "dtype_policy", "_programs",
+     "_non_trainable_variables", "input_spec", "dtype_policy", "_programs",
      "_loss_terms", "_metric_terms", "_loss_tracker", "optimizer", "loss", "_compile_arguments",
      "history", "_plan", "_operations", "_nodes", "_inputs_struct", "_outputs_struct",
      "_functional",
@@ -887,6 +951,7 @@ def _building(build: Callable) -> Callable:
     """`build` that runs on concrete values, under the layer's name, and once."""
 
     @functools.wraps(build)
+    @scope.own_code
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
         with variable.name_scope(self.name):
             build(self, *args, **kwargs)

@@ -768,7 +768,7 @@ class RNN(Layer):
             return tree.map(lambda state: ops.cast(state, self.compute_dtype), self.states)
         if _splits(self.cell):
             return [_zero_state(sequences, n, self.compute_dtype) for n in self.state_size]
-        return self.get_initial_state(batch)
+        return self.get_initial_state(ops.shape(sequences)[0])
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         mask = tree.leaves(previous_mask)[0] if tree.leaves(previous_mask) else None

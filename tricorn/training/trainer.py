@@ -17,7 +17,7 @@ from tricorn.callbacks import CallbackList
 from tricorn.callbacks.base import as_floats
 from tricorn.engines import active
 from tricorn.graph.compiled import Compiled
-from tricorn.graph.scope import Scope
+from tricorn.graph.scope import Scope, own_code
 from tricorn.graph.transforms import discover, value_and_grad
 from tricorn.layers.base import _call_names, _class
 from tricorn.saving import registry
@@ -102,7 +102,7 @@ class Trainer:
             "jit_compile": jit_compile,
         }
         layers = self._flatten_layers()  # type: ignore[attr-defined]
-        trainable = set(self.trainable_variables)  # type: ignore[attr-defined]
+        trainable = self._trainable_now()
         owned = {v for layer in layers for v in layer._trainable_variables}
         self._trained, self._frozen = frozenset(trainable), frozenset(owned - trainable)
         self._programs = {}
@@ -132,9 +132,13 @@ class Trainer:
         if self.optimizer is not None and self.built:  # type: ignore[attr-defined]
             self.optimizer.build(self._training_variables())
 
+    @own_code
+    def _trainable_now(self) -> set:
+        return set(self.trainable_variables)  # type: ignore[attr-defined]
+
     def _training_variables(self) -> list:
         """The Variables that training changes, as of `compile`."""
-        now = set(self.trainable_variables)  # type: ignore[attr-defined]
+        now = self._trainable_now()
         layers = self._flatten_layers()  # type: ignore[attr-defined]
         own = dict.fromkeys(v for layer in layers for v in layer._trainable_variables)
         return [v for v in own if v in self._trained or (v in now and v not in self._frozen)]

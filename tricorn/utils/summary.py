@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn import dtypes, tree
+from tricorn.graph.scope import own_code
 from tricorn.graph.symbolic import is_symbolic, node_of
 
 
@@ -109,6 +110,7 @@ def _sources(model: Any, layer: Any) -> list[str]:
     return found
 
 
+@own_code
 def _totals(model: Any) -> list[str]:
     weights = model.weights
     trainable = set(model.trainable_weights)

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import types
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -190,6 +190,10 @@ class _Place:
 
         return call
 
+    def update(self, handle: tf.Variable, value: tf.Tensor) -> Update:
+        with self.graph.as_default():
+            return Update(handle, eager.cast(value, handle.dtype.base_dtype.name))
+
     def alias(self, x: tf.Tensor) -> tf.Tensor:
         with self.graph.as_default():
             return tf.identity(x)
@@ -212,6 +216,30 @@ class _Place:
             return steps(handles, np.int32(start), np.int32(stop), *args)
 
         return run
+
+
+class Update:
+    """A variable and the value it takes when a session runs this object, which unpacks to both.
+
+    Attributes:
+        op: the operation that assigns.
+    """
+
+    def __init__(self, variable: tf.Variable, value: tf.Tensor) -> None:
+        self.variable, self.value = variable, value
+        with tf.control_dependencies(None):
+            self.op: tf.Operation = variable.assign(value).op
+
+    def __iter__(self) -> Iterator:
+        return iter((self.variable, self.value))
+
+    @property
+    def device(self) -> str:
+        return self.op.device
+
+    def _as_graph_element(self) -> tf.Operation:
+        """What TensorFlow asks for wherever it takes operations and tensors."""
+        return self.op
 
 
 class _Program:

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tensorflow.python.framework.ops import EagerTensor, SymbolicTensor
 
 from tricorn import dtypes
+from tricorn.arithmetic import Arithmetic
 from tricorn.engines import common
 from tricorn.engines.abstract import NeedsEngine
 from tricorn.engines.contract import EngineError
@@ -39,6 +40,16 @@ def tensor(value: Any, dtype: str) -> tf.Tensor:
         return tf.constant(value, tf.string)
     # a copy: TensorFlow may keep a view of an array
     return tf.constant(np.array(value, dtypes.to_numpy(dtype)), dtype)
+
+
+def _value(x: Any, dtype: Any = None, name: Any = None, as_ref: bool = False) -> Any:
+    """A Variable as TensorFlow's own functions take it: the tensor it holds here."""
+    value = x.value
+    return value if isinstance(value, tf.Tensor) else tf.constant(np.asarray(value), dtype)
+
+
+# before the conversion by way of NumPy, which gradients do not pass
+tf.register_tensor_conversion_function(Arithmetic, _value, 50)
 
 
 def numpy(x: tf.Tensor) -> np.ndarray:
