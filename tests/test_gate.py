@@ -145,7 +145,7 @@ def train(build):
         "two more epochs": np.array(history["loss"]),
         "evaluated": np.array(evaluated),
         "predicted": np.asarray(predicted),
-        **{f"{i} {v.path}": v.numpy() for i, v in enumerate(model.weights)},
+        **{f"weight {i}": w for i, w in enumerate(model.get_weights())},
     }
 
 

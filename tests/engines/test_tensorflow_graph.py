@@ -174,7 +174,7 @@ def test_the_users_session_and_initializer(engine):
     x = keras.Input((3,))
     y = dense(x)
     kernel = dense.kernel.numpy()
-    handle = dense.kernel.handle(engine)
+    handle = dense.kernel
     assert isinstance(handle, tf.Variable)
     with v1.Session() as session:
         session.run(v1.global_variables_initializer())
@@ -190,9 +190,7 @@ def test_a_native_optimizer_trains_native_variables(engine):
     x = keras.Input((3,), batch_size=4)
     dense = layers.Dense(1)
     loss = tf.reduce_mean(tf.square(dense(x) - 1.0))
-    step = v1.train.GradientDescentOptimizer(0.1).minimize(
-        loss, var_list=[v.handle(engine) for v in dense.trainable_variables]
-    )
+    step = v1.train.GradientDescentOptimizer(0.1).minimize(loss, var_list=dense.trainable_variables)
     session, data = engine.get_session(), floats(4, 3)
     before = session.run(loss, {x: data})
     for _ in range(20):

@@ -144,6 +144,8 @@ class _Place:
             )
             handle._tricorn_initialized = handle.is_initialized()
             handle._tricorn_value = handle.read_value()
+        # in a graph TensorFlow's own method only says that there is no value
+        handle.numpy = functools.partial(self.numpy, handle._tricorn_value)
         self.sessions.made(handle)
         return handle
 
