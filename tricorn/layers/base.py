@@ -17,8 +17,8 @@ import numpy as np
 
 from tricorn import dtype_policies, dtypes, initializers, naming, ops, tree, variable
 from tricorn.engines import active
-from tricorn.engines.registry import native
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
+from tricorn.engines.registry import native
 from tricorn.graph import op, phase, scope
 from tricorn.graph.calls import (
     Call,
