@@ -245,7 +245,19 @@ def read(
     for variable, array in plan:
         variable.assign(array)
     if found.origin.flipped and not found.sure:
-        model._kernels_converted_from = file.name
+        _tell(model, file.name)
+
+
+def _tell(model: Any, name: str) -> None:
+    """Say, and keep in mind, that convolution kernels were converted though no file asked for
+    it."""
+    if any(isinstance(layer, conversions.FLIPPED) for layer in model._flatten_layers()):
+        model._kernels_converted_from = name
+        warnings.warn(
+            f"{name} does not say which engine wrote it; the names in it are Theano's, therefore "
+            "the convolution kernels were converted. Do not convert them again",
+            stacklevel=5,
+        )
 
 
 _Pair = tuple[list[conversions.Unit], Stored]

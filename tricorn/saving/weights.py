@@ -25,8 +25,6 @@ from tricorn.variable import Variable
 MAX_EXPANSION = 1100
 _SMALL = 1 << 16
 _MAX_DEPTH = 60
-#: bytes that the texts of one attribute may take
-_TEXTS = 1 << 30
 #: what Keras up to 2.13 called the group "layers"
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
 
@@ -250,10 +248,12 @@ class WeightsFile:
             count, kind = math.prod(attribute.shape), h5py.check_string_dtype(attribute.dtype)
             if count and kind is None:
                 raise self._refuse(title, f"has the dtype {attribute.dtype}, expected text")
-            # texts of variable length may all be the same piece of the file
-            whole = self._file.id.get_filesize()
-            if count * ((kind and kind.length) or whole) > max(whole, _TEXTS):
-                raise self._refuse(title, f"declares {count:,} texts in a file of {whole:,} bytes")
+            # what each text names takes room in the file; the texts may all be one piece of it
+            members, size = len(self.groups) + len(self.datasets), self._file.id.get_filesize()
+            if count > members or count * ((kind and kind.length) or 0) > size:
+                raise self._refuse(
+                    title, f"declares {count:,} texts in a file of {members:,} members"
+                )
             values = np.ravel(owner.attrs[key]) if count else ()
             texts = [v.decode() if isinstance(v, bytes) else str(v) for v in values]
             "".join(texts).encode()  # h5py lets bad bytes through as half characters
