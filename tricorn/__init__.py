@@ -20,6 +20,7 @@ _MODULES = (
 _NAMES = {
     "DTypePolicy": ("tricorn.dtype_policies", "DTypePolicy"),
     "Function": ("tricorn.graph.function", "Function"),
+    "GradientTape": ("tricorn.graph.tape", "GradientTape"),
     "Initializer": ("tricorn.initializers", "Initializer"),
     "Input": ("tricorn.layers.input_layer", "Input"),
     "InputSpec": ("tricorn.layers.input_spec", "InputSpec"),

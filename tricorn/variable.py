@@ -21,7 +21,14 @@ from tricorn import dtypes
 from tricorn.engines import registry
 from tricorn.graph import op
 from tricorn.graph.calls import current_call
-from tricorn.graph.scope import Readable, Suspended, current, in_own_code
+from tricorn.graph.scope import (
+    Readable,
+    Suspended,
+    current,
+    in_own_code,
+    read,
+    recording_tapes,
+)
 from tricorn.graph.symbolic import NotRecording, is_symbolic, recording
 
 #: float dtype that Variables are read in (set by layers whose compute dtype differs), or None
@@ -121,11 +128,8 @@ class Variable(Readable):
     @property
     def value(self) -> Any:
         """The tensor it holds now (in a step: inside that step)."""
-        scope = current()
-        if scope is not None:
-            value = scope.read(self)
-        else:
-            value = self._stored()
+        value = read(self)
+        if current() is None:
             self._shared = True
         dtype = self.read_dtype
         return value if dtype == self.dtype else registry.active().cast(value, dtype)
@@ -217,6 +221,9 @@ class Variable(Readable):
         engine = registry.active()
         tensor = op.convert(engine, value, self.dtype)
         self._check(tuple(engine.shape(tensor)))
+        tapes = recording_tapes()
+        if tapes and tapes[-1].scope is scope:  # what is read of it later begins anew
+            tensor = engine.stop_gradient(tensor)
         if scope is not None:
             scope.assign(self, tensor)
         else:

@@ -40,7 +40,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 Tensor = Any
 Tree = Any  # nested tuples, lists and dicts with tensors as leaves; None is a leaf-less tree
@@ -55,10 +55,13 @@ CAPABILITIES: dict[str, Any] = {
     "complex": False,  # has complex dtypes
     "donates": False,  # compile()'s run may consume the handles it is given
     "abstract": False,  # its tensors have no values, only shape and dtype
+    "tapes": False,  # tape() records what runs eagerly
 }
 
 #: name -> declaration (signature and documentation) of every primitive.
 PRIMITIVES: dict[str, Callable] = {}
+#: name -> (declaration, the capability that an engine promises it by)
+OPTIONAL: dict[str, tuple[Callable, str]] = {}
 
 
 class EngineError(RuntimeError):
@@ -68,6 +71,16 @@ class EngineError(RuntimeError):
 def primitive(fn: Callable) -> Callable:
     PRIMITIVES[fn.__name__] = fn
     return fn
+
+
+def optional(capability: str) -> Callable[[Callable], Callable]:
+    """Declare a primitive that only engines with the capability have."""
+
+    def declare(fn: Callable) -> Callable:
+        OPTIONAL[fn.__name__] = fn, capability
+        return fn
+
+    return declare
 
 
 def _table(signature: Callable, **formulas: str) -> None:
@@ -626,6 +639,43 @@ def checkpoint(fn):
     """`fn`, recomputed rather than remembered when its gradient is taken."""
 
 
+@optional("tapes")
+def tape(persistent):
+    """A new `Tape`; `persistent`: `gradient` may be called more than once."""
+
+
+class Tape(Protocol):
+    """What `tape` gives: it records what is computed of watched tensors, by whatever code of the
+    engine, and differentiates it afterwards.  Tapes may be open inside of each other, and inside of
+    the engine's transforms and compiled functions.  A gradient that is taken while another tape is
+    open is recorded by that one.
+    """
+
+    def start(self) -> None:
+        """Record from now on, in this thread."""
+
+    def pause(self) -> None:
+        """Record nothing until `start` is called again."""
+
+    def stop(self) -> None:
+        """Record no more (`start` may go on later)."""
+
+    def clear(self) -> None:
+        """Forget everything: what was recorded, and what is watched."""
+
+    def watch(self, x: Tensor) -> Tensor:
+        """The tensor to use in place of `x`, floating, whose uses are recorded: `x` itself where
+        tensors can be marked."""
+
+    def recorded(self, x: Tensor) -> bool:
+        """Whether `x` was computed from what is watched, as far as the engine knows."""
+
+    def gradient(self, targets: list, sources: list, cotangents: list, batched: bool) -> list:
+        """For each of the `sources` the derivative of the sum of ``target · cotangent`` (None: of
+        ones), or None where no target depends on it.  With `batched` each cotangent has one more
+        axis in front, and so has each result."""
+
+
 @primitive
 def eval_shape(fn, args):
     """``fn(*args)`` as a tree of AbstractTensors, where the leaves of args that have `.shape` and
@@ -725,6 +775,13 @@ def validate(module: ModuleType | Any, name: str) -> None:
         elif not _accepts(found, len(want.parameters)):
             got = inspect.signature(found)
             problems.append(f"wrong arguments: {primitive_name}{got}, expected {want}")
+    for optional_name, (declared, capability) in OPTIONAL.items():
+        promised = getattr(module, "CAPABILITIES", {}).get(capability)
+        if promised and not callable(getattr(module, optional_name, None)):
+            problems.append(
+                f"missing: {optional_name}{inspect.signature(declared)}, which the capability "
+                f"{capability!r} promises"
+            )
     for attribute in ("CAPABILITIES", "TENSOR_TYPES"):
         if not hasattr(module, attribute):
             problems.append(f"missing: {attribute}")

@@ -12,7 +12,8 @@ from typing import Any
 
 from tricorn import tree
 from tricorn.engines import registry
-from tricorn.graph.scope import Scope
+from tricorn.graph import op
+from tricorn.graph.scope import Scope, current, recording_tapes
 from tricorn.graph.symbolic import NotRecording
 from tricorn.graph.transforms import discover
 
@@ -42,7 +43,22 @@ class Compiled:
         self._programs: dict[Any, _Program] = {}
 
     def __call__(self, *args: Any) -> Any:
+        if current() is not None or recording_tapes():
+            return self._plainly(*args)
         return self.program(*args[2 * self.loop :]).run(*args)
+
+    def _plainly(self, *args: Any) -> Any:
+        """Run `fn` as it is, as a part of the step, transform or tape around."""
+        engine = registry.active()
+        args = tree.map(lambda x: op.convert(engine, x, None) if hasattr(x, "shape") else x, args)
+        steps = [(op.convert(engine, i, "int32"),) for i in range(*args[:2])] if self.loop else [()]
+        result = None
+        for number in steps:
+            with NotRecording(), Scope() as scope:
+                result = self.fn(*number, *args[2 * self.loop :])
+            for variable, value in scope.changes():
+                variable.assign(value)
+        return result
 
     def program(self, *args: Any) -> _Program:
         """The compiled form for arguments like these, made if need be."""

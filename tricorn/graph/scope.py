@@ -21,6 +21,9 @@ F = TypeVar("F", bound=Callable)
 _current: ContextVar[Scope | None] = ContextVar("tricorn_scope", default=None)
 #: the innermost scope, or None outside of any step
 current = _current.get
+#: the tapes (tricorn/graph/tape.py) that record now, outermost first
+_tapes: ContextVar[tuple[Any, ...]] = ContextVar("tricorn_tapes", default=())
+recording_tapes = _tapes.get
 
 
 class Readable(Arithmetic):
@@ -154,3 +157,23 @@ def own_code(fn: F) -> F:
             _own_code.reset(token)
 
     return run  # type: ignore[return-value]
+
+
+def read(variable: Any) -> Any:
+    """The tensor that `variable` holds now.  Tapes see it, unless it was given or assigned in a
+    scope that was opened inside of theirs: it belongs to a transform there."""
+    scope, tapes = current(), recording_tapes()
+    value = scope.read(variable) if scope is not None else variable._stored()
+    for tape in tapes:
+        if _comes_from(scope, variable, tape.scope):
+            value = tape.read(variable, value)
+    return value
+
+
+def _comes_from(scope: Scope | None, variable: Any, outer: Scope | None) -> bool:
+    """Whether reading `variable` in `scope` finds it in the scope `outer` or beyond."""
+    while scope is not outer:
+        if scope is None or variable in scope.values or scope.missing is not None:
+            return False
+        scope = scope.parent
+    return True

@@ -8,6 +8,7 @@ Which Variables a body assigns is found by running it once on abstract tensors.
 
 from __future__ import annotations
 
+import builtins
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,7 +18,7 @@ from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import op
-from tricorn.graph.scope import Scope, current
+from tricorn.graph.scope import Scope, read
 from tricorn.graph.symbolic import NotRecordable, NotRecording, is_symbolic, recording
 
 # ----------------------------------------------------------------------------------- discovering
@@ -106,8 +107,7 @@ def threaded(fn: Callable, variables: list) -> Callable:
 
 
 def _values(variables: list) -> list:
-    now = current()
-    return [now.read(v) if now is not None else v._stored() for v in variables]
+    return list(builtins.map(read, variables))
 
 
 def _commit(variables: list, values: Iterable) -> None:

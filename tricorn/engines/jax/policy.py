@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax._src.core import trace_ctx, trace_state_clean
 from jax.extend import core as jex
 
 # XLA's CPU compiler hands convolutions and products to the YNNPACK library, which is slow for
@@ -54,20 +55,26 @@ def jit(
     )
 
 
+def is_eager() -> bool:
+    """Whether arrays have values here: outside of every trace but those of tapes."""
+    return trace_state_clean() or getattr(trace_ctx.trace, "is_eager", False)
+
+
 def loopable(jaxpr: Any) -> bool:
     """Whether a computation keeps its speed inside ``lax.fori_loop`` on the default platform."""
     if jax.default_backend() != "cpu":
         return True
-    return not any(eqn.primitive.name in _NOT_IN_LOOPS for eqn in _equations(jaxpr))
+    return not any(eqn.primitive.name in _NOT_IN_LOOPS for eqn in equations(jaxpr))
 
 
-def _equations(jaxpr: Any) -> Iterator[Any]:
+def equations(jaxpr: Any) -> Iterator[Any]:
+    """The equations of a jaxpr and of those inside of it."""
     jaxpr = getattr(jaxpr, "jaxpr", jaxpr)
     for eqn in jaxpr.eqns:
         yield eqn
         for parameter in jax.tree.leaves(list(eqn.params.values()), is_leaf=_is_jaxpr):
             if _is_jaxpr(parameter):
-                yield from _equations(parameter)
+                yield from equations(parameter)
 
 
 def _is_jaxpr(value: Any) -> bool:

@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax._src.core import trace_state_clean
 from jax._src.interpreters.ad import JVPTracer, LinearizeTracer
 from jax._src.interpreters.batching import BatchTracer
 from jax._src.interpreters.partial_eval import DynamicJaxprTracer
@@ -44,6 +43,7 @@ CAPABILITIES = {
     "distributes": True,
     "complex": True,
     "donates": True,
+    "tapes": True,
 }
 TENSOR_TYPES = (ArrayImpl, DynamicJaxprTracer, JVPTracer, LinearizeTracer, BatchTracer)
 
@@ -416,7 +416,7 @@ def _kernel(fn: Callable, *static: str) -> Callable:
     def call(*args: Any, **kwargs: Any) -> Any:
         if kernels.is_plain():
             return plain_inside(*args, **kwargs)
-        return (alone() if trace_state_clean() else inside)(*args, **kwargs)
+        return (alone() if policy.is_eager() else inside)(*args, **kwargs)
 
     return call
 

@@ -22,7 +22,13 @@ from tricorn.engines import common
 from tricorn.engines.abstract import NeedsEngine
 from tricorn.engines.contract import EngineError
 
-CAPABILITIES = {"differentiates": True, "compiles": True, "traces": True, "complex": True}
+CAPABILITIES = {
+    "differentiates": True,
+    "compiles": True,
+    "traces": True,
+    "complex": True,
+    "tapes": True,
+}
 TENSOR_TYPES = (EagerTensor, SymbolicTensor)
 
 _raw = tf.raw_ops

@@ -12,4 +12,5 @@ How it works with torch's own autograd:
 """
 
 from tricorn.engines.torch.primitives import *  # noqa: F403
+from tricorn.engines.torch.tape import tape
 from tricorn.engines.torch.transforms import *  # noqa: F403

@@ -17,8 +17,9 @@ from torch.nn import functional as F
 from tricorn import dtypes
 from tricorn.engines import common
 from tricorn.engines.contract import EngineError
+from tricorn.engines.torch.tape import is_held
 
-CAPABILITIES = {"differentiates": True, "complex": True}
+CAPABILITIES = {"differentiates": True, "complex": True, "tapes": True}
 TENSOR_TYPES = (torch.Tensor, torch.nn.Parameter)
 
 # --------------------------------------------------------------------------------------- tensors
@@ -689,12 +690,15 @@ def read(handle: torch.Tensor) -> torch.Tensor:
 
 
 def write(handle: torch.Tensor, value: Any) -> torch.Tensor:
-    """A parameter is changed in place, since optimizers hold it; other handles are replaced, so
-    that a value read before keeps what it was."""
+    """A parameter is changed in place, since optimizers hold it (a tape that needs its old value
+    keeps that); other handles are replaced, so that a value read before keeps what it was."""
     if isinstance(value, np.ndarray):
         value = tensor(value, dtype(handle))
     if not isinstance(handle, torch.nn.Parameter):
         return value.detach().to(handle.device)
+    if is_held(handle):
+        handle.data = value.detach().to(handle.device, copy=True)
+        return handle
     with torch.no_grad():
         return handle.copy_(value)
 

@@ -23,6 +23,7 @@ from tricorn.engines.torch.primitives import (
     torch_type,
     write,
 )
+from tricorn.engines.torch.tape import recording
 
 
 def _in_functorch() -> bool:
@@ -128,7 +129,8 @@ def _vjp(fn: Callable, primals: list) -> tuple[Sequence, Sequence, Callable]:
             x.view_as(x) if outer and x.requires_grad else x.detach().requires_grad_()
             for x in primals
         ]
-        outs, rest = fn(*points)
+        with recording():
+            outs, rest = fn(*points)
 
     def pull(cotangents: list) -> Sequence:
         used = [i for i, out in enumerate(outs) if out.requires_grad]

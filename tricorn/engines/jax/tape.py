@@ -1,0 +1,648 @@
+"""The tape of the JAX engine: what runs is recorded, and differentiated by replaying it.
+
+JAX has no tape.  But every JAX computation, native ``jnp`` code and jitted functions included,
+passes through the *current trace*; a `Recorder` takes that place while tapes are open.  It lets the
+trace below compute each primitive as always and notes which arrays went in and came out.
+`Tape.gradient` replays the notes under ``jax.vjp`` in one jitted function, which is kept for all
+recordings of the same structure: the forward pass runs once as it is written and once inside of the
+compiled gradient.
+
+Only what depends on watched arrays is noted.  What JAX hides inside a function (arrays that a
+jitted function closes over) is made an input, or refused.
+
+JAX's traces are private: this module is the only one that touches them, `_check_jax` says so when
+they change, and tests/tape/test_jax.py is the canary.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import functools
+import itertools
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax._src import core
+from jax.extend import core as jex
+
+from tricorn.engines.contract import EngineError
+from tricorn.engines.jax import policy, primitives
+
+_JIT = "jit"
+#: primitives that hand an input on as it is, and whose gradient does so too
+_PASSING = frozenset((_JIT, "pjit", "device_put", "copy", "copy_p"))
+_STOPS = "stop_gradient"
+
+
+class Recorder(core.Trace):
+    """The current trace while tapes are open: the trace below computes, the tapes take notes."""
+
+    __slots__ = ("parent_trace", "tapes")
+
+    def __init__(self, parent: Any) -> None:
+        super().__init__()
+        self.parent_trace = parent
+        self.tapes: tuple[Tape, ...] = ()
+
+    def stage_value(self, value: Any) -> Any:
+        staged = self.parent_trace.stage_value(value)
+        if staged is not value:
+            self._note(_Call("stage", "stage", lambda x: [x]), [value], [staged])
+        return staged
+
+    def cur_qdd(self, x: Any) -> Any:
+        return self.parent_trace.cur_qdd(x)
+
+    def process_primitive(self, primitive: Any, args: Sequence, params: dict, /) -> Any:
+        found = self.parent_trace.process_primitive(primitive, args, params)
+        tracked = [tape for tape in self.tapes if tape.tracks(args)]
+        if primitive.name == _JIT and params["jaxpr"].consts:
+            self._note_closure(params["jaxpr"], args, found)
+        elif tracked:
+            _refuse_captured(tracked, params)
+            many = primitive.multiple_results
+            results = list(found) if many else [found]
+            if primitive.name not in _PASSING and any(x is y for x in results for y in args):
+                results = [self._fresh(x) if any(x is y for y in args) else x for x in results]
+                found = results if many else results[0]
+            call = _primitive_call(primitive, params)
+            for tape in tracked:
+                tape.note(call, args, results)
+        elif self.tapes:
+            _refuse_captured(self.tapes, params)
+        return found
+
+    def process_custom_jvp_call(
+        self, primitive: Any, fun: Any, jvp: Any, args: Sequence, /, **params: Any
+    ) -> Any:
+        return self._custom("process_custom_jvp_call", primitive, (fun, jvp), args, params)
+
+    def process_custom_vjp_call(
+        self, primitive: Any, fun: Any, fwd: Any, bwd: Any, args: Sequence, /, **params: Any
+    ) -> Any:
+        return self._custom("process_custom_vjp_call", primitive, (fun, fwd, bwd), args, params)
+
+    def _custom(self, process: str, primitive: Any, functions: Any, args: Any, params: Any) -> Any:
+        """A call of a function with a derivative rule of its own, outside of any jit."""
+        tracked = [tape for tape in self.tapes if tape.tracks(args)]
+        call = None
+        if tracked or not _captures_are_constant():
+            call = _custom_call(primitive, functions, args, params, self.is_eager)
+            if not _captures_are_constant():
+                _refuse_arrays(self.tapes, _captured_by(call.key[1]))
+        found = getattr(self.parent_trace, process)(primitive, *functions, args, **params)
+        if call is not None:
+            for tape in tracked:
+                tape.note(call, args, found)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        """What else traces process (pmap, shard_map): let through unless it would be missed."""
+        if not name.startswith("process_"):
+            raise AttributeError(name)
+
+        def process(primitive: Any, fun: Any, args: Sequence, /, *rest: Any, **params: Any) -> Any:
+            if any(tape.tracks(args) for tape in self.tapes):
+                raise EngineError(
+                    f"a GradientTape on JAX cannot record {primitive}; take its gradient with "
+                    "tricorn.value_and_grad or jax.grad"
+                )
+            return getattr(self.parent_trace, name)(primitive, fun, args, *rest, **params)
+
+        return process
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether the arrays have values."""
+        return self.parent_trace is core.eval_trace
+
+    def _note(self, call: _Call, args: Sequence, found: Sequence) -> None:
+        for tape in self.tapes:
+            if tape.tracks(args):
+                tape.note(call, args, found)
+
+    def _note_closure(self, jaxpr: Any, args: Sequence, found: Sequence) -> None:
+        """A jitted function that closes over arrays: they become inputs."""
+        _refuse_arrays(self.tapes, _captured_by(jaxpr)[len(jaxpr.consts) :])
+        self._note(_closure_call(jaxpr), [*jaxpr.consts, *args], found)
+
+    def _fresh(self, x: Any) -> Any:
+        """An array that equals `x` and is another object: what comes out of a stopped gradient
+        must not be taken for what went in."""
+        with core.set_current_trace(self.parent_trace):
+            return jnp.copy(x)
+
+
+# ------------------------------------------------------------------------------------ what is noted
+
+
+class _Call:
+    """One computation, as a function of a list of arrays that gives a list.
+
+    Attributes:
+        key: what equal calls share; hashable.
+        name: of the primitive.
+        run: the function.
+        jaxpr: what it computes, where known.
+    """
+
+    __slots__ = ("__weakref__", "jaxpr", "key", "name", "once", "run")
+
+    def __init__(
+        self, key: Any, name: str, run: Callable, jaxpr: Any = None, once: bool = False
+    ) -> None:
+        self.key, self.name, self.run, self.jaxpr = key, name, run, jaxpr
+        #: whether no equal call was met before and none may ever come: not worth compiling for
+        self.once = once
+
+
+class _Note(NamedTuple):
+    """A call with the numbers of what went in and came out."""
+
+    call: _Call
+    inputs: list[int]
+    outputs: list[int]
+    smooth: list[bool]
+
+
+_calls: weakref.WeakValueDictionary[Any, _Call] = weakref.WeakValueDictionary()
+
+
+def _primitive_call(primitive: Any, params: dict) -> _Call:
+    # A jitted function is known by its jaxpr, which JAX keeps and which lives as long as the call.
+    if primitive.name == _JIT:
+        key: Any = (_JIT, id(params["jaxpr"]))
+    else:
+        try:
+            key = (primitive, tuple(sorted(params.items())))
+            hash(key)
+        except TypeError:  # settings that cannot be hashed or sorted: equal to no other
+            key = (primitive, id(params))
+    call = _calls.get(key)
+    if call is None:
+        if params.get("compiler_options_kvs"):  # JAX takes them on the outside only
+            params = {**params, "compiler_options_kvs": ()}
+        bound = primitive.get_bind_params(params)
+        many = primitive.multiple_results
+
+        def run(*args: Any) -> list:
+            found = primitive.bind(*args, **bound)
+            return list(found) if many else [found]
+
+        call = _calls[key] = _Call(key, primitive.name, run, params.get("jaxpr"))
+        call.run.keep = params  # type: ignore[attr-defined]  # ids in the key stay theirs
+    return call
+
+
+def _closure_call(jaxpr: Any) -> _Call:
+    """A closed jaxpr as a function of (constants, arguments)."""
+    key = ("closure", id(jaxpr))
+    call = _calls.get(key)
+    if call is None:
+        count = len(jaxpr.consts)
+
+        def run(*args: Any) -> list:
+            return list(core.eval_jaxpr(jaxpr.jaxpr, args[:count], *args[count:]))
+
+        call = _calls[key] = _Call(key, "closure", run)
+    return call
+
+
+#: staged calls of functions with rules of their own; the last ones
+_staged: collections.OrderedDict[Any, _Call] = collections.OrderedDict()
+
+
+def _custom_call(
+    primitive: Any, functions: Any, args: Sequence, params: dict, keep: bool
+) -> _Call:
+    shapes = tuple(map(core.typeof, args))
+    key = (primitive, functions[0], functions[1], shapes)
+    call = _staged.get(key) if keep else None
+    if call is not None:
+        call.once = False
+        return call
+
+    def bound(*args: Any) -> Any:
+        return primitive.bind(*args, subfuns=functions, **params)
+
+    jaxpr = jax.make_jaxpr(bound)(*args)
+    for store in functions[0].stores:  # it is run again, for its value
+        if store is not None:
+            store.reset()
+
+    def run(*args: Any) -> list:
+        return list(core.eval_jaxpr(jaxpr.jaxpr, jaxpr.consts, *args))
+
+    call = _Call(("custom", jaxpr), primitive.name, run, once=True)
+    if keep:
+        _staged[key] = call
+        if len(_staged) > 256:
+            _staged.popitem(last=False)
+    return call
+
+
+# ------------------------------------------------------------- arrays that functions close over
+
+_constant_captures = threading.local()
+
+
+def _captures_are_constant() -> bool:
+    return getattr(_constant_captures, "on", False)
+
+
+class constant_captures:
+    """A block in which functions with rules of their own may close over watched arrays: their
+    rules say what the gradient is, and these arrays get none."""
+
+    def __enter__(self) -> None:
+        self._before = _captures_are_constant()
+        _constant_captures.on = True
+
+    def __exit__(self, *error: Any) -> None:
+        _constant_captures.on = self._before
+
+
+_captures: weakref.WeakKeyDictionary[Any, list] = weakref.WeakKeyDictionary()
+
+
+def _captured_by(jaxpr: Any) -> list:
+    """The arrays that a closed jaxpr holds as constants: its own first, then those further in."""
+    found = _captures.get(jaxpr)
+    if found is None:
+        inner = [
+            value
+            for equation in policy.equations(jaxpr)
+            for value in _constants(equation)
+            if hasattr(value, "shape")
+        ]
+        found = _captures[jaxpr] = [*jaxpr.consts, *inner]
+    return found
+
+
+def _constants(equation: Any) -> Iterator[Any]:
+    for atom in equation.invars:
+        if isinstance(atom, jex.Literal):
+            yield atom.val
+    for parameter in equation.params.values():
+        for part in parameter if isinstance(parameter, (tuple, list)) else (parameter,):
+            if isinstance(part, jex.ClosedJaxpr):
+                yield from part.consts
+
+
+def _refuse_captured(tapes: Sequence[Tape], params: dict) -> None:
+    for value in params.values():
+        for part in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(part, jex.ClosedJaxpr):
+                _refuse_arrays(tapes, _captured_by(part))
+
+
+def _refuse_arrays(tapes: Sequence[Tape], arrays: Sequence) -> None:
+    if any(tape.tracks(arrays) for tape in tapes):
+        raise EngineError(
+            "a function that JAX traced inside of a GradientTape closes over an array that the "
+            "tape watches, so the tape cannot see what it does with it; give the array to the "
+            "function as an argument"
+        )
+
+
+# ------------------------------------------------------------------------------------------ the tape
+
+_of_thread = threading.local()
+
+
+def _recorder() -> Recorder:
+    """The recorder for the current place: JAX's cache of jitted calls knows a trace by identity,
+    so outside of other traces it is the same one for a thread."""
+    trace = core.trace_ctx.trace
+    if isinstance(trace, Recorder):
+        return trace
+    if trace is not core.eval_trace:
+        return Recorder(trace)
+    if not hasattr(_of_thread, "recorder"):
+        _of_thread.recorder = Recorder(trace)
+    return _of_thread.recorder
+
+
+class Tape:
+    """The contract's tape."""
+
+    def __init__(self, persistent: bool) -> None:
+        _check_jax()
+        self._recorder: Recorder | None = None
+        self.clear()
+
+    def clear(self) -> None:
+        self._notes: list[_Note] = []
+        #: id of an array -> (reference to it, its number)
+        self._numbers: dict[int, tuple[Callable, int]] = {}
+        #: number -> value of what no noted call gives: kept, for it is needed again
+        self._leaves: dict[int, Any] = {}
+        self._tracked: set[int] = set()
+        self._count = itertools.count()
+
+    def start(self) -> None:
+        recorder = self._recorder = _recorder()
+        recorder.tapes = (*recorder.tapes, self)
+        core.trace_ctx.set_trace(recorder)
+
+    def stop(self) -> None:
+        recorder = self._recorder
+        assert recorder is not None
+        recorder.tapes = tuple(tape for tape in recorder.tapes if tape is not self)
+        if not recorder.tapes and core.trace_ctx.trace is recorder:
+            core.trace_ctx.set_trace(recorder.parent_trace)
+        self._recorder = None
+
+    pause = stop
+
+    def watch(self, x: Any) -> Any:
+        number = self._number(x)
+        if number is None:
+            number = self._new(x)
+            self._leaves[number] = x
+        self._tracked.add(number)
+        return x
+
+    def recorded(self, x: Any) -> bool:
+        return self._number(x) in self._tracked
+
+    def tracks(self, args: Sequence) -> bool:
+        """Whether one of the arrays depends on what is watched."""
+        numbers, tracked = self._numbers, self._tracked
+        for x in args:
+            known = numbers.get(id(x))
+            if known is not None and known[1] in tracked and known[0]() is x:
+                return True
+        return False
+
+    def _number(self, x: Any) -> int | None:
+        known = self._numbers.get(id(x))
+        return known[1] if known is not None and known[0]() is x else None
+
+    def _new(self, x: Any) -> int:
+        number = next(self._count)
+        self._numbers[id(x)] = weakref.ref(x), number
+        return number
+
+    def _input(self, x: Any) -> int:
+        if isinstance(x, jax.Array):
+            number = self._number(x)
+            if number is None:
+                number = self._new(x)
+                self._leaves[number] = x
+            return number
+        number = next(self._count)  # NumPy's and Python's: values, not identities
+        kind = core.typeof(x)
+        self._leaves[number] = _Value(np.array(x, kind.dtype), kind.weak_type)
+        return number
+
+    def note(self, call: _Call, args: Sequence, found: Sequence) -> None:
+        """Take note of a call on tracked arrays."""
+        inputs = [self._input(x) for x in args]
+        outputs, smooth = [], []
+        for x in found:
+            number = self._number(x)  # an input that was handed on keeps its number
+            outputs.append(self._new(x) if number is None else number)
+            smooth.append(_is_smooth(x))
+        self._tracked.update(outputs)
+        self._notes.append(_Note(call, inputs, outputs, smooth))
+
+    # ------------------------------------------------------------------------------------ gradients
+
+    def gradient(
+        self, targets: Sequence, sources: Sequence, cotangents: Sequence, batched: bool
+    ) -> list:
+        with primitives.scope([*targets, *sources]) or contextlib.nullcontext():
+            return self._gradient(targets, sources, cotangents, batched)
+
+    def _gradient(
+        self, targets: Sequence, sources: Sequence, cotangents: Sequence, batched: bool
+    ) -> list:
+        wanted = [self._number(x) for x in targets]
+        found: list[Any] = [None] * len(sources)
+        numbers = [self._number(x) for x in sources]
+        points = list(dict.fromkeys(n for n in numbers if n in self._tracked))
+        notes = self._leading_to(wanted)
+        order: dict[int, int] = {}  # our numbers -> those of the program
+
+        def place(number: int) -> int:
+            return order.setdefault(number, len(order))
+
+        made = {n for note in notes for n in note.outputs}
+        steps = tuple(
+            (note.call, tuple(map(place, note.inputs)), tuple(map(place, note.outputs)))
+            for note in notes
+        )
+        ends = tuple(map(place, wanted))  # type: ignore[arg-type]
+        points = [n for n in points if n in order]
+        if not points:
+            return found
+        leaves = [n for n in order if n not in made]
+        given = tuple(c is not None for c in cotangents)
+        kinds = tuple(type(self._leaves[n]) is _Value and self._leaves[n].weak for n in leaves)
+        key = (
+            tuple([(call.key, inputs, outputs) for call, inputs, outputs in steps]),
+            tuple([order[n] for n in leaves]), ends, tuple([order[n] for n in points]),
+            given, kinds, batched,
+        )  # fmt: skip
+        program = _programs.get(key)
+        if program is None:
+            smooth = [note.smooth for note in notes]
+            program = _Program(steps, smooth, *key[1:])
+        if not any(call.once for call, _, _ in steps):
+            _programs[key] = program
+            _programs.move_to_end(key)
+            if len(_programs) > _MAX_PROGRAMS:
+                _programs.popitem(last=False)
+        values = [
+            leaf.array if type(leaf) is _Value else leaf for leaf in map(self._leaves.get, leaves)
+        ]
+        of_point = {n: x for n, x in zip(numbers, sources)}
+        moving = [of_point[n] for n in points]
+        grads = program(values, moving, [c for c in cotangents if c is not None])
+        of_number = dict(zip(points, grads))
+        return [None if n is None else of_number.get(n) for n in numbers]
+
+    def _leading_to(self, wanted: Sequence) -> list[_Note]:
+        """The notes that the wanted arrays are computed by, in order."""
+        needed = set(wanted)
+        notes = []
+        for note in reversed(self._notes):
+            if not needed.isdisjoint(note.outputs):
+                needed.update(note.inputs)
+                notes.append(note)
+        return notes[::-1]
+
+
+class _Value(NamedTuple):
+    """A number or NumPy array that went into a call."""
+
+    array: np.ndarray
+    weak: bool
+
+
+def _is_smooth(x: Any) -> bool:
+    return jnp.issubdtype(x.dtype, np.inexact)
+
+
+_MAX_PROGRAMS = 256
+_programs: collections.OrderedDict[Any, _Program] = collections.OrderedDict()
+
+
+class _Program:
+    """The gradient of one recorded structure, as a function of the values in it.
+
+    Args:
+        steps: (call, numbers of its inputs, numbers of its outputs), in order.
+        smooth: for each step, which outputs have a derivative at all.
+        leaves: numbers of the values that go in.
+        ends: numbers of the targets.
+        points: numbers of the sources.
+        given: for each target, whether a cotangent is given (else it is one).
+        weak: for each leaf, whether it is weakly typed.
+        batched: whether the cotangents have a leading axis that the gradients get too.
+    """
+
+    def __init__(
+        self, steps: tuple, smooth: list, leaves: tuple, ends: tuple, points: tuple,
+        given: tuple, weak: tuple, batched: bool,
+    ) -> None:  # fmt: skip
+        self.steps, self.leaves, self.ends, self.points = steps, leaves, ends, points
+        self.given, self.weak, self.batched = given, weak, batched
+        self.once = any(call.once for call, _, _ in steps)
+        self.connected = self._connected(smooth)
+        # JAX takes compiler options only for what is not inside of something that is compiled
+        self.alone = functools.cache(lambda: policy.jit(self.run))
+        self.inside = functools.cache(lambda: jax.jit(self.run))
+
+    def __call__(self, values: list, points: list, cotangents: list) -> list:
+        trace = core.trace_ctx.trace
+        if self.once or not policy.is_eager():
+            run: Callable = self.run
+        else:
+            run = self.inside() if isinstance(trace, Recorder) else self.alone()
+        grads = run(values, points, cotangents)
+        return [g if connected else None for g, connected in zip(grads, self.connected)]
+
+    def run(self, values: list, points: list, cotangents: list) -> list:
+        """The gradients for the points."""
+        start = [x if n in self.leaves else jnp.zeros_like(x) for n, x in zip(self.points, points)]
+        smooth = [_is_smooth(x) for x in start]
+
+        def forward(moving: list) -> list:
+            rest = iter(moving)
+            return self.replay(values, [next(rest) if s else x for s, x in zip(smooth, start)])
+
+        ends, pull = jax.vjp(forward, [x for s, x in zip(smooth, start) if s])
+        given = iter(cotangents)
+        if self.batched:
+            full = [next(given) for _ in ends]
+            grads = iter(jax.vmap(lambda c: pull(c)[0])(full))
+        else:
+            full = [next(given) if g else jnp.ones_like(x) for g, x in zip(self.given, ends)]
+            grads = iter(pull(full)[0])
+        return [next(grads) if s else None for s in smooth]
+
+    def replay(self, values: list, moving: list) -> list:
+        """The targets.  A point that is a leaf takes its value from `moving`; one in the middle is
+        shifted by it."""
+        at = {}
+        for number, value, weak in zip(self.leaves, values, self.weak):
+            if weak:
+                value = jax.lax.convert_element_type_p.bind(
+                    value, new_dtype=value.dtype, weak_type=True, sharding=None
+                )
+            at[number] = value
+        shifts = {}
+        for number, value in zip(self.points, moving):
+            (at if number in at else shifts)[number] = value
+        for call, inputs, outputs in self.steps:
+            for number, value in zip(outputs, call.run(*[at[n] for n in inputs])):
+                if number not in at:
+                    at[number] = value + shifts[number] if number in shifts else value
+        return [at[n] for n in self.ends]
+
+    def _connected(self, smooth: list) -> list[bool]:
+        """For each point, whether the targets depend on it by calls that have derivatives."""
+        reached = {n: 1 << i for i, n in enumerate(self.points)}
+        for (call, inputs, outputs), able in zip(self.steps, smooth):
+            before = [reached.get(n, 0) for n in inputs]
+            if call.jaxpr is not None and call.name == _JIT:
+                after = _reach(call.jaxpr.jaxpr, before)
+            else:
+                after = [0 if call.name == _STOPS else _union(before)] * len(outputs)
+            for n, bits, is_able in zip(outputs, after, able):
+                if is_able:
+                    reached[n] = reached.get(n, 0) | bits
+        bits = _union([reached.get(n, 0) for n in self.ends])
+        return [bool(bits >> i & 1) for i in range(len(self.points))]
+
+
+def _union(bits: Sequence[int]) -> int:
+    return functools.reduce(int.__or__, bits, 0)
+
+
+def _reach(jaxpr: Any, before: list[int]) -> list[int]:
+    """Which points reach the outputs of a jaxpr, as sets of bits, from those of its inputs."""
+    reached = dict(zip(jaxpr.invars, before))
+
+    def of(atom: Any) -> int:
+        return 0 if isinstance(atom, jex.Literal) else reached.get(atom, 0)
+
+    for equation in jaxpr.eqns:
+        bits = list(map(of, equation.invars))
+        name = equation.primitive.name
+        if name == _JIT:
+            after = _reach(equation.params["jaxpr"].jaxpr, bits)
+        else:
+            after = [0 if name == _STOPS else _union(bits)] * len(equation.outvars)
+        for variable, found in zip(equation.outvars, after):
+            if jnp.issubdtype(variable.aval.dtype, np.inexact):
+                reached[variable] = found
+    return list(map(of, jaxpr.outvars))
+
+
+def tape(persistent: bool) -> Tape:
+    return Tape(persistent)
+
+
+@functools.cache
+def _check_jax() -> None:
+    """Record a sum of squares, and look whether JAX still hands on what a tape needs.
+
+    Raises:
+        EngineError: when it does not.
+    """
+    try:
+        recorder, noted = Recorder(core.eval_trace), _Probe()
+        recorder.tapes = (noted,)  # type: ignore[assignment]
+        x = jnp.ones(2)
+        with core.set_current_trace(recorder):
+            jnp.sum(x * 2.0)
+        if len(noted.names) < 2:
+            raise RuntimeError("operations do not pass through the current trace")
+    except Exception as error:
+        raise EngineError(
+            f"the GradientTape of the JAX engine does not work with JAX {jax.__version__}, whose "
+            f"private traces it uses ({type(error).__name__}: {error}); use "
+            "tricorn.value_and_grad, or a JAX version that this release of Tricorn names"
+        ) from error
+
+
+class _Probe:
+    """A tape that tracks everything and keeps the names alone."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def tracks(self, args: Sequence) -> bool:
+        return bool(args)
+
+    def note(self, call: _Call, args: Sequence, found: Sequence) -> None:
+        self.names.append(call.name)
