@@ -39,11 +39,16 @@ _NAMES = {
     "function": ("tricorn.graph.compiled", "Compiled"),
     "grad": ("tricorn.graph.transforms", "grad"),
     "gradients": ("tricorn.graph.function", "gradients"),
+    "gradients_function": ("tricorn.graph.transforms", "gradients_function"),
     "name_scope": ("tricorn.variable", "name_scope"),
     "remat": ("tricorn.graph.transforms", "checkpoint"),
     "set_engine": ("tricorn.engines", "set_engine"),
     "set_random_seed": ("tricorn.seeds", "set_random_seed"),
     "value_and_grad": ("tricorn.graph.transforms", "value_and_grad"),
+    "value_and_gradients_function": (
+        "tricorn.graph.transforms",
+        "value_and_gradients_function",
+    ),
 }
 
 __all__ = ["__version__", *_MODULES, *_NAMES]

@@ -283,9 +283,7 @@ class GradientTape:
         assert self._engine is not None
         return self._engine.dtype(x)
 
-    def jacobian(
-        self, target: Any, sources: Any, unconnected_gradients: str = "none"
-    ) -> Any:
+    def jacobian(self, target: Any, sources: Any, unconnected_gradients: str = "none") -> Any:
         """The derivative of each entry of `target` with respect to each entry of `sources`.
 
         Args:
@@ -310,9 +308,7 @@ class GradientTape:
                 lambda g: engine.reshape(g, (*shape, *tuple(engine.shape(g))[1:])), found
             )
 
-    def batch_jacobian(
-        self, target: Any, source: Any, unconnected_gradients: str = "none"
-    ) -> Any:
+    def batch_jacobian(self, target: Any, source: Any, unconnected_gradients: str = "none") -> Any:
         """The Jacobian of each sample, where sample i of `target` depends on sample i of `source`
         alone.
 
@@ -337,18 +333,14 @@ class GradientTape:
             )
         count, whole = math.prod(shape[1:]), (math.prod(shape[1:]), *shape)
         with registry.use(engine):
-            rows = engine.reshape(
-                _eye(engine, count, engine.dtype(end)), (count, 1, *shape[1:])
-            )
+            rows = engine.reshape(_eye(engine, count, engine.dtype(end)), (count, 1, *shape[1:]))
             rows = engine.broadcast_to(rows, whole)
         found = self._derive([end], source, [rows], zeros, batched=True)
         if found is None:
             return None
         with registry.use(engine):
             axes = (1, 0, *range(2, len(given) + 1))
-            return engine.reshape(
-                engine.transpose(found, axes), (shape[0], *shape[1:], *given[1:])
-            )
+            return engine.reshape(engine.transpose(found, axes), (shape[0], *shape[1:], *given[1:]))
 
     def _single(self, target: Any, name: str) -> tuple[registry.Engine, Any]:
         leaves = tree.leaves(target)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import builtins
 import functools
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tricorn import tree
+from tricorn import dtypes, tree
 from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
@@ -148,10 +149,7 @@ def value_and_grad(
     @functools.wraps(fn)
     def run(*args: Any, **kwargs: Any) -> Any:
         engine = registry.active()
-        if not engine.capabilities["differentiates"]:
-            raise registry.EngineError(
-                f"the engine {engine.name!r} does not differentiate; use one that does"
-            )
+        _need_gradients(engine)
         assigned: list = []
         if chosen is None:
             leaves, structure = tree.flatten(_tensors(args[0]))
@@ -194,6 +192,106 @@ def grad(fn: Callable, variables: Iterable | None = None) -> Callable:
         return both(*args, **kwargs)[1]
 
     return run
+
+
+def value_and_gradients_function(f: Callable, params: Iterable | None = None) -> Callable:
+    """A function that gives `f`'s value and its gradients for the arguments.
+
+    Derivatives of any order are had by nesting.
+
+    Args:
+        f: function of tensors, or trees of them, that gives a tensor or a tree; it may read and
+            assign Variables.
+        params: names or positions of the arguments to differentiate for; None: all positional ones.
+
+    Returns:
+        ``g(*args, dy=None) -> (value, [gradients])``, where each gradient is like its argument,
+        None where the value does not depend on it; the value's entries are summed, with the factors
+        `dy` (a tree like the value) if there are any.
+
+    Raises:
+        ValueError: for a name that `f` does not have, and arguments that are not floating.
+    """
+    chosen = None if params is None else list(params)
+
+    @functools.wraps(f)
+    def run(*args: Any, dy: Any = None, **kwargs: Any) -> tuple[Any, list]:
+        engine = registry.active()
+        _need_gradients(engine)
+        where = _positions(f, chosen, args)
+        names = _argument_names(f)
+        given = [_tensors(args[i]) for i in where]
+        leaves, structure = tree.flatten(given)
+        for i, value in zip(where, given):
+            for leaf in tree.leaves(value):
+                if not dtypes.is_float(engine.dtype(leaf)):
+                    title = repr(names[i]) if i < len(names) else i
+                    raise ValueError(
+                        f"the argument {title} is {engine.dtype(leaf)}; only floating ones have "
+                        "gradients: give a float, or leave it out by params="
+                    )
+        assigned: list = []
+
+        def pure(*values: Any) -> tuple[Any, list]:
+            now = list(args)
+            for i, value in zip(where, tree.unflatten(structure, list(values))):
+                now[i] = value
+            with Scope() as scope:
+                result = _tensors(f(*now, **kwargs))
+            changes = scope.changes()
+            assigned[:] = [variable for variable, _ in changes]
+            return result, [value for _, value in changes]
+
+        result, pullback, values = engine.vjp(pure, tuple(leaves))
+        if dy is None:
+            ones = tree.map(lambda x: engine.full(engine.shape(x), 1.0, engine.dtype(x)), result)
+        else:
+            ones = tree.map(lambda c, x: op.convert(engine, c, engine.dtype(x)), dy, result)
+        grads = tree.unflatten(structure, list(pullback(ones)))
+        _commit(assigned, values)
+        return result, grads
+
+    return run
+
+
+def gradients_function(f: Callable, params: Iterable | None = None) -> Callable:
+    """Like `value_and_gradients_function`, giving the list of gradients alone."""
+    both = value_and_gradients_function(f, params)
+
+    @functools.wraps(f)
+    def run(*args: Any, **kwargs: Any) -> list:
+        return both(*args, **kwargs)[1]
+
+    return run
+
+
+def _argument_names(f: Callable) -> list[str]:
+    try:
+        return list(inspect.signature(f).parameters)
+    except (TypeError, ValueError):  # a builtin
+        return []
+
+
+def _positions(f: Callable, chosen: list | None, args: tuple) -> list[int]:
+    """The positions of the arguments that are named by name or position."""
+    if chosen is None:
+        return list(range(len(args)))
+    names = _argument_names(f)
+    found = [names.index(p) if p in names else p for p in chosen]
+    for p in found:
+        if not isinstance(p, int) or not 0 <= p < len(args):
+            raise ValueError(
+                f"params names {p!r}, but the function was called with {len(args)} positional "
+                f"arguments; their names: {', '.join(names)}"
+            )
+    return found
+
+
+def _need_gradients(engine: registry.Engine) -> None:
+    if not engine.capabilities["differentiates"]:
+        raise registry.EngineError(
+            f"the engine {engine.name!r} does not differentiate; use one that does"
+        )
 
 
 def stop_gradient(variable: Any) -> Any:
@@ -412,11 +510,13 @@ __all__ = [
     "custom_gradient",
     "fori_loop",
     "grad",
+    "gradients_function",
     "map",
     "scan",
     "stop_gradient",
     "switch",
     "value_and_grad",
+    "value_and_gradients_function",
     "vectorized_map",
     "while_loop",
 ]

@@ -597,7 +597,7 @@ class _Eager:
 
     def _once(self, step: Callable, *args: Any) -> Any:
         def convert(x: Any) -> Any:
-            return ops.convert_to_tensor(x) if isinstance(x, np.ndarray) else x
+            return ops.convert_to_tensor(x) if isinstance(x, (np.ndarray, np.generic)) else x
 
         with Scope() as scope:
             result = step(*tree.map(convert, list(args)))

@@ -9,6 +9,7 @@ import os
 import platform
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,21 @@ def jit(
 def is_eager() -> bool:
     """Whether arrays have values here: outside of every trace but those of tapes."""
     return trace_state_clean() or getattr(trace_ctx.trace, "is_eager", False)
+
+
+_constant_captures: ContextVar[bool] = ContextVar("constant_captures", default=False)
+#: whether functions with gradients of their own may close over what a tape watches
+captures_are_constant = _constant_captures.get
+
+
+@contextlib.contextmanager
+def constant_captures() -> Iterator[None]:
+    """A block in which they may: those arrays get no gradient by such a function."""
+    token = _constant_captures.set(True)
+    try:
+        yield
+    finally:
+        _constant_captures.reset(token)
 
 
 def loopable(jaxpr: Any) -> bool:

@@ -584,7 +584,8 @@ def custom_gradient(fn: Callable) -> Callable:
             return grads, [None] * len(outside)
 
         apply.defvjp(lambda args, outside: pure(*args, *outside), backward)
-        return apply(args, outside)
+        with policy.constant_captures():  # its rule says what the gradient is
+            return apply(args, outside)
 
     return call
 

@@ -92,9 +92,9 @@ class Recorder(core.Trace):
         """A call of a function with a derivative rule of its own, outside of any jit."""
         tracked = [tape for tape in self.tapes if tape.tracks(args)]
         call = None
-        if tracked or not _captures_are_constant():
+        if tracked or not policy.captures_are_constant():
             call = _custom_call(primitive, functions, args, params, self.is_eager)
-            if not _captures_are_constant():
+            if not policy.captures_are_constant():
                 _refuse_arrays(self.tapes, _captured_by(call.key[1]))
         found = getattr(self.parent_trace, process)(primitive, *functions, args, **params)
         if call is not None:
@@ -218,9 +218,7 @@ def _closure_call(jaxpr: Any) -> _Call:
 _staged: collections.OrderedDict[Any, _Call] = collections.OrderedDict()
 
 
-def _custom_call(
-    primitive: Any, functions: Any, args: Sequence, params: dict, keep: bool
-) -> _Call:
+def _custom_call(primitive: Any, functions: Any, args: Sequence, params: dict, keep: bool) -> _Call:
     shapes = tuple(map(core.typeof, args))
     key = (primitive, functions[0], functions[1], shapes)
     call = _staged.get(key) if keep else None
@@ -248,25 +246,6 @@ def _custom_call(
 
 
 # ------------------------------------------------------------- arrays that functions close over
-
-_constant_captures = threading.local()
-
-
-def _captures_are_constant() -> bool:
-    return getattr(_constant_captures, "on", False)
-
-
-class constant_captures:
-    """A block in which functions with rules of their own may close over watched arrays: their
-    rules say what the gradient is, and these arrays get none."""
-
-    def __enter__(self) -> None:
-        self._before = _captures_are_constant()
-        _constant_captures.on = True
-
-    def __exit__(self, *error: Any) -> None:
-        _constant_captures.on = self._before
-
 
 _captures: weakref.WeakKeyDictionary[Any, list] = weakref.WeakKeyDictionary()
 
@@ -311,7 +290,7 @@ def _refuse_arrays(tapes: Sequence[Tape], arrays: Sequence) -> None:
         )
 
 
-# ------------------------------------------------------------------------------------------ the tape
+# ----------------------------------------------------------------------------------------- the tape
 
 _of_thread = threading.local()
 
@@ -408,9 +387,11 @@ class Tape:
         outputs, smooth = [], []
         for x in found:
             number = self._number(x)  # an input that was handed on keeps its number
-            outputs.append(self._new(x) if number is None else number)
+            if number is None:
+                number = self._new(x)
+                self._tracked.add(number)
+            outputs.append(number)
             smooth.append(_is_smooth(x))
-        self._tracked.update(outputs)
         self._notes.append(_Note(call, inputs, outputs, smooth))
 
     # ------------------------------------------------------------------------------------ gradients
@@ -434,7 +415,6 @@ class Tape:
         def place(number: int) -> int:
             return order.setdefault(number, len(order))
 
-        made = {n for note in notes for n in note.outputs}
         steps = tuple(
             (note.call, tuple(map(place, note.inputs)), tuple(map(place, note.outputs)))
             for note in notes
@@ -443,7 +423,7 @@ class Tape:
         points = [n for n in points if n in order]
         if not points:
             return found
-        leaves = [n for n in order if n not in made]
+        leaves = [n for n in order if n in self._leaves]
         given = tuple(c is not None for c in cotangents)
         kinds = tuple(type(self._leaves[n]) is _Value and self._leaves[n].weak for n in leaves)
         key = (
@@ -463,7 +443,7 @@ class Tape:
         values = [
             leaf.array if type(leaf) is _Value else leaf for leaf in map(self._leaves.get, leaves)
         ]
-        of_point = {n: x for n, x in zip(numbers, sources)}
+        of_point = dict(zip(numbers, sources))
         moving = [of_point[n] for n in points]
         grads = program(values, moving, [c for c in cotangents if c is not None])
         of_number = dict(zip(points, grads))

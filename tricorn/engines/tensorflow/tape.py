@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.eager import record
+
 
 class Tape:
     """The contract's tape.
@@ -40,7 +42,7 @@ class Tape:
         return x
 
     def recorded(self, x: tf.Tensor) -> bool:
-        with self._tape:
+        with contextlib.nullcontext() if self._recording else self._tape:
             return record.should_record_backprop([x])
 
     def gradient(

@@ -228,9 +228,11 @@ def custom_gradient(fn: Callable) -> Callable:
             out, gradient = fn(*tree.unflatten(structure, list(tensors)))
             found, result = tree.flatten(out)
 
-            def pull(*cotangents: tf.Tensor) -> list:
+            def pull(*cotangents: tf.Tensor, variables: Sequence = ()) -> Any:
                 grads = gradient(tree.unflatten(result, list(cotangents)))
-                return common.flat_gradients(structure, grads)
+                flat = common.flat_gradients(structure, grads)
+                # what else was read gets no gradient by this function
+                return (flat, [None] * len(variables)) if variables else flat
 
             return [tf.identity(x) for x in found], pull
 

@@ -3,9 +3,10 @@
 torch records whatever is computed of tensors that require gradients.  So a tape switches recording
 on, marks what is watched, and asks `torch.autograd.grad`.
 
-A parameter is watched through a view.  While a tape may still need the view, `write` gives the
-parameter new memory instead of writing in place (see `is_held`), so that an assignment between the
-forward and the backward pass leaves the gradient of what was computed before as it was.
+A parameter is watched through a leaf that shares its memory.  While a tape may still need it,
+`write` gives the parameter new memory instead of writing in place (see `is_held`), so that an
+assignment between the forward and the backward pass leaves the gradient of what was computed before
+as it was.  Where others write in place (``torch.optim``), torch itself notices and raises.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Tape:
         self.shared = False
         #: torch's grad mode around the tape
         self._mode: bool | None = None
-        self._views: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._points: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._marked: list[torch.Tensor] = []
 
     def start(self) -> None:
@@ -72,35 +73,34 @@ class Tape:
         self._mode = None
 
     def clear(self) -> None:
-        for handle, _ in self._views.values():
+        for handle, _ in self._points.values():
             handle._tricorn_tapes.discard(self)  # type: ignore[attr-defined]
         for x in self._marked:
             x._tricorn_marks -= 1  # type: ignore[attr-defined]
             if x._tricorn_marks == 0 and x.is_leaf:  # type: ignore[attr-defined]
                 x.requires_grad_(False)
-        self._views, self._marked, self.shared = {}, [], False
+        self._points, self._marked, self.shared = {}, [], False
 
     def __del__(self) -> None:
         self.clear()
 
     def watch(self, x: torch.Tensor) -> torch.Tensor:
         if isinstance(x, torch.nn.Parameter):
-            return self._view(x)
+            return self._point(x)
         marks = getattr(x, "_tricorn_marks", 0)
         if not x.requires_grad or marks:
             x._tricorn_marks = marks + 1  # type: ignore[attr-defined]
             self._marked.append(x.requires_grad_())
         return x
 
-    def _view(self, handle: torch.nn.Parameter) -> torch.Tensor:
-        """A view of what the parameter holds now, the same one for all reads."""
-        found = self._views.get(id(handle))
+    def _point(self, handle: torch.nn.Parameter) -> torch.Tensor:
+        """A leaf that shares the parameter's memory of now, the same one for all reads."""
+        found = self._points.get(id(handle))
         if found is None or found[1].data_ptr() != handle.data_ptr():
             if not hasattr(handle, "_tricorn_tapes"):
                 handle._tricorn_tapes = weakref.WeakSet()
             handle._tricorn_tapes.add(self)
-            point = handle if handle.requires_grad else handle.detach().requires_grad_()
-            found = self._views[id(handle)] = handle, point.view_as(point)
+            found = self._points[id(handle)] = handle, handle.detach().requires_grad_()
         return found[1]
 
     def recorded(self, x: torch.Tensor) -> bool:
