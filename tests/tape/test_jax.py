@@ -131,16 +131,10 @@ def test_what_a_tape_cannot_see_is_refused():
         f.defjvp(lambda primals, tangents: (f(*primals), tangents[0]))
         return f
 
-    for f in (
-        lambda x: make(x)(jnp.ones(3)),
-        lambda x: jax.jit(lambda y: jax.jit(lambda z: z * x)(y))(jnp.ones(3)),
-    ):
-        try:
-            found = taped(f, X[0])
-        except registry.EngineError as error:
-            assert "as an argument" in str(error)
-        else:
-            np.testing.assert_allclose(found[0], np.ones(3))
+    with pytest.raises(registry.EngineError, match="as an argument"):
+        taped(lambda x: make(x)(jnp.ones(3)), X[0])
+    with pytest.raises(registry.EngineError, match="as an argument"):
+        taped(lambda x: jax.jit(lambda y: jax.jit(lambda z: z * x)(y))(jnp.ones(3)), X[0])
 
 
 def test_a_value_changed_later_does_not_matter():

@@ -62,6 +62,19 @@ class TestTensorFlow:
                 session.run(tf.compat.v1.global_variables_initializer())
                 assert session.run(slope, {x: 2.0}) == 12.0
 
+    def test_a_model_in_a_graph(self, tf):
+        with tf.Graph().as_default():
+            dense = keras.layers.Dense(2)
+            x = tf.compat.v1.placeholder("float32", (None, 3))
+            with keras.GradientTape() as tape:
+                y = tf.reduce_sum(dense(x) ** 2)
+            slope = tape.gradient(y, dense.trainable_weights)
+            with tf.compat.v1.Session() as session:
+                session.run(tf.compat.v1.global_variables_initializer())
+                kernel, found, bias = session.run([dense.kernel, *slope], {x: X})
+        np.testing.assert_allclose(found, 2 * X.T @ (X @ kernel), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(bias, 2 * (X @ kernel).sum(0), rtol=1e-4, atol=1e-5)
+
 
 @pytest.mark.engine("torch")
 class TestTorch:

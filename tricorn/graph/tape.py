@@ -14,7 +14,15 @@ from typing import Any
 from tricorn import dtypes, tree
 from tricorn.engines import registry
 from tricorn.graph import op
-from tricorn.graph.scope import Readable, Scope, _tapes, current, read, recording_tapes
+from tricorn.graph.scope import (
+    Readable,
+    Scope,
+    _tapes,
+    current,
+    ours,
+    read,
+    recording_tapes,
+)
 from tricorn.graph.symbolic import NotRecordable, is_symbolic, recording
 
 
@@ -129,6 +137,7 @@ class GradientTape:
         assert engine is not None
         if is_symbolic(x):
             raise NotRecordable("a GradientTape watches tensors with values, not symbolic ones")
+        x = ours(x)
         variable = x if isinstance(x, Readable) else None
         dtype = variable.dtype if variable is not None else None
         tensor = None
@@ -207,6 +216,7 @@ class GradientTape:
     ) -> Any:
         engine = self._prepare_gradient()
         flat, structure = tree.flatten(sources)
+        flat = list(map(ours, flat))
         tensors = [self._tensors_of(x) for x in flat]
         with registry.use(engine):
             unknown = [x for x in targets if not self._tape.recorded(x)]
@@ -253,6 +263,7 @@ class GradientTape:
         engine = self._engine
         if engine is None:
             raise RuntimeError("this GradientTape recorded nothing: compute inside of its block")
+        x = ours(x)
         if isinstance(x, Readable):
             reads = self._read.get(x)
             x = list(reads.values())[-1] if reads else x.value

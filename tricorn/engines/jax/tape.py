@@ -539,7 +539,7 @@ class _Program:
                     value, new_dtype=value.dtype, weak_type=True, sharding=None
                 )
             at[number] = value
-        shifts = {}
+        shifts: dict[int, Any] = {}
         for number, value in zip(self.points, moving):
             (at if number in at else shifts)[number] = value
         for call, inputs, outputs in self.steps:

@@ -19,13 +19,16 @@ class Tape:
 
     def __init__(self) -> None:
         self._recording = False
-        self.clear()
+        self._tape = self._new()
+
+    def _new(self) -> tf.GradientTape:
+        return tf.GradientTape(persistent=True, watch_accessed_variables=False)
 
     def clear(self) -> None:
         if self._recording:
             self._tape.reset()
         else:
-            self._tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
+            self._tape = self._new()
 
     def start(self) -> None:
         self._tape.__enter__()
