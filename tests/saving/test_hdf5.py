@@ -132,6 +132,17 @@ def test_calls_that_make_no_sense(tmp_path):
         model.save_weights(tmp_path / "twins.h5")
     assert not (tmp_path / "twins.h5").exists()
 
+    class Aside(tricorn.Model):
+        def __init__(self):
+            x = layers.Input((2,))
+            super().__init__(x, layers.Dense(2)(x))
+            self.aside = layers.Dense(3, name="aside")
+            self.aside.build((None, 2))
+
+    model = Aside()
+    with pytest.raises(ValueError, match="aside/kernel, aside/bias"):
+        model.save_weights(tmp_path / "aside.h5")
+
 
 # ------------------------------------------------------------------------ damaged and hostile files
 

@@ -345,3 +345,18 @@ def test_theano_order_loads_into_a_model_with_channels_last():
     convert_dense_weights_data_format(model.layers[-1], (4, 4, 5), "channels_last")
     with np.load(DATA / KERAS1_TH / "k1_cnn.npz") as record:
         close(model(np.moveaxis(record["x0"], 1, -1)), record["predict0"])
+
+
+@pytest.mark.engine("tensorflow")
+def test_files_in_a_graph_of_tensorflow(tmp_path):
+    """Where weights are the graph's own tf.Variables."""
+    tensorflow = pytest.importorskip("tensorflow")
+    with np.load(DATA / THEANO / "cnn2d.npz") as record, tensorflow.Graph().as_default():
+        model, other = cnn2d(), cnn2d()
+        model.load_weights(DATA / THEANO / "cnn2d.h5")
+        close(model.predict(record["x0"], verbose=0), record["predict0"])
+        convert_all_kernels_in_model(model)
+        model.save_weights(tmp_path / "w.h5")
+        other.load_weights(tmp_path / "w.h5")
+        convert_all_kernels_in_model(other)
+        close(other.predict(record["x0"], verbose=0), record["predict0"])

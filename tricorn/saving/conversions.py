@@ -20,7 +20,6 @@ import numpy as np
 
 from tricorn import layers
 from tricorn.layers import Layer
-from tricorn.metrics import Metric
 from tricorn.models import Model
 from tricorn.variable import Variable
 
@@ -90,9 +89,7 @@ def units(layer: Layer) -> list[Unit]:
 
 def inner_layers(layer: Layer) -> list[Layer]:
     """The layers directly inside a layer or model."""
-    if isinstance(layer, Model):
-        return layer.layers
-    return [child for child in layer._layers if not isinstance(child, Metric)]
+    return layer.layers if isinstance(layer, Model) else layer._layers
 
 
 def ordered(found: Sequence[Unit]) -> list[tuple[Unit, Variable]]:

@@ -52,7 +52,9 @@ def write(model: Any, group: h5py.Group) -> None:
         written |= _write_layer(group.create_group(layer.name), conversions.units(layer))
     if own := _own(model):
         written |= _write_layer(group.create_group(_TOP), own)
-    missed = [v.path for v in model.weights if v not in written]
+    units = (unit for layer in model._flatten_layers() for unit in conversions.units(layer))
+    held = (variable for unit in units for variable in unit.variables)
+    missed = list(dict.fromkeys(variable.path for variable in held if variable not in written))
     if missed:
         raise ValueError(
             f"the weights of {model.name!r} cannot be saved in this layout: it holds weights in "
