@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
+import jax
 import keras
 import numpy as np
 
 import tricorn
+from tricorn.engines import active
+
+#: for functions of a case that ask Keras alone: what it says is the same for every engine
+cached = functools.cache
+
+
+def quick(fn: Callable) -> Callable:
+    """`fn` of tensors as one program where single operations would be compiled, too (JAX)."""
+    return jax.jit(fn) if active().name == "jax" else fn
+
+
+def filled(grads: list, values: list) -> list:
+    """Gradients with zeros where a result does not depend on a value: JAX cannot tell, and gives
+    them; other engines give None."""
+    return [np.zeros_like(v) if g is None else g for g, v in zip(grads, values, strict=True)]
 
 
 def array(x) -> np.ndarray:

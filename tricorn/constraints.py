@@ -36,7 +36,7 @@ class MaxNorm(Constraint):
 
     def __call__(self, w: Any) -> Any:
         norms = _norms(w, self.axis)
-        return w * (ops.clip(norms, 0, self.max_value) / (norms + config.epsilon()))
+        return ops.multiply(w, ops.clip(norms, 0, self.max_value) / (norms + config.epsilon()))
 
 
 class MinMaxNorm(Constraint):
@@ -57,7 +57,7 @@ class MinMaxNorm(Constraint):
         norms = _norms(w, self.axis)
         bounded = ops.clip(norms, self.min_value, self.max_value)
         desired = self.rate * bounded + (1 - self.rate) * norms
-        return w * (desired / (norms + config.epsilon()))
+        return ops.multiply(w, desired / (norms + config.epsilon()))
 
 
 class NonNeg(Constraint):
@@ -79,7 +79,7 @@ class UnitNorm(Constraint):
 
     def __call__(self, w: Any) -> Any:
         w = ops.convert_to_tensor(w)
-        return w / (_norms(w, self.axis) + config.epsilon())
+        return ops.divide(w, _norms(w, self.axis) + config.epsilon())
 
 
 def _norms(w: Any, axis: Axis) -> Any:

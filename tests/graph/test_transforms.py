@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 import tricorn
+from tests.oracle import array
 from tricorn import ops
 from tricorn.graph import transforms
 from tricorn.graph.compiled import Compiled
-
-pytestmark = pytest.mark.engine("jax")
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(16, 4)).astype("float32")
@@ -107,7 +106,7 @@ def test_assignments_are_carried_through_scan(norm, drop):
     _, ys = transforms.scan(lambda c, _: (c, body(norm, drop, X)), 0.0, length=3)
     check(norm, drop, expected)
     assert ys.shape == (3,)
-    assert len(set(np.asarray(ys).tolist())) == 3
+    assert len(set(array(ys).tolist())) == 3
 
 
 def test_assignments_are_carried_through_while_loop(norm, drop):
@@ -140,17 +139,17 @@ def test_gradients_equal_jax():
 
     value, (grad,) = transforms.value_and_grad(loss, [w])()
     want, want_grad = jax.value_and_grad(lambda w: jnp.mean(jnp.tanh(X @ w) ** 2))(w.numpy())
-    np.testing.assert_allclose(value, want, rtol=1e-6)
-    np.testing.assert_allclose(grad, want_grad, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(array(value), want, rtol=1e-6)
+    np.testing.assert_allclose(array(grad), want_grad, rtol=1e-5, atol=1e-7)
     tree = transforms.grad(lambda p: ops.sum(p["a"] ** 2) + p["b"][0])({"a": X, "b": [X[0, 0]]})
-    np.testing.assert_allclose(tree["a"], 2 * X, rtol=1e-6)
+    np.testing.assert_allclose(array(tree["a"]), 2 * X, rtol=1e-6)
     assert float(tree["b"][0]) == 1.0
 
 
 def test_second_derivative_by_nesting():
     first = transforms.grad(lambda x: ops.sum(x**3))
     second = transforms.grad(lambda x: ops.sum(first(x)))
-    np.testing.assert_allclose(second(X), 6 * X, rtol=1e-5)
+    np.testing.assert_allclose(array(second(X)), 6 * X, rtol=1e-5)
 
 
 def test_gradient_of_a_vector_is_refused():
@@ -163,7 +162,7 @@ def test_aux_is_passed_on():
     (loss, aux), _ = transforms.value_and_grad(
         lambda: (ops.sum(w * 2), {"w": w.value}), [w], has_aux=True
     )()
-    assert float(loss) == 8
+    assert float(array(loss)) == 8
     assert aux["w"].shape == (4,)
 
 
@@ -197,7 +196,7 @@ class TestCompiled:
             result = step(np.ones(4, "float32"))
         assert float(count) == 12 == float(result)
 
-    def test_one_program_for_each_kind_of_arguments(self):
+    def test_one_program_for_each_kind_of_arguments(self, engine):
         calls = []
         step = Compiled(
             lambda x, flag: (calls.append(flag), ops.sum(x) * (2.0 if flag else 1.0))[1]
@@ -206,7 +205,7 @@ class TestCompiled:
         assert float(step(np.ones(3, "float32"), False)) == 3
         made = len(calls)
         step(np.zeros(3, "float32"), True)
-        assert len(calls) == made
+        assert len(calls) == made + (not engine.capabilities["compiles"])
         assert len(step._programs) == 2
 
     def test_several_steps_are_equal_however_they_are_cut(self):

@@ -1,16 +1,14 @@
 """What is not values: errors, kinds of input, the gradient at ties, random draws, control flow."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.oracle import array
 from tricorn import activations, config, ops, random
 from tricorn.graph.symbolic import SymbolicTensor
+from tricorn.graph.transforms import grad
 from tricorn.ops import random as draws
 from tricorn.variable import Variable
-
-pytestmark = pytest.mark.engine("jax")
 
 X = np.arange(12, dtype="float32").reshape(3, 4)
 
@@ -69,14 +67,15 @@ def test_symbolic_errors_are_the_same():
         ops.matmul(SymbolicTensor((None, 4)), X)
 
 
-@pytest.mark.parametrize("value", [X, X.tolist(), jnp.asarray(X), Variable(X)], ids=type)
-def test_kinds_of_input(value):
-    np.testing.assert_array_equal(np.asarray(ops.add(value, 1)), X + 1)
-    np.testing.assert_array_equal(np.asarray(ops.sum(x=value, axis=0)), X.sum(0))
+@pytest.mark.parametrize("kind", [np.array, np.ndarray.tolist, ops.convert_to_tensor, Variable])
+def test_kinds_of_input(kind):
+    value = kind(X)
+    np.testing.assert_array_equal(array(ops.add(value, 1)), X + 1)
+    np.testing.assert_array_equal(array(ops.sum(x=value, axis=0)), X.sum(0))
 
 
 def test_list_of_tensors_is_one_tensor():
-    assert ops.shape(ops.sum([jnp.asarray(X), jnp.asarray(X)], 0)) == (3, 4)
+    assert ops.shape(ops.sum([ops.convert_to_tensor(X)] * 2, 0)) == (3, 4)
     assert ops.sum([SymbolicTensor((None, 4)), SymbolicTensor((None, 4))], 0).shape == (None, 4)
 
 
@@ -99,24 +98,24 @@ def test_python_operators_of_symbolic_tensors():
     (lambda x: ops.max(ops.stack([x, x * 0 + 1.0])), 1.0, 0.5),
 ])  # fmt: skip
 def test_gradients_at_ties(fn, at, expected):
-    assert float(jax.grad(lambda x: fn(x).sum())(jnp.float32(at))) == expected
+    assert float(array(grad(lambda x: ops.sum(fn(x)))(np.float32(at)))) == expected
 
 
 def test_crossentropy_clips_with_epsilon():
     ones = np.array([[1.0, 0.0]], "float32")
-    loss = np.asarray(ops.binary_crossentropy(ones[:, ::-1].copy(), ones))
+    loss = array(ops.binary_crossentropy(ones[:, ::-1].copy(), ones))
     np.testing.assert_allclose(loss, -np.log(config.epsilon()), rtol=0.02)
-    assert np.isfinite(np.asarray(ops.categorical_crossentropy(ones[:, ::-1].copy(), ones))).all()
+    assert np.isfinite(array(ops.categorical_crossentropy(ones[:, ::-1].copy(), ones))).all()
 
 
 def test_labels_outside_give_no_loss():
     logits = np.array([[1.0, 2.0], [3.0, -np.inf]], "float32")
     loss = ops.sparse_categorical_crossentropy(np.array([-1, 0]), logits, True)
-    assert np.asarray(loss).tolist() == [0.0, 0.0]
+    assert array(loss).tolist() == [0.0, 0.0]
 
 
-def test_creation_records_nothing_outside_layers():
-    assert isinstance(ops.zeros((2, 3)), jax.Array)
+def test_creation_records_nothing_outside_layers(engine):
+    assert engine.is_tensor(ops.zeros((2, 3)))
 
 
 # ------------------------------------------------------------------------------------------ draws
@@ -138,7 +137,7 @@ DRAWS = {
 @pytest.mark.parametrize("name", DRAWS)
 def test_moments_of_draws(name):
     draw, mean, variance = DRAWS[name]
-    values = np.asarray(draw(5), "float64")
+    values = array(draw(5)).astype("float64")
     tolerance = 5 * np.sqrt(variance / values.size)
     assert abs(values.mean() - mean) < tolerance
     assert abs(values.var() / variance - 1) < 0.1
@@ -148,7 +147,7 @@ def test_moments_of_draws(name):
 def test_seeds(name):
     """An int gives the same draw, a generator a new one each time, in the order of its seed."""
     draw = DRAWS[name][0]
-    same = lambda a, b: np.array_equal(np.asarray(a), np.asarray(b))
+    same = lambda a, b: np.array_equal(array(a), array(b))
     assert same(draw(3), draw(3))
     assert not same(draw(3), draw(4))
     first, second = random.SeedGenerator(1), random.SeedGenerator(1)
@@ -167,12 +166,12 @@ def test_symbolic_draws_leave_the_generator_alone():
 
 
 def test_shuffle_and_noise_shape():
-    shuffled = np.asarray(draws.shuffle(X, seed=2))
+    shuffled = array(draws.shuffle(X, seed=2))
     assert sorted(shuffled.tolist()) == X.tolist()
-    rows = np.asarray(draws.dropout(np.ones((50, 3), "f4"), 0.5, (None, 1), seed=1))
+    rows = array(draws.dropout(np.ones((50, 3), "f4"), 0.5, (None, 1), seed=1))
     assert ((rows == 0).all(1) | (rows == 2).all(1)).all()
-    assert np.asarray(draws.dropout(X, 0.0)).tolist() == X.tolist()
-    assert not np.asarray(draws.dropout(X, 1.0)).any()
+    assert array(draws.dropout(X, 0.0)).tolist() == X.tolist()
+    assert not array(draws.dropout(X, 1.0)).any()
 
 
 # ------------------------------------------------------------------------------------ control flow
@@ -183,11 +182,11 @@ def test_control_flow():
     result = ops.while_loop(lambda i, s: i < 4, lambda i, s: (i + 1, s * 2), (0, 1))
     assert [int(v) for v in result] == [4, 16]
     carry, ys = ops.scan(lambda c, x: (c + x, c * x), 0.0, np.arange(4, dtype="f4"))
-    assert (float(carry), np.asarray(ys).tolist()) == (6.0, [0.0, 0.0, 2.0, 9.0])
+    assert (float(carry), array(ys).tolist()) == (6.0, [0.0, 0.0, 2.0, 9.0])
     assert float(ops.cond(X[0, 0] == 0, lambda: 1.0, lambda: 2.0)) == 1.0
     assert float(ops.switch(2, [lambda x: x, lambda x: -x, lambda x: x * 3], 2.0)) == 6.0
-    np.testing.assert_array_equal(np.asarray(ops.vectorized_map(lambda r: r.sum(), X)), X.sum(1))
-    np.testing.assert_array_equal(np.asarray(ops.map(lambda r: r.sum(), X)), X.sum(1))
+    np.testing.assert_array_equal(array(ops.vectorized_map(ops.sum, X)), X.sum(1))
+    np.testing.assert_array_equal(array(ops.map(ops.sum, X)), X.sum(1))
 
 
 # ------------------------------------------------------------------------------------- activations
@@ -201,7 +200,7 @@ def test_activations_by_name():
     names = {k for k, v in vars(keras.activations).items() if callable(v) and k[0] != "_"}
     for name in sorted(names - {"get", "serialize", "deserialize", "threshold", "sparsemax"}):
         ours, theirs = activations.get(name), getattr(keras.activations, name)
-        np.testing.assert_allclose(np.asarray(ours(x)), np.asarray(theirs(x)), atol=1e-5)
+        np.testing.assert_allclose(array(ours(x)), array(theirs(x)), atol=1e-5)
         assert activations.serialize(ours) == keras.activations.serialize(theirs)
         assert activations.deserialize(activations.serialize(ours)) is ours
 
@@ -214,5 +213,5 @@ def test_relu_arguments(args):
 
     x = np.linspace(-7, 7, 29, dtype="float32")
     ours, theirs = activations.relu(x, *args), keras.activations.relu(x, *args)
-    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), atol=1e-6)
+    np.testing.assert_allclose(array(ours), array(theirs), atol=1e-6)
     assert activations.relu(SymbolicTensor((None, 4)), *args).shape == (None, 4)

@@ -9,6 +9,7 @@ Which Variables a body assigns is found by running it once on abstract tensors.
 from __future__ import annotations
 
 import builtins
+import contextvars
 import functools
 import inspect
 from collections.abc import Callable, Iterable
@@ -348,8 +349,10 @@ def checkpoint(fn: Callable) -> Callable:
     def call(*args: Any) -> Any:
         _refuse_symbolic("checkpoint", args)
         assigned = assigned_by((fn, args))
-        pure = threaded(fn, assigned)
-        result, after = registry.active().checkpoint(pure)(_values(assigned), *_tensors(args))
+        pure, here = threaded(fn, assigned), contextvars.copy_context()
+        # when it is computed again, the scopes of now are to be around it
+        again = registry.active().checkpoint(lambda *given: here.run(pure, *given))
+        result, after = again(_values(assigned), *_tensors(args))
         _commit(assigned, after)
         return result
 

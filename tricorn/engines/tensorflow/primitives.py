@@ -153,6 +153,11 @@ def _keeps_integers(raw: Callable) -> Callable:
     return lambda x: raw(x=x) if x.dtype in FLOATING else x
 
 
+def _of_floats(raw: Callable, others: bool) -> Callable:
+    """A predicate that every integer and bool answers with `others`."""
+    return lambda x: raw(x=x) if x.dtype in FLOATING else tf.fill(tf.shape(x), others)
+
+
 negative = _unary(_raw.Neg)
 sign = _unary(_raw.Sign)
 floor = _keeps_integers(_raw.Floor)
@@ -182,8 +187,8 @@ sigmoid = _unary(_raw.Sigmoid)
 lgamma = _in_single(_raw.Lgamma)
 digamma = _in_single(_raw.Digamma)
 bitwise_not = _unary(_raw.Invert)
-isfinite = _unary(_raw.IsFinite)
-isnan = _unary(_raw.IsNan)
+isfinite = _of_floats(_raw.IsFinite, True)
+isnan = _of_floats(_raw.IsNan, False)
 logical_not = _unary(_raw.LogicalNot)
 
 
@@ -242,10 +247,10 @@ def power(x: Any, y: Any) -> tf.Tensor:
     return _power(x, y)
 
 
-def _extreme(raw: Callable) -> Callable:
+def _extreme(raw: Callable, of_bool: Callable) -> Callable:
     """The larger or smaller; TensorFlow gives the whole gradient of a tie to the first operand, so
     the mean of both orders shares it."""
-    plain = _binary(raw)
+    plain = _binary(raw, of_bool)
 
     def call(x: Any, y: Any) -> tf.Tensor:
         kind = x.dtype if isinstance(x, tf.Tensor) else y.dtype
@@ -257,8 +262,8 @@ def _extreme(raw: Callable) -> Callable:
     return call
 
 
-maximum = _extreme(_raw.Maximum)
-minimum = _extreme(_raw.Minimum)
+maximum = _extreme(_raw.Maximum, of_bool=_raw.LogicalOr)
+minimum = _extreme(_raw.Minimum, of_bool=_raw.LogicalAnd)
 
 
 def shift_right_logical(x: Any, y: Any) -> tf.Tensor:
@@ -286,9 +291,10 @@ def clip(x: tf.Tensor, low: Any, high: Any) -> tf.Tensor:
 # ------------------------------------------------------------------------------- reduce and order
 
 
-def _reduction(raw: Callable) -> Callable:
+def _reduction(raw: Callable, of_bool: Callable | None = None) -> Callable:
     def reduction(x: tf.Tensor, axis: tuple[int, ...], keepdims: bool) -> tf.Tensor:
-        return raw(input=x, axis=np.array(axis, np.int32), keep_dims=keepdims)
+        chosen = raw if of_bool is None or x.dtype != tf.bool else of_bool
+        return chosen(input=x, axis=np.array(axis, np.int32), keep_dims=keepdims)
 
     return reduction
 
@@ -296,8 +302,8 @@ def _reduction(raw: Callable) -> Callable:
 sum = _reduction(_raw.Sum)
 prod = _reduction(_raw.Prod)
 mean = _reduction(_raw.Mean)
-max = _reduction(_raw.Max)
-min = _reduction(_raw.Min)
+max = _reduction(_raw.Max, of_bool=_raw.Any)
+min = _reduction(_raw.Min, of_bool=_raw.All)
 any = _reduction(_raw.Any)
 all = _reduction(_raw.All)
 
@@ -548,9 +554,30 @@ def eig(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def lu(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    packed, order = tf.linalg.lu(x)
+    packed, order = _lu(x)
     pivots = _on_host(_pivots, [tf.int32], order)[0]
     return packed, tf.ensure_shape(pivots, order.shape)
+
+
+@tf.custom_gradient
+def _lu(x: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable]:
+    """The packed factors of P⁻¹x = LU and P, whose gradient TensorFlow does not know:
+    P L⁻ᵀ (tril(Lᵀ dL, -1) + triu(dU Uᵀ)) U⁻ᵀ."""
+    packed, order = tf.linalg.lu(x)
+
+    def pull(cotangent: tf.Tensor, _: Any) -> tf.Tensor:
+        upper = tf.linalg.band_part(packed, 0, -1)
+        lower = tf.linalg.set_diag(packed - upper, tf.ones_like(tf.linalg.diag_part(packed)))
+        of_upper = tf.linalg.band_part(cotangent, 0, -1)
+        below = tf.matmul(lower, cotangent - of_upper, transpose_a=True)
+        inner = below - tf.linalg.band_part(below, 0, -1)
+        inner += tf.linalg.band_part(tf.matmul(of_upper, upper, transpose_b=True), 0, -1)
+        left = tf.linalg.triangular_solve(lower, inner, lower=True, adjoint=True)
+        solved = tf.linalg.triangular_solve(upper, tf.linalg.matrix_transpose(left), lower=False)
+        rows = tf.argsort(order, -1)
+        return tf.gather(tf.linalg.matrix_transpose(solved), rows, batch_dims=len(order.shape) - 1)
+
+    return (packed, order), pull
 
 
 def _pivots(order: np.ndarray) -> tuple[np.ndarray]:
@@ -599,6 +626,10 @@ def rfft(x: tf.Tensor, n: int) -> tf.Tensor:
 
 
 def irfft(x: tf.Tensor, n: int) -> tf.Tensor:
+    bins, have = n // 2 + 1, x.shape[-1]
+    if have is not None and have != bins:  # TensorFlow's gradient knows no other number
+        more = [[0, 0]] * (len(x.shape) - 1) + [[0, py.max(0, bins - have)]]
+        x = tf.pad(x[..., :bins], more)
     return tf.signal.irfft(x, [n])
 
 

@@ -135,6 +135,8 @@ def conv_transpose(
 def _pooled(raw: Callable, x: tf.Tensor, size: Sequence[int], strides: Sequence[int]) -> tf.Tensor:
     """Windows of a channels-last batch; three axes in two passes, since TensorFlow's own kernels
     for three know few dtypes and share gradients otherwise."""
+    if any(n is not None and n < k for n, k in zip(x.shape[1:-1], size)):
+        raise ValueError(f"windows of {tuple(size)} do not fit into {tuple(x.shape[1:-1])}")
     if len(size) == 2:
         return raw(x, ksize=[1, *size, 1], strides=[1, *strides, 1], padding="VALID")
     batch, *lengths, channels = shape(x)

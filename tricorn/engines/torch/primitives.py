@@ -293,6 +293,8 @@ def argsort(x: torch.Tensor, axis: int) -> torch.Tensor:
 
 
 def top_k(x: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    if k > x.shape[-1]:
+        raise ValueError(f"k={k} of {x.shape[-1]}")
     # torch.topk leaves the order of equal values open
     values, places = torch.sort(x, dim=-1, descending=True, stable=True)
     return values[..., :k], places[..., :k].to(torch.int32)
@@ -305,12 +307,17 @@ def searchsorted(sorted_sequence: torch.Tensor, values: torch.Tensor, side: str)
 # -------------------------------------------------------------------------------- shape and index
 
 reshape = torch.reshape
-squeeze = torch.squeeze
 transpose = torch.permute
 broadcast_to = torch.broadcast_to
 concatenate = torch.cat
 stack = torch.stack
 flip = torch.flip
+
+
+def squeeze(x: torch.Tensor, axis: tuple[int, ...]) -> torch.Tensor:
+    if py.any(x.shape[i] != 1 for i in axis):  # torch would leave these
+        raise ValueError(f"axes {axis} of {tuple(x.shape)}")
+    return torch.squeeze(x, axis)
 
 
 def expand_dims(x: torch.Tensor, axis: tuple[int, ...]) -> torch.Tensor:
