@@ -9,8 +9,6 @@ samples per second.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from handwritten import main
 from jax import Array, lax
 from workloads import VOCABULARY, WORKLOADS
 
@@ -245,16 +244,5 @@ def run(name: str, samples: int | None = None, seconds: float = 3.0) -> float:
     return {"mlp": mlp, "cnn": cnn, "resnet": resnet, "lstm": lstm}[name](samples, seconds)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workloads", nargs="*", help="by default all: " + " ".join(WORKLOADS))
-    parser.add_argument("--samples", type=int, help="samples an epoch")
-    parser.add_argument("--seconds", type=float, default=3.0, help="time for each workload")
-    arguments = parser.parse_args()
-    for name in arguments.workloads or WORKLOADS:
-        rate = run(name, arguments.samples, arguments.seconds)
-        print(json.dumps({"workload": name, "samples_per_second": round(rate)}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    main(run, __doc__)

@@ -54,6 +54,7 @@ CAPABILITIES: dict[str, Any] = {
     "distributes": False,  # the collectives work over more than one device
     "complex": False,  # has complex dtypes
     "donates": False,  # compile()'s run may consume the handles it is given
+    "overwrites": False,  # compile()'s run may write to the memory of handles that are not trained
     "abstract": False,  # its tensors have no values, only shape and dtype
     "tapes": False,  # tape() records what runs eagerly
 }

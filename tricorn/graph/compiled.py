@@ -143,7 +143,8 @@ class _Program:
 def _own(variable: Any, engine: registry.Engine) -> Any:
     """A handle that may be donated: one whose memory nobody else was given."""
     handle = variable.handle(engine)
-    if variable._shared and engine.capabilities["donates"]:
+    can = engine.capabilities
+    if variable._shared and (can["donates"] or (can["overwrites"] and not variable.trainable)):
         value = engine.read(handle)
         handle = engine.variable(value, variable.dtype, variable.trainable, variable.path)
         variable.settle(engine, handle)

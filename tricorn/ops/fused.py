@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
-from tricorn.ops.elementwise import add
+from tricorn.ops.elementwise import add, maximum, sqrt, square
 from tricorn.ops.nn import batch_normalization
 from tricorn.ops.reductions import moments
 
@@ -41,4 +41,41 @@ def batch_norm(
     return batch_normalization(x, mean, variance, -1, beta, gamma, epsilon), mean, variance
 
 
-__all__ = ["add_bias", "batch_norm"]
+@op
+def adam(
+    value: Tensor,
+    gradient: Tensor,
+    momentum: Tensor,
+    velocity: Tensor,
+    largest: Tensor | None,
+    learning_rate: Tensor,
+    step: Tensor,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Step t of Adam::
+
+        m ← m + (1 - β₁)(g - m),  v ← v + (1 - β₂)(g² - v),  v̂ ← max(v̂, v)
+        w ← w - η √(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (√v̂ + ε)
+
+    Args:
+        value, gradient, momentum, velocity: w, g, m, v, floating tensors of one shape and dtype.
+        largest: v̂, or None: v takes its place.
+        learning_rate, step: η, t, scalar tensors of that dtype.
+        beta_1, beta_2, epsilon: β₁, β₂, ε.
+
+    Returns:
+        (w, m, v, v̂) after the step.
+
+    Source: Kingma and Ba, 2014, arXiv:1412.6980 (the form before section 2.1); Reddi et al., 2018.
+    """
+    momentum = momentum + (gradient - momentum) * (1.0 - beta_1)
+    velocity = velocity + (square(gradient) - velocity) * (1.0 - beta_2)
+    largest = None if largest is None else maximum(largest, velocity)
+    scale = sqrt(velocity if largest is None else largest) + epsilon
+    unbias = sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step)
+    return value - momentum * (learning_rate * unbias) / scale, momentum, velocity, largest
+
+
+__all__ = ["adam", "add_bias", "batch_norm"]

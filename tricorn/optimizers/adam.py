@@ -6,6 +6,7 @@ from typing import Any, Unpack
 
 from tricorn import ops
 from tricorn.graph.scope import Suspended
+from tricorn.ops.fused import adam
 from tricorn.optimizers.base import Common, Optimizer
 
 Slots = dict[str, Any]
@@ -70,12 +71,13 @@ class Adam(_Moments):
     def update(
         self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
     ) -> tuple[Any, Slots]:
-        m, v = _moments(gradient, slots, self.beta_1, self.beta_2)
+        m, v, largest = slots["momentum"], slots["velocity"], slots.get("velocity_hat")
+        value, m, v, largest = adam(
+            value, gradient, m, v, largest, learning_rate, step, self.beta_1, self.beta_2,
+            self.epsilon,
+        )  # fmt: skip
         new = {"momentum": m, "velocity": v}
-        if self.amsgrad:
-            v = new["velocity_hat"] = ops.maximum(slots["velocity_hat"], v)
-        unbias = ops.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
-        return value - m * (learning_rate * unbias) / (ops.sqrt(v) + self.epsilon), new
+        return value, new if largest is None else {**new, "velocity_hat": largest}
 
 
 class AdamW(Adam):

@@ -1,4 +1,4 @@
-"""The PyTorch engine: `primitives` and `transforms` are the contract, on eager torch.
+"""The PyTorch engine: `primitives` and `transforms` on eager torch, `tracing` compiles.
 
 How it works with torch's own autograd:
 
@@ -6,11 +6,12 @@ How it works with torch's own autograd:
   ``torch.optim``) trains our models, and the in-place `write` of a parameter makes torch complain,
   not miscompute, when it comes between a forward and a backward pass;
 * a compiled step runs under ``no_grad`` on detached tensors; only `vjp` records, and nothing is
-  written before the step is over;
+  written before the step is over (but by a traced step's Adam, which comes after the gradients);
 * gradients are differentiable again wherever grad mode is on: inside another `vjp`, and in user
   code.
 """
 
 from tricorn.engines.torch.primitives import *  # noqa: F403
 from tricorn.engines.torch.tape import tape
+from tricorn.engines.torch.tracing import compile
 from tricorn.engines.torch.transforms import *  # noqa: F403

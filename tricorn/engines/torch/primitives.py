@@ -17,10 +17,12 @@ from torch.nn import functional as F
 from tricorn import dtypes
 from tricorn.engines import common
 from tricorn.engines.contract import EngineError
+from tricorn.engines.torch import kernels
 from tricorn.engines.torch.tape import is_held
 
-CAPABILITIES = {"differentiates": True, "complex": True, "tapes": True}
+CAPABILITIES = {"differentiates": True, "complex": True, "overwrites": True, "tapes": True}
 TENSOR_TYPES = (torch.Tensor, torch.nn.Parameter)
+OVERRIDES = kernels.OVERRIDES
 
 # --------------------------------------------------------------------------------------- tensors
 
@@ -609,47 +611,30 @@ def unique(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
 # ----------------------------------------------------------------------------------------- random
 
 
-def _generator(key: torch.Tensor) -> torch.Generator:
-    """A generator of the key's own.
-
-    The seed is the key's 64 bits mixed (the finaliser of SplitMix64), since torch's generator on
-    the CPU takes only 32 of a seed's bits and keys differ in few.
-    """
-    high, low = (n % 2**32 for n in key.tolist())
-    z = ((high << 32 | low) + 0x9E3779B97F4A7C15) % 2**64
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-    z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
-    return torch.Generator(default_device()).manual_seed(z ^ z >> 31)
-
-
 def bits(key: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    drawn = torch.empty(shape, dtype=torch.int64, device=default_device())
-    return drawn.random_(-(2**31), 2**31, generator=_generator(key)).to(torch.int32)
+    return kernels.bits(_placed_key(key), shape)
 
 
 def uniform(key: torch.Tensor, shape: tuple[int, ...], dtype: str) -> torch.Tensor:
-    return torch.rand(
-        shape, generator=_generator(key), dtype=torch_type(dtype), device=default_device()
-    )
+    return kernels.uniform(_placed_key(key), shape, torch_type(dtype))
 
 
 def normal(key: torch.Tensor, shape: tuple[int, ...], dtype: str) -> torch.Tensor:
-    return torch.randn(
-        shape, generator=_generator(key), dtype=torch_type(dtype), device=default_device()
-    )
+    return kernels.normal(_placed_key(key), shape, torch_type(dtype))
 
 
 def randint(
     key: torch.Tensor, shape: tuple[int, ...], low: Any, high: Any, dtype: str
 ) -> torch.Tensor:
-    drawn = torch.randint(
-        int(low), int(high), shape, generator=_generator(key), device=default_device()
-    )
-    return drawn.to(torch_type(dtype))
+    return kernels.randint(_placed_key(key), shape, int(low), int(high)).to(torch_type(dtype))
 
 
 def gamma(key: torch.Tensor, alpha: torch.Tensor, dtype: str) -> torch.Tensor:
-    return torch._standard_gamma(cast(alpha, dtype), _generator(key))
+    return kernels.gamma(_placed_key(key), cast(alpha, dtype))
+
+
+def _placed_key(key: torch.Tensor) -> torch.Tensor:
+    return key.to(default_device())
 
 
 # ------------------------------------------------------------------------ collectives, variables

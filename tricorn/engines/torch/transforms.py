@@ -6,7 +6,6 @@ import builtins as py
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils import checkpoint as recomputation
@@ -18,12 +17,10 @@ from tricorn.engines.torch.primitives import (
     default_device,
     dtype,
     is_differentiable,
-    memory_of,
-    tensor,
     torch_type,
-    write,
 )
 from tricorn.engines.torch.tape import recording
+from tricorn.engines.torch.tracing import check_length
 
 
 def _in_functorch() -> bool:
@@ -56,6 +53,7 @@ def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) 
     for i in reversed(range(steps)) if reverse else range(steps):
         carry, y = body(carry, tree.unflatten(structure, [row[i] for row in rows]))
         collected.append(y)
+        check_length()
     if reverse:
         collected.reverse()
     return carry, tree.map(lambda *ys: torch.stack(ys), collected[0], *collected[1:])
@@ -244,68 +242,3 @@ def eval_shape(fn: Callable, args: tuple) -> Any:
         return tree.map(merged, first, shapes(48) if unknown else first)
     except DataDependentOutputException as error:
         raise NeedsEngine(f"a value decides what runs: {error}") from error
-
-
-# ---------------------------------------------------------------------------------------- compile
-
-
-def compile(fn: Callable, loop: bool) -> Callable:
-    """Nothing is compiled: the function runs as it is, without recording, and what it assigned is
-    written afterwards."""
-
-    def run(handles: list, *args: Any) -> tuple[Any, list]:
-        with torch.no_grad():
-            state, tensors = [handle.detach() for handle in handles], _tensors(args)
-            result, after = fn(list(state), *tensors)
-            return _settle(handles, state, tensors, after, result)
-
-    def run_loop(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
-        if stop <= start:
-            raise ValueError(f"compile: there is no step from {start} to {stop}")
-        with torch.no_grad():
-            state, tensors = [handle.detach() for handle in handles], _tensors(args)
-            after, result = state, None
-            for i in range(start, stop):
-                result, after = fn(list(after), tensor(i, "int32"), *tensors)
-            return _settle(handles, state, tensors, after, result)
-
-    return run_loop if loop else run
-
-
-def _tensors(args: tuple) -> tuple:
-    """Arrays among the arguments as tensors; on the CPU they may share the array's memory."""
-    return tree.map(lambda x: _borrowed(x) if isinstance(x, (np.ndarray, np.generic)) else x, args)
-
-
-def _borrowed(x: Any) -> torch.Tensor:
-    plain = isinstance(x, np.ndarray) and x.dtype.kind in "biufc" and x.flags.c_contiguous
-    if plain and x.flags.writeable:
-        return torch.from_numpy(x).to(default_device())
-    return tensor(x, dtypes.standardize(x.dtype))
-
-
-def _settle(handles: list, state: list, args: tuple, after: list, result: Any) -> tuple[Any, list]:
-    """Write what was assigned; (result, handles) of which no two share memory, nor with `args`."""
-    taken = {memory_of(x) for x in (*state, *tree.leaves(args)) if isinstance(x, torch.Tensor)}
-    changed = {}
-    for i, (old, new) in enumerate(zip(state, after, strict=True)):
-        if new is not old:
-            if new.shape != old.shape or new.dtype != old.dtype:
-                raise ValueError(
-                    f"compile: entry {i} of the state is {dtype(old)} {tuple(old.shape)}, it was "
-                    f"assigned {dtype(new)} {tuple(new.shape)}"
-                )
-            changed[i] = _own(new, taken)
-    result = tree.map(lambda leaf: _own(leaf, taken), result)
-    return result, [write(h, changed[i]) if i in changed else h for i, h in enumerate(handles)]
-
-
-def _own(x: torch.Tensor, taken: set[int]) -> torch.Tensor:
-    """`x` with memory that none of `taken` shares, and from now on does; no part of something
-    larger."""
-    x = x.detach()
-    whole = x.untyped_storage().nbytes() == x.numel() * x.itemsize
-    if not whole or memory_of(x) in taken:
-        x = x.clone(memory_format=torch.contiguous_format)
-    taken.add(memory_of(x))
-    return x

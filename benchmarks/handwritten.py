@@ -1,0 +1,21 @@
+"""What the hand-written loops share: the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+
+from workloads import WORKLOADS
+
+
+def main(run: Callable[..., float], about: str | None) -> None:
+    """Measure the workloads that the command line names with ``run(name, samples, seconds)``."""
+    parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
+    parser.add_argument("workloads", nargs="*", help="by default all: " + " ".join(WORKLOADS))
+    parser.add_argument("--samples", type=int, help="samples an epoch")
+    parser.add_argument("--seconds", type=float, default=3.0, help="time for each workload")
+    arguments = parser.parse_args()
+    for name in arguments.workloads or WORKLOADS:
+        rate = run(name, arguments.samples, arguments.seconds)
+        print(json.dumps({"workload": name, "samples_per_second": round(rate)}), flush=True)

@@ -1,0 +1,244 @@
+"""Operators of our own in torch's dispatcher, and faster forms of composed ops.
+
+A draw needs the numbers of its key, and the fused Adam those of its step; as operators they stay
+single calls when a step is traced (`tracing`), where tensors have no numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+_LIBRARY = torch.library.Library("tricorn", "DEF")
+_FLOATS = (torch.float32, torch.float64)
+
+
+def _operator(schema: str, shape: Callable) -> Callable[[Callable], Callable]:
+    """Register a function under a schema; `shape` gives its result's empty tensors."""
+    name = schema.partition("(")[0]
+
+    def register(fn: Callable) -> Callable:
+        _LIBRARY.define(schema)
+        _LIBRARY.impl(name, fn, "CompositeExplicitAutograd")
+        _LIBRARY.impl(name, shape, "Meta")
+        return getattr(torch.ops.tricorn, name).default
+
+    return register
+
+
+# ------------------------------------------------------------------------------------------ draws
+
+
+def generator(key: torch.Tensor) -> torch.Generator:
+    """A generator of the key's own, on the key's device.
+
+    The seed is the key's 64 bits mixed (the finaliser of SplitMix64), since torch's generator on
+    the CPU takes only 32 of a seed's bits and keys differ in few.
+    """
+    high, low = (n % 2**32 for n in key.tolist())
+    z = ((high << 32 | low) + 0x9E3779B97F4A7C15) % 2**64
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
+    return torch.Generator(key.device).manual_seed(z ^ z >> 31)
+
+
+def _drawn(key: torch.Tensor, shape: Sequence[int], dtype: Any = torch.int32) -> torch.Tensor:
+    return key.new_empty(shape, dtype=dtype)
+
+
+@_operator("bits(Tensor key, SymInt[] shape) -> Tensor", _drawn)
+def bits(key: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    drawn = key.new_empty(shape, dtype=torch.int64)
+    return drawn.random_(-(2**31), 2**31, generator=generator(key)).to(torch.int32)
+
+
+@_operator("uniform(Tensor key, SymInt[] shape, ScalarType dtype) -> Tensor", _drawn)
+def uniform(key: torch.Tensor, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    return torch.rand(shape, generator=generator(key), dtype=dtype, device=key.device)
+
+
+@_operator("normal(Tensor key, SymInt[] shape, ScalarType dtype) -> Tensor", _drawn)
+def normal(key: torch.Tensor, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    return torch.randn(shape, generator=generator(key), dtype=dtype, device=key.device)
+
+
+@_operator(
+    "randint(Tensor key, SymInt[] shape, int low, int high) -> Tensor",
+    lambda key, shape, low, high: key.new_empty(shape, dtype=torch.int64),
+)
+def randint(key: torch.Tensor, shape: Sequence[int], low: int, high: int) -> torch.Tensor:
+    return torch.randint(low, high, shape, generator=generator(key), device=key.device)
+
+
+@_operator(
+    "gamma(Tensor key, Tensor alpha) -> Tensor", lambda key, alpha: torch.empty_like(alpha)
+)
+def gamma(key: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+    return torch._standard_gamma(alpha, generator(key))
+
+
+# ------------------------------------------------------------------------------------------- Adam
+
+
+@_operator(
+    "adam_(Tensor(a!)[] values, Tensor[] gradients, Tensor(b!)[] momenta, Tensor(c!)[] velocities, "
+    "Tensor rate, Tensor step, float beta_1, float beta_2, float epsilon) -> ()",
+    lambda *args: None,
+)
+def adam_(
+    values: list[torch.Tensor],
+    gradients: list[torch.Tensor],
+    momenta: list[torch.Tensor],
+    velocities: list[torch.Tensor],
+    rate: torch.Tensor,
+    step: torch.Tensor,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> None:
+    """One step of Adam in place, by torch's fused kernel.
+
+    Its ε stands beside √(v / (1 - β₂ᵗ)), ours beside √v, hence the factor.
+    """
+    steps = [step.float()] * len(values)
+    torch._fused_adam_(
+        values, gradients, momenta, velocities, [], steps, lr=rate.item(), beta1=beta_1,
+        beta2=beta_2, weight_decay=0.0, eps=epsilon / (1 - beta_2 ** step.item()) ** 0.5,
+        amsgrad=False, maximize=False,
+    )  # fmt: skip
+
+
+@_operator(
+    "adam(Tensor value, Tensor gradient, Tensor momentum, Tensor velocity, Tensor rate, "
+    "Tensor step, float beta_1, float beta_2, float epsilon) -> (Tensor, Tensor, Tensor)",
+    lambda value, *args: tuple(torch.empty_like(value) for _ in range(3)),
+)
+def adam(
+    value: torch.Tensor,
+    gradient: torch.Tensor,
+    momentum: torch.Tensor,
+    velocity: torch.Tensor,
+    *numbers: Any,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """`adam_` of one variable, on copies."""
+    value, momentum, velocity = value.clone(), momentum.clone(), velocity.clone()
+    adam_([value], [gradient.contiguous()], [momentum], [velocity], *numbers)
+    return value, momentum, velocity
+
+
+def _adam(
+    value: Any,
+    gradient: Any,
+    momentum: Any,
+    velocity: Any,
+    largest: Any,
+    learning_rate: Any,
+    step: Any,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> Any:
+    """The op `adam` where the fused kernel has it: on a CPU (elsewhere reading the step would wait
+    for the device), and when nobody differentiates the update."""
+    given = value, gradient, momentum, velocity
+    if (
+        largest is not None
+        or value.device.type != "cpu"
+        or value.dtype not in _FLOATS
+        or any(x.dtype != value.dtype or x.shape != value.shape for x in given)
+        or _is_differentiated(*given, learning_rate)
+        or not beta_2
+    ):
+        return NotImplemented
+    after = adam(*given, learning_rate, step, float(beta_1), float(beta_2), float(epsilon))
+    return *after, None
+
+
+def _is_differentiated(*tensors: torch.Tensor) -> bool:
+    """Whether a gradient may be asked of what is computed from the tensors, or they are mapped."""
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return True
+    return torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+
+
+# ------------------------------------------------------------------------------ batch normalization
+
+
+def _channels_second(x: torch.Tensor) -> torch.Tensor:
+    """(..., n) as (batch, n, height, 1) in the layout "channels last", which torch's kernels know
+    for images alone."""
+    return x.reshape(x.shape[0], -1, 1, x.shape[-1]).permute(0, 3, 1, 2)
+
+
+def _restored(y: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    return y.permute(0, 2, 3, 1).reshape(shape)
+
+
+class _BatchNorm(torch.autograd.Function):
+    """(y, mean, variance) with torch's kernels; the statistics have gradients too."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple:
+        given = _channels_second(x)
+        count = given.numel() // given.shape[1]
+        mean, variance = gamma.new_zeros((2, gamma.numel())).unbind()
+        # a momentum of 1 leaves the statistics themselves in the "running" ones
+        y, saved_mean, saved_scale = torch.native_batch_norm(
+            given, gamma, beta, mean, variance, True, 1.0, epsilon
+        )
+        mean, variance = saved_mean.clone(), variance * ((count - 1) / count)
+        ctx.save_for_backward(x, gamma, beta, saved_mean, saved_scale)
+        ctx.epsilon = epsilon
+        ctx.set_materialize_grads(False)
+        return _restored(y, x.shape), mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, dy: Any, d_mean: Any, d_variance: Any) -> tuple:
+        x, gamma, beta, mean, scale = ctx.saved_tensors
+        if torch.is_grad_enabled():  # to be differentiated again
+            out = _plain_batch_norm(x, gamma, beta, ctx.epsilon)
+            pairs = [(o, d) for o, d in zip(out, (dy, d_mean, d_variance)) if d is not None]
+            wrt = [t for t, need in zip((x, gamma, beta), ctx.needs_input_grad) if need]
+            outs, cotangents = zip(*pairs)
+            found = iter(torch.autograd.grad(outs, wrt, cotangents, create_graph=True,
+                                             allow_unused=True))  # fmt: skip
+            return *(next(found) if need else None for need in ctx.needs_input_grad[:3]), None
+        dx = d_gamma = d_beta = None
+        if dy is not None:
+            given = _channels_second(x)
+            dx, d_gamma, d_beta = torch.ops.aten.native_batch_norm_backward(
+                _channels_second(dy), given, gamma, None, None, mean, scale, True, ctx.epsilon,
+                [True, True, True],
+            )  # fmt: skip
+            dx = _restored(dx, x.shape)
+        count = x.numel() // mean.numel()
+        for part in (
+            None if d_mean is None else (d_mean / count).expand(x.shape),
+            None if d_variance is None else (x - mean) * (d_variance * (2 / count)),
+        ):
+            if part is not None:
+                dx = part if dx is None else dx + part
+        return dx, d_gamma, d_beta, None
+
+
+def _plain_batch_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple:
+    variance, mean = torch.var_mean(x, tuple(range(x.ndim - 1)), correction=0)
+    return (x - mean) * (torch.rsqrt(variance + epsilon) * gamma) + beta, mean, variance
+
+
+def _batch_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
+    """The op `batch_norm` for whole floats with more than one row."""
+    kinds = {x.dtype, gamma.dtype, beta.dtype}
+    rows = x.numel() // max(x.shape[-1], 1)
+    if len(kinds) > 1 or x.dtype not in _FLOATS or x.ndim < 2 or rows < 2:
+        return NotImplemented
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return NotImplemented
+    return _BatchNorm.apply(x, gamma, beta, epsilon)
+
+
+
+
+OVERRIDES: dict[str, Callable] = {"adam": _adam, "batch_norm": _batch_norm}
