@@ -100,8 +100,10 @@ def adam_(
 ) -> None:
     """One step of Adam in place, by torch's fused kernel.
 
-    Its ε stands beside √(v / (1 - β₂ᵗ)), ours beside √v, hence the factor.
+    Its ε stands beside √(v / (1 - β₂ᵗ)), ours beside √v, hence the factor.  It walks through
+    memory, so all tensors must have the layout of the values, which is that of C.
     """
+    gradients = [gradient.contiguous() for gradient in gradients]
     steps = [step.float()] * len(values)
     torch._fused_adam_(
         values, gradients, momenta, velocities, [], steps, lr=rate.item(), beta1=beta_1,
@@ -123,8 +125,10 @@ def adam(
     *numbers: Any,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """`adam_` of one variable, on copies."""
-    value, momentum, velocity = value.clone(), momentum.clone(), velocity.clone()
-    adam_([value], [gradient.contiguous()], [momentum], [velocity], *numbers)
+    value, momentum, velocity = (
+        x.clone(memory_format=torch.contiguous_format) for x in (value, momentum, velocity)
+    )
+    adam_([value], [gradient], [momentum], [velocity], *numbers)
     return value, momentum, velocity
 
 
