@@ -180,6 +180,25 @@ def test_adam_in_place_keeps_what_was_read_before(at_once):
         np.testing.assert_array_equal(slot.numpy(), value)
 
 
+def test_adam_in_place_and_gradients_taken_later(at_once):
+    """A tape gives the gradient of what was computed before; torch's own graph complains."""
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, use_bias=False), layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.5), "mse")
+    x, y = np.ones((8, 3), "float32"), np.zeros((8, 1), "float32")
+    model.fit(x, y, epochs=2, verbose=0)
+    (trace,) = traces(model._programs["train_loop"])
+    assert trace.in_place
+    first, last = (layer.kernel for layer in model.layers[-2:])
+    expected = np.ones((3, 1)) * last.numpy()[:, 0] * 8
+    with keras.GradientTape() as tape:
+        out = ops.sum(model(x))
+    native = torch.sum(model(torch.from_numpy(x)))
+    model.fit(x, y, epochs=2, verbose=0)
+    np.testing.assert_allclose(tape.gradient(out, first).numpy(), expected, rtol=1e-5)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        native.backward()
+
+
 def test_old_values_that_are_read_later_are_kept(at_once):
     w = keras.Variable(np.ones(3, "float32"))
     optimizer = keras.optimizers.Adam(0.5)

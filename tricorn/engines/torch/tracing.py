@@ -21,6 +21,7 @@ from torch.fx import Graph, GraphModule, Node
 
 from tricorn import dtypes, tree
 from tricorn.engines.torch.primitives import default_device, dtype, memory_of, tensor, write
+from tricorn.engines.torch.tape import is_held
 
 #: steps that run as Python before one is traced: tracing costs as much as some dozens of steps
 PATIENCE = 16
@@ -192,6 +193,9 @@ class _Trace:
     ) -> tuple[Any, list]:
         found: Sequence = ()
         results = self.result.count
+        held = [i for i in self.in_place if is_held(handles[i])]
+        for i in held:  # by a tape, which needs what it holds now
+            state[i] = handles[i].data = handles[i].detach().clone()
         for numbers in [()] if steps is None else ((tensor(i, "int32"),) for i in steps):
             found = self.call(*state, *numbers, *leaves)
             for i, value in zip(self.assigned, found[results:]):
@@ -200,6 +204,7 @@ class _Trace:
         for i in self.assigned:
             if i not in self.in_place:
                 after[i] = write(handles[i], state[i])
+        torch.autograd.graph.increment_version([handles[i] for i in self.in_place.difference(held)])
         return tree.unflatten(self.result, list(found[:results])), after
 
 
