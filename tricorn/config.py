@@ -3,15 +3,17 @@ environment.
 
 Order of precedence: what the program sets, ``KERAS_BACKEND`` (engine only), the file
 ``$KERAS_HOME/keras.json`` (``~/.keras/keras.json``), the defaults.  The file is read when a setting
-is first asked for.
+is first asked for, and made with the defaults when there is none.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +27,33 @@ _FLOATS = ("bfloat16", "float16", "float32", "float64")
 _LAYOUTS = ("channels_last", "channels_first")
 
 _settings: dict[str, Any] | None = None
+#: called after `set_backend`: the engines' registry forgets what it had loaded
+on_set_backend: list[Callable[[], None]] = []
 
 
 def home() -> Path:
     """The folder of settings and cached data: ``$KERAS_HOME``, else ``~/.keras``; when that cannot
     be written, ``.keras`` in the temporary directory."""
-    folder = (
-        Path(os.environ["KERAS_HOME"]) if os.environ.get("KERAS_HOME") else Path.home() / ".keras"
-    )
-    probe = folder if folder.exists() else folder.parent
-    return folder if os.access(probe, os.W_OK) else Path(tempfile.gettempdir()) / ".keras"
+    folder = _wished_home()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    except OSError:
+        pass
+    return Path(tempfile.gettempdir()) / ".keras"
+
+
+def _wished_home() -> Path:
+    return Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
 
 
 def _load() -> dict[str, Any]:
     global _settings
     if _settings is None:
-        _settings = {**DEFAULTS, **_read_file(home() / "keras.json")}
+        path = _wished_home() / "keras.json"  # may be read where it cannot be written
+        found = _read_file(path if os.path.exists(path) else home() / "keras.json")
+        _settings = {**DEFAULTS, **found}
         if os.environ.get("KERAS_BACKEND"):
             _settings["backend"] = os.environ["KERAS_BACKEND"]
     return _settings
@@ -48,7 +61,7 @@ def _load() -> dict[str, Any]:
 
 def _read_file(path: Path) -> dict[str, Any]:
     """The valid settings of a file; one warning when it or a part of it is unusable."""
-    if not path.exists():
+    if not os.path.exists(path):
         _write_defaults(path)
         return {}
     try:
@@ -58,8 +71,12 @@ def _read_file(path: Path) -> dict[str, Any]:
         for key, check in _CHECKS.items():
             if key in found:
                 check(found[key])
-    except (OSError, ValueError) as error:
-        warnings.warn(f"{path} is ignored, the defaults are used: {error}", stacklevel=4)
+    except (OSError, ValueError, RecursionError) as error:
+        warnings.warn(
+            f"{path} is ignored, the defaults are used: {error}; correct it, or delete it to have "
+            "it made anew",
+            stacklevel=4,
+        )
         return {}
     return {key: found[key] for key in DEFAULTS if key in found}
 
@@ -82,7 +99,7 @@ def _check_floatx(value: Any) -> str:
 
 
 def _check_epsilon(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         raise ValueError(f"epsilon must be a positive number, got {value!r}")
     return float(value)
 
@@ -148,5 +165,11 @@ def backend() -> str:
 
 
 def set_backend(name: str) -> None:
-    """Configure the engine by name; it is loaded at the next tensor operation."""
+    """Configure the engine of the whole process by name.
+
+    It is loaded at the next tensor operation, also when another engine has worked until now; what
+    is wrong with it is said then.  `tricorn.set_engine` does the same at once.
+    """
     _load()["backend"] = _check_backend(name)
+    for call in on_set_backend:
+        call()

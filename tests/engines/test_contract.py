@@ -31,7 +31,8 @@ BY_HAND = {
     *("tensor", "numpy", "is_tensor", "shape", "dtype", "device", "devices", "block"),
     *("cond", "while_loop", "scan", "vmap", "vjp", "jvp", "custom_gradient", "checkpoint"),
     *("eval_shape", "compile", "all_reduce", "all_gather", "axis_index", "variable", "read"),
-    *("write", "placeholder", "function", "gradients", "alias"),
+    *("write", "set_trainable", "is_live", "must_not_escape", "module"),
+    *("placeholder", "function", "gradients", "alias"),
 }
 
 

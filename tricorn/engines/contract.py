@@ -10,6 +10,8 @@ may be a Python scalar, which then stands for a scalar of the other operand's dt
 The abstract engine (abstract.py) takes None for an unknown dimension wherever a shape is given; in
 `reshape`, None at position i keeps the input's own dimension i.
 
+An engine may leave out what defaults.py composes of other primitives or answers on the host.
+
 Beside the primitives an engine may define a function with the name of a composed op (``softmax``,
 ``batch_normalization``, ``lstm`` ...) to replace Tricorn's composition where it has something
 faster.  Such an override may return ``NotImplemented`` to decline a particular call.
@@ -38,7 +40,7 @@ An engine with the capability ``native_graph`` also has
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -740,6 +742,29 @@ def write(handle, value):
 
 
 @primitive
+def set_trainable(handle, trainable):
+    """Let the framework's own optimizers and tapes know that a handle is trained, or is not."""
+
+
+@primitive
+def is_live(x):
+    """Whether a copy of `x` in NumPy would lose something: a gradient that is being recorded, or
+    the trace that `x` is part of."""
+
+
+@primitive
+def must_not_escape(x):
+    """Whether `x` belongs to a transform or trace of the framework in which nothing may be kept
+    beyond its end."""
+
+
+@primitive
+def module(layer):
+    """A layer as a module of the framework's own kind, e.g. a ``torch.nn.Module``, that holds the
+    handles of the layer's Variables."""
+
+
+@primitive
 def placeholder(shape, dtype, name):
     """The engine's own symbolic tensor, or None: then Tricorn's symbolic tensors are used."""
 
@@ -763,12 +788,15 @@ def alias(x):
     on; other engines return `x`."""
 
 
-def validate(module: ModuleType | Any, name: str) -> None:
-    """Raise one EngineError that lists everything `module` lacks or declares wrongly."""
+def validate(module: ModuleType | Any, name: str, optional: Collection[str] = ()) -> None:
+    """Raise one EngineError that lists everything `module` lacks or declares wrongly; the
+    primitives named in `optional` may be missing."""
     problems = []
     for primitive_name, declared in PRIMITIVES.items():
         found = getattr(module, primitive_name, None)
         want = inspect.signature(declared)
+        if found is None and primitive_name in optional:
+            continue
         if found is None:
             problems.append(f"missing: {primitive_name}{want}")
         elif not callable(found):

@@ -13,10 +13,10 @@ import importlib.util
 import weakref
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 from tricorn import config
-from tricorn.engines import contract
+from tricorn.engines import contract, defaults
 from tricorn.engines.contract import EngineError
 
 
@@ -31,10 +31,13 @@ class Engine:
     """
 
     def __init__(self, name: str, module: Any) -> None:
-        contract.validate(module, name)
+        composed = defaults.of(module)
+        contract.validate(module, name, optional=composed)
         for attribute in dir(module):
             if not attribute.startswith("_"):
                 setattr(self, attribute, getattr(module, attribute))
+        for attribute, default in composed.items():
+            setattr(self, attribute, functools.partial(default, self))
         self.name = name
         self.capabilities = {**contract.CAPABILITIES, **module.CAPABILITIES}
         self.tensor_types = frozenset(module.TENSOR_TYPES)
@@ -60,50 +63,85 @@ class Engine:
         return load, (self.name,)
 
 
-#: names of the engines that come with the library: module, and the extra that installs them
+class Known(NamedTuple):
+    """An engine that comes with the library."""
+
+    module: str
+    #: what ``pip install "tricorn[...]"`` installs it with, "": it comes with tricorn
+    extra: str
+    #: the packages whose types its tensors are
+    packages: tuple[str, ...]
+    #: what it can do, asked before it is loaded
+    abilities: tuple[str, ...] = ("differentiates", "complex")
+
+
+#: the engines that come with the library, by name
 KNOWN = {
-    "jax": ("tricorn.engines.jax", None),
-    "tensorflow": ("tricorn.engines.tensorflow", "tensorflow"),
-    "torch": ("tricorn.engines.torch", "torch"),
-    "abstract": ("tricorn.engines.abstract", None),
+    "jax": Known(
+        "tricorn.engines.jax",
+        "",
+        ("jax", "jaxlib"),
+        ("differentiates", "complex", "distributes"),
+    ),
+    "tensorflow": Known("tricorn.engines.tensorflow", "tensorflow", ("tensorflow",)),
+    "torch": Known("tricorn.engines.torch", "torch", ("torch",)),
+    "abstract": Known("tricorn.engines.abstract", "", ()),
 }
-#: engines that are planned: name -> what the error says
+#: names of engines of the past -> the engine that took their place
+SUCCESSORS = {"theano": "pytensor", "cntk": "onnxruntime"}
+#: engines that are planned: name -> what they are
 PLANNED = {
-    "theano": "the PyTensor engine",
-    "pytensor": "the PyTensor engine",
-    "cntk": "the ONNX Runtime engine (CNTK's successor, forward only)",
-    "onnxruntime": "the ONNX Runtime engine (forward only)",
+    "pytensor": "PyTensor, Theano's maintained successor",
+    "onnxruntime": "ONNX Runtime, CNTK's successor, forward only",
 }
 
 _scoped: ContextVar[Engine | None] = ContextVar("tricorn_engine", default=None)
 _process: Engine | None = None
+_by_name: dict[str, Engine] = {}
 _loaded: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
-@functools.cache
 def load(name: str) -> Engine:
     """The engine `name`: one of ours, or ``"package.module"`` of an external one.
 
     Raises:
         EngineError: unknown name, library not installed, or contract not fulfilled.
     """
-    if name in PLANNED:
+    return _by_name.get(name) or _by_name.setdefault(name, _load(name))
+
+
+def _load(name: str) -> Engine:
+    successor = SUCCESSORS.get(name, name)
+    if successor in PLANNED:
         raise EngineError(
-            f"{PLANNED[name]} does not exist yet; engines that do: {', '.join(available())}"
+            f"the engine {name!r} ({PLANNED[successor]}) does not exist yet; engines that do: "
+            f"{', '.join(available())}"
         )
-    path, extra = KNOWN.get(name, (name, None))
-    if name not in KNOWN and "." not in name:
+    known = KNOWN.get(name)
+    if known is None and "." not in name:
         raise EngineError(
             f"unknown engine {name!r}; known: {', '.join(available())}, or the dotted path of a "
             "module that fulfils tricorn/engines/contract.py. The name comes from set_engine, "
-            "KERAS_BACKEND or keras.json"
+            "set_backend, KERAS_BACKEND or keras.json"
         )
     try:
-        module = importlib.import_module(path)
+        module = importlib.import_module(known.module if known else name)
     except ImportError as error:
-        hint = f'; install it with: pip install "tricorn[{extra}]"' if extra else ""
-        raise EngineError(f"the engine {name!r} cannot be loaded: {error}{hint}") from error
+        if known is None:
+            hint = "is its folder on sys.path (PYTHONPATH)?"
+        else:
+            hint = f'install it with: pip install "tricorn{known.extra and f"[{known.extra}]"}"'
+        raise EngineError(f"the engine {name!r} cannot be loaded: {error}; {hint}") from error
     return Engine(name, module)
+
+
+def without(engine: Any, ability: str, what: str) -> EngineError:
+    """The error for what `engine` lacks; it names the installed engines that can."""
+    able = [name for name in installed() if ability in KNOWN[name].abilities]
+    return EngineError(
+        f"the engine {engine.name!r} {what}; engines that can: {', '.join(able)}, e.g. "
+        f'`with tricorn.engine("{able[0]}"):`'
+    )
 
 
 def available() -> list[str]:
@@ -136,6 +174,14 @@ def _load_configured() -> Engine:
     return _process
 
 
+def _forget() -> None:
+    global _process
+    _process = None
+
+
+config.on_set_backend.append(_forget)
+
+
 def process() -> Engine:
     """The process-wide engine, loaded if need be."""
     return _process or _load_configured()
@@ -155,15 +201,31 @@ def loaded() -> list[Engine]:
 
 
 def set_engine(name: str) -> None:
-    """Make `name` the engine of the whole process (`use` overrides it for a block)."""
+    """Make `name` the engine of the whole process, from now on and in all threads (`use` overrides
+    it for a block).
+
+    Args:
+        name: of an engine that comes with the library, or the dotted path of a module.
+
+    Raises:
+        EngineError: when it cannot be loaded; the engine stays as it was then.
+    """
     global _process
-    _process = load(name)
+    engine = load(name)
     config.set_backend(name)
+    _process = engine
 
 
 @contextlib.contextmanager
 def use(engine: str | Engine) -> Iterator[Engine]:
-    """Run a block on another engine: ``with tricorn.engine("torch"): ...``."""
+    """Run a block on another engine: ``with tricorn.engine("torch"): ...``.
+
+    Args:
+        engine: as `set_engine`'s name.
+
+    Raises:
+        EngineError: when it cannot be loaded.
+    """
     chosen = load(engine) if isinstance(engine, str) else engine
     token = _scoped.set(chosen)
     try:

@@ -290,9 +290,7 @@ def _positions(f: Callable, chosen: list | None, args: tuple) -> list[int]:
 
 def _need_gradients(engine: registry.Engine) -> None:
     if not engine.capabilities["differentiates"]:
-        raise registry.EngineError(
-            f"the engine {engine.name!r} does not differentiate; use one that does"
-        )
+        raise registry.without(engine, "differentiates", "computes no gradients")
 
 
 def stop_gradient(variable: Any) -> Any:

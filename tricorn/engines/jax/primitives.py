@@ -33,7 +33,9 @@ __all__ = [
     "OVERRIDES",
     "TENSOR_TYPES",
     "scope",
-    *sorted(PRIMITIVES.keys() - {"compile"}),
+    *sorted(
+        PRIMITIVES.keys() - {"compile", "read", "gradients", "alias", "set_trainable", "module"}
+    ),
 ]
 
 CAPABILITIES = {
@@ -645,16 +647,15 @@ def variable(value: Any, dtype: str, trainable: bool, name: str) -> jax.Array:
         return _copy(made) if made is value else made
 
 
-def read(handle: jax.Array) -> jax.Array:
-    return handle
-
-
 def write(handle: jax.Array, value: Any) -> jax.Array:
-    return tensor(value, dtype(handle)) if isinstance(value, np.ndarray) else value
+    return value if is_tensor(value) else variable(value, dtype(handle), True, "")
 
 
-def alias(x: jax.Array) -> jax.Array:
-    return x
+def is_live(x: jax.Array) -> bool:
+    return isinstance(x, jax.core.Tracer)
+
+
+must_not_escape = is_live
 
 
 def placeholder(shape: Any, dtype: str, name: str) -> None:
@@ -662,8 +663,4 @@ def placeholder(shape: Any, dtype: str, name: str) -> None:
 
 
 def function(inputs: Any, outputs: Any, updates: Any) -> None:
-    return None
-
-
-def gradients(loss: Any, wrt: Any) -> None:
     return None

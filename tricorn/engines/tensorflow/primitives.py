@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager.record import should_record_backprop
 from tensorflow.python.framework.ops import EagerTensor, SymbolicTensor
 
 from tricorn import dtypes
@@ -691,26 +692,7 @@ def gamma(key: tf.Tensor, alpha: tf.Tensor, dtype: str) -> tf.Tensor:
     return tf.random.stateless_gamma(tf.shape(alpha), key, alpha, dtype=dtype)
 
 
-# ------------------------------------------------------------------------ collectives, variables
-
-
-def _not_distributed() -> Any:
-    raise EngineError(
-        "the engine 'tensorflow' does not run collectives; use tf.distribute around the model, or "
-        "the engine 'jax'"
-    )
-
-
-def all_reduce(x: tf.Tensor, op: str, axis_name: str) -> tf.Tensor:
-    return _not_distributed()
-
-
-def all_gather(x: tf.Tensor, axis: int, axis_name: str) -> tf.Tensor:
-    return _not_distributed()
-
-
-def axis_index(axis_name: str) -> tf.Tensor:
-    return _not_distributed()
+# -------------------------------------------------------------------------------------- variables
 
 
 def variable(value: Any, dtype: str, trainable: bool, name: str) -> tf.Variable:
@@ -733,17 +715,17 @@ def write(handle: tf.Variable, value: Any) -> tf.Variable:
     return handle
 
 
+def set_trainable(handle: tf.Variable, trainable: bool) -> None:
+    handle._trainable = trainable  # what tapes ask
+
+
+def is_live(x: tf.Tensor) -> bool:
+    return not isinstance(x, EagerTensor) or should_record_backprop([x])
+
+
 def placeholder(shape: Any, dtype: str, name: str) -> Any:
     return None
 
 
 def function(inputs: Any, outputs: Any, updates: Any) -> Any:
     return None
-
-
-def gradients(loss: Any, wrt: Any) -> Any:
-    return None
-
-
-def alias(x: tf.Tensor) -> tf.Tensor:
-    return x

@@ -637,26 +637,7 @@ def _placed_key(key: torch.Tensor) -> torch.Tensor:
     return key.to(default_device())
 
 
-# ------------------------------------------------------------------------ collectives, variables
-
-
-def _not_distributed(*args: Any) -> Any:
-    raise EngineError(
-        "the engine 'torch' does not run collectives; use torch.distributed around the model, or "
-        "the engine 'jax'"
-    )
-
-
-def all_reduce(x: torch.Tensor, op: str, axis_name: str) -> torch.Tensor:
-    return _not_distributed()
-
-
-def all_gather(x: torch.Tensor, axis: int, axis_name: str) -> torch.Tensor:
-    return _not_distributed()
-
-
-def axis_index(axis_name: str) -> torch.Tensor:
-    return _not_distributed()
+# -------------------------------------------------------------------------------------- variables
 
 
 def is_differentiable(x: torch.Tensor) -> bool:
@@ -670,29 +651,47 @@ def memory_of(x: torch.Tensor) -> int:
 
 
 def variable(value: Any, dtype: str, trainable: bool, name: str) -> torch.Tensor:
-    """An ``nn.Parameter`` for what is trained, a plain tensor for other state."""
+    """An ``nn.Parameter``, if it has gradients at all."""
     made = tensor(value, dtype).detach()
     if made is value or (isinstance(value, torch.Tensor) and memory_of(made) == memory_of(value)):
         made = made.clone()
-    return torch.nn.Parameter(made) if trainable and is_differentiable(made) else made
+    return torch.nn.Parameter(made, trainable) if is_differentiable(made) else made
 
 
 def read(handle: torch.Tensor) -> torch.Tensor:
-    return handle if torch.is_grad_enabled() else handle.detach()
+    return handle if handle.requires_grad and torch.is_grad_enabled() else handle.detach()
 
 
 def write(handle: torch.Tensor, value: Any) -> torch.Tensor:
-    """A parameter is changed in place, since optimizers hold it (a tape that needs its old value
-    keeps that); other handles are replaced, so that a value read before keeps what it was."""
+    """The handle stays the object it is, since optimizers and modules hold it.
+
+    What is trained is changed in place, so torch complains when it is needed for a gradient (a tape
+    that needs its old value keeps that).  Other state gets new memory: a value read before keeps
+    what it was.
+    """
     if isinstance(value, np.ndarray):
         value = tensor(value, dtype(handle))
-    if not isinstance(handle, torch.nn.Parameter):
-        return value.detach().to(handle.device)
-    if is_held(handle):
+    if not handle.requires_grad:
+        handle.data = value.detach().to(handle.device)
+    elif is_held(handle):
         handle.data = value.detach().to(handle.device, copy=True)
-        return handle
-    with torch.no_grad():
-        return handle.copy_(value)
+    else:
+        with torch.no_grad():
+            handle.copy_(value)
+    return handle
+
+
+def set_trainable(handle: torch.Tensor, trainable: bool) -> None:
+    if is_differentiable(handle):
+        handle.requires_grad_(trainable)
+
+
+def is_live(x: torch.Tensor) -> bool:
+    return x.requires_grad or must_not_escape(x)
+
+
+def must_not_escape(x: torch.Tensor) -> bool:
+    return torch._C._functorch.is_functorch_wrapped_tensor(x)
 
 
 def placeholder(shape: Any, dtype: str, name: str) -> None:
@@ -701,11 +700,3 @@ def placeholder(shape: Any, dtype: str, name: str) -> None:
 
 def function(inputs: Any, outputs: Any, updates: Any) -> None:
     return None
-
-
-def gradients(loss: Any, wrt: Any) -> None:
-    return None
-
-
-def alias(x: torch.Tensor) -> torch.Tensor:
-    return x
