@@ -305,7 +305,7 @@ def vmap(engine: Any, fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
 def vjp(engine: Any, fn: Callable, primals: tuple) -> Any:
     from tricorn.engines import registry
 
-    raise registry.without(engine, "differentiates", "computes no gradients, so it cannot train")
+    raise registry.without(engine, "differentiates")
 
 
 def jvp(engine: Any, fn: Callable, primals: tuple, tangents: tuple) -> Any:
@@ -394,7 +394,7 @@ def compile(engine: Any, fn: Callable, loop: bool) -> Callable:
 def all_reduce(engine: Any, x: Any, op: str, axis_name: str) -> Any:
     from tricorn.engines import registry
 
-    raise registry.without(engine, "distributes", "does not run collectives")
+    raise registry.without(engine, "distributes")
 
 
 def all_gather(engine: Any, x: Any, axis: int, axis_name: str) -> Any:
@@ -408,7 +408,7 @@ def axis_index(engine: Any, axis_name: str) -> Any:
 def _needs_complex(engine: Any, *args: Any) -> Any:
     from tricorn.engines import registry
 
-    raise registry.without(engine, "complex", "has no complex dtypes")
+    raise registry.without(engine, "complex")
 
 
 def real(engine: Any, x: Any) -> Any:

@@ -135,11 +135,19 @@ def _load(name: str) -> Engine:
     return Engine(name, module)
 
 
-def without(engine: Any, ability: str, what: str) -> EngineError:
+#: ability -> what is said of an engine without it
+_LACKS = {
+    "differentiates": "computes no gradients, so it cannot train",
+    "distributes": "does not run collectives",
+    "complex": "has no complex dtypes",
+}
+
+
+def without(engine: Any, ability: str) -> EngineError:
     """The error for what `engine` lacks; it names the installed engines that can."""
     able = [name for name in installed() if ability in KNOWN[name].abilities]
     return EngineError(
-        f"the engine {engine.name!r} {what}; engines that can: {', '.join(able)}, e.g. "
+        f"the engine {engine.name!r} {_LACKS[ability]}; engines that can: {', '.join(able)}, e.g. "
         f'`with tricorn.engine("{able[0]}"):`'
     )
 

@@ -290,7 +290,7 @@ def _positions(f: Callable, chosen: list | None, args: tuple) -> list[int]:
 
 def _need_gradients(engine: registry.Engine) -> None:
     if not engine.capabilities["differentiates"]:
-        raise registry.without(engine, "differentiates", "computes no gradients")
+        raise registry.without(engine, "differentiates")
 
 
 def stop_gradient(variable: Any) -> Any:
