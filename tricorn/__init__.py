@@ -18,6 +18,8 @@ _MODULES = (
 )  # fmt: skip
 #: public name -> (module, name there)
 _NAMES = {
+    "Checkpoint": ("tricorn.saving.checkpoint", "Checkpoint"),
+    "CheckpointManager": ("tricorn.saving.checkpoint", "CheckpointManager"),
     "DTypePolicy": ("tricorn.dtype_policies", "DTypePolicy"),
     "Function": ("tricorn.graph.function", "Function"),
     "GradientTape": ("tricorn.graph.tape", "GradientTape"),
@@ -40,6 +42,7 @@ _NAMES = {
     "grad": ("tricorn.graph.transforms", "grad"),
     "gradients": ("tricorn.graph.function", "gradients"),
     "gradients_function": ("tricorn.graph.transforms", "gradients_function"),
+    "latest_checkpoint": ("tricorn.saving.checkpoint", "latest_checkpoint"),
     "name_scope": ("tricorn.variable", "name_scope"),
     "remat": ("tricorn.graph.transforms", "checkpoint"),
     "set_engine": ("tricorn.engines", "set_engine"),

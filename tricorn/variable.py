@@ -37,6 +37,23 @@ _names: ContextVar[tuple[str, ...]] = ContextVar("tricorn_names", default=())
 #: bytes that new Variables may still take (one item), or None: no limit
 _budget: ContextVar[list[int] | None] = ContextVar("tricorn_budget", default=None)
 _lock = threading.RLock()
+#: restorations that wait for Variables to be made (tricorn/saving/checkpoint.py): they are asked
+#: before a new Variable is first read
+waiting: list[Any] = []
+_made = 0
+
+
+def made() -> int:
+    """How many Variables were made so far."""
+    return _made
+
+
+def _ask_waiting() -> None:
+    """Let restorations assign what is there by now; forget those that have nothing left."""
+    for restoration in list(waiting):
+        restoration.run()
+        if not restoration.left() and restoration in waiting:
+            waiting.remove(restoration)
 
 
 class Variable(Readable):
@@ -91,6 +108,8 @@ class Variable(Readable):
         self._handles: dict[registry.Engine, Any] = {}
         #: whether a tensor that shares the handle's memory was handed out
         self._shared = False
+        global _made
+        _made += 1
         engine = registry.native()
         if engine is not None:  # under the names and on the device that hold here
             self.handle(engine)
@@ -153,6 +172,8 @@ class Variable(Readable):
         """The engine's handle, made or brought up to date: this engine owns the Variable now."""
         if self._owner is engine:
             return self._handles[engine]
+        if waiting and self._owner is None:
+            _ask_waiting()
         with _lock:
             value = self._owner_value()
             handle = self._handles.get(engine)
@@ -190,6 +211,8 @@ class Variable(Readable):
         scope = current()
         if scope is not None and scope.values:
             return registry.active().numpy(self.value)
+        if waiting and self._owner is None:
+            _ask_waiting()
         if self._owner is None:
             assert self._host is not None
             return self._host.copy()

@@ -19,6 +19,7 @@ from tricorn.saving.registry import (
 )
 
 _FILES = ("load_model", "load_weights", "model_from_json", "save_model", "save_weights")
+_CHECKPOINTS = ("Checkpoint", "CheckpointManager", "latest_checkpoint")
 
 __all__ = [
     "CustomObjectScope",
@@ -30,10 +31,13 @@ __all__ = [
     "register_keras_serializable",
     "serialize_keras_object",
     *_FILES,
+    *_CHECKPOINTS,
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in _FILES:
         return getattr(importlib.import_module("tricorn.saving.keras_file"), name)
+    if name in _CHECKPOINTS:
+        return getattr(importlib.import_module("tricorn.saving.checkpoint"), name)
     raise AttributeError(f"tricorn.saving has no {name!r}")

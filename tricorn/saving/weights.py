@@ -146,6 +146,7 @@ def write(model: Any, file: h5py.File) -> None:
 
 
 def write_array(group: h5py.Group, key: str, value: Any) -> None:
+    """Put a Variable or array into a group, in a way that `Store` reads."""
     """Write a Variable or array as the member `key`; bfloat16 is marked by an attribute."""
     array = value.numpy() if isinstance(value, Variable) else np.asarray(value)
     dataset = group.create_dataset(key, data=array)
