@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from tricorn import dtypes
+from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.graph import op
 from tricorn.graph.calls import current_call
+from tricorn.graph.placement import placed, placing
 from tricorn.graph.scope import (
     Readable,
     Suspended,
@@ -36,6 +38,13 @@ _autocast: ContextVar[str | None] = ContextVar("tricorn_autocast", default=None)
 _names: ContextVar[tuple[str, ...]] = ContextVar("tricorn_names", default=())
 #: bytes that new Variables may still take (one item), or None: no limit
 _budget: ContextVar[list[int] | None] = ContextVar("tricorn_budget", default=None)
+#: the functions of NumPy that its operators call -> our ops
+_OPERATORS = {
+    "add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide",
+    "floor_divide": "floor_divide", "remainder": "mod", "power": "power", "matmul": "matmul",
+    "less": "less", "less_equal": "less_equal", "greater": "greater",
+    "greater_equal": "greater_equal",
+}  # fmt: skip
 _lock = threading.RLock()
 #: restorations that wait for Variables to be made (tricorn/saving/checkpoint.py): they are asked
 #: before a new Variable is first read
@@ -108,6 +117,8 @@ class Variable(Readable):
         self._handles: dict[registry.Engine, Any] = {}
         #: whether a tensor that shares the handle's memory was handed out
         self._shared = False
+        #: the device that it was made for, or None
+        self._device = placed()
         global _made
         _made += 1
         engine = registry.native()
@@ -178,7 +189,8 @@ class Variable(Readable):
             value = self._owner_value()
             handle = self._handles.get(engine)
             if handle is None:
-                handle = engine.variable(value, self.dtype, self._trainable, self.path)
+                with placing(engine, self._device):
+                    handle = engine.variable(value, self.dtype, self._trainable, self.path)
                 if engine.capabilities["native_graph"]:
                     handle._tricorn_variable = self
             else:
@@ -221,6 +233,14 @@ class Variable(Readable):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         value = self.numpy()
         return value if dtype is None else value.astype(dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:  # type: ignore[override]
+        """NumPy's functions take the value; ``array + variable`` and its like are our ops."""
+        name = _OPERATORS.get(ufunc.__name__)
+        if name is not None and method == "__call__" and not settings:
+            return OPS[name](*inputs)
+        values = [x.numpy() if isinstance(x, Variable) else x for x in inputs]
+        return getattr(ufunc, method)(*values, **settings)
 
     # ---------------------------------------------------------------------------------- assigning
 
@@ -319,7 +339,15 @@ class Variable(Readable):
     __index__ = __int__
 
     def __repr__(self) -> str:
-        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
+        text = f"Variable path={self.path}, shape={self.shape}, dtype={self.dtype}"
+        if current() is not None or recording() is not None or not self._readable():
+            return f"<{text}>"
+        return f"<{text}, value={self.numpy()}>"
+
+    def _readable(self) -> bool:
+        """Whether its value can be had without running a graph."""
+        owner = self._owner
+        return owner is None or (not owner.capabilities["native_graph"] and owner.is_eager())
 
     def __getstate__(self) -> dict:
         state = {**self.__dict__, "_owner": None, "_handles": {}, "_shared": False}

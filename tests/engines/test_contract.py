@@ -29,6 +29,7 @@ from tricorn.engines.abstract import AbstractTensor
 #: Primitives that take functions, handles or devices; they have tests of their own.
 BY_HAND = {
     *("tensor", "numpy", "is_tensor", "shape", "dtype", "device", "devices", "block"),
+    *("place", "device_of", "is_eager"),
     *("cond", "while_loop", "scan", "vmap", "vjp", "jvp", "custom_gradient", "checkpoint"),
     *("eval_shape", "compile", "all_reduce", "all_gather", "axis_index", "variable", "read"),
     *("write", "set_trainable", "is_live", "must_not_escape", "module"),
@@ -237,6 +238,9 @@ def test_devices(engine):
     with engine.device(first):
         x = engine.full((2,), 1.0, "float32")
     assert engine.block((x, None))[0] is x
+    assert engine.device_of(x) == first
+    assert engine.device_of(engine.place(x, first)) == first
+    assert engine.is_eager()
     with pytest.raises(registry.EngineError, match="no device"), engine.device("abacus:0"):
         pass
 

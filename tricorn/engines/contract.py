@@ -156,6 +156,21 @@ def devices():
 
 
 @primitive
+def place(x, device):
+    """`x` on the device (one of `devices`); gradients pass where the engine has any."""
+
+
+@primitive
+def device_of(x):
+    """The name of the device that holds `x`; None where that is not known yet (in a trace)."""
+
+
+@primitive
+def is_eager():
+    """Whether what is computed has values at once: outside of the engine's traces and graphs."""
+
+
+@primitive
 def block(x):
     """Wait until every tensor of the tree `x` is computed; returns `x`."""
 

@@ -47,6 +47,18 @@ def device(engine: Any, name: str) -> Iterator[None]:
     yield
 
 
+def place(engine: Any, x: Any, device: str) -> Any:
+    return x
+
+
+def device_of(engine: Any, x: Any) -> str:
+    return engine.devices()[0]
+
+
+def is_eager(engine: Any) -> bool:
+    return True
+
+
 def block(engine: Any, x: Any) -> Any:
     return x
 
@@ -458,11 +470,12 @@ def alias(engine: Any, x: Any) -> Any:
 DEFAULTS: dict[str, Callable] = {
     fn.__name__: fn
     for fn in (
-        devices, device, block, rsqrt, sigmoid, relu, clip, stop_gradient, mean, expand_dims,
-        squeeze, stack, flip, repeat, nonzero, unique, conv, conv_transpose, max_pool, average_pool,
-        resize, cond, while_loop, scan, vmap, vjp, jvp, custom_gradient, checkpoint, eval_shape,
-        compile, all_reduce, all_gather, axis_index, real, imag, read, write, set_trainable,
-        is_live, must_not_escape, module, gradients, alias,
+        devices, device, place, device_of, is_eager, block, rsqrt, sigmoid, relu, clip,
+        stop_gradient, mean, expand_dims, squeeze, stack, flip, repeat, nonzero, unique, conv,
+        conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
+        custom_gradient, checkpoint, eval_shape, compile, all_reduce, all_gather, axis_index,
+        real, imag, read, write, set_trainable, is_live, must_not_escape, module, gradients,
+        alias,
     )
 }  # fmt: skip
 DEFAULTS |= dict.fromkeys(("complex", "fft", "ifft", "rfft", "irfft", "eig"), _needs_complex)

@@ -14,8 +14,19 @@ from tricorn import tree
 from tricorn.engines import registry
 from tricorn.graph import op
 from tricorn.graph.scope import Scope, current, recording_tapes
-from tricorn.graph.symbolic import NotRecording
+from tricorn.graph.symbolic import NotRecording, recording
 from tricorn.graph.transforms import discover
+
+
+def executing_eagerly() -> bool:
+    """Whether Python runs each time and tensors have values: False while a graph of symbolic
+    tensors is made, in a function compiled by `tricorn.function` or a step run by `fit`, where only
+    shapes are worked out, and in the engine's own traces and graphs (``jax.jit``, ``tf.function``,
+    ``tf.Graph``)."""
+    scope = current()
+    if recording() is not None or (scope is not None and scope.frozen):
+        return False
+    return registry.active().is_eager()
 
 
 class _Late(Exception):

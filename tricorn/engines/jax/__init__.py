@@ -7,4 +7,4 @@ keep_freed_memory()  # before JAX starts its threads
 
 from tricorn.engines.jax.compilation import compile  # noqa: E402
 from tricorn.engines.jax.primitives import *  # noqa: E402, F403
-from tricorn.engines.jax.tape import tape  # noqa: E402
+from tricorn.engines.jax.tape import is_live, tape  # noqa: E402

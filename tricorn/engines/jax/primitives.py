@@ -34,7 +34,8 @@ __all__ = [
     "TENSOR_TYPES",
     "scope",
     *sorted(
-        PRIMITIVES.keys() - {"compile", "read", "gradients", "alias", "set_trainable", "module"}
+        PRIMITIVES.keys()
+        - {"compile", "is_live", "read", "gradients", "alias", "set_trainable", "module"}
     ),
 ]
 
@@ -169,17 +170,46 @@ arange = _widening(
 )
 
 
-def device(name: str) -> contextlib.AbstractContextManager:
+@functools.cache
+def _devices() -> dict[str, Any]:
+    """The devices by name: those of the default platform, and the CPU's."""
+    found = {}
+    for device in (*jax.local_devices(), *jax.local_devices(backend="cpu")):
+        kind = "gpu" if device.platform in ("cuda", "rocm") else device.platform
+        if device not in found.values():
+            count = py.sum(name.startswith(kind) for name in found)
+            found[f"{kind}:{count}"] = device
+    return found
+
+
+def _device(name: str) -> Any:
     kind, _, index = name.lower().partition(":")
-    try:
-        return jax.default_device(jax.devices(kind)[int(index or 0)])
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise EngineError(f"no device {name!r}; there are {', '.join(devices())}") from error
+    found = _devices().get(f"{kind}:{index or 0}")
+    if found is None:
+        raise EngineError(f"no device {name!r}; there are {', '.join(_devices())}")
+    return found
+
+
+def device(name: str) -> contextlib.AbstractContextManager:
+    return jax.default_device(_device(name))
 
 
 def devices() -> list[str]:
-    return [f"{device.platform}:{device.id}" for device in jax.devices()]
+    return list(_devices())
 
+
+def place(x: jax.Array, device: str) -> jax.Array:
+    return jax.device_put(x, _device(device))
+
+
+def device_of(x: jax.Array) -> str | None:
+    if isinstance(x, jax.core.Tracer):
+        return None
+    home = next(iter(x.devices()))
+    return next((name for name, device in _devices().items() if device == home), None)
+
+
+is_eager = policy.is_eager
 
 block = jax.block_until_ready
 
@@ -651,11 +681,8 @@ def write(handle: jax.Array, value: Any) -> jax.Array:
     return value if is_tensor(value) else variable(value, dtype(handle), True, "")
 
 
-def is_live(x: jax.Array) -> bool:
+def must_not_escape(x: jax.Array) -> bool:
     return isinstance(x, jax.core.Tracer)
-
-
-must_not_escape = is_live
 
 
 def placeholder(shape: Any, dtype: str, name: str) -> None:

@@ -588,6 +588,13 @@ def _reach(jaxpr: Any, before: list[int]) -> list[int]:
     return list(map(of, jaxpr.outvars))
 
 
+def is_live(x: Any) -> bool:
+    """A tracer, or an array that an open tape tracks."""
+    trace = core.trace_ctx.trace
+    tapes = trace.tapes if isinstance(trace, Recorder) else ()
+    return isinstance(x, core.Tracer) or any(tape.tracks((x,)) for tape in tapes)
+
+
 def tape(persistent: bool) -> Tape:
     return Tape(persistent)
 

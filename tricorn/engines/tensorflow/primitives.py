@@ -126,6 +126,19 @@ def devices() -> list[str]:
     return [":".join(d.name.lower().split(":")[-2:]) for d in found]
 
 
+def place(x: tf.Tensor, device: str) -> tf.Tensor:
+    with tf.device(device):
+        return tf.identity(x)
+
+
+def device_of(x: tf.Tensor) -> str | None:
+    return ":".join(x.device.lower().split(":")[-2:]) or None
+
+
+def is_eager() -> bool:
+    return tf.executing_eagerly()
+
+
 def block(x: Any) -> Any:
     if tf.executing_eagerly():
         tf.test.experimental.sync_devices()

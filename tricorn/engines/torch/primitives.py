@@ -126,6 +126,18 @@ def devices() -> list[str]:
     return ["cpu:0", *(f"gpu:{i}" for i in range(torch.cuda.device_count()))]
 
 
+def place(x: torch.Tensor, device: str) -> torch.Tensor:
+    return x.to(device.replace("gpu", "cuda") if device.startswith("gpu") else "cpu")
+
+
+def device_of(x: torch.Tensor) -> str:
+    return f"gpu:{x.device.index or 0}" if x.device.type == "cuda" else f"{x.device.type}:0"
+
+
+def is_eager() -> bool:
+    return not torch.compiler.is_compiling()
+
+
 def block(x: Any) -> Any:
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()
