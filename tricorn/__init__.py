@@ -12,7 +12,7 @@ from typing import Any
 from tricorn._version import __version__
 
 _MODULES = (
-    "activations", "callbacks", "config", "constraints", "datasets", "dtype_policies",
+    "activations", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies",
     "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random",
     "regularizers", "saving", "utils",
 )  # fmt: skip

@@ -26,6 +26,13 @@ def unique(class_name: str) -> str:
     return f"{prefix}_{index}" if index else prefix
 
 
+def uid(prefix: str) -> int:
+    """The next number for a prefix: 1, 2, ..."""
+    with _lock:
+        _counts[prefix] += 1
+        return _counts[prefix]
+
+
 def clear() -> None:
     """Begin counting anew."""
     _counts.clear()

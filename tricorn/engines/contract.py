@@ -27,6 +27,8 @@ An engine with the capability ``native_graph`` also has
 
 ``get_session()``, ``set_session(session)``
     what runs the graph; every variable of the graph has a value in a session that is got.
+``after(tensors)``
+    a context manager: operations made inside run after `tensors`.
 ``learning_phase()``
     the graph's learning phase: one bool scalar that is False unless it is fed.
 ``draw(handle)``

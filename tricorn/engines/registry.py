@@ -98,6 +98,8 @@ PLANNED = {
 _scoped: ContextVar[Engine | None] = ContextVar("tricorn_engine", default=None)
 _process: Engine | None = None
 _by_name: dict[str, Engine] = {}
+#: whether users initialise the Variables of native graphs themselves
+manual_initialization = False
 _loaded: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
@@ -174,6 +176,18 @@ def native() -> Engine | None:
     if engine is not None and engine.variant is not None:
         engine = engine.variant()
     return engine if engine is not None and engine.capabilities["native_graph"] else None
+
+
+def name() -> str:
+    """The name of the engine in force; asking loads none."""
+    engine = _scoped.get() or _process
+    return config.backend() if engine is None else engine.name
+
+
+def set_manual_initialization(value: bool) -> None:
+    """Whether users initialise the Variables of native graphs themselves."""
+    global manual_initialization
+    manual_initialization = bool(value)
 
 
 def _load_configured() -> Engine:

@@ -51,6 +51,8 @@ class Function:
         updates: (variable, symbolic value) pairs; all values are computed from the state before
             the call, then assigned.
         name: for people.
+        updates_only: what layers assign while they are run (moving averages, kept states) is
+            dropped, so that only `updates` and random state change.
 
     Called with a tree of arrays or tensors like `inputs` (one per input, broadcast and cast to its
     dtype), gives a tree of tensors like `outputs`.  The learning phase may be one of the inputs, or
@@ -61,10 +63,16 @@ class Function:
     """
 
     def __init__(
-        self, inputs: Any, outputs: Any, updates: Sequence = (), name: str | None = None
+        self,
+        inputs: Any,
+        outputs: Any,
+        updates: Sequence = (),
+        name: str | None = None,
+        updates_only: bool = False,
     ) -> None:
         self.inputs, self.outputs, self.name = inputs, outputs, name or "function"
         self.updates = [update(*pair) for pair in updates]
+        self._updates_only = updates_only
         self._flat, self._structure = tree.flatten(inputs)
         values = [u.value for u in self.updates]
         #: which of the inputs is the learning phase, None: no one
@@ -87,8 +95,11 @@ class Function:
         self._compiled = Compiled(self._run)
 
     def _run(self, values: list, training: bool | None) -> Any:
-        with calling(training):
+        with calling(training), Scope() as scope:
             outputs, values = self._plan.run(values)
+        for variable, value in scope.changes():
+            if variable.random or not self._updates_only:
+                variable.assign(value)
         for pair, value in zip(self.updates, values):
             pair.variable.assign(value)
         return outputs

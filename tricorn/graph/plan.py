@@ -8,7 +8,9 @@ from typing import Any
 
 from tricorn import tree
 from tricorn.arithmetic import OPS
+from tricorn.engines import registry
 from tricorn.graph.scope import Readable
+from tricorn.graph.sizes import HOST, is_size
 from tricorn.graph.symbolic import (
     Node,
     SymbolicTensor,
@@ -213,6 +215,7 @@ class _Step:
         "call",
         "constants",
         "dead",
+        "host",
         "is_op",
         "masks",
         "node",
@@ -234,6 +237,10 @@ class _Step:
     ) -> None:
         self.node, self.call = node, node.operation
         self.is_op = hasattr(node.operation, "op")
+        #: what computes sizes of tensors without the engine
+        self.host = None
+        if self.is_op and HOST.get(node.operation.__name__) and is_size(node.outputs):
+            self.host = HOST[node.operation.__name__]
         self.slots, self.constants, self.structure = slots, constants, structure
         self.masks, self.outputs = masks, outputs
         self.dead: list[int] = []
@@ -258,7 +265,9 @@ class _Step:
             args, kwargs = tree.unflatten(self.structure, leaves)
         if self.node.training is not None:
             kwargs = {**kwargs, "training": self.node.training}
-        if self.is_op:
+        if self.host is not None and not any(map(registry.active().is_tensor, tree.leaves(args))):
+            result = self.host(*args, **kwargs)
+        elif self.is_op:
             result = self.call(*args, **kwargs)
         else:
             masks = None

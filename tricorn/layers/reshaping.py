@@ -11,6 +11,7 @@ from tricorn.graph.op import Tensor, op
 from tricorn.layers.arguments import choice, data_format, ints, is_int, pairs, positive
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
+from tricorn.ops.windows import enlarge
 
 _data_format = data_format
 
@@ -276,15 +277,6 @@ class UpSampling1D(Layer):
         return ops.repeat(inputs, self.size, axis=1)
 
 
-@op
-def _enlarge(x: Tensor, factors: tuple, method: str, channels_last: bool) -> Tensor:
-    """Images `factors` times as high and wide."""
-    engine = active()
-    sizes = engine.shape(x)[1:3] if channels_last else engine.shape(x)[2:4]
-    size = tuple(None if n is None else n * factor for n, factor in zip(sizes, factors))
-    return engine.resize(x, size, method, channels_last, False)
-
-
 class UpSampling2D(_Spatial):
     """Images enlarged by whole factors.
 
@@ -317,7 +309,7 @@ class UpSampling2D(_Spatial):
             for axis, factor in enumerate(self.size, self._first):
                 inputs = ops.repeat(inputs, factor, axis=axis)
             return inputs
-        return _enlarge(inputs, self.size, self.interpolation, self._first == 1)
+        return enlarge(inputs, self.size, self.interpolation, self._first == 1)
 
 
 class UpSampling3D(_Spatial):

@@ -93,7 +93,7 @@ from tricorn.ops.control import (
     vectorized_map,
     while_loop,
 )
-from tricorn.ops.ctc import ctc_loss
+from tricorn.ops.ctc import ctc_decode, ctc_loss
 from tricorn.ops.elementwise import (
     abs,
     absolute,
@@ -402,6 +402,7 @@ __all__ = [
     "cosh",
     "count_nonzero",
     "cross",
+    "ctc_decode",
     "ctc_loss",
     "cumprod",
     "cumsum",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tricorn.engines import active
+from tricorn.engines.abstract import AbstractTensor
 
 
 def axis_of(axis: int, x: Any, extra: int = 0) -> int:
@@ -45,10 +46,22 @@ def axes_of(axis: int | Sequence[int] | None, x: Any, extra: int = 0) -> tuple[i
 
 
 def shape_of(shape: Any) -> tuple:
-    """A shape argument as a tuple: an int, or a sequence of ints (or scalar tensors, or None)."""
+    """A shape argument as a tuple: an int, a sequence of ints (or scalar tensors, or None), or a
+    vector of them (whose abstract numbers are None)."""
     if isinstance(shape, (int, np.integer)):
         return (int(shape),)
-    return tuple(int(n) if isinstance(n, np.integer) else n for n in shape)
+    if isinstance(shape, AbstractTensor):
+        return (None,) * shape.shape[0]
+    engine = active()
+    if engine.is_tensor(shape):
+        shape = [engine.slice(shape, (i,)) for i in range(engine.shape(shape)[0])]
+    return tuple(_size(n) for n in shape)
+
+
+def _size(n: Any) -> Any:
+    if isinstance(n, AbstractTensor):
+        return None
+    return int(n) if isinstance(n, np.integer) else n
 
 
 def tuple_of(value: int | Sequence[int], count: int, name: str) -> tuple[int, ...]:

@@ -872,7 +872,12 @@ def tile(x: Tensor, repeats: Any) -> Tensor:
     x = engine.expand_dims(x, tuple(range(rank - len(engine.shape(x)))))
     for axis, count in enumerate((1,) * (rank - len(counts)) + counts):
         single = engine.shape(x)[axis] == 1
-        if count != 1:
+        if not isinstance(count, int):  # known when the graph is run
+            sizes = engine.shape(x)
+            x = engine.expand_dims(x, (axis,))
+            x = engine.broadcast_to(x, (*sizes[:axis], count, *sizes[axis:]))
+            x = engine.reshape(x, (*sizes[:axis], -1, *sizes[axis + 1 :]))
+        elif count != 1:
             x = engine.repeat(x, count, axis) if single else engine.concatenate([x] * count, axis)
     return x
 

@@ -6,17 +6,20 @@ import gc
 
 from tricorn import naming, seeds
 from tricorn.engines import registry
+from tricorn.graph import phase
 
 
 def clear_session(free_memory: bool = True) -> None:
     """Forget what a loop of models leaves behind: default names begin anew, the global random
-    generator too, and compiled programs of models that are gone are dropped.
+    generator too, no learning phase is set any more, and compiled programs of models that are gone
+    are dropped.
 
     Args:
         free_memory: also collect garbage now.
     """
     naming.clear()
     seeds.clear()
+    phase.release()
     if free_memory:
         gc.collect()
     for engine in registry.loaded():

@@ -89,6 +89,10 @@ class _Place:
             with contextlib.suppress(AssertionError):  # nested graphs end with their blocks
                 v1.reset_default_graph()
 
+    def after(self, tensors: Sequence) -> Any:
+        """Operations made inside run after `tensors`."""
+        return self.graph.control_dependencies(list(tensors))
+
     def _callable(self, fetches: list, feeds: list) -> Callable:
         """``run(*values) -> values of the fetches`` (None for operations), in today's session."""
         made: weakref.WeakKeyDictionary[Any, Callable] = weakref.WeakKeyDictionary()

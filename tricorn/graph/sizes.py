@@ -1,0 +1,78 @@
+"""Sizes of tensors as values of a graph: ``K.shape(x)[0]`` may stand in another tensor's shape.
+
+In a graph of ours sizes that are not known yet are symbolic integers.  When the graph is run they
+are NumPy numbers, which an engine that compiles takes as part of the program; arithmetic on them is
+done by NumPy too (`HOST`).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tricorn.arithmetic import OPS
+from tricorn.engines import registry
+from tricorn.engines.abstract import AbstractTensor
+from tricorn.graph import op
+from tricorn.graph.symbolic import SymbolicTensor
+
+
+@op.op
+def sizes(x: op.Tensor) -> Any:
+    """The shape of x, an int32 vector: a NumPy array where the engine knows all sizes."""
+    engine = registry.active()
+    shape = engine.shape(x)
+    if engine.capabilities["abstract"]:
+        return AbstractTensor((len(shape),), "int32")
+    if all(isinstance(n, int) for n in shape):
+        value = np.array(shape, np.int32)
+        return engine.tensor(value, "int32") if engine.capabilities["native_graph"] else value
+    return OPS["stack"]([op.convert(engine, n, "int32") for n in shape])
+
+
+#: what is done to sizes without an engine, by the name of the op
+HOST: dict[str, Callable] = {
+    "add": operator.add,
+    "concatenate": np.concatenate,
+    "floor_divide": operator.floordiv,
+    "get_item": operator.getitem,
+    "maximum": max,
+    "minimum": min,
+    "mod": operator.mod,
+    "multiply": operator.mul,
+    "negative": operator.neg,
+    "prod": np.prod,
+    "stack": np.stack,
+    "subtract": operator.sub,
+}
+
+
+def is_size(x: Any) -> bool:
+    """Whether a symbolic tensor of ours is a size, or computed from sizes by what `HOST` knows."""
+    stack = [x]
+    while stack:
+        tensor = stack.pop()
+        if type(tensor) is not SymbolicTensor or tensor.node is None:
+            return False
+        if tensor.node.operation is sizes:
+            continue
+        name = getattr(tensor.node.operation, "__name__", None)
+        if name not in HOST or not tensor.node.inputs:
+            return False
+        stack += tensor.node.inputs
+    return True
+
+
+def known(size: Any) -> Any:
+    """A size as an int where the symbolic tensor that has it knows it, else as it is."""
+    node = getattr(size, "node", None)
+    if node is not None and getattr(node.operation, "__name__", "") == "get_item":
+        (vector, key) = node.args
+        whole = getattr(vector, "node", None)
+        if whole is not None and whole.operation is sizes and isinstance(key, int):
+            found = whole.args[0].shape[key]
+            return size if found is None else found
+    return size
