@@ -11,7 +11,7 @@ from tricorn import layers, ops
 from tricorn.engines import registry
 from tricorn.graph import phase
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.engine_free  # it chooses them itself
 
 
 @contextlib.contextmanager

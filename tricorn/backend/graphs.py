@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,14 +9,23 @@ import numpy as np
 
 from tricorn import ops, tree
 from tricorn.backend.environment import learning_phase
-from tricorn.backend.values import as_symbolic, eval, int_shape, ndim, to_dense, within
+from tricorn.backend.values import (
+    as_symbolic,
+    eval,
+    int_shape,
+    ndim,
+    recorded,
+    to_dense,
+    within,
+)
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph import function as graph
 from tricorn.graph import transforms
 from tricorn.graph.bodies import with_functions
 from tricorn.graph.function import Update
-from tricorn.graph.symbolic import Recorder, is_symbolic, recording
+from tricorn.graph.scope import ours
+from tricorn.graph.symbolic import is_symbolic, recording
 from tricorn.variable import Variable
 
 # ------------------------------------------------------------------------------------- functions
@@ -32,7 +40,8 @@ class _Function:
         for pair in updates:
             if isinstance(pair, _Done):
                 pair.take_back()
-            pairs.append((pair[0], as_symbolic(pair[1])))
+            variable, value = pair
+            pairs.append((variable, as_symbolic(value)))
         self._run = graph.Function(
             self.inputs, tree.map(as_symbolic, outputs), pairs, name, updates_only=True
         )
@@ -75,11 +84,6 @@ def function(
     return _Function(inputs, [] if outputs is None else outputs, pairs, name)
 
 
-def _recorded() -> Any:
-    """A block whose operations are recorded."""
-    return contextlib.nullcontext() if recording() is not None else Recorder(None)
-
-
 def gradients(loss: Any, variables: Any) -> Any:
     """The symbolic gradient of a loss (of its sum, if it is no scalar).
 
@@ -99,7 +103,7 @@ def gradients(loss: Any, variables: Any) -> Any:
             f"gradients takes a symbolic loss, got {loss!r}: compute it from a placeholder, or in "
             "a function decorated with K.symbolic; for values there is tricorn.value_and_grad"
         )
-    with _recorded():
+    with recorded():
         return graph.gradients(loss, variables)
 
 
@@ -119,16 +123,20 @@ class _Done(Update):
         self.before = None
 
 
-def _update(x: Variable, compute: Callable[[], Any]) -> Update:
+def _update(x: Variable, compute: Callable[[], Any]) -> Any:
+    x = ours(x)
     if not isinstance(x, Variable):
         raise TypeError(f"only Variables can be updated, got {x!r}")
+    engine = registry.native()
+    if engine is not None:
+        return engine.update(x.handle(engine), as_symbolic(compute()))
     if within():
         value = compute()
         x.assign(value)
         return Update(x, value)
-    with _recorded():
+    with recorded():
         value = compute()
-    if registry.native() is not None or _needs_feeding(value):
+    if _needs_feeding(value):
         return graph.update(x, value)
     done = _Done(x, value)
     done.before = x.numpy()
@@ -142,23 +150,24 @@ def _needs_feeding(value: Any) -> bool:
     return is_symbolic(value) and bool(graph.graph_leaves(value))
 
 
-def update(x: Variable, new_x: Any) -> Update:
-    """x becomes new_x: when a `function` that was given the update runs.  Values that depend on no
-    placeholder are also assigned at once (until a function takes the update over)."""
+def update(x: Variable, new_x: Any) -> Any:
+    """x becomes new_x: when a `function` that was given the update runs, or the session of an
+    engine's own graph.  A value that depends on no placeholder is also assigned at once, unless and
+    until a function takes the update over."""
     return _update(x, lambda: new_x)
 
 
-def update_add(x: Variable, increment: Any) -> Update:
+def update_add(x: Variable, increment: Any) -> Any:
     """x becomes x + increment; as `update`."""
     return _update(x, lambda: ops.add(x, increment))
 
 
-def update_sub(x: Variable, decrement: Any) -> Update:
+def update_sub(x: Variable, decrement: Any) -> Any:
     """x becomes x - decrement; as `update`."""
     return _update(x, lambda: ops.subtract(x, decrement))
 
 
-def moving_average_update(x: Variable, value: Any, momentum: float) -> Update:
+def moving_average_update(x: Variable, value: Any, momentum: float) -> Any:
     """x becomes ``x · momentum + value · (1 - momentum)``; as `update`."""
     return _update(
         x, lambda: ops.add(ops.multiply(x, momentum), ops.multiply(value, 1.0 - momentum))

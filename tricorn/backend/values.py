@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from tricorn.graph.calls import current_call
 from tricorn.graph.function import Function, Update
 from tricorn.graph.op import Tensor as _Tensor
 from tricorn.graph.op import op
-from tricorn.graph.scope import Readable, current
+from tricorn.graph.scope import Readable, current, ours
 from tricorn.graph.symbolic import (
     Recorder,
     SymbolicTensor,
@@ -25,7 +26,7 @@ from tricorn.graph.symbolic import (
     recording,
 )
 from tricorn.ops import random
-from tricorn.variable import Variable
+from tricorn.variable import Variable, shown
 
 
 def within() -> bool:
@@ -37,8 +38,13 @@ def as_symbolic(x: Any) -> Any:
     """`x` as a symbolic tensor: Variables and values become constants of the graph."""
     if is_symbolic(x):
         return x
-    with Recorder(None):
+    with recorded():
         return ops.copy(to_dense(x))
+
+
+def recorded() -> Any:
+    """A block whose operations are recorded."""
+    return contextlib.nullcontext() if recording() is not None else Recorder(None)
 
 
 def _float(dtype: Any) -> str:
@@ -81,7 +87,8 @@ def placeholder(
 def variable(
     value: Any, dtype: Any = None, name: str | None = None, constraint: Callable | None = None
 ) -> Variable:
-    """A Variable that holds `value` (array, tensor, number or SciPy sparse matrix).
+    """A Variable that holds `value` (array, tensor, number or SciPy sparse matrix); in an engine's
+    own graph it is that engine's.
 
     Args:
         value: what it holds first.
@@ -89,7 +96,8 @@ def variable(
         name: for people.
         constraint: function of the value, applied by optimizers after each update.
     """
-    return Variable(to_dense(value), dtype=_float(dtype), name=name, constraint=constraint)
+    made = Variable(to_dense(value), dtype=_float(dtype), name=name, constraint=constraint)
+    return shown([made])[0]
 
 
 def constant(
@@ -244,12 +252,12 @@ def random_uniform_variable(
 
 def is_tensor(x: Any) -> bool:
     """Whether `x` is a tensor: the engine's, a symbolic one, or a Variable."""
-    return isinstance(x, Readable) or ops.is_tensor(x)
+    return is_variable(x) or ops.is_tensor(x)
 
 
 def is_variable(x: Any) -> bool:
     """Whether `x` is a Variable."""
-    return isinstance(x, Readable)
+    return isinstance(ours(x), Readable)
 
 
 def is_keras_tensor(x: Any) -> bool:
@@ -339,18 +347,14 @@ def eval(x: Any) -> np.ndarray:
     """
     if isinstance(x, Update):
         return eval(x.variable)
-    if is_symbolic(x):
-        return get_value(Function([], [x])([])[0])
-    return get_value(to_dense(x))
+    if is_symbolic(x) and registry.native() is None:
+        return ops.convert_to_numpy(Function([], [x])([])[0])
+    return ops.convert_to_numpy(to_dense(x))
 
 
 def get_value(x: Any) -> np.ndarray:
     """The value of a Variable (or tensor) as an array."""
-    if isinstance(x, Update):
-        return get_value(x.variable)
-    if is_symbolic(x):
-        return eval(x)
-    return ops.convert_to_numpy(x)
+    return eval(x)
 
 
 def batch_get_value(ops: Sequence) -> list[np.ndarray]:
@@ -364,7 +368,7 @@ def set_value(x: Variable, value: Any) -> None:
     Raises:
         ValueError: when the shapes differ.
     """
-    x.assign(np.asarray(to_dense(value)))
+    ours(x).assign(np.asarray(to_dense(value)))
 
 
 def batch_set_value(tuples: Sequence[tuple[Variable, Any]]) -> None:
@@ -390,8 +394,9 @@ def printed(x: _Tensor, message: str) -> Any:
 __all__ = [
     "arange", "batch_get_value", "batch_set_value", "constant", "count_params", "dtype", "eval",
     "eye", "get_value", "get_variable_shape", "identity", "int_shape", "is_float_dtype",
-    "is_int_dtype", "is_keras_tensor", "is_placeholder", "is_sparse", "is_tensor", "is_variable", "ndim", "one_hot", "ones",
-    "ones_like", "placeholder", "print_tensor", "random_binomial", "random_normal",
-    "random_normal_variable", "random_uniform", "random_uniform_variable", "set_value", "shape",
-    "size", "to_dense", "truncated_normal", "variable", "zeros", "zeros_like",
+    "is_int_dtype", "is_keras_tensor", "is_placeholder", "is_sparse", "is_tensor",
+    "is_variable", "ndim", "one_hot", "ones", "ones_like", "placeholder", "print_tensor",
+    "random_binomial", "random_normal", "random_normal_variable", "random_uniform",
+    "random_uniform_variable", "set_value", "shape", "size", "to_dense", "truncated_normal",
+    "variable", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -102,7 +103,7 @@ class Function:
                 variable.assign(value)
         for pair, value in zip(self.updates, values):
             pair.variable.assign(value)
-        return outputs
+        return tree.map(functools.partial(op.convert, registry.active(), dtype=None), outputs)
 
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         values = tree.leaves(inputs)

@@ -26,6 +26,8 @@ from tricorn.engines.tensorflow import eager
 from tricorn.engines.tensorflow.sessions import Sessions
 
 v1 = tf.compat.v1
+# a loop that a session has run already may still be differentiated
+v1.experimental.output_all_intermediates(True)
 
 
 def variant() -> registry.Engine:

@@ -8,15 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from tricorn.engines import registry
+
 v1 = tf.compat.v1
-
-_by_hand = False
-
-
-def initialize_by_hand(value: bool) -> None:
-    """Whether variables wait for initializers that the user runs (default: they do not)."""
-    global _by_hand
-    _by_hand = bool(value)
 
 
 class Sessions:
@@ -57,7 +51,7 @@ class Sessions:
     def made(self, handle: tf.Variable) -> None:
         """A variable of ours is new: a session of the user's gets its value."""
         session = self._of_user()
-        if session is not None and not _by_hand:
+        if session is not None and not registry.manual_initialization:
             session.run(handle.initializer)
 
     def _of_user(self) -> Any:
@@ -74,7 +68,7 @@ class Sessions:
 
     def _initialize(self, session: Any, variables: list) -> None:
         """Give a value to those of the variables that have none in `session`."""
-        if _by_hand or not variables:
+        if registry.manual_initialization or not variables:
             return
         if self.graph.finalized:
             variables = [v for v in variables if _is_ours(v)]
