@@ -142,7 +142,8 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
 
     Args:
         x: tensor (batch, ..., channels), or (batch, channels, ...).
-        bias: (channels,), or (..., channels) with as many axes as a sample.
+        bias: (channels,), or (..., channels) with as many axes as a sample; channels first it is
+            reshaped to the sample's shape.
         data_format: where the channels of x are; None: as configured.
 
     Raises:

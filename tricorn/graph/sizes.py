@@ -7,6 +7,7 @@ done by NumPy too (`HOST`).
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -44,7 +45,7 @@ HOST: dict[str, Callable] = {
     "mod": operator.mod,
     "multiply": operator.mul,
     "negative": operator.neg,
-    "prod": np.prod,
+    "prod": functools.partial(np.prod, dtype=np.int32),
     "stack": np.stack,
     "subtract": operator.sub,
 }
