@@ -26,7 +26,7 @@ def mask(*rows: int, length: int) -> np.ndarray:
     return np.array([steps < n if n >= 0 else steps >= length + n for n in rows])
 
 
-@dataclass
+@dataclass(eq=False)
 class Case:
     """One layer.
 

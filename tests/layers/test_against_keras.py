@@ -13,33 +13,26 @@ import pytest
 
 from tests.layers import cases
 from tests.layers.cases import Case
-from tests.oracle import close
+from tests.oracle import array, cached, close, filled, quick
 from tricorn import layers, ops, tree
 from tricorn.graph.scope import Scope
 from tricorn.graph.transforms import value_and_grad
 from tricorn.layers import Input
 
-pytestmark = pytest.mark.engine("jax")
-
 every_case = pytest.mark.parametrize("case", cases.ALL, ids=lambda case: case.id)
-# One program for both libraries: compiling is what takes time here.
-_fast_to_compile = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
-def _pair(case: Case) -> tuple[Any, Any]:
-    """Ours and Keras's layer, built, with equal random weights."""
-    ours, theirs = case.make(layers), case.make(keras.layers)
-    shapes = tree.map(np.shape, case.x)
-    ours.build(shapes)
-    theirs.build(shapes)
+def _made(case: Case, library: Any) -> Any:
+    """The library's layer, built, with random weights that are equal in both libraries."""
+    layer = case.make(library)
+    layer.build(tree.map(np.shape, case.x))
     rng = np.random.default_rng(3)
     values = []
-    for weight in ours.weights:
+    for weight in layer.weights:
         value = rng.normal(size=weight.shape) * 0.5
         values.append(np.abs(value) + 0.1 if "variance" in weight.name else value)
-    ours.set_weights(values)
-    theirs.set_weights(values)
-    return ours, theirs
+    layer.set_weights(values)
+    return layer
 
 
 def _training(layer: Any, training: bool) -> dict[str, bool]:
@@ -47,10 +40,14 @@ def _training(layer: Any, training: bool) -> dict[str, bool]:
     return {"training": training} if takes else {}
 
 
-def _weighted_sum(outputs: Any) -> Any:
+def _weighted_sum(library: Any, outputs: Any) -> Any:
     """A scalar in which every element of the outputs counts differently."""
-    leaves = jax.tree.leaves(outputs)
-    return sum(ops.sum(leaf * np.cos(np.arange(leaf.size)).reshape(leaf.shape)) for leaf in leaves)
+    total = 0.0
+    for leaf in jax.tree.leaves(outputs):
+        shape = tuple(leaf.shape)
+        weights = np.cos(np.arange(np.prod(shape))).reshape(shape)
+        total += library.sum(library.multiply(leaf, library.cast(weights, leaf.dtype)))
+    return total
 
 
 def _ours(layer: Any, case: Case, weights: list, x: Any) -> dict[str, Any]:
@@ -70,10 +67,12 @@ def _ours(layer: Any, case: Case, weights: list, x: Any) -> dict[str, Any]:
         for name, variables in (("weights", layer.trainable_variables), ("input", None)):
             with Scope():
                 if variables:
-                    loss = lambda: _weighted_sum(run(x, case.trains))
+                    loss = lambda: _weighted_sum(ops, run(x, case.trains))
                     found[name] = value_and_grad(loss, variables)()[1]
-                elif variables is None and _floating(x):
-                    found[name] = value_and_grad(lambda x: _weighted_sum(run(x, case.trains)))(x)[1]
+                    found[name] = filled(found[name], [v.value for v in variables])
+                elif variables is None and _floating(case.x):
+                    loss = lambda x: _weighted_sum(ops, run(x, case.trains))
+                    found[name] = value_and_grad(loss)(x)[1]
     return found
 
 
@@ -90,7 +89,7 @@ def _theirs(layer: Any, case: Case, weights: list, x: Any) -> dict[str, Any]:
         return layer.stateless_call(trainable, rest, x, **given)
 
     def loss(trainable: list, x: Any) -> Any:
-        return _weighted_sum(run(trainable, x, case.trains)[0])
+        return _weighted_sum(keras.ops, run(trainable, x, case.trains)[0])
 
     found: dict[str, Any] = {"inference": run(trainable, x, False)[0]}
     if len(trainable) < len(weights):
@@ -98,7 +97,7 @@ def _theirs(layer: Any, case: Case, weights: list, x: Any) -> dict[str, Any]:
         values = {id(v): value for v, value in zip(layer.trainable_variables, trainable)}
         values |= {id(v): value for v, value in zip(layer.non_trainable_variables, after)}
         found["state"] = [values[id(v)] for v in layer.weights]
-    if trainable and _floating(x):
+    if trainable and _floating(case.x):
         found["weights"], found["input"] = jax.grad(loss, argnums=(0, 1))(trainable, x)
     elif trainable:
         found["weights"] = jax.grad(loss)(trainable, x)
@@ -113,22 +112,27 @@ def _floating(x: Any) -> bool:
 
 @every_case
 def test_results_state_and_gradients(case: Case) -> None:
-    ours, theirs = _pair(case)
-
-    def run(weights: list, x: Any) -> tuple:
-        return _ours(ours, case, weights, x), _theirs(theirs, case, weights, x)
-
-    weights = [np.asarray(v, np.float32) for v in ours.get_weights()]
-    found, expected = jax.jit(run, compiler_options=_fast_to_compile)(weights, case.x)
+    ours, expected = _made(case, layers), _expected(case)
+    weights = [ops.convert_to_tensor(v) for v in ours.get_weights()]
+    x = tree.map(ops.convert_to_tensor, case.x)
+    found = quick(lambda weights, x: _ours(ours, case, weights, x))(weights, x)
     assert sorted(found) == sorted(expected)
     for name in expected:
         a, b = jax.tree.leaves(found[name]), jax.tree.leaves(expected[name])
         assert len(a) == len(b), name
         for one, other in zip(a, b):
-            assert one.dtype == other.dtype
+            assert array(one).dtype == other.dtype
             close(one, other)
 
 
+@cached
+def _expected(case: Case) -> dict[str, Any]:
+    theirs = _made(case, keras.layers)
+    weights = [np.asarray(v, np.float32) for v in theirs.get_weights()]
+    return jax.jit(lambda weights, x: _theirs(theirs, case, weights, x))(weights, case.x)
+
+
+@pytest.mark.engine_free
 @every_case
 def test_symbolic_shapes(case: Case) -> None:
     fixed = getattr(case.make(layers), "stateful", False)
@@ -160,6 +164,7 @@ def _plain(config: Any) -> Any:
     return strip(json.loads(json.dumps(config)))
 
 
+@pytest.mark.engine_free
 @every_case
 def test_configs_of_both_libraries_are_each_others(case: Case) -> None:
     ours, theirs = case.make(layers), case.make(keras.layers)
@@ -185,8 +190,7 @@ WIDE = ("Dense(units=3)", "Conv2D(filters=5,kernel_size=3)", "Softmax()")
 def test_float64(case: Case) -> None:
     wide = Case(case.layer, case.x.astype(np.float64), {**case.kwargs, "dtype": "float64"})
     with jax.enable_x64(True):
-        ours, theirs = _pair(wide)
-        expected = np.asarray(theirs(wide.x))
-    found = np.asarray(ours(wide.x))
+        expected = np.asarray(_made(wide, keras.layers)(wide.x))
+    found = array(_made(wide, layers)(wide.x))
     assert found.dtype == expected.dtype == np.float64
     close(found, expected, 1e-9)
