@@ -5,7 +5,9 @@ Two kinds of draws:
 * *host draws* (initial weights, shuffles): a counter-based generator (Philox) keyed by the global
   seed and the ordinal of the draw since `set_random_seed`, so they are the same on every engine;
 * *in-graph draws* (dropout, noise): the state of a `SeedGenerator`, a Variable (seed, counter), is
-  the key, and the counter goes up with every draw.
+  the key, and the counter goes up with every draw.  The engine's own generator draws, or a portable
+  one: a SeedGenerator is portable from the `set_random_seed` before it was made, for life, so what
+  was compiled with it stays right.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class _HostState:
         self.lock = threading.Lock()
         self.seed = _python_random.SystemRandom().getrandbits(31)
         self.ordinal = 0
+        self.portable = False
 
     def next(self) -> tuple[int, int]:
         with self.lock:
@@ -42,13 +45,16 @@ _host = _HostState()
 _global_generator: SeedGenerator | None = None
 
 
-def set_random_seed(seed: int) -> None:
+def set_random_seed(seed: int, portable: bool = False) -> None:
     """Seed everything: initial weights, shuffles, in-graph draws, NumPy and Python.
 
     Two runs (or two builds in one run) after equal seeds give equal weights on every engine.
 
     Args:
         seed: an int in [0, 2³²).
+        portable: draw dropout, noise and augmentation with a generator that is the same on every
+            engine (Threefry), not with the engine's own, which is faster. It holds for the layers
+            and SeedGenerators made from now on, and for draws without one.
 
     Raises:
         ValueError: for another value.
@@ -59,7 +65,7 @@ def set_random_seed(seed: int) -> None:
     seed = int(seed)
     _python_random.seed(seed)
     np.random.seed(seed)
-    _host.seed, _host.ordinal = seed, 0
+    _host.seed, _host.ordinal, _host.portable = seed, 0, bool(portable)
     _global_generator = None
 
 
@@ -89,6 +95,7 @@ class SeedGenerator:
 
     Attributes:
         state: int32 Variable of shape (2,): seed and counter.
+        portable: whether its draws are the same on every engine; see `set_random_seed`.
     """
 
     def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any) -> None:
@@ -99,6 +106,7 @@ class SeedGenerator:
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
             raise ValueError(f"seed must be an integer or None, got {seed!r}")
         self.seed, self.name = int(seed), name or "seed_generator"
+        self.portable = _host.portable
         initial = np.array([self.seed % 2**32, 0], np.uint32).view(np.int32)
         self.state = Variable(initial, dtype="int32", trainable=False, name="seed_generator_state")
         self.state.random = True
@@ -138,3 +146,8 @@ def key_of(seed: Any) -> Any:
     if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
         return np.array([int(seed) % 2**32, 0], np.uint32).view(np.int32)
     raise TypeError(f"seed must be None, an int or a SeedGenerator, got {seed!r}")
+
+
+def is_portable(seed: Any) -> bool:
+    """Whether a draw with this seed (as `key_of` takes it) is to be the same on every engine."""
+    return seed.portable if isinstance(seed, SeedGenerator) else _host.portable

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.oracle import close
+from tests.oracle import array, close
 from tricorn import layers, ops, random, tree
 from tricorn.graph.calls import get_mask
 from tricorn.layers import Input
@@ -137,7 +137,7 @@ def test_a_frozen_batch_normalization_infers() -> None:
 def test_lstm_in_float64_against_numpy() -> None:
     x = np.random.default_rng(0).normal(size=(2, 6, 4))
     layer = layers.LSTM(3, dtype="float64")
-    found = np.asarray(layer(x))
+    found = array(layer(x))
     kernel, recurrent, bias = layer.get_weights()
     h = c = np.zeros((2, 3))
     for t in range(6):
@@ -153,7 +153,7 @@ def test_batch_normalization_in_float64_against_numpy() -> None:
     x = np.random.default_rng(0).normal(size=(6, 4)) * 3
     layer = layers.BatchNormalization(dtype="float64")
     layer.build(x.shape)
-    found = np.asarray(layer(x, training=True))
+    found = array(layer(x, training=True))
     assert found.dtype == np.float64
     close(found, (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-3), 1e-12)
     close(layer.moving_mean.numpy(), x.mean(0) * 0.01, 1e-12)
@@ -162,7 +162,7 @@ def test_batch_normalization_in_float64_against_numpy() -> None:
 
 def test_layer_normalization_in_float64_against_numpy() -> None:
     x = np.random.default_rng(0).normal(size=(6, 4)) * 3
-    found = np.asarray(layers.LayerNormalization(dtype="float64")(x))
+    found = array(layers.LayerNormalization(dtype="float64")(x))
     centred = x - x.mean(-1, keepdims=True)
     close(found, centred / np.sqrt(x.var(-1, keepdims=True) + 1e-3), 1e-12)
 
@@ -182,8 +182,8 @@ def test_any_object_can_be_a_cell() -> None:
     x = floats(2, 5, 3)
     layer = layers.RNN(Counting(), return_sequences=True, return_state=True)
     outputs, count = layer(x)
-    close(np.asarray(outputs)[..., 0], x.sum(-1))
-    assert np.array_equal(np.asarray(outputs)[..., 1], [[0, 1, 2, 3, 4]] * 2)
+    close(array(outputs)[..., 0], x.sum(-1))
+    assert np.array_equal(array(outputs)[..., 1], [[0, 1, 2, 3, 4]] * 2)
     assert np.array_equal(count, [[5]] * 2)
     symbolic, _ = layers.RNN(Counting(), return_sequences=True, return_state=True)(Input((5, 3)))
     assert symbolic.shape == (None, 5, 2)
@@ -203,7 +203,7 @@ def test_a_cell_subclass_runs_its_own_step() -> None:
     plain.build(x.shape)
     tripled.build(x.shape)
     tripled.set_weights(plain.get_weights())
-    close(tripled(x), np.asarray(plain(x)) * 3)
+    close(tripled(x), array(plain(x)) * 3)
 
 
 # ------------------------------------------------------------------------------------------ draws
@@ -211,11 +211,11 @@ def test_a_cell_subclass_runs_its_own_step() -> None:
 
 def test_dropout_zeroes_a_share_and_scales_the_rest() -> None:
     layer, x = layers.Dropout(0.3, seed=1), np.ones((200, 100), np.float32)
-    first, second = np.asarray(layer(x, training=True)), np.asarray(layer(x, training=True))
+    first, second = array(layer(x, training=True)), array(layer(x, training=True))
     assert set(np.unique(first)) == {np.float32(0), np.float32(1 / 0.7)}
     assert abs((first == 0).mean() - 0.3) < 0.01
     assert not np.array_equal(first, second)
-    again = np.asarray(layers.Dropout(0.3, seed=1)(x, training=True))
+    again = array(layers.Dropout(0.3, seed=1)(x, training=True))
     assert np.array_equal(again, first)
     assert np.array_equal(layer(x), x)
 
@@ -230,15 +230,15 @@ def test_dropout_zeroes_a_share_and_scales_the_rest() -> None:
     ],
 )
 def test_dropout_patterns_shared_along_axes(layer, shape, shared) -> None:
-    found = np.asarray(layer()(np.ones(shape, np.float32), training=True))
+    found = array(layer()(np.ones(shape, np.float32), training=True))
     assert np.array_equal(found.max(shared), found.min(shared))
     assert 0.2 < (found == 0).mean() < 0.8
 
 
 def test_noise_has_its_moments() -> None:
     x = np.full((300, 100), 2.0, np.float32)
-    noise = np.asarray(layers.GaussianNoise(0.5, seed=1)(x, training=True))
-    product = np.asarray(layers.GaussianDropout(0.2, seed=1)(x, training=True))
+    noise = array(layers.GaussianNoise(0.5, seed=1)(x, training=True))
+    product = array(layers.GaussianDropout(0.2, seed=1)(x, training=True))
     assert abs(noise.mean() - 2) < 0.01
     assert abs(noise.std() - 0.5) < 0.01
     assert abs(product.mean() - 2) < 0.02
@@ -249,14 +249,14 @@ def test_noise_has_its_moments() -> None:
 @pytest.mark.parametrize("rates", [{"dropout": 0.5}, {"recurrent_dropout": 0.5}])
 def test_recurrent_dropout(name: str, rates: dict) -> None:
     layer, x = getattr(layers, name)(8, seed=3, **rates), floats(4, 5, 6)
-    plain = np.asarray(layer(x))
-    first = np.asarray(layer(x, training=True))
-    second = np.asarray(layer(x, training=True))
+    plain = array(layer(x))
+    first = array(layer(x, training=True))
+    second = array(layer(x, training=True))
     assert not np.allclose(first, plain)
     assert not np.allclose(first, second)
-    assert np.array_equal(layer(x), plain)
+    assert np.array_equal(array(layer(x)), plain)
     stacked = layers.RNN([layer.cell, layers.SimpleRNNCell(2, dropout=0.5)])
-    assert np.asarray(stacked(x, training=True)).shape == (4, 2)
+    assert array(stacked(x, training=True)).shape == (4, 2)
 
 
 def test_input_dropout_is_the_same_at_every_step() -> None:
@@ -264,7 +264,7 @@ def test_input_dropout_is_the_same_at_every_step() -> None:
         50, activation=None, dropout=0.5, kernel_initializer="identity",
         recurrent_initializer="zeros", return_sequences=True, seed=1,
     )  # fmt: skip
-    found = np.asarray(layer(np.ones((3, 4, 50), np.float32), training=True))
+    found = array(layer(np.ones((3, 4, 50), np.float32), training=True))
     assert np.array_equal(found, np.broadcast_to(found[:, :1], found.shape))
     assert set(np.unique(found)) == {0, 2}
 
@@ -282,7 +282,7 @@ def test_equal_seeds_give_equal_layers() -> None:
 
 def test_random_flip() -> None:
     x = floats(40, 3, 4, 2)
-    found = np.asarray(layers.RandomFlip("horizontal", seed=1)(x, training=True))
+    found = array(layers.RandomFlip("horizontal", seed=1)(x, training=True))
     flipped = np.array([np.array_equal(a, b[:, ::-1]) for a, b in zip(found, x)])
     kept = np.array([np.array_equal(a, b) for a, b in zip(found, x)])
     assert (flipped | kept).all()
@@ -330,7 +330,7 @@ def test_what_keras_adds_to_configs_is_ignored() -> None:
 def test_wrappers_come_back() -> None:
     x = floats(2, 4, 3)
     layer = layers.Bidirectional(layers.LSTM(2, name="deep"), merge_mode="sum")
-    expected = np.asarray(layer(x))
+    expected = array(layer(x))
     again = layers.Bidirectional.from_config(layer.get_config())
     again.build(x.shape)
     again.set_weights(layer.get_weights())

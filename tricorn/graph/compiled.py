@@ -7,10 +7,11 @@ touches.  Then the engine compiles the pure form ``(state, *args) -> (result, st
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from tricorn import tree
+from tricorn import dtypes, tree
 from tricorn.engines import registry
 from tricorn.graph import op
 from tricorn.graph.scope import Scope, current, recording_tapes
@@ -103,6 +104,8 @@ class _Program:
         self.result, scope = discover(fn, (*number, *args))
         self.variables = list(dict.fromkeys((*scope.reads, *scope.assigned)))
         self.assigned = set(scope.assigned)
+        #: dtypes of results that the engine computes in a scope of their own (64 bits on JAX)
+        self.kinds = _scoped_kinds(engine, self.result)
         self._compile()
 
     def _compile(self) -> None:
@@ -135,7 +138,8 @@ class _Program:
             ]
             before = list(handles)
             try:
-                result, after = self._run(handles, *bounds, *given)
+                with engine.scope(self.kinds) if self.kinds else contextlib.nullcontext():
+                    result, after = self._run(handles, *bounds, *given)
                 self._settle(before, after)
                 return result
             except _Late as late:
@@ -149,6 +153,16 @@ class _Program:
         for variable, old, new in zip(self.variables, before, after):
             if new is not old:
                 variable.settle(self.engine, new)
+
+
+def _scoped_kinds(engine: registry.Engine, result: Any) -> list[str]:
+    """The dtypes of abstract results for which the engine has a scope, also when no argument has
+    one of them."""
+    kinds = sorted({x.dtype for x in tree.leaves(result) if hasattr(x, "dtype")})
+    kinds = [kind for kind in kinds if dtypes.size(kind) >= 8]
+    for kind in kinds:
+        engine.tensor(0, kind)  # an engine need not look out for what it never met
+    return kinds if kinds and engine.scope is not None and engine.scope(kinds) else []
 
 
 def _own(variable: Any, engine: registry.Engine) -> Any:

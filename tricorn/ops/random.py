@@ -1,5 +1,9 @@
 """Random draws.  Each takes a `seed`: None (the global generator), an int (always the same draw) or
-a `SeedGenerator` (its next key)."""
+a `SeedGenerator` (its next key).
+
+The engine's own generator draws, or the portable one (`set_random_seed(..., portable=True)`), which
+gives the same on every engine.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any
 from tricorn import dtypes
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, convert, op
+from tricorn.ops import threefry
 from tricorn.ops.arguments import axis_of, shape_of
 from tricorn.ops.arrays import cast, convert_to_tensor, expand_dims, where, zeros_like
 from tricorn.ops.elementwise import (
@@ -24,16 +29,19 @@ from tricorn.ops.elementwise import (
     negative,
     subtract,
 )
-from tricorn.seeds import key_of
+from tricorn.seeds import is_portable, key_of
 
 
-def _key(seed: Any) -> Any:
-    return convert(active(), key_of(seed), "int32")
+def _draw(seed: Any) -> tuple[Any, Any]:
+    """The key of a draw, and what draws from it: has `bits`, `uniform`, `normal` and so on."""
+    engine = active()
+    portable = is_portable(seed) and not engine.capabilities["abstract"]
+    return convert(engine, key_of(seed), "int32"), threefry if portable else engine
 
 
-def _keys(seed: Any, count: int) -> list:
-    """Independent keys from one draw of the generator."""
-    bits = active().bits(_key(seed), (count, 2))
+def _split(source: Any, key: Any, count: int) -> list:
+    """Independent keys from one."""
+    bits = source.bits(key, (count, 2))
     return [active().slice(bits, (i,)) for i in range(count)]
 
 
@@ -52,8 +60,9 @@ def uniform(
     Returns:
         tensor of that shape.
     """
-    draw = active().uniform(_key(seed), shape_of(shape), dtypes.standardize(dtype))
-    return add(multiply(draw, subtract(maxval, minval)), minval)
+    name, (key, source) = dtypes.standardize(dtype), _draw(seed)
+    draw = source.uniform(key, shape_of(shape), name)
+    return cast(add(multiply(draw, subtract(maxval, minval)), minval), name)
 
 
 @op
@@ -71,7 +80,8 @@ def normal(
     Returns:
         tensor of that shape.
     """
-    draw = active().normal(_key(seed), shape_of(shape), dtypes.standardize(dtype))
+    key, source = _draw(seed)
+    draw = source.normal(key, shape_of(shape), dtypes.standardize(dtype))
     return add(multiply(draw, stddev), mean)
 
 
@@ -115,7 +125,8 @@ def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: An
     name = dtypes.standardize(dtype)
     if not dtypes.is_integer(name):
         raise ValueError(f"randint: an integer dtype expected, got {name}; see uniform for floats")
-    return active().randint(_key(seed), shape_of(shape), minval, maxval, name)
+    key, source = _draw(seed)
+    return source.randint(key, shape_of(shape), minval, maxval, name)
 
 
 @op
@@ -134,7 +145,8 @@ def categorical(logits: Tensor, num_samples: int, dtype: Any = "int32", seed: An
     engine, (batch, classes) = active(), active().shape(logits)
     if batch is None:  # shapes are being worked out
         return cast(engine.full((None, num_samples), 0, "int32"), dtype)
-    draw = engine.uniform(_key(seed), (batch, num_samples, classes), engine.dtype(logits))
+    key, source = _draw(seed)
+    draw = source.uniform(key, (batch, num_samples, classes), engine.dtype(logits))
     gumbel = negative(log(negative(log(add(draw, _tiny(logits))))))
     return cast(engine.argmax(add(expand_dims(logits, 1), gumbel), 2, False), dtype)
 
@@ -167,7 +179,8 @@ def dropout(inputs: Tensor, rate: float, noise_shape: Any = None, seed: Any = No
         return inputs if rate == 0 else zeros_like(inputs)
     engine, lengths = active(), active().shape(inputs)
     shape = [n if m is None else m for n, m in zip(lengths, noise_shape or (None,) * len(lengths))]
-    keep = engine.less(engine.uniform(_key(seed), tuple(shape), "float32"), 1.0 - rate)
+    key, source = _draw(seed)
+    keep = engine.less(source.uniform(key, tuple(shape), "float32"), 1.0 - rate)
     return engine.where(keep, engine.multiply(inputs, 1.0 / (1.0 - rate)), zeros_like(inputs))
 
 
@@ -184,7 +197,8 @@ def shuffle(x: Tensor, axis: int = 0, seed: Any = None) -> Tensor:
         tensor of x's shape and dtype.
     """
     axis = axis_of(axis, x)
-    draw = active().uniform(_key(seed), (active().shape(x)[axis],), "float32")
+    key, source = _draw(seed)
+    draw = source.uniform(key, (active().shape(x)[axis],), "float32")
     return active().take(x, active().argsort(draw, 0), axis)
 
 
@@ -203,7 +217,8 @@ def gamma(shape: Any, alpha: Any, dtype: Any = None, seed: Any = None) -> Tensor
     """
     name = dtypes.standardize(dtype)
     spread = active().broadcast_to(convert_to_tensor(alpha, name), shape_of(shape))
-    return active().gamma(_key(seed), spread, name)
+    key, source = _draw(seed)
+    return source.gamma(key, spread, name)
 
 
 @op
@@ -221,8 +236,9 @@ def beta(shape: Any, alpha: Any, beta: Any, dtype: Any = None, seed: Any = None)
     """
     engine, name = active(), dtypes.standardize(dtype)
     a, b = (engine.broadcast_to(convert_to_tensor(v, name), shape_of(shape)) for v in (alpha, beta))
-    first, second = _keys(seed, 2)
-    x, y = engine.gamma(first, a, name), engine.gamma(second, b, name)
+    key, source = _draw(seed)
+    first, second = _split(source, key, 2)
+    x, y = source.gamma(first, a, name), source.gamma(second, b, name)
     return divide(x, add(x, y))
 
 
@@ -249,6 +265,7 @@ def binomial(
         engine.broadcast_to(convert_to_tensor(v, "float32"), target)
         for v in (counts, probabilities)
     )
+    start, source = _draw(seed)
     flipped = greater(p, 0.5)
     rate = log1p(negative(where(flipped, subtract(1.0, p), p)))
 
@@ -256,11 +273,11 @@ def binomial(
         return engine.any(engine.less_equal(used, n), tuple(range(len(target))), False)
 
     def draw(key: Any, used: Any, found: Any) -> tuple:
-        now, later = (engine.slice(engine.bits(key, (2, 2)), (i,)) for i in range(2))
-        gap = divide(log1p(negative(engine.uniform(now, target, "float32"))), rate)
+        now, later = _split(source, key, 2)
+        gap = divide(log1p(negative(source.uniform(now, target, "float32"))), rate)
         used = add(used, add(floor(where(equal(rate, 0), math.inf, gap)), 1.0))
         return later, used, add(found, cast(engine.less_equal(used, n), "float32"))
 
-    start = zeros_like(n)
-    found = engine.while_loop(going, draw, (_key(seed), start, start))[2]
+    zero = zeros_like(n)
+    found = engine.while_loop(going, draw, (start, zero, zero))[2]
     return cast(where(flipped, subtract(n, found), found), dtype)
