@@ -61,6 +61,12 @@ def is_eager() -> bool:
     return trace_state_clean() or getattr(trace_ctx.trace, "is_eager", False)
 
 
+#: the tapes that are open, in any thread (tape.py)
+open_tapes: list[Any] = []
+#: what calls a jitted function of the engine while tapes are open: (function, positions of the
+#: arguments that are no tensors, arguments)
+recorded_call: Callable[[Callable, tuple[int, ...], tuple], Any]
+
 _constant_captures: ContextVar[bool] = ContextVar("constant_captures", default=False)
 #: whether functions with gradients of their own may close over what a tape watches
 captures_are_constant = _constant_captures.get

@@ -52,8 +52,19 @@ TENSOR_TYPES = (ArrayImpl, DynamicJaxprTracer, JVPTracer, LinearizeTracer, Batch
 
 
 def _jit(fn: Callable, *static: int) -> Callable:
-    """`fn` compiled per shapes, and per values of the arguments at the positions `static`."""
-    return jax.jit(fn, static_argnums=static, inline=True)
+    """`fn` compiled per shapes, and per values of the arguments at the positions `static`.
+
+    While tapes are open they are told of the call: JAX dispatches what its traces see ten times
+    slower.
+    """
+    jitted = jax.jit(fn, static_argnums=static, inline=True)
+    tapes = policy.open_tapes
+
+    @functools.wraps(fn)
+    def call(*args: Any) -> Any:
+        return policy.recorded_call(jitted, static, args) if tapes else jitted(*args)
+
+    return call
 
 
 def _static(*positions: int) -> Callable[[Callable], Callable]:

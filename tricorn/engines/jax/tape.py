@@ -53,7 +53,7 @@ class Recorder(core.Trace):
     def stage_value(self, value: Any) -> Any:
         staged = self.parent_trace.stage_value(value)
         if staged is not value:
-            self._note(_Call("stage", "stage", lambda x: [x]), [value], [staged])
+            self._note(_STAGE, [value], [staged])
         return staged
 
     def cur_qdd(self, x: Any) -> Any:
@@ -147,19 +147,14 @@ class _Call:
 
     Attributes:
         key: what equal calls share; hashable.
-        name: of the primitive.
         run: the function.
-        jaxpr: what it computes, where known.
+        once: no equal call was met before, and none may ever come: it is not compiled for.
     """
 
-    __slots__ = ("__weakref__", "jaxpr", "key", "name", "once", "run")
+    __slots__ = ("__weakref__", "key", "once", "run")
 
-    def __init__(
-        self, key: Any, name: str, run: Callable, jaxpr: Any = None, once: bool = False
-    ) -> None:
-        self.key, self.name, self.run, self.jaxpr = key, name, run, jaxpr
-        #: whether no equal call was met before and none may ever come: not worth compiling for
-        self.once = once
+    def __init__(self, key: Any, run: Callable, once: bool = False) -> None:
+        self.key, self.run, self.once = key, run, once
 
 
 class _Note(NamedTuple):
@@ -168,9 +163,9 @@ class _Note(NamedTuple):
     call: _Call
     inputs: list[int]
     outputs: list[int]
-    smooth: list[bool]
 
 
+_STAGE = _Call("stage", lambda x: [x])
 _calls: weakref.WeakValueDictionary[Any, _Call] = weakref.WeakValueDictionary()
 
 
@@ -195,8 +190,26 @@ def _primitive_call(primitive: Any, params: dict) -> _Call:
             found = primitive.bind(*args, **bound)
             return list(found) if many else [found]
 
-        call = _calls[key] = _Call(key, primitive.name, run, params.get("jaxpr"))
+        call = _calls[key] = _Call(key, run)
         call.run.keep = params  # type: ignore[attr-defined]  # ids in the key stay theirs
+    return call
+
+
+def _function_call(jitted: Callable, static: tuple[int, ...], args: tuple) -> _Call:
+    """A jitted function of the engine, with the arguments that are no tensors."""
+    settings = tuple([args[i] for i in static if i < len(args)])
+    key = ("function", id(jitted), settings)
+    call = _calls.get(key)
+    if call is None:
+
+        def run(*moving: Any) -> list:
+            rest = iter(moving)
+            given = [args[i] if i in static else next(rest) for i in range(len(args))]
+            return jax.tree.leaves(jitted(*given))
+
+        # the arrays among the arguments are not kept
+        args = tuple([x if i in static else None for i, x in enumerate(args)])
+        call = _calls[key] = _Call(key, run)
     return call
 
 
@@ -210,7 +223,7 @@ def _closure_call(jaxpr: Any) -> _Call:
         def run(*args: Any) -> list:
             return list(core.eval_jaxpr(jaxpr.jaxpr, args[:count], *args[count:]))
 
-        call = _calls[key] = _Call(key, "closure", run)
+        call = _calls[key] = _Call(key, run)
     return call
 
 
@@ -237,7 +250,7 @@ def _custom_call(primitive: Any, functions: Any, args: Sequence, params: dict, k
     def run(*args: Any) -> list:
         return list(core.eval_jaxpr(jaxpr.jaxpr, jaxpr.consts, *args))
 
-    call = _Call(("custom", jaxpr), primitive.name, run, once=True)
+    call = _Call(("custom", jaxpr), run, once=True)
     if keep:
         _staged[key] = call
         if len(_staged) > 256:
@@ -308,6 +321,29 @@ def _recorder() -> Recorder:
     return _of_thread.recorder
 
 
+def _call_of_ours(jitted: Callable, static: tuple[int, ...], args: tuple) -> Any:
+    """Call a jitted function of the engine's as outside of tapes, and note it."""
+    recorder = core.trace_ctx.trace
+    if not isinstance(recorder, Recorder) or not recorder.is_eager:
+        return jitted(*args)
+    moving = [x for i, x in enumerate(args) if i not in static] if static else args
+    if any(type(x) in (list, tuple) for x in moving):
+        return jitted(*args)
+    core.trace_ctx.set_trace(core.eval_trace)
+    try:
+        found = jitted(*args)
+    finally:
+        core.trace_ctx.set_trace(recorder)
+    for tape in recorder.tapes:
+        if tape.tracks(moving):
+            results = [found] if isinstance(found, jax.Array) else jax.tree.leaves(found)
+            tape.note(_function_call(jitted, static, args), moving, results)
+    return found
+
+
+policy.recorded_call = _call_of_ours
+
+
 class Tape:
     """The contract's tape."""
 
@@ -323,17 +359,21 @@ class Tape:
         #: number -> value of what no noted call gives: kept, for it is needed again
         self._leaves: dict[int, Any] = {}
         self._tracked: set[int] = set()
+        #: whether 64-bit types are among what was noted
+        self._wide = False
         self._count = itertools.count()
 
     def start(self) -> None:
         recorder = self._recorder = _recorder()
         recorder.tapes = (*recorder.tapes, self)
+        policy.open_tapes.append(self)
         core.trace_ctx.set_trace(recorder)
 
     def stop(self) -> None:
         recorder = self._recorder
         assert recorder is not None
         recorder.tapes = tuple(tape for tape in recorder.tapes if tape is not self)
+        policy.open_tapes.remove(self)
         if not recorder.tapes and core.trace_ctx.trace is recorder:
             core.trace_ctx.set_trace(recorder.parent_trace)
         self._recorder = None
@@ -384,22 +424,23 @@ class Tape:
     def note(self, call: _Call, args: Sequence, found: Sequence) -> None:
         """Take note of a call on tracked arrays."""
         inputs = [self._input(x) for x in args]
-        outputs, smooth = [], []
+        outputs = []
         for x in found:
             number = self._number(x)  # an input that was handed on keeps its number
             if number is None:
                 number = self._new(x)
                 self._tracked.add(number)
             outputs.append(number)
-            smooth.append(_is_smooth(x))
-        self._notes.append(_Note(call, inputs, outputs, smooth))
+        if primitives._any_wide and primitives.has_wide(found):
+            self._wide = True
+        self._notes.append(_Note(call, inputs, outputs))
 
     # ------------------------------------------------------------------------------------ gradients
 
     def gradient(
         self, targets: Sequence, sources: Sequence, cotangents: Sequence, batched: bool
     ) -> list:
-        with primitives.scope([*targets, *sources]) or contextlib.nullcontext():
+        with primitives.wide() if self._wide else contextlib.nullcontext():
             return self._gradient(targets, sources, cotangents, batched)
 
     def _gradient(
@@ -425,7 +466,7 @@ class Tape:
             return found
         leaves = [n for n in order if n in self._leaves]
         given = tuple(c is not None for c in cotangents)
-        kinds = tuple(type(self._leaves[n]) is _Value and self._leaves[n].weak for n in leaves)
+        kinds = tuple([self._kind(n) for n in leaves])
         key = (
             tuple([(call.key, inputs, outputs) for call, inputs, outputs in steps]),
             tuple([order[n] for n in leaves]), ends, tuple([order[n] for n in points]),
@@ -433,8 +474,7 @@ class Tape:
         )  # fmt: skip
         program = _programs.get(key)
         if program is None:
-            smooth = [note.smooth for note in notes]
-            program = _Program(steps, smooth, *key[1:])
+            program = _Program(steps, *key[1:])
         if not any(call.once for call, _, _ in steps):
             _programs[key] = program
             _programs.move_to_end(key)
@@ -448,6 +488,11 @@ class Tape:
         grads = program(values, moving, [c for c in cotangents if c is not None])
         of_number = dict(zip(points, grads))
         return [None if n is None else of_number.get(n) for n in numbers]
+
+    def _kind(self, number: int) -> tuple[Any, bool]:
+        """(dtype, whether it is a weakly typed number) of a leaf."""
+        leaf = self._leaves[number]
+        return (leaf.array.dtype, leaf.weak) if type(leaf) is _Value else (leaf.dtype, False)
 
     def _leading_to(self, wanted: Sequence) -> list[_Note]:
         """The notes that the wanted arrays are computed by, in order."""
@@ -480,28 +525,30 @@ class _Program:
 
     Args:
         steps: (call, numbers of its inputs, numbers of its outputs), in order.
-        smooth: for each step, which outputs have a derivative at all.
         leaves: numbers of the values that go in.
         ends: numbers of the targets.
         points: numbers of the sources.
         given: for each target, whether a cotangent is given (else it is one).
-        weak: for each leaf, whether it is weakly typed.
+        kinds: for each leaf (dtype, whether it is a weakly typed number).
         batched: whether the cotangents have a leading axis that the gradients get too.
     """
 
     def __init__(
-        self, steps: tuple, smooth: list, leaves: tuple, ends: tuple, points: tuple,
-        given: tuple, weak: tuple, batched: bool,
+        self, steps: tuple, leaves: tuple, ends: tuple, points: tuple, given: tuple, kinds: tuple,
+        batched: bool,
     ) -> None:  # fmt: skip
         self.steps, self.leaves, self.ends, self.points = steps, leaves, ends, points
-        self.given, self.weak, self.batched = given, weak, batched
+        self.given, self.kinds, self.batched = given, kinds, batched
         self.once = any(call.once for call, _, _ in steps)
-        self.connected = self._connected(smooth)
+        #: for each point, whether the targets depend on it; known after the first call
+        self.connected: list[bool] | None = None
         # JAX takes compiler options only for what is not inside of something that is compiled
         self.alone = functools.cache(lambda: policy.jit(self.run))
         self.inside = functools.cache(lambda: jax.jit(self.run))
 
     def __call__(self, values: list, points: list, cotangents: list) -> list:
+        if self.connected is None:
+            self.connected = self._connected(values, points)
         trace = core.trace_ctx.trace
         if self.once or not policy.is_eager():
             run: Callable = self.run
@@ -533,7 +580,7 @@ class _Program:
         """The targets.  A point that is a leaf takes its value from `moving`; one in the middle is
         shifted by it."""
         at = {}
-        for number, value, weak in zip(self.leaves, values, self.weak):
+        for number, value, (_, weak) in zip(self.leaves, values, self.kinds):
             if weak:
                 value = jax.lax.convert_element_type_p.bind(
                     value, new_dtype=value.dtype, weak_type=True, sharding=None
@@ -548,20 +595,13 @@ class _Program:
                     at[number] = value + shifts[number] if number in shifts else value
         return [at[n] for n in self.ends]
 
-    def _connected(self, smooth: list) -> list[bool]:
-        """For each point, whether the targets depend on it by calls that have derivatives."""
-        reached = {n: 1 << i for i, n in enumerate(self.points)}
-        for (call, inputs, outputs), able in zip(self.steps, smooth):
-            before = [reached.get(n, 0) for n in inputs]
-            if call.jaxpr is not None and call.name == _JIT:
-                after = _reach(call.jaxpr.jaxpr, before)
-            else:
-                after = [0 if call.name == _STOPS else _union(before)] * len(outputs)
-            for n, bits, is_able in zip(outputs, after, able):
-                if is_able:
-                    reached[n] = reached.get(n, 0) | bits
-        bits = _union([reached.get(n, 0) for n in self.ends])
-        return [bool(bits >> i & 1) for i in range(len(self.points))]
+    def _connected(self, values: list, points: list) -> list[bool]:
+        """For each point, whether the targets depend on it by what has derivatives."""
+        zeros = [jnp.zeros_like(x) for x in points]
+        jaxpr = jax.make_jaxpr(lambda moving: self.replay(values, moving))(zeros).jaxpr
+        bits = [1 << i if _is_smooth(x) else 0 for i, x in enumerate(zeros)]
+        reached = _union(_reach(jaxpr, bits))
+        return [bool(reached & bit) for bit in bits]
 
 
 def _union(bits: Sequence[int]) -> int:
@@ -612,7 +652,7 @@ def _check_jax() -> None:
         x = jnp.ones(2)
         with core.set_current_trace(recorder):
             jnp.sum(x * 2.0)
-        if len(noted.names) < 2:
+        if len(noted.calls) < 2:
             raise RuntimeError("operations do not pass through the current trace")
     except Exception as error:
         raise EngineError(
@@ -623,13 +663,13 @@ def _check_jax() -> None:
 
 
 class _Probe:
-    """A tape that tracks everything and keeps the names alone."""
+    """A tape that tracks everything and keeps the calls alone."""
 
     def __init__(self) -> None:
-        self.names: list[str] = []
+        self.calls: list[_Call] = []
 
     def tracks(self, args: Sequence) -> bool:
         return bool(args)
 
     def note(self, call: _Call, args: Sequence, found: Sequence) -> None:
-        self.names.append(call.name)
+        self.calls.append(call)
