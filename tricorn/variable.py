@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -22,6 +21,7 @@ from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.graph import op
 from tricorn.graph.calls import current_call
+from tricorn.graph.compiled import moving, refuse_if_running
 from tricorn.graph.placement import placed, placing
 from tricorn.graph.scope import (
     Readable,
@@ -45,7 +45,6 @@ _OPERATORS = {
     "less": "less", "less_equal": "less_equal", "greater": "greater",
     "greater_equal": "greater_equal",
 }  # fmt: skip
-_lock = threading.RLock()
 #: restorations that wait for Variables to be made (tricorn/saving/checkpoint.py): they are asked
 #: before a new Variable is first read
 waiting: list[Any] = []
@@ -185,7 +184,8 @@ class Variable(Readable):
             return self._handles[engine]
         if waiting and self._owner is None:
             _ask_waiting()
-        with _lock:
+        with moving:
+            refuse_if_running(self, engine)
             value = self._owner_value()
             handle = self._handles.get(engine)
             if handle is None:
@@ -199,10 +199,20 @@ class Variable(Readable):
             self._owner, self._host = engine, None
         return handle
 
-    def native(self, engine: registry.Engine) -> Any:
-        """The handle that user code gets in a native graph: the graph's own, or that of the graph
-        which owns the Variable."""
+    def native(self, engine: registry.Engine | None = None) -> Any:
+        """The engine's own variable: a ``torch.nn.Parameter``, a ``tf.Variable``, a ``jax.Array``.
+
+        What native code writes into it is the Variable's value.  It stays the same object; only on
+        engines whose arrays cannot be changed it is merely the value of now.  Where another engine
+        has changed the Variable since, ask again (or call the layer) before writing natively.
+
+        Args:
+            engine: default the active one.  In a native graph its own variable, or that of the
+                graph which owns the Variable.
+        """
+        engine = registry.active() if engine is None else engine
         owner = self._owner
+        self._shared = True
         if engine not in self._handles and owner is not None and owner.capabilities["native_graph"]:
             return self._handles[owner]
         return self.handle(engine)
@@ -269,16 +279,23 @@ class Variable(Readable):
             tensor = engine.stop_gradient(tensor)
         if scope is not None:
             scope.assign(self, tensor)
+        elif engine.must_not_escape(tensor):
+            raise RuntimeError(
+                f"the Variable {self.path!r} is assigned inside of a function that {engine.name!r} "
+                "transforms or traces itself (jit, grad, vmap), where new values do not last "
+                "beyond it; use the layer's stateless_call, which gives them as results"
+            )
         else:
-            self.handle(engine)
-            self._handles[engine] = engine.write(self._handles[engine], tensor)
-            self._shared = tensor is value
+            with moving:
+                self.handle(engine)
+                self._handles[engine] = engine.write(self._handles[engine], tensor)
+                self._shared = tensor is value
         return tensor
 
     def _assign_host(self, value: np.ndarray) -> Any:
         self._check(value.shape)
         array = np.array(value, dtypes.to_numpy(self.dtype))
-        with _lock:
+        with moving:
             if self._owner is None:
                 self._host = array
                 return array
@@ -313,6 +330,8 @@ class Variable(Readable):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+        for engine, handle in self._handles.items():
+            engine.set_trainable(handle, self._trainable)
 
     @property
     def ndim(self) -> int:
@@ -417,9 +436,6 @@ def _host_array(value: Any) -> np.ndarray:
         return value.numpy()
     if isinstance(value, (np.ndarray, np.generic)):
         return np.asarray(value)
-    engine = registry.loaded_for(value)
-    if engine is not None:
-        return engine.numpy(value)
     return np.asarray(
         op._to_numpy(value) if not isinstance(value, (int, float)) else _scalar(value)
     )

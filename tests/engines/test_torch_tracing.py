@@ -220,9 +220,7 @@ def _plain(x, gamma, beta):
 @pytest.mark.parametrize("shape", [(6, 3), (2, 5, 3), (2, 3, 4, 3), (2, 2, 3, 2, 3)])
 def test_batch_norm_and_its_gradients(shape):
     rng = np.random.default_rng(1)
-    x, gamma, beta = (
-        torch.from_numpy(rng.normal(size=s)).requires_grad_() for s in (shape, 3, 3)
-    )
+    x, gamma, beta = (torch.from_numpy(rng.normal(size=s)).requires_grad_() for s in (shape, 3, 3))
     weights = [torch.from_numpy(rng.normal(size=s)) for s in (shape, 3, 3)]
 
     def loss(fn):

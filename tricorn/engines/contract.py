@@ -23,6 +23,14 @@ Every engine module also defines:
 ``TENSOR_TYPES``
     a tuple of the concrete Python types of its tensors (a fast test; `is_tensor` is the exact one).
 
+An engine module may define
+
+``OVERRIDES``
+    see above: name of a composed op -> function.
+``HANDLE_TYPES``
+    a tuple of types that are not tensors, but that `tensor` makes a tensor of without losing
+    gradients: the framework's own variables.
+
 An engine with the capability ``native_graph`` also has
 
 ``get_session()``, ``set_session(session)``

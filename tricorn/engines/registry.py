@@ -44,6 +44,7 @@ class Engine:
         #: whether tensors may go straight to the primitives: no variants, no scope to enter.  An
         #: engine module lowers it (`registry.load(name).fast = False`) once it needs `scope`.
         self.fast = not hasattr(module, "variant")
+        self.handle_types: tuple[type, ...] = tuple(getattr(module, "HANDLE_TYPES", ()))
         self.overrides: dict[str, Callable] = dict(getattr(module, "OVERRIDES", {}))
         #: engines with variants (a graph mode, say) give the one that holds right now
         self.variant: Callable[[], Engine] | None = getattr(module, "variant", None)
@@ -87,6 +88,7 @@ KNOWN = {
     "torch": Known("tricorn.engines.torch", "torch", ("torch",)),
     "abstract": Known("tricorn.engines.abstract", "", ()),
 }
+_PACKAGES = {package: name for name, known in KNOWN.items() for package in known.packages}
 #: names of engines of the past -> the engine that took their place
 SUCCESSORS = {"theano": "pytensor", "cntk": "onnxruntime"}
 #: engines that are planned: name -> what they are
@@ -213,6 +215,16 @@ def loaded_for(value: Any) -> Engine | None:
     """The active or process-wide engine if it is loaded and `value` is one of its tensors."""
     for engine in (_scoped.get(), _process):
         if engine is not None and engine.is_tensor(value):
+            return engine
+    return None
+
+
+def owner_of(value: Any) -> Engine | None:
+    """The engine whose framework `value` comes from: one of its tensors or variables."""
+    name = _PACKAGES.get(type(value).__module__.partition(".")[0])
+    engines = [load(name)] if name is not None else _by_name.values()
+    for engine in engines:
+        if engine.is_tensor(value) or isinstance(value, engine.handle_types):
             return engine
     return None
 

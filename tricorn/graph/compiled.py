@@ -8,6 +8,7 @@ touches.  Then the engine compiles the pure form ``(state, *args) -> (result, st
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,27 @@ from tricorn.graph import op
 from tricorn.graph.scope import Scope, current, recording_tapes
 from tricorn.graph.symbolic import NotRecording, recording
 from tricorn.graph.transforms import discover
+
+#: held while a Variable moves from one engine to another, or a program takes its handles
+moving = threading.RLock()
+#: call -> (program, its thread), while the program works on handles of Variables
+_running: dict[object, tuple[_Program, int]] = {}
+
+
+def refuse_if_running(variable: Any, engine: registry.Engine) -> None:
+    """Raise when another thread is working with `variable` on another engine.
+
+    Raises:
+        RuntimeError: naming the Variable and both engines.
+    """
+    for program, thread in _running.values():
+        if thread != threading.get_ident() and program.engine is not engine:
+            if any(variable is used for used in program.variables):
+                raise RuntimeError(
+                    f"the Variable {variable.path!r} was asked for on the engine {engine.name!r} "
+                    f"while another thread computes with it on {program.engine.name!r}; let one "
+                    "wait for the other, or give each a model of its own"
+                )
 
 
 def executing_eagerly() -> bool:
@@ -131,23 +153,31 @@ class _Program:
         engine, bounds = self.engine, args[: 2 * self.loop]
         leaves = tree.leaves(args[2 * self.loop :])
         given = [leaves[i] for i in self.where]
-        while True:
-            handles = [
-                v._handles[engine] if v._owner is engine and not v._shared else _own(v, engine)
-                for v in self.variables
-            ]
-            before = list(handles)
-            try:
-                with engine.scope(self.kinds) if self.kinds else contextlib.nullcontext():
-                    result, after = self._run(handles, *bounds, *given)
-                self._settle(before, after)
-                return result
-            except _Late as late:
-                self.variables.append(late.variable)
-                self._compile()
-            except BaseException:  # an interrupt: `before` may be consumed, `handles` is valid
-                self._settle(before, handles)
-                raise
+        call = object()
+        try:
+            while True:
+                with moving:
+                    handles = [
+                        v._handles[engine]
+                        if v._owner is engine and not v._shared
+                        else _own(v, engine)
+                        for v in self.variables
+                    ]
+                    _running[call] = self, threading.get_ident()
+                before = list(handles)
+                try:
+                    with engine.scope(self.kinds) if self.kinds else contextlib.nullcontext():
+                        result, after = self._run(handles, *bounds, *given)
+                    self._settle(before, after)
+                    return result
+                except _Late as late:
+                    self.variables.append(late.variable)
+                    self._compile()
+                except BaseException:  # an interrupt: `before` may be consumed, `handles` is valid
+                    self._settle(before, handles)
+                    raise
+        finally:
+            _running.pop(call, None)
 
     def _settle(self, before: list, after: list) -> None:
         for variable, old, new in zip(self.variables, before, after):

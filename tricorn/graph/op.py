@@ -275,7 +275,7 @@ class Op:
 
         abstract = registry.load("abstract")
         try:
-            with registry.use(abstract):
+            with registry.use(abstract), Scope(isolated=True):
                 self.fn(*tree.map(shaped, args), **tree.map(shaped, kwargs))
         except (ValueError, TypeError, IndexError) as clear:
             if not isinstance(clear, NeedsEngine):
@@ -344,7 +344,13 @@ def convert(engine: Any, x: Any, dtype: str | None) -> Any:
     if type(x) in _SCALARS:
         return engine.tensor(x, dtype or dtypes.result_type(type(x)))
     if not isinstance(x, (np.ndarray, np.generic)):
-        x = _to_numpy(x)
+        owner = registry.owner_of(x)
+        if owner is not None:
+            x = _from(owner, engine, x)
+            if engine.is_tensor(x):
+                return convert(engine, x, dtype)
+        else:
+            x = _to_numpy(x)
     found = dtypes.standardize(x.dtype)
     if isinstance(x, np.ndarray) and x.dtype == object:
         raise TypeError(
@@ -352,6 +358,21 @@ def convert(engine: Any, x: Any, dtype: str | None) -> Any:
             "row the same length, or convert with np.asarray(values, dtype=...)"
         )
     return engine.tensor(x, dtype or found)
+
+
+def _from(owner: Any, engine: Any, x: Any) -> Any:
+    """A tensor or variable of the engine `owner` as a tensor of `engine`, or as NumPy."""
+    if not owner.is_tensor(x):
+        x = owner.tensor(x, dtypes.standardize(x.dtype))
+    if engine.is_tensor(x):
+        return x
+    if owner.is_live(x):
+        raise TypeError(
+            f"a tensor of {owner.name!r} that takes part in a gradient or in a function being "
+            f"traced was given to the engine {engine.name!r}, where that would be lost; compute "
+            f'with tricorn.engine("{owner.name}"), or give a copy of its value'
+        )
+    return owner.numpy(x)
 
 
 def _to_numpy(x: Any) -> np.ndarray:
@@ -365,10 +386,8 @@ def _to_numpy(x: Any) -> np.ndarray:
             if array.dtype == np.int64:
                 return array.astype(np.int32)
         return array
-    for attribute in ("detach", "cpu"):  # a torch tensor in a graph, or on an accelerator
-        if hasattr(x, attribute):
-            x = getattr(x, attribute)()
-    array = np.asarray(x)
+    owner = registry.owner_of(x)
+    array = np.asarray(x) if owner is None else owner.numpy(x)
     if array.dtype == object:
         raise TypeError(f"expected a tensor, an array or numbers, got {type(x).__name__}: {x!r}")
     return array

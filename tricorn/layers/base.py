@@ -530,13 +530,15 @@ class Layer:
 
     def _converted(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         """Arrays as tensors, floating ones in the compute dtype."""
-        compute, cast = self.compute_dtype, self.autocast
+        compute, cast, outermost = self.compute_dtype, self.autocast, current_call() is None
 
         def convert(x: Any) -> Any:
             if isinstance(x, (np.ndarray, Variable)):
                 x = ops.convert_to_tensor(x)
             elif type(x) in (int, float, bool, str) or not hasattr(x, "dtype"):
                 return x
+            elif outermost and not isinstance(x, AbstractTensor):
+                x = op.convert(active(), x, None)
             if cast:
                 dtype = x.dtype
                 if type(dtype) is not str:
@@ -853,27 +855,51 @@ class Layer:
     @scope.own_code
     def stateless_call(
         self,
-        trainable_variables: list,
-        non_trainable_variables: list,
+        trainable_variables: Any,
+        non_trainable_variables: Any,
         *args: Any,
         return_losses: bool = False,
         **kwargs: Any,
     ) -> tuple:
-        """Call with given values of the Variables, changing none.
+        """Call with given values of the Variables, changing none: a pure function, for ``jax.jit``,
+        ``jax.grad`` and their like.
+
+        Args:
+            trainable_variables: values in the order of `trainable_variables`, or a dict of them by
+                the Variables' paths.
+            non_trainable_variables: likewise.
+            args, kwargs: of the call.
+            return_losses: also give the losses that the call added.
 
         Returns:
             (outputs, new values of the non-trainable variables), with `return_losses` also the
             losses.
         """
         own = [*self.trainable_variables, *self.non_trainable_variables]
-        values = [*trainable_variables, *non_trainable_variables]
-        if len(own) != len(values):
-            raise ValueError(f"layer {self.name!r} has {len(own)} variables, got {len(values)}")
+        values = [
+            *_in_order(trainable_variables, self.trainable_variables, self.name),
+            *_in_order(non_trainable_variables, self.non_trainable_variables, self.name),
+        ]
         with scope.Scope(dict(zip(own, values)), isolated=True):
             outputs = self(*args, **kwargs)
             state = [v.value for v in self.non_trainable_variables]
             losses = self.losses if return_losses else None
         return (outputs, state, losses) if return_losses else (outputs, state)
+
+    def as_module(self) -> Any:
+        """This layer as a module of the active engine's own kind: a ``torch.nn.Module`` or a
+        ``tf.Module``.  It holds the engine's own variables, so training the one trains the other.
+
+        Raises:
+            ValueError: before the layer is built.
+            EngineError: when the engine has no modules.
+        """
+        if not self.built:
+            raise ValueError(
+                f"layer {self.name!r} is not built yet, so a module would lack its weights; call "
+                "it once, or build it with the input's shape"
+            )
+        return active().module(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
@@ -897,6 +923,21 @@ _NOT_CONFIG = frozenset(
      "batch_shape", "input_dim")
 )  # fmt: skip
 _FOREIGN = ("quantization_config", "lora_rank", "lora_alpha", "gptq_unpacked_column_size")
+
+
+def _in_order(values: Any, variables: list[Variable], name: str) -> list:
+    """One value per Variable, from a sequence or from a dict by paths."""
+    if isinstance(values, dict):
+        paths = [v.path for v in variables]
+        if sorted(values) != sorted(paths):
+            raise ValueError(
+                f"layer {name!r} has the variables {sorted(paths)}, got {sorted(values)}"
+            )
+        return [values[path] for path in paths]
+    values = list(values)
+    if len(variables) != len(values):
+        raise ValueError(f"layer {name!r} has {len(variables)} variables, got {len(values)}")
+    return values
 
 
 def _contained(value: Any, kinds: Any = None) -> Iterator[Any]:

@@ -32,6 +32,7 @@ CAPABILITIES = {
     "tapes": True,
 }
 TENSOR_TYPES = (EagerTensor, SymbolicTensor)
+HANDLE_TYPES = (tf.Variable,)
 
 _raw = tf.raw_ops
 

@@ -11,6 +11,7 @@ How it works with torch's own autograd:
   code.
 """
 
+from tricorn.engines.torch.module import Module as module
 from tricorn.engines.torch.primitives import *  # noqa: F403
 from tricorn.engines.torch.tape import tape
 from tricorn.engines.torch.tracing import compile

@@ -72,9 +72,7 @@ def randint(key: torch.Tensor, shape: Sequence[int], low: int, high: int) -> tor
     return torch.randint(low, high, shape, generator=generator(key), device=key.device)
 
 
-@_operator(
-    "gamma(Tensor key, Tensor alpha) -> Tensor", lambda key, alpha: torch.empty_like(alpha)
-)
+@_operator("gamma(Tensor key, Tensor alpha) -> Tensor", lambda key, alpha: torch.empty_like(alpha))
 def gamma(key: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
     return torch._standard_gamma(alpha, generator(key))
 
@@ -241,8 +239,6 @@ def _batch_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return NotImplemented
     return _BatchNorm.apply(x, gamma, beta, epsilon)
-
-
 
 
 OVERRIDES: dict[str, Callable] = {"adam": _adam, "batch_norm": _batch_norm}
