@@ -185,6 +185,8 @@ class Variable(Readable):
         if waiting and self._owner is None:
             _ask_waiting()
         with moving:
+            if self._owner is engine:
+                return self._handles[engine]
             refuse_if_running(self, engine)
             value = self._owner_value()
             handle = self._handles.get(engine)
