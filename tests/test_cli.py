@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from tricorn import cli
@@ -88,31 +87,3 @@ def test_output_that_is_a_file_is_refused(tmp_path):
     assert done.returncode == 2
     assert "--output must be a folder" in done.stderr
     assert (tmp_path / "taken").read_text() == "mine"
-
-
-@pytest.mark.slow
-def test_demo_reads_held_out_digits(tmp_path):
-    done = command("demo", "--output", "out", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "Conv2D" in done.stdout
-    assert "Epoch 15/15" in done.stdout
-    assert "val_accuracy" in done.stdout
-    assert "predictions are identical" in done.stdout
-    told = next(line for line in done.stdout.splitlines() if line.startswith("Accuracy on"))
-    assert float(told.split(": ")[1].split()[0]) >= 0.98
-    assert (tmp_path / "out" / "digits.keras").stat().st_size > 100_000
-    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert page.count("<svg") > 20
-
-
-@pytest.mark.slow
-def test_demo_is_repeatable(tmp_path):
-    from tricorn import demo
-    from tricorn.models import load_model
-
-    weights = []
-    for name in ("one", "two"):
-        demo.run(tmp_path / name, epochs=1, seed=7)
-        weights.append(load_model(tmp_path / name / "digits.keras").get_weights())
-    for one, two in zip(*weights, strict=True):
-        np.testing.assert_array_equal(one, two)

@@ -223,7 +223,10 @@ class RMSNormalization(Layer):
         self.scale = self.add_weight(shape, "ones", name="scale")
 
     def call(self, inputs: Any) -> Any:
-        return ops.rms_normalization(inputs, self.scale, self.axis, self.epsilon)
+        axes = {axis % len(inputs.shape) for axis in self.axis}
+        sizes = [n if i in axes else 1 for i, n in enumerate(inputs.shape)]
+        scale = ops.reshape(self.scale, sizes)
+        return ops.rms_normalization(inputs, scale, self.axis, self.epsilon)
 
 
 @op
