@@ -47,6 +47,19 @@ def test_canary():
     check(lambda x: jnp.mean(x * 2.0) + jax.jit(lambda y: jnp.sin(y).sum())(x), X)
 
 
+def test_the_first_tape_of_a_process_may_be_inside_of_a_trace():
+    module._check_jax.cache_clear()
+
+    @jax.jit
+    def f(x):
+        with keras.GradientTape() as tape:
+            tape.watch(x)
+            y = x * x
+        return tape.gradient(y, x)
+
+    assert float(f(3.0)) == 6.0
+
+
 def test_another_jax_is_refused_with_advice(monkeypatch):
     def process_primitive(self, primitive, args, params, /):
         raise TypeError("process_primitive was renamed")

@@ -184,7 +184,7 @@ arange = _widening(
 @functools.cache
 def _devices() -> dict[str, Any]:
     """The devices by name: those of the default platform, and the CPU's."""
-    found = {}
+    found: dict[str, Any] = {}
     for device in (*jax.local_devices(), *jax.local_devices(backend="cpu")):
         kind = "gpu" if device.platform in ("cuda", "rocm") else device.platform
         if device not in found.values():

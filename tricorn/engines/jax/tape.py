@@ -36,7 +36,7 @@ from tricorn.engines.jax import policy, primitives
 
 _JIT = "jit"
 #: primitives that hand an input on as it is, and whose gradient does so too
-_PASSING = frozenset((_JIT, "pjit", "device_put", "copy", "copy_p"))
+_PASSING = frozenset((_JIT, "device_put", "copy", "copy_p"))
 _STOPS = "stop_gradient"
 
 
@@ -251,7 +251,7 @@ def _custom_call(primitive: Any, functions: Any, args: Sequence, params: dict, k
         return list(core.eval_jaxpr(jaxpr.jaxpr, jaxpr.consts, *args))
 
     call = _Call(("custom", jaxpr), run, once=True)
-    if keep:
+    if keep and not jaxpr.consts:  # which would be kept with it
         _staged[key] = call
         if len(_staged) > 256:
             _staged.popitem(last=False)
@@ -649,9 +649,10 @@ def _check_jax() -> None:
     try:
         recorder, noted = Recorder(core.eval_trace), _Probe()
         recorder.tapes = (noted,)  # type: ignore[assignment]
-        x = jnp.ones(2)
-        with core.set_current_trace(recorder):
-            jnp.sum(x * 2.0)
+        with jax.ensure_compile_time_eval():  # the first tape may be inside of a trace
+            x = jnp.ones(2)
+            with core.set_current_trace(recorder):
+                jnp.sum(x * 2.0)
         if len(noted.calls) < 2:
             raise RuntimeError("operations do not pass through the current trace")
     except Exception as error:
