@@ -1,5 +1,6 @@
 """Every Python block of the documentation runs, and the readmes' commands are what CI runs."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -9,6 +10,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
+from tricorn.engines import registry
 
 pytestmark = pytest.mark.engine_free
 
@@ -24,11 +27,20 @@ def blocks(page, language):
         yield text.count("\n", 0, match.start(1)) + 1, match[1]
 
 
+def engines_of(code):
+    """The engines' libraries that a block imports: without them it does not run."""
+    found = re.findall(r"^import (\w+)", code, re.MULTILINE)
+    return [name for name in registry.available() if name in found]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_code_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT)  # for the examples
     names = {"__name__": "docs"}
     for line, code in blocks(page, "python"):
+        if any(importlib.util.find_spec(name) is None for name in engines_of(code)):
+            continue
         padded = "\n" * (line - 1) + code  # so that a traceback shows the page's own lines
         exec(compile(padded, str(page), "exec"), names)
 
@@ -38,6 +50,14 @@ def test_links_lead_somewhere(page):
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_excerpts_of_the_example_engine_are_of_today():
+    example = (ROOT / "examples/numpy_engine.py").read_text()
+    excerpts = list(blocks(ROOT / "docs/engines.md", "py"))
+    assert len(excerpts) > 5
+    for line, excerpt in excerpts:
+        assert excerpt in example, f"docs/engines.md:{line}"
 
 
 def commands(page):
