@@ -8,20 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import config, naming, ops
-from tricorn.config import (
-    epsilon,
-    floatx,
-    image_data_format,
-    set_epsilon,
-    set_floatx,
-    set_image_data_format,
-)
+from tricorn import config, dtypes, naming, ops
+from tricorn.config import epsilon, floatx, image_data_format, set_image_data_format
 from tricorn.engines import registry
 from tricorn.engines.contract import EngineError
 from tricorn.graph import phase
 from tricorn.graph.symbolic import NotRecording, Recorder
-from tricorn.utils.session import clear_session
+from tricorn.utils import session
 from tricorn.variable import name_scope
 
 
@@ -30,13 +23,21 @@ def backend() -> str:
     return registry.name()
 
 
+def set_epsilon(e: float) -> None:
+    """Set the fuzz factor that keeps divisions and logarithms finite."""
+    config.set_epsilon(e)
+
+
+def set_floatx(floatx: str) -> None:
+    """Set the default float dtype: bfloat16, float16, float32 or float64."""
+    config.set_floatx(floatx)
+
+
 def cast_to_floatx(x: Any) -> Any:
     """`x` in the default float dtype: an array stays an array, a tensor a tensor."""
     if isinstance(x, (np.ndarray, np.generic, int, float, list, tuple)):
-        from tricorn import dtypes
-
-        return np.asarray(x, dtypes.to_numpy(floatx()))
-    return ops.cast(x, floatx())
+        return np.asarray(x, dtypes.to_numpy(config.floatx()))
+    return ops.cast(x, config.floatx())
 
 
 def normalize_data_format(value: str | None) -> str:
@@ -56,6 +57,12 @@ def get_uid(prefix: str = "") -> int:
 def reset_uids() -> None:
     """Let `get_uid` and the layers' default names count anew."""
     naming.clear()
+
+
+def clear_session() -> None:
+    """Forget what a loop of models leaves behind: names, the learning phase, the random state, and
+    the default graph of an engine that has one."""
+    session.clear_session()
 
 
 # ----------------------------------------------------------------------------- the learning phase

@@ -121,36 +121,36 @@ def plain_shape(shape: Any) -> Any:
     """A shape whose sizes are ints where they are known."""
     if isinstance(shape, (list, tuple)):
         return tuple(sizes.known(n) for n in shape)
-    node = getattr(shape, "node", None)
-    if node is not None and node.operation is sizes.sizes:  # the shape of a symbolic tensor
-        found = node.args[0].shape
-        return found if None not in found else shape
-    return shape
+    whole = sizes.whole(shape)
+    return shape if whole is None or None in whole else whole
 
 
-def _filled(make: Callable, shape: Any, dtype: Any, name: str | None) -> Any:
-    """A Variable; a tensor where sizes are symbolic, or inside a call."""
+def _filled(number: int, shape: Any, dtype: Any, name: str | None) -> Any:
+    """A Variable full of a number; a tensor where sizes are symbolic, or inside a call."""
     shape = plain_shape(shape)
     static = isinstance(shape, int) or (
         isinstance(shape, (list, tuple)) and all(isinstance(n, (int, np.integer)) for n in shape)
     )
-    value = make(shape, _float(dtype))
-    return variable(value, dtype, name) if static and not within() else value
+    if static and not within():
+        return variable(np.full(shape, number), dtype, name)
+    return ops.full(shape, number, _float(dtype))
 
 
 def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
     """A Variable full of zeros (a tensor where a size is symbolic, or inside a layer's call)."""
-    return _filled(ops.zeros, shape, dtype, name)
+    return _filled(0, shape, dtype, name)
 
 
 def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
     """A Variable full of ones (a tensor where a size is symbolic, or inside a layer's call)."""
-    return _filled(ops.ones, shape, dtype, name)
+    return _filled(1, shape, dtype, name)
 
 
 def eye(size: int, dtype: Any = None, name: str | None = None) -> Any:
     """A Variable that holds the identity matrix (a tensor inside a layer's call)."""
-    return _filled(lambda _, kind: ops.eye(size, dtype=kind), (size, size), dtype, name)
+    if within():
+        return ops.eye(size, dtype=_float(dtype))
+    return variable(np.eye(size), dtype, name)
 
 
 def zeros_like(x: Any, dtype: Any = None, name: str | None = None) -> Any:

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tricorn import tree
+from tricorn import dtypes, tree
 from tricorn.engines import registry
 from tricorn.graph import op
 from tricorn.graph.phase import is_phase
@@ -31,7 +31,9 @@ class Body:
     """
 
     def __init__(self, fn: Callable, examples: Sequence) -> None:
-        inputs = tree.map(lambda x: SymbolicTensor(tuple(x.shape), x.dtype), tuple(examples))
+        inputs = tree.map(
+            lambda x: SymbolicTensor(tuple(x.shape), dtypes.standardize(x.dtype)), tuple(examples)
+        )
         marker = Node(fn, (), {})
         marker.parent = None
         with Recorder(marker):

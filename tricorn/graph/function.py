@@ -96,11 +96,10 @@ class Function:
         self._compiled = Compiled(self._run)
 
     def _run(self, values: list, training: bool | None) -> Any:
-        with calling(training), Scope() as scope:
+        with calling(training), Scope(random_only=self._updates_only) as scope:
             outputs, values = self._plan.run(values)
         for variable, value in scope.changes():
-            if variable.random or not self._updates_only:
-                variable.assign(value)
+            variable.assign(value)
         for pair, value in zip(self.updates, values):
             pair.variable.assign(value)
         return tree.map(functools.partial(op.convert, registry.active(), dtype=None), outputs)

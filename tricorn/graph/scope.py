@@ -53,6 +53,7 @@ class Scope:
         forbid: name of a transform inside which nothing may be assigned.
         frozen: no Variable may be created inside.
         isolated: outer scopes are out of sight.
+        random_only: nothing but random state can be assigned; other assignments have no effect.
     """
 
     __slots__ = (
@@ -64,6 +65,7 @@ class Scope:
         "losses",
         "missing",
         "parent",
+        "random_only",
         "reads",
         "values",
     )  # fmt: skip
@@ -76,12 +78,14 @@ class Scope:
         forbid: str | None = None,
         frozen: bool = False,
         isolated: bool = False,
+        random_only: bool = False,
     ) -> None:
         self.values = values if values is not None else {}
         self.assigned: dict[Any, None] = {}  # an ordered set
         self.reads: dict[Any, None] = {}
         self.losses: dict[Any, list] = {}
         self.missing, self.forbid, self.frozen, self.isolated = missing, forbid, frozen, isolated
+        self.random_only = random_only
         self.parent: Scope | None = None
 
     def __enter__(self) -> Scope:
@@ -114,6 +118,8 @@ class Scope:
                 f"{variable.path!r} is assigned inside {self.forbid}, where each of the mapped "
                 "calls would give it another value; return the value and assign it outside"
             )
+        if self.random_only and not variable.random:
+            return
         self.values[variable] = value
         self.assigned[variable] = None
 

@@ -18,7 +18,7 @@ from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph import op
-from tricorn.graph.symbolic import SymbolicTensor
+from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, node_of
 
 
 @op.op
@@ -67,13 +67,19 @@ def is_size(x: Any) -> bool:
     return True
 
 
+def whole(vector: Any) -> tuple | None:
+    """The shape that a symbolic vector made by `sizes` stands for, None for what is unknown."""
+    node = node_of(vector)[0] if is_symbolic(vector) else None
+    if node is None or node.operation is not sizes:
+        return None
+    return tuple(node.args[0].shape)
+
+
 def known(size: Any) -> Any:
     """A size as an int where the symbolic tensor that has it knows it, else as it is."""
-    node = getattr(size, "node", None)
-    if node is not None and getattr(node.operation, "__name__", "") == "get_item":
-        (vector, key) = node.args
-        whole = getattr(vector, "node", None)
-        if whole is not None and whole.operation is sizes and isinstance(key, int):
-            found = whole.args[0].shape[key]
-            return size if found is None else found
-    return size
+    node = node_of(size)[0] if is_symbolic(size) else None
+    if node is None or getattr(node.operation, "__name__", "") != "get_item":
+        return size
+    vector, key = node.args
+    shape = whole(vector)
+    return size if shape is None or not isinstance(key, int) or shape[key] is None else shape[key]

@@ -728,7 +728,23 @@ class Layer:
         In an engine's own graph a pair holds the engine's own variable and tensor, and is itself
         what a session runs to let the variable take the value.
         """
-        return [pair for node in self._calls() for pair in node.updates]
+        return [pair for node in self._calls() for pair in self._updates_of(node)]
+
+    def _updates_of(self, node: Node) -> list:
+        """What one call assigns.  In a graph of ours whose learning phase is open that is found by
+        recording the body in training: each Variable keeps its value in the other phase."""
+        told = node.training is not None or node.kwargs.get("training") is not None
+        if node.updates or told or native() is not None or not self.non_trainable_weights:
+            return node.updates
+        masks = [tree.map(get_mask, arg) for arg in node.args]
+        kwargs = self._filled(node.args, node.kwargs, True, masks)
+        with Recorder(node.parent) as recorder, calling(True):
+            self._body(node.args, kwargs)
+            node.updates = [
+                (changed, ops.where(phase.tensor(), value, changed))
+                for changed, value in recorder.updates
+            ]
+        return node.updates
 
     def get_updates_for(self, inputs: Any) -> list:
         """Those of `updates` that belong to calls on the tensors `inputs` (one or a list)."""
@@ -737,7 +753,7 @@ class Layer:
             pair
             for node in self._inbound_nodes
             if wanted & set(map(id, tree.leaves((node.args, node.kwargs))))
-            for pair in node.updates
+            for pair in self._updates_of(node)
         ]
 
     # ------------------------------------------------------------------------------------- losses

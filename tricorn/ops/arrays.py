@@ -614,6 +614,11 @@ def reshape(x: Tensor, newshape: Any) -> Tensor:
     Raises:
         ValueError: when the numbers of elements differ.
     """
+    if isinstance(newshape, (list, tuple)) and py.any(
+        isinstance(n, AbstractTensor) for n in newshape
+    ):  # sizes that are known when the graph is run
+        sizes = tuple(None if n == -1 else n for n in shape_of(newshape))
+        return AbstractTensor(sizes, active().dtype(x))
     return active().reshape(x, shape_of(newshape))
 
 
