@@ -133,8 +133,8 @@ def normalize_batch_in_training(
     axes = sorted(a % ndim(x) for a in reduction_axes)
     mean, var = ops.moments(x, axes=axes)
     like = [1 if i in axes else n or -1 for i, n in enumerate(int_shape(x) or ())]
-    shaped = [s if s is None else ops.reshape(s, like) for s in (mean, var, beta, gamma)]
-    return batch_normalization(x, *shaped, epsilon=epsilon), mean, var
+    m, v, b, g = (s if s is None else ops.reshape(s, like) for s in (mean, var, beta, gamma))
+    return batch_normalization(x, m, v, b, g, epsilon=epsilon), mean, var
 
 
 def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
@@ -404,12 +404,13 @@ def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: An
     Returns:
         (batch, 1).
     """
-    lengths = [
+    labels, steps = (
         ops.cast(ops.squeeze(n, -1) if ndim(n) == 2 else n, "int32")
         for n in (label_length, input_length)
-    ]
+    )
     blank = (int_shape(y_pred) or ())[-1] - 1
-    return ops.expand_dims(ops.ctc_loss(y_true, _logits(y_pred), *lengths, mask_index=blank), 1)
+    costs = ops.ctc_loss(y_true, _logits(y_pred), labels, steps, mask_index=blank)
+    return ops.expand_dims(costs, 1)
 
 
 def ctc_decode(

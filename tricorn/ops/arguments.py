@@ -51,7 +51,7 @@ def shape_of(shape: Any) -> tuple:
     if isinstance(shape, (int, np.integer)):
         return (int(shape),)
     if isinstance(shape, AbstractTensor):
-        return (None,) * shape.shape[0]
+        return tuple([None] * (shape.shape[0] or 0))
     engine = active()
     if engine.is_tensor(shape):
         shape = [engine.slice(shape, (i,)) for i in range(engine.shape(shape)[0])]
