@@ -112,7 +112,8 @@ class BatchNormalization(Layer):
                 outputs = self._normalized(inputs, mean, variance)
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 kept = ops.multiply(ops.cast(moving, dtype), self.momentum)
-                moving.assign(ops.add(kept, ops.multiply(batch, 1.0 - self.momentum)))
+                new = ops.multiply(ops.stop_gradient(batch), 1.0 - self.momentum)
+                moving.assign(ops.add(kept, new))
         return ops.cast(outputs, self.compute_dtype)
 
     def _normalized(self, inputs: Any, mean: Any, variance: Any) -> Any:

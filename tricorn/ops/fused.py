@@ -35,7 +35,8 @@ def batch_norm(
         epsilon: ε.
 
     Returns:
-        (tensor of x's shape, mean (n,), variance (n,)).
+        (tensor of x's shape, mean (n,), variance (n,)); the latter two are for moving averages:
+        an engine need not give them gradients.
     """
     mean, variance = moments(x, tuple(range(len(active().shape(x)) - 1)))
     return batch_normalization(x, mean, variance, -1, beta, gamma, epsilon), mean, variance

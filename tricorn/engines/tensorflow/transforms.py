@@ -1,24 +1,21 @@
-"""Control flow, transforms and `compile` on TensorFlow, eager and in graphs.
+"""Control flow and transforms on TensorFlow, eager and in graphs.
 
 TensorFlow's own structures take no None, so its functions are given flat lists.
 """
 
 from __future__ import annotations
 
-import builtins as py
 import contextlib
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.ops import EagerTensor
 
 from tricorn import dtypes, tree
 from tricorn.engines import common
 from tricorn.engines.abstract import AbstractTensor
-from tricorn.engines.tensorflow.primitives import FLOATING, dtype, shape
+from tricorn.engines.tensorflow.primitives import FLOATING, shape
 
 
 class _Flat:
@@ -261,98 +258,3 @@ def eval_shape(fn: Callable, args: tuple) -> Any:
 
     found = _specs(flat, given)
     return tree.unflatten(result, [AbstractTensor(tuple(s.shape), s.dtype.name) for s in found])
-
-
-# ---------------------------------------------------------------------------------------- compile
-
-
-def compile(fn: Callable, loop: bool) -> Callable:
-    if not loop:
-        return _Compiled(fn)
-    steps = _Compiled(functools.partial(repeated, fn))
-
-    def run(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
-        check_bounds(start, stop)
-        return steps(handles, np.int32(start), np.int32(stop), *args)
-
-    return run
-
-
-class _Compiled:
-    """``run(handles, *args) -> (result, handles)`` as a `tf.function` that reads the handles, calls
-    `fn` and assigns what changed."""
-
-    def __init__(self, fn: Callable) -> None:
-        self.fn = fn
-        self.handles: list = []
-        self.compiled: Callable | None = None
-
-    def __call__(self, handles: list, *args: Any) -> tuple[Any, list]:
-        if self.compiled is None or py.any(a is not b for a, b in zip(handles, self.handles)):
-            self.handles = list(handles)
-            self.compiled = tf.function(self.traced, autograph=False)
-        leaves, structure = tree.flatten(args)
-        return self.compiled(structure, *map(tf.convert_to_tensor, leaves)), handles
-
-    def traced(self, structure: Any, *leaves: tf.Tensor) -> Any:
-        state = [handle.value() for handle in self.handles]
-        result, after = self.fn(list(state), *tree.unflatten(structure, list(leaves)))
-        for handle, value in changes(self.handles, state, after):
-            handle.assign(value)
-        return result
-
-
-def repeated(fn: Callable, state: list, start: Any, stop: Any, *args: Any) -> tuple[Any, list]:
-    """``fn(state, i, *args)`` for i in [start, stop): (the last result, the state after)."""
-    structure: Any = None
-    moving: list[int] = []
-
-    def once(i: tf.Tensor) -> list:
-        nonlocal structure
-        result, after = fn(list(state), i, *args)
-        moving[:] = [k for k, _ in changes(range(len(state)), state, after)]
-        out, structure = tree.flatten(result)
-        return [tf.convert_to_tensor(x) for x in out]
-
-    specs = _specs(once, [start])
-
-    def body(i: tf.Tensor, _: list, values: list) -> tuple:
-        now = list(state)
-        for k, value in zip(moving, values):
-            now[k] = value
-        result, after = fn(list(now), i, *args)
-        out = [tf.convert_to_tensor(x) for x in tree.leaves(result)]
-        return i + 1, out, [after[k] for k in moving]
-
-    nothing = [tf.zeros(spec.shape, spec.dtype) for spec in specs]
-    first = start, nothing, [state[k] for k in moving]
-    _, out, values = tf.while_loop(lambda i, *_: i < stop, body, first, parallel_iterations=1)
-    after = list(state)
-    for k, value in zip(moving, values):
-        after[k] = value
-    return tree.unflatten(structure, list(out)), after
-
-
-def check_bounds(start: int, stop: int) -> None:
-    """Refuse a loop without a step."""
-    if stop <= start:
-        raise ValueError(f"compile: there is no step from {start} to {stop}")
-
-
-def changes(names: Sequence, state: list, after: list) -> list[tuple[Any, tf.Tensor]]:
-    """(name, new value) of the entries of a state that were assigned.
-
-    Raises:
-        ValueError: for a new value of another shape or dtype.
-    """
-    found = []
-    for i, (name, old, new) in enumerate(zip(names, state, after, strict=True)):
-        if new is old:
-            continue
-        if not new.shape.is_compatible_with(old.shape) or new.dtype != old.dtype:
-            raise ValueError(
-                f"compile: entry {i} of the state is {dtype(old)} {tuple(old.shape)}, it was "
-                f"assigned {dtype(new)} {tuple(new.shape)}"
-            )
-        found.append((name, new))
-    return found

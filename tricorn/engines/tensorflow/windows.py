@@ -9,12 +9,14 @@ from __future__ import annotations
 import builtins as py
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tricorn.engines import common
 from tricorn.engines.contract import EngineError
+from tricorn.engines.tensorflow import primitives
 from tricorn.engines.tensorflow.primitives import packed, reshape, shape, to_last
 
 _raw = tf.raw_ops
@@ -55,11 +57,34 @@ def _in_two(fn: Callable) -> Callable:
     return call
 
 
-@_in_two
-def _plain_conv(x: tf.Tensor, kernel: tf.Tensor, strides: tuple[int, ...]) -> tf.Tensor:
-    """Without padding, dilation, groups."""
+def _is_same(x: tf.Tensor, kernel: tf.Tensor, strides: Sequence, padding: Sequence) -> bool:
+    """Whether pads are those that TensorFlow calls "SAME", which costs no copy."""
+    for length, size, stride, pair in zip(x.shape[1:-1], kernel.shape, strides, padding):
+        if length is None:
+            return False
+        total = py.max((-(-length // stride) - 1) * stride + size - length, 0)
+        if tuple(pair) != (total // 2, total - total // 2):
+            return False
+    return True
+
+
+def _plain_conv(
+    x: tf.Tensor, kernel: tf.Tensor, strides: tuple[int, ...], padding: Sequence
+) -> tf.Tensor:
+    """Without dilation and groups."""
+    if len(strides) == 1:
+        y = _plain_conv(
+            tf.expand_dims(x, 1), tf.expand_dims(kernel, 0), (1, *strides), ((0, 0), *padding)
+        )
+        return tf.squeeze(y, 1)
+    same = _is_same(x, kernel, strides, padding)
     raw = _raw.Conv2D if len(strides) == 2 else _raw.Conv3D
-    return raw(input=x, filter=kernel, strides=[1, *strides, 1], padding="VALID")
+    return raw(
+        input=x if same else _pad_spatial(x, padding),
+        filter=kernel,
+        strides=[1, *strides, 1],
+        padding="SAME" if same else "VALID",
+    )
 
 
 @_in_two
@@ -101,20 +126,20 @@ def conv(
     groups: int,
     channels_last: bool,
 ) -> tf.Tensor:
-    x = _pad_spatial(_channels_last(x, channels_last), padding)
+    x = _channels_last(x, channels_last)
     kernel = _dilated(kernel, dilation)
     *size, channels, filters = kernel.shape
     if groups > 1 and channels == 1 and len(set(strides)) == 1 and len(size) == 2:
         kernel = tf.reshape(kernel, [*size, groups, filters // groups])
         y = _raw.DepthwiseConv2dNative(
-            input=x, filter=kernel, strides=[1, *strides, 1], padding="VALID"
+            input=_pad_spatial(x, padding), filter=kernel, strides=[1, *strides, 1], padding="VALID"
         )
         return _back(y, channels_last)
     if groups > 1:  # as one dense convolution, whose kernel is zero between groups
         kernel = tf.reshape(kernel, [*size, 1, channels, groups, filters // groups])
         diagonal = tf.reshape(tf.eye(groups, dtype=kernel.dtype), [groups, 1, groups, 1])
         kernel = tf.reshape(kernel * diagonal, [*size, groups * channels, filters])
-    return _back(_plain_conv(x, kernel, strides), channels_last)
+    return _back(_plain_conv(x, kernel, strides, padding), channels_last)
 
 
 def conv_transpose(
@@ -193,3 +218,26 @@ def resize(
             moved, back = to_last(x, axis)
             x = back(tf.matmul(moved, tf.constant(weights.T, x.dtype)))
     return x
+
+
+# ---------------------------------------------------------------------------- batch normalization
+
+
+def batch_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> Any:
+    """The op `batch_norm` by TensorFlow's fused kernel, which knows images of float32."""
+    if {x.dtype, gamma.dtype, beta.dtype} != {tf.float32} or len(x.shape) < 2:
+        return NotImplemented
+    if x.shape[-1] is None or None in x.shape[1:]:
+        return NotImplemented
+    whole = packed(shape(x))
+    image = tf.reshape(x, packed([shape(x)[0], -1, 1, x.shape[-1]]))
+    found = _raw.FusedBatchNormV3(
+        x=image, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon, is_training=True
+    )
+    count = tf.cast(tf.size(image), tf.float32) / x.shape[-1]
+    # the kernel's variance is that of a sample
+    variance = found.batch_variance * (tf.maximum(count - 1.0, 1.0) / count)
+    return tf.reshape(found.y, whole), found.batch_mean, variance
+
+
+OVERRIDES = {**primitives.OVERRIDES, "batch_norm": batch_norm}

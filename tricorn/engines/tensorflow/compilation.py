@@ -1,0 +1,145 @@
+"""`compile` on TensorFlow: a `tf.function` that reads the handles, computes and assigns.
+
+Loops of a step's own (a recurrent layer over time) go through XLA, which runs an LSTM's training
+twice as fast as TensorFlow's executor runs it; windows do not, for XLA's convolutions on a CPU are
+several times slower than oneDNN's.
+"""
+
+from __future__ import annotations
+
+import builtins as py
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tricorn import tree
+from tricorn.engines.tensorflow.primitives import dtype
+from tricorn.engines.tensorflow.transforms import _specs
+
+_log = logging.getLogger("tricorn.tensorflow")
+_LOOPS = frozenset(("While", "StatelessWhile"))
+_WINDOWS = ("Conv", "Pool", "Depthwise")
+
+
+def compile(fn: Callable, loop: bool) -> Callable:
+    if not loop:
+        return _Compiled(fn)
+    steps = _Compiled(functools.partial(repeated, fn), loops=1)
+
+    def run(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
+        check_bounds(start, stop)
+        return steps(handles, np.int32(start), np.int32(stop), *args)
+
+    return run
+
+
+class _Compiled:
+    """``run(handles, *args) -> (result, handles)``.
+
+    Args:
+        fn: ``fn(state, *args) -> (result, state)``.
+        loops: how many loops it has that are not a step's own.
+    """
+
+    def __init__(self, fn: Callable, loops: int = 0) -> None:
+        self.fn, self.loops = fn, loops
+        self.handles: list = []
+        self.compiled: Callable | None = None
+
+    def __call__(self, handles: list, *args: Any) -> tuple[Any, list]:
+        leaves, structure = tree.flatten(args)
+        leaves = list(map(tf.convert_to_tensor, leaves))
+        if self.compiled is None or py.any(a is not b for a, b in zip(handles, self.handles)):
+            self.handles = list(handles)
+            return self._first(structure, leaves), handles
+        return self.compiled(structure, *leaves), handles
+
+    def _first(self, structure: Any, leaves: list) -> Any:
+        """Choose how to compile by what is computed, and run it."""
+        self.compiled = tf.function(self.traced, autograph=False)
+        if self._has_loops(self.compiled.get_concrete_function(structure, *leaves).graph):
+            fused = tf.function(self.traced, autograph=False, jit_compile=True)
+            try:
+                result = fused(structure, *leaves)
+                self.compiled = fused
+                return result
+            except tf.errors.OpError as error:  # XLA lacks something; nothing has run yet
+                _log.debug("a step is not compiled by XLA: %s", error)
+        return self.compiled(structure, *leaves)
+
+    def _has_loops(self, graph: tf.Graph) -> bool:
+        """Whether a step has loops of its own, and no windows."""
+        definition = graph.as_graph_def()
+        kinds = [node.op for node in definition.node]
+        for function in definition.library.function:
+            kinds += [node.op for node in function.node_def]
+        return py.sum(kind in _LOOPS for kind in kinds) > self.loops and not py.any(
+            kind.startswith(_WINDOWS) or kind.endswith("Pool") for kind in kinds
+        )
+
+    def traced(self, structure: Any, *leaves: tf.Tensor) -> Any:
+        state = [handle.value() for handle in self.handles]
+        result, after = self.fn(list(state), *tree.unflatten(structure, list(leaves)))
+        for handle, value in changes(self.handles, state, after):
+            handle.assign(value)
+        return result
+
+
+def repeated(fn: Callable, state: list, start: Any, stop: Any, *args: Any) -> tuple[Any, list]:
+    """``fn(state, i, *args)`` for i in [start, stop): (the last result, the state after)."""
+    structure: Any = None
+    moving: list[int] = []
+
+    def once(i: tf.Tensor) -> list:
+        nonlocal structure
+        result, after = fn(list(state), i, *args)
+        moving[:] = [k for k, _ in changes(range(len(state)), state, after)]
+        out, structure = tree.flatten(result)
+        return [tf.convert_to_tensor(x) for x in out]
+
+    specs = _specs(once, [start])
+
+    def body(i: tf.Tensor, _: list, values: list) -> tuple:
+        now = list(state)
+        for k, value in zip(moving, values):
+            now[k] = value
+        result, after = fn(list(now), i, *args)
+        out = [tf.convert_to_tensor(x) for x in tree.leaves(result)]
+        return i + 1, out, [after[k] for k in moving]
+
+    nothing = [tf.zeros(spec.shape, spec.dtype) for spec in specs]
+    first = start, nothing, [state[k] for k in moving]
+    _, out, values = tf.while_loop(lambda i, *_: i < stop, body, first, parallel_iterations=1)
+    after = list(state)
+    for k, value in zip(moving, values):
+        after[k] = value
+    return tree.unflatten(structure, list(out)), after
+
+
+def check_bounds(start: int, stop: int) -> None:
+    """Refuse a loop without a step."""
+    if stop <= start:
+        raise ValueError(f"compile: there is no step from {start} to {stop}")
+
+
+def changes(names: Sequence, state: list, after: list) -> list[tuple[Any, tf.Tensor]]:
+    """(name, new value) of the entries of a state that were assigned.
+
+    Raises:
+        ValueError: for a new value of another shape or dtype.
+    """
+    found = []
+    for i, (name, old, new) in enumerate(zip(names, state, after, strict=True)):
+        if new is old:
+            continue
+        if not new.shape.is_compatible_with(old.shape) or new.dtype != old.dtype:
+            raise ValueError(
+                f"compile: entry {i} of the state is {dtype(old)} {tuple(old.shape)}, it was "
+                f"assigned {dtype(new)} {tuple(new.shape)}"
+            )
+        found.append((name, new))
+    return found
