@@ -33,6 +33,8 @@ class SymbolicTensor(AbstractTensor):
     """
 
     __slots__ = ("__dict__", "mask", "name", "node", "position")
+    #: whether it depends on the learning phase, Keras's name for it
+    _uses_learning_phase = False
 
     def __init__(self, shape: tuple, dtype: str = "float32", name: str | None = None) -> None:
         super().__init__(shape, dtype)
@@ -101,6 +103,10 @@ class Node:
         """Make the symbolic outputs for a tree of abstract (or native symbolic) results."""
         label = getattr(self.operation, "name", None) or self.operation.__name__
         position = itertools.count()
+        is_open = self.training is None and self.kwargs.get("training") is None
+        in_phase = any(x._uses_learning_phase for x in self.inputs) or (
+            is_open and getattr(self.operation, "uses_learning_phase", False)
+        )
 
         def output(result: Any) -> Any:
             if not isinstance(result, AbstractTensor):
@@ -108,9 +114,12 @@ class Node:
                     # whose history stays its own
                     result = registry.active().alias(result)
                 attach(result, self, next(position))
+                result._uses_learning_phase = in_phase
                 return result
             tensor = SymbolicTensor(result.shape, result.dtype, f"{label}_{next(_names)}")
             tensor.node, tensor.position = self, next(position)
+            if in_phase:
+                tensor._uses_learning_phase = True
             return tensor
 
         self.outputs = tree.map(output, results)
@@ -202,13 +211,14 @@ def is_native(x: Any) -> bool:
 def attach(tensor: Any, node: Node | None, position: int) -> None:
     """Give a native symbolic tensor its history."""
     tensor._tricorn_node = (node, position)
+    tensor._uses_learning_phase = False
 
 
 def node_of(tensor: Any) -> tuple[Node | None, int]:
     """(node, position) of a symbolic tensor of either kind."""
     if type(tensor) is SymbolicTensor:
         return tensor.node, tensor.position
-    return tensor._tricorn_node
+    return getattr(tensor, "_tricorn_node", (None, 0))
 
 
 def mask_of(tensor: Any) -> Any:

@@ -106,6 +106,7 @@ class Layer:
         from tricorn import regularizers
 
         self._input_shape_arg = _legacy_input_shape(kwargs)
+        self._input_tensor: Any = None  # where `set_input` lets a Sequential model begin
         for name_ in _FOREIGN:  # Keras's files say how a layer was quantized or fine-tuned
             kwargs.pop(name_, None)
         if kwargs:
@@ -510,6 +511,30 @@ class Layer:
         """Whether `call` computes something else in training."""
         return True
 
+    @property
+    def uses_learning_phase(self) -> bool:
+        """Whether a call computes something else in training than in testing."""
+        kind = _class(self)
+        if kind._heeds_training is not Layer._heeds_training:
+            return self._heeds_training
+        if self._composite or "training" not in _call_names(kind)[0]:
+            return any(layer.uses_learning_phase for layer in self._layers)
+        return True
+
+    def set_input(self, tensor: Any) -> None:
+        """Let the `Sequential` model that this layer begins start at `tensor`, a symbolic tensor
+        or a tensor of the engine's own graph.
+
+        Raises:
+            ValueError: when the layer was called already.
+        """
+        if self._inbound_nodes:
+            raise ValueError(
+                f"the layer {self.name!r} has an input already; call set_input before the layer is "
+                "put into a model, or call the model on the tensor: model(tensor)"
+            )
+        self._input_tensor = tensor
+
     def _filled(self, args: tuple, kwargs: dict, training: Any, masks: list) -> dict:
         """Keyword arguments with `training` and masks put in where `call` takes them."""
         names, positional, _ = _call_names(_class(self))
@@ -716,9 +741,15 @@ class Layer:
 
     # ------------------------------------------------------------------------------------- updates
 
-    def _calls(self) -> list[Node]:
-        """The calls of this layer on symbolic tensors."""
-        return self._inbound_nodes
+    def _calls(self, inputs: set[int] | None = None) -> list[Node]:
+        """The calls of this layer on symbolic tensors; on those with the ids `inputs`."""
+        if inputs is None:
+            return self._inbound_nodes
+        return [
+            node
+            for node in self._inbound_nodes
+            if inputs & set(map(id, tree.leaves((node.args, node.kwargs))))
+        ]
 
     @property
     def updates(self) -> list:
@@ -728,7 +759,7 @@ class Layer:
         In an engine's own graph a pair holds the engine's own variable and tensor, and is itself
         what a session runs to let the variable take the value.
         """
-        return [pair for node in self._calls() for pair in self._updates_of(node)]
+        return [pair for node in self._calls() for pair in _updates_of(node)]
 
     def _updates_of(self, node: Node) -> list:
         """What one call assigns.  In a graph of ours whose learning phase is open that is found by
@@ -748,13 +779,8 @@ class Layer:
 
     def get_updates_for(self, inputs: Any) -> list:
         """Those of `updates` that belong to calls on the tensors `inputs` (one or a list)."""
-        wanted = set(map(id, tree.leaves(inputs)))
-        return [
-            pair
-            for node in self._inbound_nodes
-            if wanted & set(map(id, tree.leaves((node.args, node.kwargs))))
-            for pair in self._updates_of(node)
-        ]
+        calls = self._calls(set(map(id, tree.leaves(inputs))))
+        return [pair for node in calls for pair in _updates_of(node)]
 
     # ------------------------------------------------------------------------------------- losses
 
@@ -924,10 +950,14 @@ class Layer:
         return {**self.__dict__, "_eager_losses": []}
 
 
+def _updates_of(node: Node) -> list:
+    return node.operation._updates_of(node) if isinstance(node.operation, Layer) else []
+
+
 # attributes that hold no children: graph bookkeeping, caches
 _NOT_CHILDREN = frozenset(
-    ("_captured", "_inbound_nodes", "_eager_losses", "_trainable_variables", "_build_shapes",
-     "_non_trainable_variables", "input_spec", "dtype_policy", "_programs",
+    ("_captured", "_inbound_nodes", "_input_tensor", "_eager_losses", "_build_shapes",
+     "_trainable_variables", "_non_trainable_variables", "input_spec", "dtype_policy", "_programs",
      "_loss_terms", "_metric_terms", "_loss_tracker", "optimizer", "loss", "_compile_arguments",
      "history", "_plan", "_operations", "_nodes", "_inputs_struct", "_outputs_struct",
      "_functional",

@@ -6,7 +6,7 @@ from typing import Any
 
 from tricorn import dtypes
 from tricorn.engines import registry
-from tricorn.graph.symbolic import Node, SymbolicTensor, attach, is_symbolic
+from tricorn.graph.symbolic import Node, SymbolicTensor, attach, is_symbolic, node_of
 from tricorn.layers.base import Layer
 
 
@@ -43,7 +43,7 @@ class InputLayer(Layer):
             raise ValueError(f"{self.name}: sparse and ragged inputs are not supported")
         if input_tensor is not None:
             batch_shape = tuple(input_tensor.shape)
-            dtype = dtype or str(input_tensor.dtype)
+            dtype = dtypes.standardize(dtype or input_tensor.dtype)
         elif batch_shape is None:
             if shape is None:
                 raise ValueError(
@@ -70,6 +70,8 @@ class InputLayer(Layer):
             if is_symbolic(given) and type(given) is SymbolicTensor:
                 made = SymbolicTensor(given.shape, given.dtype, given.name)
                 return made if given.node is None else given
+            if is_symbolic(given) and node_of(given)[0] is not None:  # its history stays its own
+                return registry.active().alias(given)
             return given
         engine = registry.native()
         if engine is not None:

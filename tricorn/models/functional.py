@@ -9,7 +9,7 @@ from typing import Any
 from tricorn import naming, tree
 from tricorn.graph.calls import set_mask
 from tricorn.graph.plan import Plan
-from tricorn.graph.symbolic import Node, SymbolicTensor, is_symbolic, mask_of, node_of
+from tricorn.graph.symbolic import Node, SymbolicTensor, is_native, is_symbolic, mask_of, node_of
 from tricorn.layers.base import Layer
 from tricorn.layers.input_layer import InputLayer
 from tricorn.layers.input_spec import InputSpec
@@ -47,7 +47,10 @@ class Functional(Model):
     ) -> None:
         Layer.__init__(self, name=name or naming.unique("functional"), **kwargs)
         Trainer.__init__(self)
-        for tensor in tree.leaves((inputs, outputs)):
+        for tensor in (
+            *itertools.filterfalse(is_native, tree.leaves(inputs)),
+            *tree.leaves(outputs),
+        ):
             if not is_symbolic(tensor):
                 raise ValueError(
                     "the inputs and outputs of a model are symbolic tensors made by Input and "
@@ -161,6 +164,11 @@ class Functional(Model):
         nodes = (node for node in self._nodes if node.operation is operation)
         calls = sorted(nodes, key=lambda node: node.index)
         return [(list(node.args), dict(node.kwargs)) for node in calls]
+
+    def _calls(self, inputs: set[int] | None = None) -> list[Node]:
+        """The calls in the model's own graph, and those of the model as a layer."""
+        own = inputs is None or bool(inputs & set(map(id, self.inputs)))
+        return [*(self._nodes if own else ()), *super()._calls(inputs)]
 
     # -------------------------------------------------------------------------------------- calling
 
@@ -318,6 +326,8 @@ def _input_of(tensor: Any) -> Any:
     node, _ = node_of(tensor)
     if node is not None and isinstance(node.operation, InputLayer):
         return tensor
+    if node is None and is_native(tensor):
+        return InputLayer(input_tensor=tensor)._inbound_nodes[0].outputs
     if type(tensor) is not SymbolicTensor:
         return tensor
     layer = InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tricorn import naming, tree
-from tricorn.graph.symbolic import is_symbolic, node_of
+from tricorn import dtypes, naming, tree
+from tricorn.graph.symbolic import Node, is_symbolic, node_of
 from tricorn.layers.base import Layer
 from tricorn.layers.input_layer import Input, InputLayer
 from tricorn.models.functional import Functional
@@ -70,9 +70,11 @@ class Sequential(Model):
             raise ValueError(
                 f"{self.name!r} has a layer named {layer.name!r} already; names are unique"
             )
-        shape = getattr(layer, "_input_shape_arg", None)
-        if not self._stack and shape is not None and not isinstance(layer, InputLayer):
-            self._stack.append(InputLayer(batch_shape=shape))
+        if not self._stack and not isinstance(layer, InputLayer):
+            if layer._input_tensor is not None:
+                self._stack.append(InputLayer(input_tensor=layer._input_tensor))
+            elif layer._input_shape_arg is not None:
+                self._stack.append(InputLayer(batch_shape=layer._input_shape_arg))
         self._stack.append(layer)
 
     def pop(self, rebuild: bool = True) -> Layer:
@@ -123,7 +125,7 @@ class Sequential(Model):
     def _build_for(self, args: tuple, kwargs: dict) -> None:
         if self._functional is None:
             shape = (None, *tuple(args[0].shape)[1:])
-            dtype = str(args[0].dtype) if hasattr(args[0], "dtype") else None
+            dtype = dtypes.standardize(args[0].dtype) if hasattr(args[0], "dtype") else None
             if not self._stack:
                 raise ValueError(f"{self.name!r} has no layers to call")
             self._make_graph(Input(batch_shape=shape, dtype=dtype), self._stack)
@@ -144,6 +146,10 @@ class Sequential(Model):
         for child in super()._children():
             if child is not self._functional and not any(child is s for s in self._stack):
                 yield child
+
+    def _calls(self, inputs: set[int] | None = None) -> list[Node]:
+        graph = [] if self._functional is None else self._functional._calls(inputs)
+        return [*graph, *super()._calls(inputs)]
 
     @property
     def layers(self) -> list[Layer]:

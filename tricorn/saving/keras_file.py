@@ -25,6 +25,7 @@ from typing import IO, Any
 import h5py
 
 from tricorn import _version, variable
+from tricorn.graph.scope import own_code
 from tricorn.saving import atomic, hdf5, registry, weights
 
 #: the version whose layout is written
@@ -38,6 +39,7 @@ _ROOM = 64 << 20
 # ------------------------------------------------------------------------------------------ saving
 
 
+@own_code
 def save_model(
     model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None
 ) -> None:
@@ -145,6 +147,7 @@ def _save_assets(model: Any, folder: Path) -> None:
             obj.save_assets(str(target))
 
 
+@own_code
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     """Save the weights to a file.
 
@@ -180,6 +183,7 @@ def _check_built(model: Any, action: str) -> None:
 # ----------------------------------------------------------------------------------------- loading
 
 
+@own_code
 def load_model(
     filepath: Any,
     custom_objects: dict[str, Any] | None = None,
@@ -220,6 +224,7 @@ def load_model(
     return model
 
 
+@own_code
 def load_weights(
     model: Any,
     filepath: Any,

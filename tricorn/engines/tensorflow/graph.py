@@ -42,9 +42,18 @@ def variant() -> registry.Engine:
 
 
 def engine_of(graph: tf.Graph) -> registry.Engine:
-    """The engine of a plain graph, made when first asked for."""
+    """The engine of a plain graph, made when first asked for.
+
+    Raises:
+        EngineError: when shapes consist of objects of their own, as in TensorFlow 1.
+    """
     found = getattr(graph, "_tricorn_engine", None)
     if found is None:
+        if not isinstance(tf.TensorShape([1])[0], int):
+            raise EngineError(
+                "tf.disable_v2_behavior() has also made the sizes in shapes objects of their own; "
+                "call tf.enable_v2_tensorshape() after it, or tf.disable_eager_execution() instead"
+            )
         found = graph._tricorn_engine = registry.Engine("tensorflow", _module(_Place(graph)))
     return found
 
@@ -270,6 +279,16 @@ class Update:
         return self.op
 
 
+@contextlib.contextmanager
+def _final() -> Iterator[None]:
+    """What is built inside, nobody will differentiate: loops need not keep all they compute."""
+    v1.experimental.output_all_intermediates(False)
+    try:
+        yield
+    finally:
+        v1.experimental.output_all_intermediates(True)
+
+
 class _Program:
     """``run(handles, *args) -> (result, handles)``: `fn` built into the graph once for each kind of
     arguments, then run by the session with the arguments fed; results are NumPy arrays."""
@@ -291,7 +310,7 @@ class _Program:
         return self.place.numpy(leaf) if isinstance(leaf, tf.Tensor) else np.asarray(leaf)
 
     def _build(self, handles: list, leaves: list, structure: Any) -> tuple[Callable, Any, int]:
-        with self.place.graph.as_default(), tf.control_dependencies(None):
+        with self.place.graph.as_default(), tf.control_dependencies(None), _final():
             feeds = [v1.placeholder(x.dtype, x.shape) for x in leaves]
             state = [self.place.read(handle) for handle in handles]
             result, after = self.fn(list(state), *tree.unflatten(structure, feeds))
