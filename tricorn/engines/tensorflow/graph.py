@@ -71,6 +71,33 @@ def _module(place: _Place) -> Any:
     )
 
 
+#: whether loops and branches keep what their gradients would need, as nested builds say
+_kept: list[bool | None] = [None]
+
+
+@contextlib.contextmanager
+def _keeping(value: bool) -> Iterator[None]:
+    _kept.append(value)
+    v1.experimental.output_all_intermediates(value)
+    try:
+        yield
+    finally:
+        _kept.pop()
+        v1.experimental.output_all_intermediates(_kept[-1])
+
+
+def _differentiable(primitive: Callable) -> Callable:
+    """A primitive with bodies, which users may differentiate also after a session has run it;
+    nobody differentiates what stands in a program of ours."""
+
+    @functools.wraps(primitive)
+    def build(*args: Any) -> Any:
+        with _keeping(_kept[-1] is not False):
+            return primitive(*args)
+
+    return build
+
+
 class _Place:
     """The primitives of one graph.
 
@@ -170,6 +197,10 @@ class _Place:
         initializer = handle.initializer  # the assignment of a tensor that can be fed
         self.sessions.get().run(initializer, {initializer.inputs[1]: value})
         return handle
+
+    cond = staticmethod(_differentiable(eager.cond))
+    while_loop = staticmethod(_differentiable(eager.while_loop))
+    scan = staticmethod(_differentiable(eager.scan))
 
     # ---------------------------------------------------------------------------------- the graph's
 
@@ -279,16 +310,6 @@ class Update:
         return self.op
 
 
-@contextlib.contextmanager
-def _final() -> Iterator[None]:
-    """What is built inside, nobody will differentiate: loops need not keep all they compute."""
-    v1.experimental.output_all_intermediates(False)
-    try:
-        yield
-    finally:
-        v1.experimental.output_all_intermediates(True)
-
-
 class _Program:
     """``run(handles, *args) -> (result, handles)``: `fn` built into the graph once for each kind of
     arguments, then run by the session with the arguments fed; results are NumPy arrays."""
@@ -310,7 +331,7 @@ class _Program:
         return self.place.numpy(leaf) if isinstance(leaf, tf.Tensor) else np.asarray(leaf)
 
     def _build(self, handles: list, leaves: list, structure: Any) -> tuple[Callable, Any, int]:
-        with self.place.graph.as_default(), tf.control_dependencies(None), _final():
+        with self.place.graph.as_default(), tf.control_dependencies(None), _keeping(False):
             feeds = [v1.placeholder(x.dtype, x.shape) for x in leaves]
             state = [self.place.read(handle) for handle in handles]
             result, after = self.fn(list(state), *tree.unflatten(structure, feeds))
