@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
-from tensorflow.python.framework.ops import EagerTensor, SymbolicTensor
+from tensorflow.python.framework.ops import EagerTensor, SymbolicTensor, gradient_registry
 
 from tricorn import dtypes, tree
 from tricorn.engines import registry
@@ -71,31 +71,41 @@ def _module(place: _Place) -> Any:
     )
 
 
-#: whether loops and branches keep what their gradients would need, as nested builds say
+#: whether loops and branches keep what their gradients need: as the innermost block says
 _kept: list[bool | None] = [None]
+#: TensorFlow's loops and branches -> what ours are called where their gradients are looked up
+_GRADIENTS = {kind: f"Tricorn{kind}" for kind in ("While", "StatelessWhile", "If", "StatelessIf")}
 
 
 @contextlib.contextmanager
-def _keeping(value: bool) -> Iterator[None]:
+def _keeping(graph: tf.Graph, value: bool = True) -> Iterator[None]:
+    """Loops and branches made inside keep, or do not, all that their gradients need.
+
+    If they do not, a gradient changes them, which fails once a session has run them.  TensorFlow
+    has one switch for the process, asked when a loop is made and when its gradient is; so that it
+    is never on elsewhere, the gradients of ours are found under names of their own.
+    """
     _kept.append(value)
     v1.experimental.output_all_intermediates(value)
     try:
-        yield
+        with graph.gradient_override_map(_GRADIENTS if value else {}):
+            yield
     finally:
         _kept.pop()
         v1.experimental.output_all_intermediates(_kept[-1])
 
 
-def _differentiable(primitive: Callable) -> Callable:
-    """A primitive with bodies, which users may differentiate also after a session has run it;
-    nobody differentiates what stands in a program of ours."""
+def _register(kind: str, name: str) -> None:
+    theirs = gradient_registry.lookup(kind)
 
-    @functools.wraps(primitive)
-    def build(*args: Any) -> Any:
-        with _keeping(_kept[-1] is not False):
-            return primitive(*args)
+    @tf.RegisterGradient(name)
+    def gradient(operation: tf.Operation, *grads: Any) -> Any:
+        with _keeping(operation.graph):
+            return theirs(operation, *grads)
 
-    return build
+
+for _kind, _name in _GRADIENTS.items():
+    _register(_kind, _name)
 
 
 class _Place:
@@ -198,9 +208,21 @@ class _Place:
         self.sessions.get().run(initializer, {initializer.inputs[1]: value})
         return handle
 
-    cond = staticmethod(_differentiable(eager.cond))
-    while_loop = staticmethod(_differentiable(eager.while_loop))
-    scan = staticmethod(_differentiable(eager.scan))
+    def cond(self, *args: Any) -> Any:
+        with self._loops():
+            return eager.cond(*args)
+
+    def while_loop(self, *args: Any) -> Any:
+        with self._loops():
+            return eager.while_loop(*args)
+
+    def scan(self, *args: Any) -> Any:
+        with self._loops():
+            return eager.scan(*args)
+
+    def _loops(self) -> Any:
+        """Users may differentiate what they build, but not what stands in a program of ours."""
+        return _keeping(self.graph, _kept[-1] is not False)
 
     # ---------------------------------------------------------------------------------- the graph's
 
@@ -331,7 +353,8 @@ class _Program:
         return self.place.numpy(leaf) if isinstance(leaf, tf.Tensor) else np.asarray(leaf)
 
     def _build(self, handles: list, leaves: list, structure: Any) -> tuple[Callable, Any, int]:
-        with self.place.graph.as_default(), tf.control_dependencies(None), _keeping(False):
+        graph = self.place.graph
+        with graph.as_default(), tf.control_dependencies(None), _keeping(graph, False):
             feeds = [v1.placeholder(x.dtype, x.shape) for x in leaves]
             state = [self.place.read(handle) for handle in handles]
             result, after = self.fn(list(state), *tree.unflatten(structure, feeds))
