@@ -33,16 +33,53 @@ def engines_of(code):
     return [name for name in registry.available() if name in found]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_code_runs(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(ROOT)  # for the examples
+def run(page, without=""):
+    """Run the Python blocks of a page in the working directory, but for a line."""
     names = {"__name__": "docs"}
     for line, code in blocks(page, "python"):
         if any(importlib.util.find_spec(name) is None for name in engines_of(code)):
             continue
         padded = "\n" * (line - 1) + code  # so that a traceback shows the page's own lines
-        exec(compile(padded, str(page), "exec"), names)
+        exec(compile(padded.replace(without or "\0", ""), str(page), "exec"), names)
+
+
+#: a line of pages that change the whole process, and hold inside of a block as well
+EAGER_OFF = "tf.disable_eager_execution()"
+
+
+def switches_eager_off(page):
+    return EAGER_OFF in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_code_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT)  # for the examples
+    if not switches_eager_off(page):
+        run(page)
+        return
+    pytest.importorskip("tensorflow")
+    program = "import sys, pathlib, tests.test_docs as t; t.run(pathlib.Path(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(page)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if switches_eager_off(page)],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_code_runs_in_a_graph(page, tmp_path, monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    monkeypatch.chdir(tmp_path)
+    with tf.Graph().as_default():
+        run(page, without=EAGER_OFF)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
