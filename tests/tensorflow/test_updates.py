@@ -136,3 +136,43 @@ def test_losses_of_layers(tf):
     found, out = K.get_session().run([layer.losses, y], {x: DATA})
     kernel = layer.get_weights()[0]
     close(sorted(found), sorted([0.1 * np.abs(out).sum(), 0.01 * np.square(kernel).sum()]))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_gradients_of_loops_that_a_session_has_run(tf, dropout):
+    """TensorFlow changes loops for their gradients, which fails once they have run."""
+    with tf.Session() as session:
+        x = tf.placeholder(tf.float32, (None, 5, 4))
+        first = layers.SimpleRNN(3, dropout=dropout, return_sequences=True)
+        total = tf.reduce_sum(layers.SimpleRNN(3)(first(x)))
+        data = np.random.default_rng(2).normal(size=(2, 5, 4))
+        session.run(total, {x: data})
+        slope = tf.gradients(total, first.cell.kernel)[0]
+        found = session.run(slope, {x: data})
+        kernel = first.get_weights()[0]
+        step = 1e-2 * found / np.abs(found).max()
+        ends = []
+        for sign in (-1, 1):
+            session.run(tf.assign(first.cell.kernel, kernel + sign * step))
+            ends.append(session.run(total, {x: data}))
+        close((ends[1] - ends[0]) / 2, (found * step).sum(), 1e-2)
+        if not dropout:  # of gradients of branches TensorFlow has no second ones then
+            second = tf.gradients(tf.reduce_sum(tf.square(slope)), first.cell.kernel)[0]
+            assert np.abs(session.run(second, {x: data})).max() > 0
+
+
+def test_branches_of_functions_elsewhere_are_as_they_were(tf):
+    import tensorflow
+
+    x = tf.placeholder(tf.float32, (None, 5, 4))
+    layers.SimpleRNN(3)(x)
+    with tensorflow.init_scope():
+        if not tf.executing_eagerly():
+            pytest.skip("nothing is eager here")
+    with tf.Graph().as_default() as graph:
+        layers.SimpleRNN(3, dropout=0.5)(tf.placeholder(tf.float32, (None, 5, 4)))
+        kinds = {op.type for op in graph.get_operations()}
+    assert kinds & {"If", "StatelessIf"}
+    from tensorflow.python.ops import control_flow_util_v2
+
+    assert control_flow_util_v2.output_all_intermediates() is False
