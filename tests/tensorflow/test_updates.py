@@ -156,9 +156,6 @@ def test_gradients_of_loops_that_a_session_has_run(tf, dropout):
             session.run(tf.assign(first.cell.kernel, kernel + sign * step))
             ends.append(session.run(total, {x: data}))
         close((ends[1] - ends[0]) / 2, (found * step).sum(), 1e-2)
-        if not dropout:  # of gradients of branches TensorFlow has no second ones then
-            second = tf.gradients(tf.reduce_sum(tf.square(slope)), first.cell.kernel)[0]
-            assert np.abs(session.run(second, {x: data})).max() > 0
 
 
 def test_branches_of_functions_elsewhere_are_as_they_were(tf):
