@@ -262,18 +262,6 @@ class _Place:
         with self.graph.as_default():
             return Update(handle, eager.cast(value, handle.dtype.base_dtype.name))
 
-    def cond(self, pred: Any, true_fn: Any, false_fn: Any, operands: Any) -> Any:
-        with _differentiable_later():
-            return eager.cond(pred, true_fn, false_fn, operands)
-
-    def while_loop(self, cond: Any, body: Any, state: Any) -> Any:
-        with _differentiable_later():
-            return eager.while_loop(cond, body, state)
-
-    def scan(self, body: Any, init: Any, xs: Any, length: Any, reverse: Any) -> Any:
-        with _differentiable_later():
-            return eager.scan(body, init, xs, length, reverse)
-
     def alias(self, x: tf.Tensor) -> tf.Tensor:
         with self.graph.as_default():
             return tf.identity(x)
@@ -296,16 +284,6 @@ class _Place:
             return steps(handles, np.int32(start), np.int32(stop), *args)
 
         return run
-
-
-@contextlib.contextmanager
-def _differentiable_later() -> Iterator[None]:
-    """Branches and loops made inside can be differentiated after a session has run them, too."""
-    v1.experimental.output_all_intermediates(True)
-    try:
-        yield
-    finally:
-        v1.experimental.output_all_intermediates(None)
 
 
 class Update:
