@@ -166,7 +166,8 @@ class _Program:
                     _running[call] = self, threading.get_ident()
                 before = list(handles)
                 try:
-                    with engine.scope(self.kinds) if self.kinds else contextlib.nullcontext():
+                    scope = engine.scope if self.kinds else None
+                    with scope(self.kinds) if scope is not None else contextlib.nullcontext():
                         result, after = self._run(handles, *bounds, *given)
                     self._settle(before, after)
                     return result
