@@ -56,7 +56,7 @@ def is_size(x: Any) -> bool:
     stack = [x]
     while stack:
         tensor = stack.pop()
-        if type(tensor) is not SymbolicTensor or tensor.node is None:
+        if type(tensor) is not SymbolicTensor or tensor.dtype != "int32" or tensor.node is None:
             return False
         if tensor.node.operation is sizes:
             continue
