@@ -1,16 +1,19 @@
-"""Tricorn beside Keras 3 on JAX and beside loops written by hand, in one run.
+"""Tricorn beside Keras 3 on the same engine and beside loops written by hand, in one run.
 
-    python benchmarks/compare.py [mlp cnn resnet lstm] [--rounds N] [--seconds S] [--write FILE]
+    python benchmarks/compare.py [mlp cnn resnet lstm] [--engine jax --engine tensorflow ...]
+                                 [--rounds N] [--seconds S] [--write FILE]
 
 The three take turns, each in a process of its own, so a machine whose speed drifts treats them
-alike; a figure is the median over the rounds of the ratio within a round.  Then: the time of one
-`predict` of one sample, of the import, of the first and second start of a script, and the memory
-that 200 models leave behind.
+alike; a figure is the median over the rounds of the ratio within a round.  Then our fastest engine
+beside the fastest of the others, and for each engine the time of one `predict` of one sample.  At
+last, on JAX: the import, the first and second start of a script, and the memory that 200 models
+leave behind.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import platform
@@ -19,11 +22,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from workloads import WORKLOADS
 
 HERE = Path(__file__).parent
-ENVIRONMENT = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(HERE.parent)}
+ENGINES = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
 
 PREDICT = """
 import importlib, json, sys, time
@@ -77,66 +81,134 @@ print(json.dumps(found))
 """
 
 
-def script(code: str, **extra: str) -> float:
+def environment(engine: str, **extra: str) -> dict[str, str]:
+    """The environment of a measured process."""
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    place = {"KERAS_BACKEND": engine, "PYTHONPATH": str(HERE.parent)}
+    return {**os.environ, **quiet, **place, **extra}
+
+
+def script(code: str, engine: str = "jax", **extra: str) -> float:
     """What a program prints last, as JSON."""
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**ENVIRONMENT, **extra}, capture_output=True, text=True
-    )
+        [sys.executable, "-c", code], env=environment(engine, **extra), capture_output=True,
+        text=True,
+    )  # fmt: skip
     if done.returncode:
         raise RuntimeError(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def rate(file: str, name: str, seconds: float, *options: str) -> float:
+def rate(file: str, engine: str, name: str, seconds: float, *options: str) -> float:
     """Samples per second that one of the scripts of this folder measures."""
     command = [sys.executable, str(HERE / file), name, "--seconds", str(seconds), *options]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment(engine), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
     return float(json.loads(done.stdout.splitlines()[-1])["samples_per_second"])
 
 
-def training(names: list[str], rounds: int, seconds: float) -> list[str]:
-    """A table row for each workload."""
-    rows = []
+class Row(NamedTuple):
+    """Samples per second of a workload on an engine, and the ratios of ours to the others'."""
+
+    ours: float
+    keras: float
+    hand: float
+    to_keras: float
+    to_hand: float
+
+
+def training(engine: str, name: str, rounds: int, seconds: float) -> Row:
+    """The medians over the rounds."""
+    found = []
+    for _ in range(rounds):
+        ours = rate("fit.py", engine, name, seconds)
+        theirs = rate("fit.py", engine, name, seconds, "--library", "keras")
+        hand = rate(f"handwritten_{engine}.py", engine, name, seconds)
+        found.append((ours, theirs, hand, ours / theirs, ours / hand))
+        print(
+            f"{engine} {name}: {ours:,.0f}, Keras {theirs:,.0f}, by hand {hand:,.0f}",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
+    return Row(*(statistics.median(column) for column in zip(*found)))
+
+
+def table(engine: str, rows: dict[str, Row]) -> list[str]:
+    """The lines about one engine."""
+    label = ENGINES[engine]
+    return [
+        "",
+        f"| {label} | Tricorn | Keras 3 | by hand | ratio to Keras | ratio to by hand |",
+        "|---|---|---|---|---|---|",
+        *[
+            f"| {name} | {r.ours:,.0f} | {r.keras:,.0f} | {r.hand:,.0f} | {r.to_keras:.2f} | "
+            f"{r.to_hand:.2f} |"
+            for name, r in rows.items()
+        ],
+    ]
+
+
+def best(tables: dict[str, dict[str, Row]], names: list[str]) -> list[str]:
+    """The lines that compare our fastest engine with the fastest of the others."""
+    lines = ["", "| best against best | Tricorn | Keras 3 | by hand | ratio to Keras |",
+             "|---|---|---|---|---|"]  # fmt: skip
     for name in names:
-        found = []
-        for _ in range(rounds):
-            ours = rate("fit.py", name, seconds)
-            theirs = rate("fit.py", name, seconds, "--library", "keras")
-            hand = rate("handwritten_jax.py", name, seconds)
-            found.append((ours, theirs, hand, ours / theirs, ours / hand))
-            print(f"{name}: {ours:,.0f}, Keras {theirs:,.0f}, by hand {hand:,.0f}", file=sys.stderr)
-        a, b, c, d, e = (statistics.median(column) for column in zip(*found))
-        rows.append(f"| {name} | {a:,.0f} | {b:,.0f} | {c:,.0f} | {d:.2f} | {e:.2f} |")
-    return rows
+
+        def fastest(column: str, name: str = name) -> tuple[float, str]:
+            return max((getattr(rows[name], column), ENGINES[e]) for e, rows in tables.items())
+
+        ours, keras, hand = map(fastest, ("ours", "keras", "hand"))
+        cells = [f"{value:,.0f} ({label})" for value, label in (ours, keras, hand)]
+        lines.append(f"| {name} | {' | '.join(cells)} | {ours[0] / keras[0]:.2f} |")
+    return lines
+
+
+def predicting(engine: str, rounds: int) -> str:
+    """The line about one `predict` of one sample."""
+    found = [
+        [
+            script(PREDICT.format(here=str(HERE), name="mlp", library=library), engine)
+            for library in ("tricorn", "keras")
+        ]
+        for _ in range(rounds)
+    ]
+    ours, keras = (statistics.median(column) for column in zip(*found))
+    ratio = statistics.median(a / b for a, b in found)
+    return f"| {ENGINES[engine]} | {ours:.2f} ms | {keras:.2f} ms | {ratio:.2f} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workloads", nargs="*", help="by default all: " + " ".join(WORKLOADS))
+    parser.add_argument(
+        "--engine", action="append", choices=ENGINES, help="repeatable; by default all"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="time for each measurement")
     parser.add_argument("--write", type=Path, help="put the tables into this file of the docs")
     arguments = parser.parse_args()
-    import jax
-    import keras
-
+    names, engines = arguments.workloads or list(WORKLOADS), arguments.engine or list(ENGINES)
+    versions = ", ".join(
+        f"{label} {importlib.metadata.version(package)}"
+        for label, package in (("JAX", "jax"), ("TensorFlow", "tensorflow-cpu"),
+                               ("PyTorch", "torch"), ("Keras", "keras"))
+    )  # fmt: skip
     lines = [
         f"Measured on {platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}, JAX {jax.__version__}, Keras {keras.__version__}.",
-        "",
-        "| workload | Tricorn | Keras 3 on JAX | by hand | ratio to Keras | ratio to by hand |",
-        "|---|---|---|---|---|---|",
-        *training(arguments.workloads or list(WORKLOADS), arguments.rounds, arguments.seconds),
+        f"{platform.python_version()}, {versions}; samples per second of `fit`."
     ]
-    predict = [
-        statistics.median(
-            script(PREDICT.format(here=str(HERE), name="mlp", library=library))
-            for _ in range(arguments.rounds)
-        )
-        for library in ("tricorn", "keras")
-    ]
+    tables = {
+        engine: {
+            name: training(engine, name, arguments.rounds, arguments.seconds) for name in names
+        }
+        for engine in engines
+    }
+    for engine, rows in tables.items():
+        lines += table(engine, rows)
+    lines += best(tables, names)
+    lines += ["", "| one `predict` of one sample | Tricorn | Keras 3 | ratio |"]
+    lines += ["|---|---|---|---|"]
+    lines += [predicting(engine, arguments.rounds) for engine in engines]
     imports = [
         script("import time, json; t = time.perf_counter(); import tricorn; "
                "print(json.dumps(time.perf_counter() - t))")
@@ -145,15 +217,14 @@ def main() -> None:
     starts = []
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            starts.append([script(FIRST_STEP, TRICORN_COMPILATION_CACHE=folder) for _ in range(2)])
+            kept = {"TRICORN_COMPILATION_CACHE": folder}
+            starts.append([script(FIRST_STEP, **kept) for _ in range(2)])
     first, second = (statistics.median(column) for column in zip(*starts))
     memory = script(MEMORY)
     lines += [
         "",
-        "| what | Tricorn | |",
+        "| what, on JAX | Tricorn | |",
         "|---|---|---|",
-        f"| one `predict` of one sample | {predict[0]:.2f} ms | Keras 3: {predict[1]:.2f} ms, "
-        f"ratio {predict[0] / predict[1]:.2f} |",
         f"| `import tricorn` | {statistics.median(imports):.3f} s | |",
         f"| start to first trained step of a CNN | {first:.2f} s, second start {second:.2f} s | "
         f"{first / second:.1f} times faster |",
