@@ -1,8 +1,8 @@
 """`compile` on TensorFlow: a `tf.function` that reads the handles, computes and assigns.
 
 Loops of a step's own (a recurrent layer over time) go through XLA, which runs an LSTM's training
-twice as fast as TensorFlow's executor runs it; windows do not, for XLA's convolutions on a CPU are
-several times slower than oneDNN's.
+twice as fast as TensorFlow's executor runs it.  Windows do not, for XLA's convolutions on a CPU are
+several times slower than oneDNN's; nor do draws, which XLA makes otherwise from the same key.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tricorn.engines.tensorflow.transforms import _specs
 
 _log = logging.getLogger("tricorn.tensorflow")
 _LOOPS = frozenset(("While", "StatelessWhile"))
-_WINDOWS = ("Conv", "Pool", "Depthwise")
+_WINDOWS = ("Conv", "Depthwise", "MaxPool", "AvgPool")
 
 
 def compile(fn: Callable, loop: bool) -> Callable:
@@ -72,14 +72,14 @@ class _Compiled:
         return self.compiled(structure, *leaves)
 
     def _has_loops(self, graph: tf.Graph) -> bool:
-        """Whether a step has loops of its own, and no windows."""
+        """Whether a step has loops of its own, no windows and no draws."""
         definition = graph.as_graph_def()
         kinds = [node.op for node in definition.node]
         for function in definition.library.function:
             kinds += [node.op for node in function.node_def]
-        return py.sum(kind in _LOOPS for kind in kinds) > self.loops and not py.any(
-            kind.startswith(_WINDOWS) or kind.endswith("Pool") for kind in kinds
-        )
+        loops = [kind for kind in kinds if kind in _LOOPS]
+        kept = [k for k in kinds if k.startswith(_WINDOWS) or "Random" in k]
+        return len(loops) > self.loops and not kept
 
     def traced(self, structure: Any, *leaves: tf.Tensor) -> Any:
         state = [handle.value() for handle in self.handles]
