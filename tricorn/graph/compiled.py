@@ -197,11 +197,12 @@ def _scoped_kinds(engine: registry.Engine, result: Any) -> list[str]:
 
 
 def _own(variable: Any, engine: registry.Engine) -> Any:
-    """A handle that may be donated: one whose memory nobody else was given."""
-    handle = variable.handle(engine)
-    can = engine.capabilities
-    if variable._shared and (can["donates"] or (can["overwrites"] and not variable.trainable)):
+    """A handle that a run may donate or overwrite: one whose memory nobody else was given."""
+    handle, can = variable.handle(engine), engine.capabilities
+    if variable._shared and can["donates"]:
         value = engine.read(handle)
         handle = engine.variable(value, variable.dtype, variable.trainable, variable.path)
         variable.settle(engine, handle)
+    elif variable._shared and can["overwrites"] and not variable.trainable:
+        variable.settle(engine, engine.write(handle, engine.numpy(engine.read(handle))))
     return handle

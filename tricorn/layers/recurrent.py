@@ -703,7 +703,7 @@ class RNN(Layer):
 
     reset_states = reset_state
 
-    def get_initial_state(self, batch_size: int) -> list:
+    def get_initial_state(self, batch_size: Any) -> list:
         """The states before the first step."""
         return _initial_state(self.cell, batch_size, self.compute_dtype)
 

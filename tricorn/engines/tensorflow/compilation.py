@@ -48,7 +48,7 @@ class _Compiled:
     def __init__(self, fn: Callable, loops: int = 0) -> None:
         self.fn, self.loops = fn, loops
         self.handles: list = []
-        self.compiled: Callable | None = None
+        self.compiled: Any = None
 
     def __call__(self, handles: list, *args: Any) -> tuple[Any, list]:
         leaves, structure = tree.flatten(args)

@@ -744,7 +744,7 @@ def _printed(x: tf.Tensor, message: str) -> tf.Tensor:
         return tf.identity(x)
 
 
-OVERRIDES = {"printed": _printed}
+OVERRIDES: dict[str, Callable] = {"printed": _printed}
 
 
 def placeholder(shape: Any, dtype: str, name: str) -> Any:

@@ -240,4 +240,4 @@ def batch_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
     return tf.reshape(found.y, whole), found.batch_mean, variance
 
 
-OVERRIDES = {**primitives.OVERRIDES, "batch_norm": batch_norm}
+OVERRIDES: dict[str, Callable] = {**primitives.OVERRIDES, "batch_norm": batch_norm}

@@ -160,7 +160,8 @@ class _Trace:
 
         #: places in the state of what the step assigns
         self.assigned: list[int] = []
-        self.result: Any = None
+        #: the structure of the result
+        self.result: Any = tree.structure(None)
         count = len(state)
 
         def flat(*tensors: torch.Tensor) -> list[torch.Tensor]:
