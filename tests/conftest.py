@@ -47,6 +47,12 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_configure(config):
+    # `-n`: each process takes a part of the list in its order, so that modules stay together
+    if getattr(config.option, "dist", None) == "load":
+        config.option.dist = "worksteal"
+
+
 def pytest_generate_tests(metafunc):
     definition = metafunc.definition
     if definition.get_closest_marker("engine_free") is not None:

@@ -8,6 +8,7 @@ touches.  Then the engine compiles the pure form ``(state, *args) -> (result, st
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -126,8 +127,7 @@ class _Program:
         self.result, scope = discover(fn, (*number, *args))
         self.variables = list(dict.fromkeys((*scope.reads, *scope.assigned)))
         self.assigned = set(scope.assigned)
-        #: dtypes of results that the engine computes in a scope of their own (64 bits on JAX)
-        self.kinds = _scoped_kinds(engine, self.result)
+        self._around = _scope_of(engine, self.result)
         self._compile()
 
     def _compile(self) -> None:
@@ -166,8 +166,7 @@ class _Program:
                     _running[call] = self, threading.get_ident()
                 before = list(handles)
                 try:
-                    scope = engine.scope if self.kinds else None
-                    with scope(self.kinds) if scope is not None else contextlib.nullcontext():
+                    with self._around():
                         result, after = self._run(handles, *bounds, *given)
                     self._settle(before, after)
                     return result
@@ -186,14 +185,16 @@ class _Program:
                 variable.settle(self.engine, new)
 
 
-def _scoped_kinds(engine: registry.Engine, result: Any) -> list[str]:
-    """The dtypes of abstract results for which the engine has a scope, also when no argument has
-    one of them."""
-    kinds = sorted({x.dtype for x in tree.leaves(result) if hasattr(x, "dtype")})
-    kinds = [kind for kind in kinds if dtypes.size(kind) >= 8]
-    for kind in kinds:
+def _scope_of(engine: registry.Engine, result: Any) -> Callable:
+    """What makes the context in which an engine computes abstract results like these: one with 64
+    bits on JAX, though no argument has them."""
+    kinds = {x.dtype for x in tree.leaves(result) if hasattr(x, "dtype")}
+    wide = [kind for kind in sorted(kinds) if dtypes.size(kind) >= 8]
+    for kind in wide:
         engine.tensor(0, kind)  # an engine need not look out for what it never met
-    return kinds if kinds and engine.scope is not None and engine.scope(kinds) else []
+    if engine.scope is None or not wide or engine.scope(wide) is None:
+        return contextlib.nullcontext
+    return functools.partial(engine.scope, wide)
 
 
 def _own(variable: Any, engine: registry.Engine) -> Any:
