@@ -247,7 +247,7 @@ def test_the_variance_of_nearly_constant_data_is_not_lost():
 def test_adam_takes_gradients_of_any_layout():
     rng = np.random.default_rng(2)
     w, g = (torch.from_numpy(rng.random((4, 5))) for _ in range(2))
-    numbers = torch.tensor(0.01).to(w), torch.tensor(1.0).to(w), 0.9, 0.999, 1e-7
+    numbers = torch.tensor(0.01).to(w), 0.9, 0.999, 1e-7
     rows = kernels.adam(w, g, w * 0, w * 0, *numbers)
     columns = kernels.adam(w, g.T.contiguous().T, w * 0, w * 0, *numbers)
     for a, b in zip(rows, columns):
@@ -258,7 +258,8 @@ def test_adam_takes_gradients_of_any_layout():
 def test_adam_is_the_composed_op(dtype):
     rng = np.random.default_rng(2)
     w, g, m, v = (torch.from_numpy(rng.random(20).astype(dtype)) for _ in range(4))
-    given = w, g, m, v, None, torch.tensor(0.01).to(w), torch.tensor(3.0).to(w), 0.9, 0.999, 1e-7
+    rate, step = torch.tensor(0.01).to(w), torch.tensor(1.0).to(w)
+    given = w, g, m * 1e-6, v * 1e-12, None, rate, step, 0.9, 0.999, 1e-7
     found = kernels._adam(*given)
     with torch.no_grad():
         expected = fused.adam.__wrapped__(*given)

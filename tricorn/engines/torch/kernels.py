@@ -1,6 +1,6 @@
 """Operators of our own in torch's dispatcher, and faster forms of composed ops.
 
-A draw needs the numbers of its key, and the fused Adam those of its step; as operators they stay
+A draw needs the numbers of its key, and the fused Adam that of its rate; as operators they stay
 single calls when a step is traced (`tracing`), where tensors have no numbers.
 """
 
@@ -13,6 +13,7 @@ import torch
 
 _LIBRARY = torch.library.Library("tricorn", "DEF")
 _FLOATS = (torch.float32, torch.float64)
+_NEVER = torch.tensor(float("inf"))
 
 
 def _operator(schema: str, shape: Callable) -> Callable[[Callable], Callable]:
@@ -82,7 +83,7 @@ def gamma(key: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
 
 @_operator(
     "adam_(Tensor(a!)[] values, Tensor[] gradients, Tensor(b!)[] momenta, Tensor(c!)[] velocities, "
-    "Tensor rate, Tensor step, float beta_1, float beta_2, float epsilon) -> ()",
+    "Tensor rate, float beta_1, float beta_2, float epsilon) -> ()",
     lambda *args: None,
 )
 def adam_(
@@ -91,28 +92,26 @@ def adam_(
     momenta: list[torch.Tensor],
     velocities: list[torch.Tensor],
     rate: torch.Tensor,
-    step: torch.Tensor,
     beta_1: float,
     beta_2: float,
     epsilon: float,
 ) -> None:
     """One step of Adam in place, by torch's fused kernel.
 
-    Its ε stands beside √(v / (1 - β₂ᵗ)), ours beside √v, hence the factor.  It walks through
-    memory, so all tensors must have the layout of the values, which is that of C.
+    What undoes that the moments start at 0 is in the rate already, in the digits of the composed
+    op; at step ∞ the kernel adds nothing of its own.  It walks through memory, so all tensors must
+    have the layout of the values, which is that of C.
     """
     gradients = [gradient.contiguous() for gradient in gradients]
-    steps = [step.float()] * len(values)
     torch._fused_adam_(
-        values, gradients, momenta, velocities, [], steps, lr=rate.item(), beta1=beta_1,
-        beta2=beta_2, weight_decay=0.0, eps=epsilon / (1 - beta_2 ** step.item()) ** 0.5,
-        amsgrad=False, maximize=False,
+        values, gradients, momenta, velocities, [], [_NEVER] * len(values), lr=rate.item(),
+        beta1=beta_1, beta2=beta_2, weight_decay=0.0, eps=epsilon, amsgrad=False, maximize=False,
     )  # fmt: skip
 
 
 @_operator(
     "adam(Tensor value, Tensor gradient, Tensor momentum, Tensor velocity, Tensor rate, "
-    "Tensor step, float beta_1, float beta_2, float epsilon) -> (Tensor, Tensor, Tensor)",
+    "float beta_1, float beta_2, float epsilon) -> (Tensor, Tensor, Tensor)",
     lambda value, *args: tuple(torch.empty_like(value) for _ in range(3)),
 )
 def adam(
@@ -142,7 +141,7 @@ def _adam(
     beta_2: float,
     epsilon: float,
 ) -> Any:
-    """The op `adam` where the fused kernel has it: on a CPU (elsewhere reading the step would wait
+    """The op `adam` where the fused kernel has it: on a CPU (elsewhere reading the rate would wait
     for the device), and when nobody differentiates the update."""
     given = value, gradient, momentum, velocity
     if (
@@ -154,8 +153,8 @@ def _adam(
         or not beta_2
     ):
         return NotImplemented
-    after = adam(*given, learning_rate, step, float(beta_1), float(beta_2), float(epsilon))
-    return *after, None
+    rate = learning_rate * (torch.sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step))
+    return *adam(*given, rate, float(beta_1), float(beta_2), float(epsilon)), None
 
 
 def _is_differentiated(*tensors: torch.Tensor) -> bool:
