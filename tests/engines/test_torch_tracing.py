@@ -212,7 +212,8 @@ def test_old_values_that_are_read_later_are_kept(at_once):
 
     compiled = Compiled(step)
     for _ in range(3):
-        np.testing.assert_allclose(compiled(np.ones(3, "float32")).numpy(), -0.5, rtol=1e-5)
+        # 1 - β₂ has four digits in float32
+        np.testing.assert_allclose(compiled(np.ones(3, "float32")).numpy(), -0.5, rtol=1e-4)
 
 
 def _plain(x, gamma, beta):
