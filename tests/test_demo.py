@@ -65,6 +65,7 @@ def test_demo_reads_held_out_digits(engine, tmp_path, folder):
 
 
 @pytest.mark.slow
+@pytest.mark.engine("jax")  # tests/test_random.py repeats runs on each engine, in less time
 def test_demo_is_repeatable(tmp_path):
     weights = []
     for name in ("one", "two"):
