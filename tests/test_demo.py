@@ -57,8 +57,9 @@ def test_demo_reads_held_out_digits(engine, tmp_path, folder):
     for words in ("Conv2D", "Epoch 15/15", "val_accuracy", "predictions are identical"):
         assert words in printed
     assert accuracy >= 0.98
-    # From equal weights and masks, but 600 steps on, rounding may turn a digit that is on the edge.
-    assert abs(accuracy - told("jax", folder)[1]) <= 2 / HELD_OUT + 1e-4
+    # Equal where it was run; 600 steps on, another processor's rounding may turn a digit that is on
+    # the edge.
+    assert abs(accuracy - told("jax", folder)[1]) <= 1 / HELD_OUT + 1e-4
     assert (tmp_path / "out" / "digits.keras").stat().st_size > 100_000
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") > 20
