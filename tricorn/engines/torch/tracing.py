@@ -176,12 +176,15 @@ class _Trace:
             return [_own_fake(x, taken) for x in (*found, *(after[i] for i in self.assigned))]
 
         numbers = [tensor(0, "int32")] if numbered else []
-        traced = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(
-            *state, *numbers, *leaves
-        )
-        inputs = traced.graph.find_nodes(op="placeholder")
+        example = *state, *numbers, *leaves
+        program = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*example)
+        _tidy(program)
+        if not _writes_outside(program.graph):
+            program.forward(*example)  # layouts that are not as foretold show here
+        inputs = program.graph.find_nodes(op="placeholder")
         places = {inputs[k]: self.result.count + i for i, k in enumerate(self.assigned)}
-        program = _tidied(traced, places)
+        _adam_in_place(program.graph, places)
+        program.recompile()
         #: places of the state that the program changes where they are
         self.in_place = frozenset(
             i for i, out in zip(self.assigned, _outputs(program.graph)[self.result.count :])
@@ -237,25 +240,21 @@ def check_length() -> None:
 # ----------------------------------------------------------------------------------------- tidying
 
 
-def _tidied(traced: GraphModule, places: dict[Node, int]) -> GraphModule:
-    """The program with fewer calls: no call twice, none without use, none that gives a constant,
-    and Adam in place (`places`: see there)."""
-    graph = traced.graph
+def _tidy(program: GraphModule) -> None:
+    """Leave out calls: those made twice, those without use, those that give constants."""
+    graph = program.graph
     graph.set_codegen(torch.fx.graph.CodeGen())  # plain lists in and out
-    touched = _touched(graph)
-    outputs = set(_outputs(graph))
+    touched, outputs = _touched(graph), set(_outputs(graph))
     for node in list(graph.nodes):
         if node.target in (_OPS.detach.default, _OPS.alias.default, _OPS.lift_fresh.default):
             if node not in touched and node not in outputs:
                 node.replace_all_uses_with(node.args[0])
     graph.eliminate_dead_code()
-    _fold(traced, touched | outputs)
+    _fold(program, touched | outputs)
     _share(graph, touched, outputs)
     graph.eliminate_dead_code()
-    _adam_in_place(graph, places)
     graph.lint()
-    traced.recompile()
-    return traced
+    program.recompile()
 
 
 def _outputs(graph: Graph) -> list[Node]:
@@ -297,6 +296,12 @@ def _origin(node: Node) -> Node:
     if (views or node.target is operator.getitem) and isinstance(node.args[0], Node):
         return _origin(node.args[0])
     return node
+
+
+def _writes_outside(graph: Graph) -> bool:
+    """Whether a call writes to what is not the program's own: an input, a captured tensor."""
+    targets = [_origin(target) for node in graph.nodes for target in _written(node)]
+    return py.any(target.op != "call_function" for target in targets)
 
 
 def _touched(graph: Graph) -> set[Node]:
