@@ -17,12 +17,12 @@ from tricorn.graph.symbolic import Node
 #: Keras's module of the classes that are not in ``keras.src.ops.numpy``
 _MODULES = {
     "nn": """adaptive_average_pool adaptive_max_pool average_pool binary_crossentropy
-        categorical_crossentropy celu conv conv_transpose ctc_loss depth_to_space depthwise_conv
-        dot_product_attention elu fold gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh
-        leaky_relu log_sigmoid log_softmax max_pool moments multi_hot normalize one_hot polar psnr
-        relu relu6 selu separable_conv sigmoid silu soft_shrink softmax softplus softsign
-        space_to_depth sparse_categorical_crossentropy sparse_plus sparse_sigmoid sparsemax
-        squareplus tanh_shrink threshold unfold""",
+        categorical_crossentropy celu conv conv_transpose ctc_decode ctc_loss depth_to_space
+        depthwise_conv dot_product_attention elu fold gelu glu hard_shrink hard_sigmoid hard_silu
+        hard_tanh leaky_relu log_sigmoid log_softmax max_pool moments multi_hot normalize one_hot
+        polar psnr relu relu6 selu separable_conv sigmoid silu soft_shrink softmax softplus
+        softsign space_to_depth sparse_categorical_crossentropy sparse_plus sparse_sigmoid
+        sparsemax squareplus tanh_shrink threshold unfold""",
     "core": """cast saturate_cast scatter scatter_update slice slice_update _stop_one unstack""",
     "math": """cdist erf erfc erfinv extract_sequences fft fft2 ifft2 in_top_k irfft logdet
         logsumexp rfft rsqrt segment_max segment_min segment_prod segment_sum top_k
@@ -35,7 +35,7 @@ _MODULE = {op: module for module, names in _MODULES.items() for op in names.spli
 _CLASSES = {
     "allclose": "AllClose", "bitwise_invert": "BitwiseInvert", "bitwise_left_shift": "LeftShift",
     "bitwise_right_shift": "RightShift", "cdist": "CDist", "conj": "Conjugate",
-    "ctc_loss": "CTCLoss", "_einsum": "Einsum",
+    "ctc_decode": "CTCDecode", "ctc_loss": "CTCLoss", "_einsum": "Einsum",
     "fft": "FFT", "fft2": "FFT2", "ifft2": "IFFT2", "irfft": "IRFFT", "isin": "IsIn",
     "psnr": "PSNR", "rfft": "RFFT", "searchsorted": "SearchSorted", "_stop_one": "StopGradient",
     "svd": "SVD",

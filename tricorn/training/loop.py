@@ -51,14 +51,9 @@ class Pace:
 def interruptible() -> Iterator[Callable[[], None]]:
     """Ctrl-C waits for the end of a dispatch, so that no Variable is lost between a donation and
     the write-back.  Gives the function that raises what came meanwhile."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if main else None
     came: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    if before is None or not callable(before):
-        yield lambda: None
-        return
 
     def note(number: int, frame: Any) -> None:
         came.append(number)
@@ -70,7 +65,8 @@ def interruptible() -> Iterator[Callable[[], None]]:
             came.clear()
             raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, note)
+    if callable(before):  # else Ctrl-C is ignored, or another thread's affair
+        signal.signal(signal.SIGINT, note)
     try:
         yield check
         check()
@@ -78,7 +74,8 @@ def interruptible() -> Iterator[Callable[[], None]]:
         progress.end_line()  # what is said of it starts on a line of its own
         raise
     finally:
-        signal.signal(signal.SIGINT, before)
+        if callable(before):
+            signal.signal(signal.SIGINT, before)
 
 
 def _same(x: Any) -> Any:
