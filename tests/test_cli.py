@@ -81,6 +81,24 @@ def test_unknown_engine_is_named_with_those_there_are(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_demo_runs_without_the_engine_of_an_old_settings_file(asked, monkeypatch, tmp_path):
+    """As Keras leaves it behind; who asks for the engine gets the error."""
+    from tricorn import config, demo, engines
+
+    ran = []
+    monkeypatch.setattr(demo, "run", lambda *args, **kwargs: ran.append(config.backend()))
+    monkeypatch.setattr(engines, "installed", lambda: ["jax"])
+    monkeypatch.setattr(config, "_settings", {**config.DEFAULTS, "backend": "torch"})
+    monkeypatch.setattr(engines, "set_engine", config.set_backend)
+    if asked:
+        monkeypatch.setenv("KERAS_BACKEND", "torch")
+    else:
+        monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    assert cli.main(["demo", "--output", str(tmp_path / "out")]) == 0
+    assert ran == ["torch" if asked else "jax"]
+
+
 def test_output_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "taken").write_text("mine")
     done = command("demo", "--output", "taken", cwd=tmp_path)

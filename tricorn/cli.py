@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,8 +76,15 @@ def _positive(text: str) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from tricorn import config, demo, engines
 
+    name = arguments.engine or config.backend()
+    embedded = config.DEFAULTS["backend"]
+    asked = arguments.engine or os.environ.get("KERAS_BACKEND")
+    if not asked and name in engines.available() and name not in engines.installed():
+        note = f"{config.home() / 'keras.json'} chooses the engine {name!r}, which is not installed"
+        print(f"tricorn: {note}; the demo runs on {embedded!r}", file=sys.stderr)
+        name = embedded
     try:
-        engines.set_engine(arguments.engine or config.backend())
+        engines.set_engine(name)
     except engines.EngineError as error:
         return _complain(str(error))
     if arguments.output.exists() and not arguments.output.is_dir():
