@@ -159,9 +159,12 @@ def _adam(
 
 def _is_differentiated(*tensors: torch.Tensor) -> bool:
     """Whether a gradient may be asked of what is computed from the tensors, or they are mapped."""
-    if torch._C._functorch.peek_interpreter_stack() is not None:
-        return True
-    return torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+    return in_functorch() or (torch.is_grad_enabled() and any(x.requires_grad for x in tensors))
+
+
+def in_functorch() -> bool:
+    """Whether a transform of torch.func is at work (there, torch.autograd.grad is not allowed)."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 # ------------------------------------------------------------------------------ batch normalization
@@ -233,9 +236,7 @@ def _batch_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
     """The op `batch_norm` for whole floats with more than one row."""
     kinds = {x.dtype, gamma.dtype, beta.dtype}
     rows = x.numel() // max(x.shape[-1], 1)
-    if len(kinds) > 1 or x.dtype not in _FLOATS or x.ndim < 2 or rows < 2:
-        return NotImplemented
-    if torch._C._functorch.peek_interpreter_stack() is not None:
+    if len(kinds) > 1 or x.dtype not in _FLOATS or x.ndim < 2 or rows < 2 or in_functorch():
         return NotImplemented
     return _BatchNorm.apply(x, gamma, beta, epsilon)
 

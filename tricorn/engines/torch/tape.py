@@ -19,6 +19,7 @@ from contextvars import ContextVar
 import torch
 
 from tricorn.engines.contract import EngineError
+from tricorn.engines.torch.kernels import in_functorch
 
 #: the tapes that record, outermost first; None stands for a transform, which records too
 _open: ContextVar[tuple[Tape | None, ...]] = ContextVar("tricorn_torch_tapes", default=())
@@ -109,7 +110,7 @@ class Tape:
     def gradient(
         self, targets: list, sources: list, cotangents: list, batched: bool
     ) -> list[torch.Tensor | None]:
-        if torch._C._functorch.peek_interpreter_stack() is not None:
+        if in_functorch():
             raise EngineError(
                 "inside of vectorized_map the engine 'torch' takes gradients with "
                 "tricorn.value_and_grad, not with a GradientTape"

@@ -64,7 +64,7 @@ class _Program:
                 return trace.run(handles, state, leaves, steps)
             args = tree.unflatten(structure, leaves)
             after, result = state, None
-            for numbers in [()] if steps is None else ((tensor(i, "int32"),) for i in steps):
+            for numbers in _numbers(steps):
                 result, after = self.fn(list(after), *numbers, *args)
             return _settle(handles, state, args, after, result)
 
@@ -98,6 +98,11 @@ class _Loop(_Program):
         if stop <= start:
             raise ValueError(f"compile: there is no step from {start} to {stop}")
         return self.run(handles, tuple(rest), range(start, stop))
+
+
+def _numbers(steps: range | None) -> Iterator[tuple]:
+    """The argument with the number of each step; none for what has no steps."""
+    return iter([()]) if steps is None else ((tensor(i, "int32"),) for i in steps)
 
 
 def _borrowed(x: Any) -> torch.Tensor:
@@ -200,7 +205,7 @@ class _Trace:
         held = [i for i in self.in_place if is_held(handles[i])]
         for i in held:  # by a tape, which needs what it holds now
             state[i] = handles[i].data = handles[i].detach().clone()
-        for numbers in [()] if steps is None else ((tensor(i, "int32"),) for i in steps):
+        for numbers in _numbers(steps):
             found = self.call(*state, *numbers, *leaves)
             for i, value in zip(self.assigned, found[results:]):
                 state[i] = value

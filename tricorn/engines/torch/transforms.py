@@ -13,6 +13,7 @@ from torch.utils import checkpoint as recomputation
 from tricorn import dtypes, tree
 from tricorn.engines import common
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
+from tricorn.engines.torch.kernels import in_functorch
 from tricorn.engines.torch.primitives import (
     default_device,
     dtype,
@@ -23,13 +24,8 @@ from tricorn.engines.torch.tape import recording
 from tricorn.engines.torch.tracing import check_length
 
 
-def _in_functorch() -> bool:
-    """Whether a transform of torch.func is at work (there, torch.autograd.grad is not allowed)."""
-    return torch._C._functorch.peek_interpreter_stack() is not None
-
-
 def cond(pred: torch.Tensor, true_fn: Callable, false_fn: Callable, operands: Sequence) -> Any:
-    if _in_functorch() and torch._C._functorch.is_batchedtensor(pred):
+    if in_functorch() and torch._C._functorch.is_batchedtensor(pred):
         yes, no = true_fn(*operands), false_fn(*operands)
         return tree.map(lambda a, b: torch.where(pred, a, b), yes, no)
     return true_fn(*operands) if pred else false_fn(*operands)
@@ -117,7 +113,7 @@ def vjp(fn: Callable, primals: tuple) -> tuple:
 
 def _vjp(fn: Callable, primals: list) -> tuple[Sequence, Sequence, Callable]:
     """`vjp` of flat tuples of floating tensors."""
-    if _in_functorch():
+    if in_functorch():
         outs, pullback, rest = torch.func.vjp(fn, *primals, has_aux=True)
         return outs, rest, lambda cotangents: pullback(tuple(cotangents))
     outer = torch.is_grad_enabled()
@@ -212,7 +208,7 @@ def custom_gradient(fn: Callable) -> Callable:
 
 def checkpoint(fn: Callable) -> Callable:
     def call(*args: Any) -> Any:
-        if _in_functorch() or not torch.is_grad_enabled():
+        if in_functorch() or not torch.is_grad_enabled():
             return fn(*args)
         return recomputation.checkpoint(fn, *args, use_reentrant=False, preserve_rng_state=False)
 
