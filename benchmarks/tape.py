@@ -22,7 +22,7 @@ import tensorflow as tf
 
 import tricorn as keras
 from tricorn import ops
-from tricorn.engines import registry
+from tricorn.engines import known
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(128, 64)).astype("float32")
@@ -95,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     rounds = parser.parse_args().rounds
-    engines = registry.installed()
+    engines = known.installed()
     for title, make, hand in (
         ("32 operations", chain, chain_by_hand),
         ("two dense layers", step, step_by_hand()),

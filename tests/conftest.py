@@ -31,13 +31,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="tricorn-tests-")
 
 from tricorn import config
-from tricorn.engines import registry
+from tricorn.engines import known, registry
 
 #: The engines that tests run on: every one whose library is installed.
 ENGINES = [
     name
-    for name in registry.installed()
-    if importlib.util.find_spec(registry.KNOWN[name][0]) is not None
+    for name in known.installed()
+    if importlib.util.find_spec(known.KNOWN[name][0]) is not None
 ]
 
 

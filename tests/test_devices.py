@@ -10,7 +10,7 @@ import pytest
 
 import tricorn as keras
 from tricorn import ops
-from tricorn.engines import registry
+from tricorn.engines import known, registry
 from tricorn.graph import placement
 
 ROOT = Path(__file__).parent.parent
@@ -134,7 +134,7 @@ print("placed")
 @pytest.mark.engine_free
 @pytest.mark.parametrize("engine_name", ["jax", "tensorflow"])
 def test_placement_on_two_devices(engine_name, tmp_path):
-    if engine_name not in registry.installed():
+    if engine_name not in known.installed():
         pytest.skip(f"{engine_name} is not installed")
     flags = "--xla_force_host_platform_device_count=2"
     done = subprocess.run(

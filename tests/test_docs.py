@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tricorn.engines import registry
+from tricorn.engines import known
 
 pytestmark = pytest.mark.engine_free
 
@@ -30,7 +30,7 @@ def blocks(page, language):
 def engines_of(code):
     """The engines' libraries that a block imports: without them it does not run."""
     found = re.findall(r"^import (\w+)", code, re.MULTILINE)
-    return [name for name in registry.available() if name in found]
+    return [name for name in known.available() if name in found]
 
 
 def run(page, without=""):

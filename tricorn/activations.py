@@ -38,8 +38,8 @@ from tricorn.ops import (
     tanh_shrink,
     threshold,
 )
-from tricorn.saving import registry
-from tricorn.saving.catalogue import Catalogue
+from tricorn.serialization import registry
+from tricorn.serialization.catalogue import Catalogue
 
 
 def relu(

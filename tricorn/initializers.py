@@ -15,9 +15,9 @@ import numpy as np
 
 from tricorn import dtypes, ops
 from tricorn.graph.scope import Suspended
-from tricorn.saving import registry
-from tricorn.saving.catalogue import Catalogue, Configured
 from tricorn.seeds import SeedGenerator, host_generator
+from tricorn.serialization import registry
+from tricorn.serialization.catalogue import Catalogue, Configured
 
 #: Standard deviation of a unit normal cut at ±2.
 _TRUNCATED_STDDEV = 0.87962566103423978

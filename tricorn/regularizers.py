@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from tricorn import ops
-from tricorn.saving.catalogue import Catalogue, Configured
+from tricorn.serialization.catalogue import Catalogue, Configured
 
 
 class Regularizer(Configured):

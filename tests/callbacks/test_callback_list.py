@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tricorn import callbacks
-from tricorn.callbacks.base import as_floats
+from tricorn.callbacks.callback_list import as_floats
 
 pytestmark = pytest.mark.engine_free
 

@@ -12,7 +12,7 @@ import tricorn as keras
 from tests.engines.cases import floats
 from tests.oracle import array, close
 from tricorn import layers, losses, metrics, ops
-from tricorn.engines import EngineError, registry
+from tricorn.engines import EngineError, known, registry
 
 
 def model(dropout=0.0):
@@ -67,7 +67,7 @@ def test_nested_tensors_go_in(engine):
 
 @pytest.mark.parametrize("name", ["jax", "tensorflow", "torch", "examples.numpy_engine"])
 def test_tensors_of_other_engines_are_converted(engine, name, monkeypatch):
-    if name != engine.name and name in registry.available() and name not in registry.installed():
+    if name != engine.name and name in known.available() and name not in known.installed():
         pytest.skip(f"{name} is not installed")
     monkeypatch.syspath_prepend(str(ROOT))
     x = native(registry.load(name), X)
@@ -174,7 +174,7 @@ class TestJax:
         first = jax.jit(lambda x: layer(x))(X)  # builds
         close(layer(X), first)
         made = model()
-        if "torch" in registry.installed():
+        if "torch" in known.installed():
             with registry.use("torch"):
                 made(X)
             jax.jit(lambda x: made(x))(X)  # takes the weights over

@@ -16,11 +16,11 @@ import tricorn as keras
 from tests.engines.cases import floats
 from tests.oracle import array, close
 from tricorn import layers, ops
-from tricorn.engines import EngineError, active, registry
+from tricorn.engines import EngineError, active, known, registry
 
 pytestmark = pytest.mark.engine_free
 
-INSTALLED = registry.installed()
+INSTALLED = known.installed()
 ROOT = Path(keras.__file__).parent
 X, Y = floats(48, 8, 8, 2), np.arange(48) % 3
 

@@ -14,7 +14,7 @@ from tests.oracle import array, close
 from tricorn import layers, ops, random, tree
 from tricorn.graph.calls import get_mask
 from tricorn.layers import Input
-from tricorn.saving.registry import register_keras_serializable
+from tricorn.serialization.registry import register_keras_serializable
 
 _rng = np.random.default_rng(11)
 

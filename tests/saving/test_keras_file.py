@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 import tricorn
-from tricorn.saving import keras_file, registry
+from tricorn.saving import keras_file
+from tricorn.serialization import registry
 
 RNG = np.random.default_rng(0)
 FACES = pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Callbacks: what watches a run and may steer it."""
 
-from tricorn.callbacks.base import Callback, CallbackList
+from tricorn.callbacks.base import Callback
+from tricorn.callbacks.callback_list import CallbackList
 from tricorn.callbacks.checkpoint import ModelCheckpoint
 from tricorn.callbacks.csv_logger import CSVLogger
 from tricorn.callbacks.early_stopping import EarlyStopping

@@ -6,8 +6,8 @@ import os
 import warnings
 
 from tricorn.callbacks.base import Logs
+from tricorn.callbacks.display import message
 from tricorn.callbacks.monitor import MonitorCallback
-from tricorn.training.progress import message
 
 
 class ModelCheckpoint(MonitorCallback):

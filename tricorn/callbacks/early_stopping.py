@@ -6,8 +6,8 @@ import warnings
 from typing import Any
 
 from tricorn.callbacks.base import Logs
+from tricorn.callbacks.display import message
 from tricorn.callbacks.monitor import MonitorCallback
-from tricorn.training.progress import message
 
 
 class EarlyStopping(MonitorCallback):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tricorn.callbacks.base import Callback, Logs
-from tricorn.training.progress import Progress
+from tricorn.callbacks.display import Progress
 
 
 class ProgbarLogger(Callback):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tricorn.callbacks.base import Callback, Logs
-from tricorn.training.progress import message
+from tricorn.callbacks.display import message
 
 
 class LearningRateScheduler(Callback):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tricorn.callbacks.base import Callback, Logs
-from tricorn.training.progress import message
+from tricorn.callbacks.display import message
 
 
 class TerminateOnNaN(Callback):

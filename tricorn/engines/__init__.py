@@ -1,14 +1,7 @@
 """The rooms that import a tensor library, and the way to them."""
 
 from tricorn.engines.contract import EngineError
-from tricorn.engines.registry import (
-    Engine,
-    active,
-    available,
-    installed,
-    load,
-    set_engine,
-    use,
-)
+from tricorn.engines.known import available, installed
+from tricorn.engines.registry import Engine, active, load, set_engine, use
 
 __all__ = ["Engine", "EngineError", "active", "available", "installed", "load", "set_engine", "use"]

@@ -19,6 +19,7 @@ import numpy as np
 from tricorn import dtypes, tree
 from tricorn.engines import common
 from tricorn.engines.contract import CAPABILITIES, EngineError
+from tricorn.engines.known import without
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -315,9 +316,7 @@ def vmap(engine: Any, fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
 
 
 def vjp(engine: Any, fn: Callable, primals: tuple) -> Any:
-    from tricorn.engines import registry
-
-    raise registry.without(engine, "differentiates")
+    raise without(engine, "differentiates")
 
 
 def jvp(engine: Any, fn: Callable, primals: tuple, tangents: tuple) -> Any:
@@ -404,9 +403,7 @@ def compile(engine: Any, fn: Callable, loop: bool) -> Callable:
 
 
 def all_reduce(engine: Any, x: Any, op: str, axis_name: str) -> Any:
-    from tricorn.engines import registry
-
-    raise registry.without(engine, "distributes")
+    raise without(engine, "distributes")
 
 
 def all_gather(engine: Any, x: Any, axis: int, axis_name: str) -> Any:
@@ -418,9 +415,7 @@ def axis_index(engine: Any, axis_name: str) -> Any:
 
 
 def _needs_complex(engine: Any, *args: Any) -> Any:
-    from tricorn.engines import registry
-
-    raise registry.without(engine, "complex")
+    raise without(engine, "complex")
 
 
 def real(engine: Any, x: Any) -> Any:

@@ -9,15 +9,21 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import importlib.util
 import weakref
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
 from tricorn import config
 from tricorn.engines import contract, defaults
 from tricorn.engines.contract import EngineError
+from tricorn.engines.known import (
+    KNOWN,
+    PACKAGES,
+    PLANNED,
+    SUCCESSORS,
+    available,
+)
 
 
 class Engine:
@@ -64,39 +70,6 @@ class Engine:
         return load, (self.name,)
 
 
-class Known(NamedTuple):
-    """An engine that comes with the library."""
-
-    module: str
-    #: what ``pip install "tricorn[...]"`` installs it with, "": it comes with tricorn
-    extra: str
-    #: the packages whose types its tensors are
-    packages: tuple[str, ...]
-    #: what it can do, asked before it is loaded
-    abilities: tuple[str, ...] = ("differentiates", "complex")
-
-
-#: the engines that come with the library, by name
-KNOWN = {
-    "jax": Known(
-        "tricorn.engines.jax",
-        "",
-        ("jax", "jaxlib"),
-        ("differentiates", "complex", "distributes"),
-    ),
-    "tensorflow": Known("tricorn.engines.tensorflow", "tensorflow", ("tensorflow",)),
-    "torch": Known("tricorn.engines.torch", "torch", ("torch",)),
-    "abstract": Known("tricorn.engines.abstract", "", ()),
-}
-_PACKAGES = {package: name for name, known in KNOWN.items() for package in known.packages}
-#: names of engines of the past -> the engine that took their place
-SUCCESSORS = {"theano": "pytensor", "cntk": "onnxruntime"}
-#: engines that are planned: name -> what they are
-PLANNED = {
-    "pytensor": "PyTensor, Theano's maintained successor",
-    "onnxruntime": "ONNX Runtime, CNTK's successor, forward only",
-}
-
 _scoped: ContextVar[Engine | None] = ContextVar("tricorn_engine", default=None)
 _process: Engine | None = None
 _by_name: dict[str, Engine] = {}
@@ -137,33 +110,6 @@ def _load(name: str) -> Engine:
             hint = f'install it with: pip install "tricorn{known.extra and f"[{known.extra}]"}"'
         raise EngineError(f"the engine {name!r} cannot be loaded: {error}; {hint}") from error
     return Engine(name, module)
-
-
-#: ability -> what is said of an engine without it
-_LACKS = {
-    "differentiates": "computes no gradients, so it cannot train",
-    "distributes": "does not run collectives",
-    "complex": "has no complex dtypes",
-}
-
-
-def without(engine: Any, ability: str) -> EngineError:
-    """The error for what `engine` lacks; it names the installed engines that can."""
-    able = [name for name in installed() if ability in KNOWN[name].abilities]
-    return EngineError(
-        f"the engine {engine.name!r} {_LACKS[ability]}; engines that can: {', '.join(able)}, e.g. "
-        f'`with tricorn.engine("{able[0]}"):`'
-    )
-
-
-def available() -> list[str]:
-    """Names of the engines that come with the library."""
-    return [name for name in KNOWN if name != "abstract"]
-
-
-def installed() -> list[str]:
-    """Those of `available` whose library is installed."""
-    return [name for name in available() if importlib.util.find_spec(name) is not None]
 
 
 def active() -> Engine:
@@ -221,7 +167,7 @@ def loaded_for(value: Any) -> Engine | None:
 
 def owner_of(value: Any) -> Engine | None:
     """The engine whose framework `value` comes from: one of its tensors or variables."""
-    name = _PACKAGES.get(type(value).__module__.partition(".")[0])
+    name = PACKAGES.get(type(value).__module__.partition(".")[0])
     engines = [load(name)] if name is not None else _by_name.values()
     for engine in engines:
         if engine.is_tensor(value) or isinstance(value, engine.handle_types):

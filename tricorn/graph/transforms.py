@@ -17,7 +17,7 @@ from typing import Any
 
 from tricorn import dtypes, tree
 from tricorn.arithmetic import OPS
-from tricorn.engines import registry
+from tricorn.engines import known, registry
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import op
 from tricorn.graph.scope import Scope, read
@@ -290,7 +290,7 @@ def _positions(f: Callable, chosen: list | None, args: tuple) -> list[int]:
 
 def _need_gradients(engine: registry.Engine) -> None:
     if not engine.capabilities["differentiates"]:
-        raise registry.without(engine, "differentiates")
+        raise known.without(engine, "differentiates")
 
 
 def stop_gradient(variable: Any) -> Any:

@@ -156,9 +156,9 @@ from tricorn.layers.reshaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
-from tricorn.saving.registry import (
+from tricorn.serialization.registry import (
     deserialize_keras_object as deserialize,
 )
-from tricorn.saving.registry import (
+from tricorn.serialization.registry import (
     serialize_keras_object as serialize,
 )

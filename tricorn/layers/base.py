@@ -41,8 +41,8 @@ from tricorn.graph.symbolic import (
 )
 from tricorn.layers import input_spec as specs
 from tricorn.layers.input_spec import InputSpec
-from tricorn.saving import registry
 from tricorn.seeds import SeedGenerator
+from tricorn.serialization import registry
 from tricorn.variable import Variable
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -927,6 +927,13 @@ class Layer:
             state = [v.value for v in self.non_trainable_variables]
             losses = self.losses if return_losses else None
         return (outputs, state, losses) if return_losses else (outputs, state)
+
+    def call_with_values(self, values: dict, *args: Any, **kwargs: Any) -> tuple[Any, dict]:
+        """A call in which Variables hold other tensors: (outputs, the Variables that the call
+        assigned and what they would hold).  The Variables themselves stay as they are."""
+        with scope.Scope(dict(values)) as now:
+            outputs = self(*args, **kwargs)
+        return outputs, dict(now.changes())
 
     def as_module(self) -> Any:
         """This layer as a module of the active engine's own kind: a ``torch.nn.Module`` or a

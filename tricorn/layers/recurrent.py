@@ -24,8 +24,8 @@ from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
 from tricorn.ops import recurrent
 from tricorn.ops.fused import add_bias
-from tricorn.saving import registry
 from tricorn.seeds import SeedGenerator
+from tricorn.serialization import registry
 from tricorn.variable import Variable, name_scope
 
 # ------------------------------------------------------------------------------------------ cells

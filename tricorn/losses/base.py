@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn import dtypes, naming, ops, tree
-from tricorn.saving import registry
-from tricorn.saving.catalogue import Configured
+from tricorn.serialization import registry
+from tricorn.serialization.catalogue import Configured
 
 #: name -> what it does with the weighted values per sample
 REDUCTIONS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tricorn.losses import crossentropy, hinge, regression, similarity
 from tricorn.losses.base import Loss
-from tricorn.saving.catalogue import Catalogue, members
+from tricorn.serialization.catalogue import Catalogue, members
 
 _ABBREVIATIONS = {
     "bce": crossentropy.binary_crossentropy,

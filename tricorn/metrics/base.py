@@ -9,8 +9,8 @@ import numpy as np
 
 from tricorn import dtypes, initializers, naming, ops
 from tricorn.losses import base as losses
-from tricorn.saving import registry
-from tricorn.saving.catalogue import Configured
+from tricorn.serialization import registry
+from tricorn.serialization.catalogue import Configured
 from tricorn.variable import Variable, name_scope
 
 

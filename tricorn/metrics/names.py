@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tricorn.metrics import accuracy, base, confusion, correlation, errors, iou
 from tricorn.metrics.base import Metric
-from tricorn.saving.catalogue import Catalogue, members
+from tricorn.serialization.catalogue import Catalogue, members
 
 _ABBREVIATIONS = {
     "bce": errors.BinaryCrossentropy,

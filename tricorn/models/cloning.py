@@ -10,7 +10,7 @@ from tricorn.layers.input_layer import InputLayer
 from tricorn.models.functional import Functional
 from tricorn.models.model import Model
 from tricorn.models.sequential import Sequential
-from tricorn.saving import registry
+from tricorn.serialization import registry
 
 
 def clone_model(

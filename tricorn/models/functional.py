@@ -14,8 +14,8 @@ from tricorn.layers.base import Layer
 from tricorn.layers.input_layer import InputLayer
 from tricorn.layers.input_spec import InputSpec
 from tricorn.models.model import Model
-from tricorn.saving import registry
-from tricorn.saving.operations import OpCall
+from tricorn.serialization import registry
+from tricorn.serialization.operations import OpCall
 from tricorn.training.trainer import Trainer
 
 

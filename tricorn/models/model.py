@@ -113,7 +113,7 @@ class Model(Trainer, Layer):
             show_trainable: add a column that says whether a layer is trainable.
             layer_range: names of the first and last layer to show.
         """
-        from tricorn.utils.summary import summary
+        from tricorn.models.summary import summary
 
         summary(self, line_length, print_fn, expand_nested, show_trainable, layer_range)
 
@@ -121,15 +121,11 @@ class Model(Trainer, Layer):
 
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None) -> None:
         """Save architecture, weights, compile arguments and optimizer state to a `.keras` file."""
-        from tricorn.saving.keras_file import save_model
-
-        save_model(self, filepath, overwrite=overwrite, zipped=zipped)
+        _files().save_model(self, filepath, overwrite=overwrite, zipped=zipped)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Save the weights to a ``.weights.h5`` file, or to an ``.h5`` file as Keras 2 has it."""
-        from tricorn.saving.keras_file import save_weights
-
-        save_weights(self, filepath, overwrite=overwrite)
+        _files().save_weights(self, filepath, overwrite=overwrite)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Load weights from a ``.weights.h5``, ``.keras`` or ``.h5`` file, the latter also of
@@ -140,15 +136,11 @@ class Model(Trainer, Layer):
             skip_mismatch: load what fits and warn about the rest.
             kwargs: ``by_name=True`` and ``reshape=True``, see `tricorn.saving.load_weights`.
         """
-        from tricorn.saving.keras_file import load_weights
-
-        load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+        _files().load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON; `tricorn.models.model_from_json` makes the model again."""
-        from tricorn.saving.keras_file import model_to_json
-
-        return model_to_json(self, **kwargs)
+        return _files().model_to_json(self, **kwargs)
 
     def __getstate__(self) -> dict:
         return {**Layer.__getstate__(self), "_programs": {}}
@@ -157,6 +149,13 @@ class Model(Trainer, Layer):
 from tricorn.metrics import Metric  # noqa: E402
 
 _NOT_LISTED: tuple = (Metric,)
+
+
+def _files() -> Any:
+    """What reads and writes files: it stands above the models, whose methods ask it."""
+    from tricorn.saving import keras_file
+
+    return keras_file
 
 
 def _is_functional(args: tuple, kwargs: dict) -> bool:

@@ -10,7 +10,7 @@ from tricorn.layers.base import Layer
 from tricorn.layers.input_layer import Input, InputLayer
 from tricorn.models.functional import Functional
 from tricorn.models.model import Model
-from tricorn.saving import registry
+from tricorn.serialization import registry
 from tricorn.training.trainer import Trainer
 
 

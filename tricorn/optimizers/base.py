@@ -19,8 +19,8 @@ from tricorn import config, initializers, naming, ops
 from tricorn.engines import registry as engines
 from tricorn.graph.scope import Scope, ours
 from tricorn.optimizers.schedules import LearningRateSchedule
-from tricorn.saving import registry
-from tricorn.saving.catalogue import Configured
+from tricorn.serialization import registry
+from tricorn.serialization.catalogue import Configured
 from tricorn.variable import Variable, name_scope
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tricorn import initializers, ops
 from tricorn.optimizers.base import Optimizer, assign_if
-from tricorn.saving import registry
+from tricorn.serialization import registry
 from tricorn.variable import Variable
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tricorn.optimizers import adam, adaptive, loss_scale, sgd
 from tricorn.optimizers.base import Optimizer
-from tricorn.saving.catalogue import Catalogue, members
+from tricorn.serialization.catalogue import Catalogue, members
 
 catalogue = Catalogue(
     "optimizers",

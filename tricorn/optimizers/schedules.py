@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tricorn import config, ops
-from tricorn.saving.catalogue import Catalogue, Configured
+from tricorn.serialization.catalogue import Catalogue, Configured
 
 
 class LearningRateSchedule(Configured):

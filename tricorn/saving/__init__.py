@@ -7,7 +7,7 @@ it is first used.
 import importlib
 from typing import Any
 
-from tricorn.saving.registry import (
+from tricorn.serialization.registry import (
     CustomObjectScope,
     custom_object_scope,
     deserialize_keras_object,

@@ -26,7 +26,8 @@ import h5py
 
 from tricorn import _version, variable
 from tricorn.graph.scope import own_code
-from tricorn.saving import atomic, hdf5, registry, weights
+from tricorn.saving import atomic, hdf5, weights
+from tricorn.serialization import registry
 
 #: the version whose layout is written
 KERAS_VERSION = "3.15.1"

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tricorn import tree
+from tricorn.callbacks import display
 from tricorn.engines import active
-from tricorn.training import progress
 
 #: a dispatch is to take about so long, in seconds
 DISPATCH = 0.05
@@ -71,7 +71,7 @@ def interruptible() -> Iterator[Callable[[], None]]:
         yield check
         check()
     except BaseException:
-        progress.end_line()  # what is said of it starts on a line of its own
+        display.end_line()  # what is said of it starts on a line of its own
         raise
     finally:
         if callable(before):

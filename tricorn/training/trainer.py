@@ -14,13 +14,13 @@ import numpy as np
 
 from tricorn import losses, metrics, ops, optimizers, tree
 from tricorn.callbacks import CallbackList
-from tricorn.callbacks.base import as_floats
+from tricorn.callbacks.callback_list import as_floats
 from tricorn.engines import active
 from tricorn.graph.compiled import Compiled
 from tricorn.graph.scope import Scope, own_code
 from tricorn.graph.transforms import discover, value_and_grad
 from tricorn.layers.base import _call_names, _class
-from tricorn.saving import registry
+from tricorn.serialization import registry
 from tricorn.training import adapters, loop
 from tricorn.training.adapters import unpack_x_y_sample_weight
 from tricorn.training.terms import LossTerms, MetricTerms

@@ -70,11 +70,7 @@ class Module(torch.nn.Module):
 
     def _with(self, given: dict, args: tuple, kwargs: dict) -> Any:
         """The call with other tensors in place of parameters and buffers."""
-        from tricorn.graph.scope import Scope
-
-        with Scope(given) as scope:
-            outputs = self.layer(*args, **kwargs)
-        changed = dict(scope.changes())
+        outputs, changed = self.layer.call_with_values(given, *args, **kwargs)
         for holder, name, variable, _ in self._places:
             if variable in given and variable in changed:
                 holder._buffers[name] = changed[variable]

@@ -19,8 +19,8 @@ import numpy as np
 from tricorn import dtypes
 from tricorn.engines import registry as engines
 from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, name_of, node_of
-from tricorn.saving import bytecode, operations
-from tricorn.saving.names import (
+from tricorn.serialization import bytecode, operations
+from tricorn.serialization.names import (
     UNEXPORTED,
     CustomObjectScope,
     builtin,

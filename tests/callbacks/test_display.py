@@ -13,9 +13,9 @@ import types
 
 import pytest
 
-from tricorn.training import progress
+from tricorn.callbacks import display
+from tricorn.callbacks.display import Progress
 from tricorn.training.loop import interruptible
-from tricorn.training.progress import Progress
 
 pytestmark = pytest.mark.engine_free
 
@@ -91,7 +91,7 @@ def no_environment(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     yield
-    assert progress._on_screen is None, "a test left a live line open"
+    assert display._on_screen is None, "a test left a live line open"
 
 
 def test_terminal_shows_one_live_line_an_epoch():
@@ -176,7 +176,7 @@ def test_a_message_stands_above_the_live_line():
     bar.update(3, {"loss": 1.0})
     stdout, sys.stdout = sys.stdout, terminal.stream
     try:
-        progress.message("the model was saved")
+        display.message("the model was saved")
     finally:
         sys.stdout = stdout
     bar.close()
@@ -271,4 +271,4 @@ def test_other_verbosities_are_refused():
     ("seconds", "text"), [(0.4, "0s"), (59.6, "1:00"), (61, "1:01"), (3661, "1:01:01")]
 )
 def test_durations(seconds, text):
-    assert progress._duration(seconds) == text
+    assert display._duration(seconds) == text

@@ -9,7 +9,7 @@ import pytest
 
 import tricorn
 from tricorn.arithmetic import OPS
-from tricorn.saving import operations
+from tricorn.serialization import operations
 
 assert tricorn.ops  # fills OPS
 #: ops that have no class in Keras 3.15: they make tensors, or are functions made of others there

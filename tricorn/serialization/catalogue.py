@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tricorn import naming
-from tricorn.saving import registry
+from tricorn.serialization import registry
 
 
 class Configured:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tricorn import dtype_policies
-from tricorn.saving import names, registry
+from tricorn.serialization import names, registry
 
 pytestmark = pytest.mark.engine_free
 

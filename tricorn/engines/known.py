@@ -1,0 +1,69 @@
+"""The engines that come with the library, and what can be said of them before they are loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any, NamedTuple
+
+from tricorn.engines.contract import EngineError
+
+
+class Known(NamedTuple):
+    """An engine that comes with the library."""
+
+    module: str
+    #: what ``pip install "tricorn[...]"`` installs it with, "": it comes with tricorn
+    extra: str
+    #: the packages whose types its tensors are
+    packages: tuple[str, ...]
+    #: what it can do, asked before it is loaded
+    abilities: tuple[str, ...] = ("differentiates", "complex")
+
+
+#: the engines that come with the library, by name
+KNOWN = {
+    "jax": Known(
+        "tricorn.engines.jax",
+        "",
+        ("jax", "jaxlib"),
+        ("differentiates", "complex", "distributes"),
+    ),
+    "tensorflow": Known("tricorn.engines.tensorflow", "tensorflow", ("tensorflow",)),
+    "torch": Known("tricorn.engines.torch", "torch", ("torch",)),
+    "abstract": Known("tricorn.engines.abstract", "", ()),
+}
+#: package -> the engine whose tensors come from it
+PACKAGES = {package: name for name, known in KNOWN.items() for package in known.packages}
+#: names of engines of the past -> the engine that took their place
+SUCCESSORS = {"theano": "pytensor", "cntk": "onnxruntime"}
+#: engines that are planned: name -> what they are
+PLANNED = {
+    "pytensor": "PyTensor, Theano's maintained successor",
+    "onnxruntime": "ONNX Runtime, CNTK's successor, forward only",
+}
+
+#: ability -> what is said of an engine without it
+_LACKS = {
+    "differentiates": "computes no gradients, so it cannot train",
+    "distributes": "does not run collectives",
+    "complex": "has no complex dtypes",
+}
+
+
+def without(engine: Any, ability: str) -> EngineError:
+    """The error for what `engine` lacks; it names the installed engines that can."""
+    able = [name for name in installed() if ability in KNOWN[name].abilities]
+    return EngineError(
+        f"the engine {engine.name!r} {_LACKS[ability]}; engines that can: {', '.join(able)}, e.g. "
+        f'`with tricorn.engine("{able[0]}"):`'
+    )
+
+
+def available() -> list[str]:
+    """Names of the engines that come with the library."""
+    return [name for name in KNOWN if name != "abstract"]
+
+
+def installed() -> list[str]:
+    """Those of `available` whose library is installed."""
+    return [name for name in available() if importlib.util.find_spec(name) is not None]

@@ -1,0 +1,1 @@
+"""Objects to plain data and back, and the names that the data may use."""
