@@ -20,7 +20,7 @@ LIBRARIES = {"jax", "jaxlib", "tensorflow", "torch", "pytensor", "onnxruntime", 
 #: the floors of the house, lowest first: folders and files of which those on one floor do not know
 #: of each other.  A module imports from its own folder and from floors below
 FLOORS = [
-    ["_version", "arithmetic", "tree", "config", "naming"],
+    ["_version", "arithmetic", "tree", "config", "naming", "tracking"],
     ["dtypes"],
     ["engines"],
     ["graph"],
@@ -72,8 +72,16 @@ def imports(path: Path, everywhere: bool) -> list[tuple[str, int]]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         for inner in ast.walk(node)
     }
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
     found = []
     for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
         if id(node) in deferred and not everywhere:
             continue
         if isinstance(node, ast.Import):

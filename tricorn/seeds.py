@@ -98,6 +98,8 @@ class SeedGenerator:
         portable: whether its draws are the same on every engine; see `set_random_seed`.
     """
 
+    _tricorn_tracked_as = "seed generator"
+
     def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any) -> None:
         if kwargs:
             raise TypeError(f"SeedGenerator does not know the arguments {sorted(kwargs)}")

@@ -59,12 +59,18 @@ def _flatten(tree: Tree, leaves: list) -> _Node:
     if tree is None:
         return NONE
     if kind is tuple or kind is list or isinstance(tree, (tuple, list)):
+        kind = _plain(kind)
         return _Node(kind, None, tuple([_flatten(child, leaves) for child in tree]))
     if isinstance(tree, dict):
-        keys = _sorted_keys(tree)
+        keys, kind = _sorted_keys(tree), _plain(kind)
         return _Node(kind, keys, tuple([_flatten(tree[key], leaves) for key in keys]))
     leaves.append(tree)
     return LEAF
+
+
+def _plain(kind: type) -> type:
+    """The class of a container, without the form that tracks it (tracking.py)."""
+    return getattr(kind, "_plain_class", kind)
 
 
 def _sorted_keys(mapping: dict) -> tuple:
@@ -128,7 +134,9 @@ def map_up_to(fn: Callable, shallow: Tree, tree: Tree) -> Tree:
     if shallow is None:
         return None
     if isinstance(shallow, (tuple, list)):
-        return type(shallow)([map_up_to(fn, s, t) for s, t in zip(shallow, tree, strict=True)])
+        return _plain(type(shallow))(
+            [map_up_to(fn, s, t) for s, t in zip(shallow, tree, strict=True)]
+        )
     if isinstance(shallow, dict):
         return {key: map_up_to(fn, value, tree[key]) for key, value in shallow.items()}
     return fn(shallow, tree)

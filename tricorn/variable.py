@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import dtypes
+from tricorn import dtypes, tracking
 from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.graph import op
@@ -85,6 +85,10 @@ class Variable(Readable):
 
     random = False
 
+    @property
+    def _tricorn_tracked_as(self) -> str:
+        return "trainable variable" if self._trainable else "variable"
+
     def __init__(
         self,
         initializer: Any,
@@ -139,7 +143,7 @@ class Variable(Readable):
             if draw is not None:
                 value = draw(shape, name)
             else:
-                with Suspended(), registry.use(_concrete()), NotRecording():
+                with concretely():
                     value = initializer(shape, name)
             value = _host_array(value)
             if tuple(value.shape) != shape:
@@ -266,7 +270,7 @@ class Variable(Readable):
         if recorder is not None and (is_symbolic(value) or _in_graph(value)):
             self._check(tuple(value.shape))
             engine = registry.native()
-            recorder.updates.append(
+            recorder.effects.assigned[self] = (
                 (self, value) if engine is None else engine.update(self.handle(engine), value)
             )
             return value
@@ -332,6 +336,7 @@ class Variable(Readable):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+        tracking.changed()
         for engine, handle in self._handles.items():
             engine.set_trainable(handle, self._trainable)
 
@@ -386,51 +391,10 @@ def shown(variables: list[Variable]) -> list:
     return [variable.native(engine) for variable in variables]
 
 
-class Shown:
-    """An attribute that gives what is `shown` of the Variable it holds.
-
-    A class gets one, by `show`, when a Variable is assigned to its attribute in a native graph.
-    The instances keep their values in their own dictionaries as ever.
-    """
-
-    def __init__(self, name: str, default: Any) -> None:
-        self.name, self.default = name, default
-
-    def __get__(self, owner: Any, kind: type) -> Any:
-        value = self.default if owner is None else vars(owner).get(self.name, self.default)
-        if value is _MISSING:
-            raise AttributeError(f"{kind.__name__!r} object has no attribute {self.name!r}")
-        return shown([value])[0] if isinstance(value, Variable) else value
-
-    def __set__(self, owner: Any, value: Any) -> None:
-        vars(owner)[self.name] = value
-
-    def __delete__(self, owner: Any) -> None:
-        del vars(owner)[self.name]
-
-
-_MISSING: Any = object()
-
-
-def show(kind: type, name: str) -> None:
-    """Let the attribute `name` of a class's instances be `Shown`, if a native graph is in force."""
-    if registry.native() is None:
-        return
-    default = next((vars(c)[name] for c in kind.__mro__ if name in vars(c)), _MISSING)
-    if not hasattr(type(default), "__set__"):  # a property, or shown already
-        setattr(kind, name, Shown(name, default))
-
-
 def _in_graph(value: Any) -> bool:
     """Whether `value` is a native tensor of a graph, with or without a history."""
     engine = registry.native()
     return engine is not None and engine.is_tensor(value)
-
-
-def _concrete() -> registry.Engine:
-    """The engine that values are computed on, also while shapes alone are being worked out."""
-    engine = registry.active()
-    return registry.process() if engine.capabilities["abstract"] else engine
 
 
 def _host_array(value: Any) -> np.ndarray:
@@ -462,6 +426,18 @@ def name_scope(name: str, again: bool = True) -> Iterator[None]:
         yield
     finally:
         _names.reset(token)
+
+
+@contextlib.contextmanager
+def concretely() -> Iterator[None]:
+    """A block that computes values, also where shapes alone are worked out or graphs are made; not
+    in a step that is being compiled, where no Variable can be made any more."""
+    scope = current()
+    if scope is not None and scope.frozen:
+        yield
+        return
+    with Suspended(), registry.concretely(), NotRecording(plain=False), autocast(None):
+        yield
 
 
 @contextlib.contextmanager

@@ -248,7 +248,7 @@ def test_input_errors_name_layer_expectation_and_shape():
             def __init__(self):
                 self.dense = tricorn.layers.Dense(2)
 
-        Broken()
+        Broken()(X)
 
 
 def test_seeds_make_equal_models_and_twins_differ():

@@ -212,3 +212,16 @@ def use(engine: str | Engine) -> Iterator[Engine]:
         yield chosen
     finally:
         _scoped.reset(token)
+
+
+@contextlib.contextmanager
+def concretely() -> Iterator[None]:
+    """A block that computes values: on the process-wide engine, where shapes alone are worked out;
+    it is loaded when it is needed."""
+    engine = _scoped.get()
+    abstract = engine is not None and engine.capabilities["abstract"]
+    token = _scoped.set(None if abstract else engine)
+    try:
+        yield
+    finally:
+        _scoped.reset(token)

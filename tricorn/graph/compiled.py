@@ -16,9 +16,10 @@ from typing import Any
 from tricorn import dtypes, tree
 from tricorn.engines import registry
 from tricorn.graph import op
+from tricorn.graph.calls import hand_on
 from tricorn.graph.scope import Scope, current, recording_tapes
 from tricorn.graph.symbolic import NotRecording, recording
-from tricorn.graph.transforms import discover
+from tricorn.graph.transforms import Layout, discover
 
 #: held while a Variable moves from one engine to another, or a program takes its handles
 moving = threading.RLock()
@@ -71,10 +72,12 @@ class Compiled:
         loop: `fn` takes a step number first, and a call is ``compiled(start, stop, *args)``: it
             runs the steps start .. stop-1 in as few dispatches as the engine can, and gives the
             last one's result.
+        effects: besides assignments, let the other effects of a call (effects.py) happen in what is
+            around: losses that layers added, tensors kept in attributes, masks of the result.
     """
 
-    def __init__(self, fn: Callable, loop: bool = False) -> None:
-        self.fn, self.loop = fn, loop
+    def __init__(self, fn: Callable, loop: bool = False, effects: bool = True) -> None:
+        self.fn, self.loop, self.effects = fn, loop, effects and not loop
         self._programs: dict[Any, _Program] = {}
 
     def __call__(self, *args: Any) -> Any:
@@ -91,8 +94,7 @@ class Compiled:
         for number in steps:
             with NotRecording(), Scope() as scope:
                 result = self.fn(*number, *args[2 * self.loop :])
-            for variable, value in scope.changes():
-                variable.assign(value)
+            hand_on(scope.effects)
         return result
 
     def program(self, *args: Any) -> _Program:
@@ -102,11 +104,11 @@ class Compiled:
         key = (engine, structure, tuple([_signature(leaf) for leaf in leaves]))
         program = self._programs.get(key)
         if program is None:
-            program = self._programs[key] = _Program(self.fn, engine, args, self.loop)
+            program = self._programs[key] = _Program(self.fn, engine, args, self.loop, self.effects)
         return program
 
     def __reduce__(self) -> tuple:
-        return Compiled, (self.fn, self.loop)
+        return Compiled, (self.fn, self.loop, self.effects)
 
 
 def _signature(leaf: Any) -> Any:
@@ -117,8 +119,13 @@ def _signature(leaf: Any) -> Any:
 class _Program:
     """`fn` for one engine and one kind of arguments."""
 
-    def __init__(self, fn: Callable, engine: registry.Engine, args: tuple, loop: bool) -> None:
+    def __init__(
+        self, fn: Callable, engine: registry.Engine, args: tuple, loop: bool, effects: bool
+    ) -> None:
         self.fn, self.engine, self.loop = fn, engine, loop
+        self._hands_on = effects
+        #: how effects other than assignments come out
+        self._layout: Layout | None = None
         number = (engine.tensor(0, "int32"),) if loop else ()
         leaves, self.structure = tree.flatten(args)
         #: positions of the arrays among the arguments; the rest are constants
@@ -146,7 +153,12 @@ class _Program:
         overlay = Scope(values, missing=late, isolated=True, frozen=True)
         with registry.use(self.engine), NotRecording(), overlay as scope:
             result = self.fn(*number, *tree.unflatten(self.structure, leaves))
-        return result, [scope.values[variable] for variable in self.variables]
+            effects: tuple = ()
+            if self._hands_on:
+                self._layout = Layout(self.engine, [scope.effects])
+                self._layout.variables = []  # which are the state
+                effects = self._layout.collect(scope, result, scalar=False)
+        return (result, effects), [scope.values[variable] for variable in self.variables]
 
     def run(self, *args: Any) -> Any:
         """Call the function: reads the Variables' handles, runs, stores what changed."""
@@ -167,8 +179,10 @@ class _Program:
                 before = list(handles)
                 try:
                     with self._around():
-                        result, after = self._run(handles, *bounds, *given)
+                        (result, effects), after = self._run(handles, *bounds, *given)
                     self._settle(before, after)
+                    if self._layout is not None:
+                        self._layout.commit(effects, result)
                     return result
                 except _Late as late:
                     self.variables.append(late.variable)

@@ -11,7 +11,7 @@ import numpy as np
 from tricorn import tree
 from tricorn.engines import registry
 from tricorn.graph import op, phase
-from tricorn.graph.calls import calling
+from tricorn.graph.calls import calling, hand_on
 from tricorn.graph.compiled import Compiled
 from tricorn.graph.plan import Plan
 from tricorn.graph.scope import Readable, Scope, ours
@@ -98,8 +98,7 @@ class Function:
     def _run(self, values: list, training: bool | None) -> Any:
         with calling(training), Scope(random_only=self._updates_only) as scope:
             outputs, values = self._plan.run(values)
-        for variable, value in scope.changes():
-            variable.assign(value)
+        hand_on(scope.effects)
         for pair, value in zip(self.updates, values):
             pair.variable.assign(value)
         return tree.map(functools.partial(op.convert, registry.active(), dtype=None), outputs)

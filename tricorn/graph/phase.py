@@ -20,7 +20,7 @@ from typing import Any
 from tricorn.engines import registry
 from tricorn.graph import op
 from tricorn.graph.calls import training_now
-from tricorn.graph.scope import Scope, current
+from tricorn.graph.scope import current
 from tricorn.graph.symbolic import (
     Node,
     NotRecordable,
@@ -30,7 +30,7 @@ from tricorn.graph.symbolic import (
     is_symbolic,
     node_of,
 )
-from tricorn.graph.transforms import discover
+from tricorn.graph.transforms import branch, layout_of
 
 _fixed: bool | None = None
 
@@ -117,40 +117,17 @@ def either(training: Any, body: Callable, args: tuple) -> Any:
     """``body(True, *args)`` if the bool scalar tensor `training` holds, else
     ``body(False, *args)``: only one of the two is computed.
 
-    What the body assigns and the losses it adds are merged: a Variable keeps its value, and a loss
-    is 0, in the phase that does not know it.
+    The effects of both are merged: a Variable keeps its value, and a loss is 0, in the phase that
+    does not know it.
     """
     if type(training) is SymbolicTensor:
         raise NotRecordable("a graph of symbolic tensors does not see into the two phases")
-    engine, streams = registry.active(), native_graph() is not None
-    found = [discover(functools.partial(body, flag), args)[1] for flag in (True, False)]
-    assigned = list(dict.fromkeys(v for scope in found for v in scope.assigned))
-    if streams:  # random state moves by itself there
-        assigned = [v for v in assigned if not v.random]
-    counts = {
-        layer: max(len(scope.losses.get(layer, ())) for scope in found)
-        for scope in found
-        for layer in scope.losses
-    }
-
-    def branch(flag: bool) -> Callable:
-        def run(*values: Any) -> tuple:
-            with Scope(dict(zip(assigned, values))) as scope:
-                result = body(flag, *args)
-            losses = []
-            for layer, count in counts.items():
-                given = [op.convert(engine, x, "float32") for x in scope.losses.get(layer, ())]
-                losses.append(given + [engine.tensor(0.0, "float32")] * (count - len(given)))
-            return result, losses, [scope.values[v] for v in assigned]
-
-        return run
-
-    before = tuple(v.value for v in assigned)
+    yes, no = functools.partial(body, True), functools.partial(body, False)
+    layout = layout_of((yes, args), (no, args))
+    if native_graph() is not None:  # random state moves by itself there
+        layout.variables = [v for v in layout.variables if not v.random]
     with NotRecording():
-        flag = op.convert(engine, training, "bool")
-        result, losses, after = engine.cond(flag, branch(True), branch(False), before)
-    for variable, value in zip(assigned, after):
-        variable.assign(value)
-    for layer, values in zip(counts, losses):
-        layer.add_loss(values)
+        yes, no = functools.partial(yes, *args), functools.partial(no, *args)
+        result, effects = branch(training, yes, no, layout)
+    layout.commit(effects, result)
     return result

@@ -273,7 +273,7 @@ class _Step:
             masks = None
             if self.masks is not None:
                 masks = [tree.map(slots.__getitem__, mask) for mask in self.masks]
-            result = self.call.call_masked(args, kwargs, masks)
+            result = self.call._tricorn_call_masked(args, kwargs, masks)
         if self.single:
             slots[self.outputs[0]] = result
         else:

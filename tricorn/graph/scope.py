@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from tricorn.arithmetic import Arithmetic
+from tricorn.graph.effects import Effects
 
 F = TypeVar("F", bound=Callable)
 
@@ -24,6 +25,9 @@ current = _current.get
 #: the tapes (tricorn/graph/tape.py) that record now, outermost first
 _tapes: ContextVar[tuple[Any, ...]] = ContextVar("tricorn_tapes", default=())
 recording_tapes = _tapes.get
+
+
+_ABSENT = object()
 
 
 class Readable(Arithmetic):
@@ -57,12 +61,12 @@ class Scope:
     """
 
     __slots__ = (
+        "_attributes",
         "_token",
-        "assigned",
+        "effects",
         "forbid",
         "frozen",
         "isolated",
-        "losses",
         "missing",
         "parent",
         "random_only",
@@ -81,9 +85,10 @@ class Scope:
         random_only: bool = False,
     ) -> None:
         self.values = values if values is not None else {}
-        self.assigned: dict[Any, None] = {}  # an ordered set
+        self.effects = Effects()
         self.reads: dict[Any, None] = {}
-        self.losses: dict[Any, list] = {}
+        #: (object, attribute) -> what the attribute was before something was kept in it
+        self._attributes: dict[tuple[Any, str], Any] = {}
         self.missing, self.forbid, self.frozen, self.isolated = missing, forbid, frozen, isolated
         self.random_only = random_only
         self.parent: Scope | None = None
@@ -97,6 +102,16 @@ class Scope:
 
     def __exit__(self, *error: Any) -> None:
         _current.reset(self._token)
+        for (owner, name), before in self._attributes.items():
+            if before is _ABSENT:
+                vars(owner).pop(name, None)
+            else:
+                vars(owner)[name] = before
+
+    @property
+    def assigned(self) -> dict[Any, Any]:
+        """Variable -> the tensor it was given, in the order of first assignment."""
+        return self.effects.assigned
 
     def read(self, variable: Any) -> Any:
         """The tensor `variable` holds in this scope."""
@@ -120,12 +135,22 @@ class Scope:
             )
         if self.random_only and not variable.random:
             return
-        self.values[variable] = value
-        self.assigned[variable] = None
+        self.values[variable] = self.effects.assigned[variable] = value
 
-    def changes(self) -> list[tuple[Any, Any]]:
-        """The (variable, tensor) pairs assigned here, in the order of first assignment."""
-        return [(variable, self.values[variable]) for variable in self.assigned]
+    def keep(self, owner: Any, name: str, value: Any) -> None:
+        """Note that an attribute is about to be set to a tensor (or a tree of them) of this scope.
+        At the scope's end it is again what it was, and who handles the effects may set it."""
+        self._attributes.setdefault((owner, name), vars(owner).get(name, _ABSENT))
+        self.effects.kept[owner, name] = value
+
+    def losses_of(self, layer: Any) -> list:
+        """What `layer` has given to `add_loss`, here and in the scopes around."""
+        found: list = []
+        scope: Scope | None = self
+        while scope is not None:
+            found = [*scope.effects.losses.get(layer, ()), *found]
+            scope = None if layer in scope.effects.cleared else scope.parent
+        return found
 
     def root(self) -> Scope:
         """The outermost scope."""

@@ -16,6 +16,7 @@ from typing import Any
 from tricorn import tree
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor
+from tricorn.graph.effects import Effects
 
 _names = itertools.count()
 
@@ -80,13 +81,12 @@ class Node:
         inner: for a layer, the tree of results inside its body (same structure as `outputs`).
         index: which call of the operation it is.
         training: the learning phase that was set when the layer was called, None: it is open.
-        updates: what the call assigns, (variable, value) pairs.
-        losses: tensors that the layers in the call gave to add_loss.
+        effects: what the layers in the call assign and give to `add_loss`.
     """
 
     __slots__ = (
-        "args", "index", "inner", "kwargs", "losses", "operation", "outputs", "parent",
-        "training", "updates",
+        "args", "effects", "index", "inner", "kwargs", "operation", "outputs", "parent",
+        "training",
     )  # fmt: skip
 
     def __init__(self, operation: Any, args: tuple, kwargs: dict, index: int = 0) -> None:
@@ -94,8 +94,7 @@ class Node:
         self.outputs: Any = None
         self.inner: Any = None
         self.training: bool | None = None
-        self.updates: list = []
-        self.losses: list = []
+        self.effects = Effects()
         recorder = _recorder.get()
         self.parent: Node | None = recorder.node if recorder is not None else None
 
@@ -144,18 +143,15 @@ class Recorder:
 
     Attributes:
         node: the layer's node.
-        updates: (variable, symbolic value) pairs assigned in the body; in an engine's own graph
-            such pairs as the engine makes them.
-        losses: tensors the body gave to add_loss, per layer.
+        effects: what the body assigned and the losses it added.
 
     At the end a recorder around this one, of the layer whose body has called this layer, gets them
     too.
     """
 
-    def __init__(self, node: Node | None) -> None:
+    def __init__(self, node: Node | None, effects: Effects | None = None) -> None:
         self.node = node
-        self.updates: list[Any] = []
-        self.losses: dict[Any, list] = {}
+        self.effects = Effects() if effects is None else effects
 
     def __enter__(self) -> Recorder:
         self._tokens = _recorder.set(self), _plain.set(False)
@@ -166,9 +162,7 @@ class Recorder:
         _plain.reset(self._tokens[1])
         outer = _recorder.get()
         if outer is not None:
-            outer.updates += self.updates
-            for layer, losses in self.losses.items():
-                outer.losses.setdefault(layer, []).extend(losses)
+            outer.effects.join(self.effects)
 
 
 _recorder: ContextVar[Recorder | None] = ContextVar("tricorn_recorder", default=None)
@@ -177,10 +171,17 @@ recording: Callable[[], Recorder | None] = _recorder.get
 
 
 class NotRecording:
-    """A block whose calls are not recorded, such as the body of an op that is a node itself."""
+    """A block whose calls are not recorded, such as the body of an op that is a node itself.
+
+    Args:
+        plain: native symbolic tensors are tensors like others inside.
+    """
+
+    def __init__(self, plain: bool = True) -> None:
+        self.plain = plain
 
     def __enter__(self) -> None:
-        self._tokens = _recorder.set(None), _plain.set(True)
+        self._tokens = _recorder.set(None), _plain.set(self.plain or _plain.get())
 
     def __exit__(self, *error: Any) -> None:
         _recorder.reset(self._tokens[0])

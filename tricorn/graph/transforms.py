@@ -1,9 +1,10 @@
 """Gradients, control flow and mapping over functions that read and assign Variables.
 
 An engine's transforms take pure functions only.  Here is the one place that makes them pure: a
-body's assignments are collected in a `Scope` and handed on as extra results (gradients,
-checkpoint), as extra carry (loops), or merged (branches); under a map they are refused by name.
-Which Variables a body assigns is found by running it once on abstract tensors.
+body's effects (effects.py) are collected in a `Scope` and handed on as extra results (gradients,
+checkpoint), as extra carry (loops: losses are summed), or merged (branches: what one of them lacks
+is 0).  Under a map assignments are refused by the Variable's name.  Which effects a body has is
+found by running it once on abstract tensors; `Layout` says how they go through as one tree.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import builtins
 import contextvars
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tricorn import dtypes, tree
@@ -20,6 +21,8 @@ from tricorn.arithmetic import OPS
 from tricorn.engines import known, registry
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import op
+from tricorn.graph.calls import any_masks, get_mask, hand_on, set_mask
+from tricorn.graph.effects import Effects
 from tricorn.graph.scope import Scope, read
 from tricorn.graph.symbolic import NotRecordable, NotRecording, is_symbolic, recording
 
@@ -89,32 +92,159 @@ def engine_shapes(fn: Callable, specs: list, reason: NeedsEngine) -> Any:
     return tree.map(functools.partial(abstract_of, engine), found)
 
 
-def assigned_by(*calls: tuple[Callable, tuple]) -> list[Any]:
-    """The Variables that the given (function, arguments) calls assign, in order, each once."""
-    found: dict[Any, None] = {}
-    for fn, args in calls:
-        found.update(discover(fn, args)[1].assigned)
-    return list(found)
+def layout_of(*calls: tuple[Callable, tuple]) -> Layout:
+    """The effects of any of the given (function, arguments) calls, of which nothing is computed."""
+    runs = [discover(fn, args) for fn, args in calls]
+    layout = Layout(registry.load("abstract"), [scope.effects for _, scope in runs])
+    if len(runs) > 1:  # a mask goes through where each of the functions gives one
+        rows = [[_has_mask(scope.effects, x) for x in tree.leaves(out)] for out, scope in runs]
+        layout.masked = [all(column) for column in zip(*rows)]
+    return layout
 
 
-def threaded(fn: Callable, variables: list) -> Callable:
-    """``pure(values, *args) -> (result, values after)`` of a body that assigns `variables`."""
-
-    def pure(values: Iterable, *args: Any) -> tuple[Any, list]:
-        with Scope(dict(zip(variables, values))) as scope:
-            result = fn(*args)
-        return result, [scope.values[variable] for variable in variables]
-
-    return pure
+def _has_mask(effects: Effects, leaf: Any) -> bool:
+    found = effects.masks.get(id(leaf))
+    return (get_mask(leaf) if found is None else found[1]) is not None
 
 
-def _values(variables: list) -> list:
-    return list(builtins.map(read, variables))
+class Layout:
+    """How effects go through a pure function as a tree of tensors.
+
+    Args:
+        engine: that of the tensors in the records.
+        found: the records of one run of the body, or of several, whose effects are united.
+    """
+
+    def __init__(self, engine: registry.Engine, found: Sequence[Effects]) -> None:
+        #: which leaves of the result have a mask in every run, None: as it comes
+        self.masked: list[bool] | None = None
+        #: the Variables that are assigned
+        self.variables = list(dict.fromkeys(v for effects in found for v in effects.assigned))
+        self.cleared = list(dict.fromkeys(la for effects in found for la in effects.cleared))
+        #: layer -> the dtypes of its losses, of the run that adds most
+        self.losses: dict[Any, list[str]] = {}
+        for effects in found:
+            for layer, losses in effects.losses.items():
+                kinds = [engine.dtype(op.convert(engine, x, None)) for x in losses]
+                self.losses[layer] = max(self.losses.get(layer, []), kinds, key=len)
+        metrics = [[(layer, name) for layer, name, _ in effects.metrics] for effects in found]
+        self.metrics = max(metrics, key=len, default=[])
+        #: (layer, attribute) -> shapes of what it is set to, in every run alike
+        self.kept = {
+            key: tree.map(functools.partial(abstract_of, engine), value)
+            for key, value in found[0].kept.items()
+        }
+        for effects in found[1:]:
+            for key, shapes in list(self.kept.items()):
+                other = effects.kept.get(key)
+                if not _alike(shapes, tree.map(functools.partial(abstract_of, engine), other)):
+                    del self.kept[key]
+
+    def before(self) -> tuple:
+        """What goes into a body that runs once: the Variables' tensors."""
+        return tuple(builtins.map(read, self.variables))
+
+    def pure(self, fn: Callable) -> Callable:
+        """``run(values, *args) -> (result, effects)``: `fn` with the Variables' tensors given."""
+
+        def run(values: Iterable, *args: Any) -> tuple[Any, tuple]:
+            with Scope(dict(zip(self.variables, values))) as scope:
+                result = fn(*args)
+                return result, self.collect(scope, result)
+
+        return run
+
+    def collect(self, scope: Scope, result: Any, scalar: bool = True) -> tuple:
+        """The tensors of a scope's effects: (Variables' values, losses, metrics, kept, masks of the
+        result)."""
+        engine, effects = registry.active(), scope.effects
+        losses = []
+        for layer, kinds in self.losses.items():
+            given = [op.convert(engine, x, k) for x, k in zip(effects.losses.get(layer, ()), kinds)]
+            if scalar:
+                given = [_total(engine, x) for x in given]
+            missing = kinds[len(given) :]
+            losses.append([*given, *[engine.full((), 0, kind) for kind in missing]])
+        values = [scope.values[variable] for variable in self.variables]
+        metrics = [value for _, _, value in effects.metrics]
+        kept = [effects.kept[key] for key in self.kept]
+        masks = masks_of(result)
+        if self.masked is not None:
+            masks = [m if both else None for m, both in zip(masks, self.masked)]
+        return values, losses, metrics, kept, masks
+
+    # Of a loop the Variables' values, the sums of the losses and what is kept last are carried from
+    # round to round.
+
+    def start(self) -> tuple:
+        """What is carried into the first round."""
+        engine = registry.active()
+        losses = [[engine.full((), 0, k) for k in kinds] for kinds in self.losses.values()]
+        self.kept = {key: x for key, x in self.kept.items() if _is_known(x)}
+        kept = [tree.map(lambda x: engine.full(x.shape, 0, x.dtype), x) for x in self.kept.values()]
+        return list(self.before()), losses, kept
+
+    def round(self, fn: Callable, carried: tuple, *args: Any) -> tuple[Any, tuple]:
+        """One round: (result, what is carried on)."""
+        result, (values, losses, _, kept, _) = self.pure(fn)(carried[0], *args)
+        sums = tree.map(registry.active().add, carried[1], losses)
+        return result, (values, sums, kept)
+
+    def end(self, carried: tuple) -> None:
+        """Let what was carried out of the last round happen."""
+        values, losses, kept = carried
+        self.commit((values, losses, [], kept, []), None)
+
+    def summed(self, effects: tuple) -> tuple:
+        """The effects of a mapped body, whose tensors have one more axis in front: losses are
+        summed over it."""
+        values, losses, metrics, kept, masks = effects
+        engine = registry.active()
+        losses = tree.map(functools.partial(_total, engine), losses)
+        return values, losses, metrics, kept, masks
+
+    def commit(self, effects: tuple, result: Any) -> None:
+        """Let effects that came out of a pure function happen in what is around."""
+        values, losses, metrics, kept, masks = effects
+        record = Effects()
+        record.assigned.update(zip(self.variables, values))
+        record.cleared.update(dict.fromkeys(self.cleared))
+        record.losses.update(zip(self.losses, losses))
+        record.metrics += [(la, name, x) for (la, name), x in zip(self.metrics, metrics)]
+        record.kept.update(zip(self.kept, kept))
+        hand_on(record)
+        give_masks(result, masks)
 
 
-def _commit(variables: list, values: Iterable) -> None:
-    for variable, value in zip(variables, values):
-        variable.assign(value)
+def _total(engine: registry.Engine, x: Any) -> Any:
+    rank = len(engine.shape(x))
+    return engine.sum(x, tuple(range(rank)), False) if rank else x
+
+
+def _is_known(shapes: Any) -> bool:
+    """Whether all sizes in a tree of abstract tensors are known."""
+    return None not in [n for x in tree.leaves(shapes) for n in x.shape]
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Whether trees of abstract tensors have one structure, shapes and dtypes."""
+    if tree.structure(a) != tree.structure(b):
+        return False
+    pairs = zip(tree.leaves(a), tree.leaves(b))
+    return all((x.shape, x.dtype) == (y.shape, y.dtype) for x, y in pairs)
+
+
+def masks_of(x: Any) -> list:
+    """The masks that travel with the leaves of a tree; an empty list where there are none."""
+    masks = [get_mask(leaf) for leaf in tree.leaves(x)] if any_masks() else []
+    return masks if any(mask is not None for mask in masks) else []
+
+
+def give_masks(x: Any, masks: Sequence) -> None:
+    """Let masks, as `masks_of` gives them, travel with the leaves of a tree like that one."""
+    for leaf, mask in zip(tree.leaves(x), masks):
+        if mask is not None:
+            set_mask(leaf, mask)
 
 
 def _tensors(x: Any) -> Any:
@@ -151,33 +281,36 @@ def value_and_grad(
     def run(*args: Any, **kwargs: Any) -> Any:
         engine = registry.active()
         _need_gradients(engine)
-        assigned: list = []
+        layout: Any = None
         if chosen is None:
             leaves, structure = tree.flatten(_tensors(args[0]))
+            masks = masks_of(args[0])
         else:
-            leaves = _values(chosen)
+            leaves, masks = list(builtins.map(read, chosen)), []
 
         def pure(*values: Any) -> tuple[Any, Any]:
+            nonlocal layout
             overlay = dict(zip(chosen, values)) if chosen is not None else {}
             given = (
                 args if chosen is not None else (tree.unflatten(structure, list(values)), *args[1:])
             )
             with Scope(overlay) as scope:
+                give_masks(given[0] if masks else (), masks)
                 result = fn(*given, **kwargs)
-            loss, aux = result if has_aux else (result, None)
-            loss = op.convert(engine, loss, None)
+                loss, aux = result if has_aux else (result, None)
+                loss = op.convert(engine, loss, None)
+                layout = Layout(engine, [scope.effects])
+                effects = layout.collect(scope, aux, scalar=False)
             if tuple(engine.shape(loss)) != ():
                 raise ValueError(
                     "the gradient of a scalar was asked for, but the loss has shape "
                     f"{tuple(engine.shape(loss))}; reduce it, e.g. with ops.mean"
                 )
-            changes = scope.changes()
-            assigned[:] = [variable for variable, _ in changes]
-            return loss, (aux, [value for _, value in changes])
+            return loss, (aux, effects)
 
-        loss, pullback, (aux, values) = engine.vjp(pure, tuple(leaves))
+        loss, pullback, (aux, effects) = engine.vjp(pure, tuple(leaves))
         grads = pullback(engine.full((), 1.0, engine.dtype(loss)))
-        _commit(assigned, values)
+        layout.commit(effects, aux)
         result = list(grads) if chosen is not None else tree.unflatten(structure, list(grads))
         return ((loss, aux) if has_aux else loss), result
 
@@ -231,25 +364,29 @@ def value_and_gradients_function(f: Callable, params: Iterable | None = None) ->
                         f"the argument {title} is {engine.dtype(leaf)}; only floating ones have "
                         "gradients: give a float, or leave it out by params="
                     )
-        assigned: list = []
+        layout: Any = None
+        masks = masks_of([args[i] for i in where])
 
-        def pure(*values: Any) -> tuple[Any, list]:
+        def pure(*values: Any) -> tuple[Any, tuple]:
+            nonlocal layout
             now = list(args)
-            for i, value in zip(where, tree.unflatten(structure, list(values))):
+            moving = tree.unflatten(structure, list(values))
+            for i, value in zip(where, moving):
                 now[i] = value
             with Scope() as scope:
-                result = _tensors(f(*now, **kwargs))
-            changes = scope.changes()
-            assigned[:] = [variable for variable, _ in changes]
-            return result, [value for _, value in changes]
+                give_masks(moving, masks)
+                result = f(*now, **kwargs)
+                layout = Layout(engine, [scope.effects])
+                effects = layout.collect(scope, result, scalar=False)
+                return _tensors(result), effects
 
-        result, pullback, values = engine.vjp(pure, tuple(leaves))
+        result, pullback, effects = engine.vjp(pure, tuple(leaves))
         if dy is None:
             ones = tree.map(lambda x: engine.full(engine.shape(x), 1.0, engine.dtype(x)), result)
         else:
             ones = tree.map(lambda c, x: op.convert(engine, c, engine.dtype(x)), dy, result)
         grads = tree.unflatten(structure, list(pullback(ones)))
-        _commit(assigned, values)
+        layout.commit(effects, result)
         return result, grads
 
     return run
@@ -315,26 +452,27 @@ def custom_gradient(f: Callable) -> Callable:
     def call(*args: Any) -> Any:
         _refuse_symbolic("custom_gradient", args)
         engine = registry.active()
-        assigned = assigned_by((f, args))
+        layout, masks = layout_of((_masked(f, args), args)), masks_of(args)
 
         def body(*tensors: Any) -> tuple[Any, Callable]:
             kept: list = []
 
             def forward(*xs: Any) -> Any:
+                give_masks(xs, masks)
                 result, gradient = f(*xs)
                 kept[:] = [gradient]
                 return result
 
-            result, after = threaded(forward, assigned)(_values(assigned), *tensors)
+            result, effects = layout.pure(forward)(layout.before(), *tensors)
 
             def pullback(cotangent: Any) -> tuple:
                 grads = kept[0](cotangent[0])
                 return tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
 
-            return (result, after), pullback
+            return (result, effects), pullback
 
-        result, after = engine.custom_gradient(body)(*_tensors(args))
-        _commit(assigned, after)
+        result, effects = engine.custom_gradient(body)(*_tensors(args))
+        layout.commit(effects, result)
         return result
 
     return call
@@ -346,15 +484,27 @@ def checkpoint(fn: Callable) -> Callable:
     @functools.wraps(fn)
     def call(*args: Any) -> Any:
         _refuse_symbolic("checkpoint", args)
-        assigned = assigned_by((fn, args))
-        pure, here = threaded(fn, assigned), contextvars.copy_context()
+        masked = _masked(fn, args)
+        layout = layout_of((masked, args))
+        pure, here = layout.pure(masked), contextvars.copy_context()
         # when it is computed again, the scopes of now are to be around it
         again = registry.active().checkpoint(lambda *given: here.run(pure, *given))
-        result, after = again(_values(assigned), *_tensors(args))
-        _commit(assigned, after)
+        result, effects = again(layout.before(), *_tensors(args))
+        layout.commit(effects, result)
         return result
 
     return call
+
+
+def _masked(fn: Callable, args: tuple) -> Callable:
+    """`fn`, to be called on other tensors in the place of `args`: their masks go with those."""
+    masks = masks_of(args)
+
+    def run(*tensors: Any) -> Any:
+        give_masks(tensors, masks)
+        return fn(*tensors)
+
+    return run if masks else fn
 
 
 # ---------------------------------------------------------------------------------- control flow
@@ -366,13 +516,18 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
     Both give trees of equal structure, shapes and dtypes, and may assign Variables.
     """
     _refuse_symbolic("cond", pred)
-    engine = registry.active()
-    assigned = assigned_by((true_fn, ()), (false_fn, ()))
-    yes, no = threaded(true_fn, assigned), threaded(false_fn, assigned)
-    pred = op.convert(engine, pred, "bool")
-    result, after = engine.cond(pred, lambda *v: yes(v), lambda *v: no(v), tuple(_values(assigned)))
-    _commit(assigned, after)
+    layout = layout_of((true_fn, ()), (false_fn, ()))
+    result, effects = branch(pred, true_fn, false_fn, layout)
+    layout.commit(effects, result)
     return result
+
+
+def branch(pred: Any, true_fn: Callable, false_fn: Callable, layout: Layout) -> tuple[Any, tuple]:
+    """`cond` of functions whose effects are known: (result, effects)."""
+    engine = registry.active()
+    yes, no = layout.pure(true_fn), layout.pure(false_fn)
+    pred = op.convert(engine, pred, "bool")
+    return engine.cond(pred, lambda *v: yes(v), lambda *v: no(v), layout.before())
 
 
 def while_loop(
@@ -389,24 +544,23 @@ def while_loop(
     single = not isinstance(loop_vars, (list, tuple))
     _refuse_symbolic("while_loop", loop_vars)
     state = _tensors((loop_vars,) if single else tuple(loop_vars))
-    assigned = assigned_by((body, state))
-    pure = threaded(body, assigned)
+    layout = layout_of((body, state))
     engine = registry.active()
     limit = None if maximum_iterations is None else engine.tensor(maximum_iterations, "int32")
 
-    def go_on(count: Any, values: Any, state: Any) -> Any:
-        with Scope(dict(zip(assigned, values)), forbid="the condition of while_loop"):
+    def go_on(count: Any, effects: Any, state: Any) -> Any:
+        values = dict(zip(layout.variables, effects[0]))
+        with Scope(values, forbid="the condition of while_loop"):
             more = op.convert(engine, cond(*state), "bool")
         return more if limit is None else engine.logical_and(more, engine.less(count, limit))
 
-    def step(count: Any, values: Any, state: Any) -> tuple:
-        result, after = pure(values, *state)
-        result = _tensors((result,) if single else tuple(result))
-        return engine.add(count, 1), after, result
+    def step(count: Any, effects: tuple, state: Any) -> tuple:
+        result, effects = layout.round(body, effects, *state)
+        return engine.add(count, 1), effects, _tensors((result,) if single else tuple(result))
 
-    start = (engine.tensor(0, "int32"), _values(assigned), state)
-    _, after, state = engine.while_loop(go_on, step, start)
-    _commit(assigned, after)
+    start = (engine.tensor(0, "int32"), layout.start(), state)
+    _, effects, state = engine.while_loop(go_on, step, start)
+    layout.end(effects)
     return state[0] if single else type(loop_vars)(state)
 
 
@@ -449,17 +603,26 @@ def scan(
     if not leaves and length is None:
         raise ValueError("scan needs xs or length")
     first = tree.map(lambda x: engine.slice(x, (0,)), xs) if leaves else None
-    assigned = assigned_by((f, (init, first)))
-    pure = threaded(f, assigned)
+    masks = masks_of(xs)
+    row_masks = [None if m is None else engine.slice(m, (0,)) for m in masks]
 
-    def body(carry: Any, x: Any) -> tuple:
-        values, state = carry
-        (state, y), after = pure(values, state, x)
-        return (after, _tensors(state)), _tensors(y)
+    def masked(state: Any, x: Any, row: Sequence) -> Any:
+        give_masks(x, row)
+        state, y = f(state, x)
+        return _tensors(state), _tensors(y), masks_of(y)
+
+    layout = layout_of((masked, (init, first, row_masks)))
+
+    def body(carry: tuple, x: Any) -> tuple:
+        (state, y, of_y), effects = layout.round(masked, carry[0], carry[1], *x)
+        return (effects, state), (y, of_y)
 
     steps = length if length is not None else engine.shape(leaves[0])[0]
-    (after, carry), ys = engine.scan(body, (_values(assigned), init), xs, steps, reverse)
-    _commit(assigned, after)
+    (effects, carry), (ys, of_ys) = engine.scan(
+        body, (layout.start(), init), (xs, masks), steps, reverse
+    )
+    layout.end(effects)
+    give_masks(ys, of_ys)
     return carry, ys
 
 
@@ -470,12 +633,21 @@ def vectorized_map(function: Callable, elements: Any) -> Any:
         ValueError: when `function` assigns a Variable; the message names it.
     """
 
-    def mapped(x: Any) -> Any:
-        with Scope(forbid="vectorized_map"):
-            return function(x)
+    layout: Any = None
+
+    def mapped(x: Any, masks: Sequence) -> tuple:
+        nonlocal layout
+        with Scope(forbid="vectorized_map") as scope:
+            give_masks(x, masks)
+            result = function(x)
+            layout = Layout(engine, [scope.effects])
+            return result, layout.collect(scope, result)
 
     _refuse_symbolic("vectorized_map", elements)
-    return registry.active().vmap(mapped, 0, 0)(_tensors(elements))
+    engine, elements = registry.active(), _tensors(elements)
+    result, effects = engine.vmap(mapped, 0, 0)(elements, masks_of(elements))
+    layout.commit(layout.summed(effects), result)
+    return result
 
 
 def map(f: Callable, xs: Any) -> Any:

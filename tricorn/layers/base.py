@@ -9,62 +9,32 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tricorn import dtype_policies, dtypes, initializers, naming, ops, tree, variable
+from tricorn import dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
-from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.engines.registry import native
-from tricorn.graph import op, phase, scope
-from tricorn.graph.calls import (
-    Call,
-    any_masks,
-    calling,
-    current_call,
-    get_mask,
-    set_mask,
-    training_now,
-)
-from tricorn.graph.symbolic import (
-    Node,
-    NotRecordable,
-    NotRecording,
-    Recorder,
-    SymbolicTensor,
-    is_native,
-    is_symbolic,
-    recording,
-)
-from tricorn.layers import input_spec as specs
+from tricorn.graph import scope
+from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
+from tricorn.graph.symbolic import Node, recording
+from tricorn.layers import calling, state, symbolic_calls
 from tricorn.layers.input_spec import InputSpec
-from tricorn.seeds import SeedGenerator
 from tricorn.serialization import registry
+from tricorn.tracking import PLAIN, plain
 from tricorn.variable import Variable
 
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
+class _Inside:
+    """A private name of Keras's that scripts read.  An attribute of the user's takes its place."""
 
-@functools.cache
-def _call_names(cls: Any) -> tuple[frozenset[str], tuple[str, ...], bool]:
-    """(all argument names of `call`, positional ones without self, whether it takes any keyword)"""
-    parameters = list(inspect.signature(cls.call).parameters.values())[1:]
-    names = frozenset(p.name for p in parameters if p.kind not in _VARIADIC)
-    positional = tuple(p.name for p in parameters if p.kind not in (*_VARIADIC, p.KEYWORD_ONLY))
-    return names, positional, any(p.kind is p.VAR_KEYWORD for p in parameters)
+    def __init__(self, get: Callable[[Any], Any]) -> None:
+        self.get = get
 
-
-def _class(layer: Any) -> Any:
-    return type(layer)
-
-
-@functools.cache
-def _has_default(cls: Any, name: str) -> bool:
-    """Whether the argument `name` of `call` may be left out."""
-    return inspect.signature(cls.call).parameters[name].default is not inspect.Parameter.empty
+    def __get__(self, layer: Any, kind: type) -> Any:
+        return self if layer is None else self.get(layer)
 
 
 class Layer:
@@ -87,11 +57,15 @@ class Layer:
         supports_masking: masks pass through unchanged.
     """
 
-    _captured: dict[type, dict[str, Any]]
-    _trainable_variables: list[Variable]
-    _non_trainable_variables: list[Variable]
+    # Names that begin with ``_tricorn`` are the library's; all others are public or the user's.
+    __slots__ = ("__dict__", "__weakref__", "_tricorn")
+    _tricorn: state.LayerState
+    _tricorn_tracked_as = "layer"
     #: models: the masks of the outputs are those of the layers inside, and no others
-    _composite = False
+    _tricorn_composite = False
+
+    _layers = _Inside(lambda layer: state.children(layer))
+    _inbound_nodes = _Inside(lambda layer: layer._tricorn.nodes)
 
     def __init__(
         self,
@@ -105,8 +79,7 @@ class Layer:
     ) -> None:
         from tricorn import regularizers
 
-        self._input_shape_arg = _legacy_input_shape(kwargs)
-        self._input_tensor: Any = None  # where `set_input` lets a Sequential model begin
+        self._tricorn.input_shape = _legacy_input_shape(kwargs)
         for name_ in _FOREIGN:  # Keras's files say how a layer was quantized or fine-tuned
             kwargs.pop(name_, None)
         if kwargs:
@@ -120,17 +93,11 @@ class Layer:
         self.supports_masking = False
         self.input_spec: Any = None
         self.built = False
-        self._trainable = bool(trainable)
-        self._inbound_nodes: list[Node] = []
-        self._eager_losses: list = []
-        self._build_shapes: Any = None
+        self._tricorn.trainable = bool(trainable)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = object.__new__(cls)
-        set_ = object.__setattr__
-        set_(self, "_captured", {})
-        set_(self, "_trainable_variables", [])
-        set_(self, "_non_trainable_variables", [])
+        object.__setattr__(self, "_tricorn", state.LayerState())
         return self
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -143,130 +110,94 @@ class Layer:
     # ----------------------------------------------------------------------------------- tracking
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Variable):
-            if "_captured" not in self.__dict__:
-                raise RuntimeError("call super().__init__() before making weights")
-            self._own(value)
-            variable.show(type(self), name)
-        elif isinstance(value, Layer) and "name" not in self.__dict__:
-            raise RuntimeError(
-                f"{type(self).__name__}.__init__ sets the layer {name!r} before "
-                "super().__init__() was called; call it first"
-            )
+        tracker = self._tricorn.tracker
+        if type(value) in PLAIN and name not in tracker.attributes:
+            object.__setattr__(self, name, value)
+            return
+        found = getattr(type(self), name, None)
+        if not hasattr(found, "__set__"):  # a property sets what it sets
+            value = tracker.set(name, value)
+            if found is None and isinstance(value, Variable) and native() is not None:
+                self.__dict__.pop(name, None)
+                return  # see __getattr__
+        now = scope.current()
+        if now is not None and state.is_tensors(value):
+            now.keep(self, name, plain(value))
         object.__setattr__(self, name, value)
 
-    def _own(self, new: Variable) -> None:
-        known = [*self._trainable_variables, *self._non_trainable_variables]
-        if not any(new is old for old in known):
-            kind = self._trainable_variables if new.trainable else self._non_trainable_variables
-            kind.append(new)
+    def __getattr__(self, name: str) -> Any:
+        """Variables that were set in an engine's own graph, as what users get there."""
+        if name != "_tricorn":
+            found = self._tricorn.tracker.attributes.get(name)
+            if isinstance(found, Variable) and not hasattr(type(self), name):
+                return variable.shown([found])[0]
+        return object.__getattribute__(self, name)  # raises, with the words of whoever did first
 
-    def _children(self) -> Iterator[Any]:
-        """Layers and seed generators in attributes (and in lists and dicts there), once each."""
-        seen = set()
-        for key, value in self.__dict__.items():
-            if key in _NOT_CHILDREN:
-                continue
-            for child in _contained(value):
-                if id(child) not in seen:
-                    seen.add(id(child))
-                    yield child
+    def __delattr__(self, name: str) -> None:
+        tracker = self._tricorn.tracker
+        if name in self.__dict__ or name not in tracker.attributes:
+            object.__delattr__(self, name)
+        tracker.delete(name)
 
-    @property
-    def _layers(self) -> list[Layer]:
-        """The layers this one holds, in the order they were set."""
-        return [child for child in self._children() if isinstance(child, Layer)]
+    def _tricorn_lock(self) -> None:
+        """The layer is built: weights and layers that came later would be missed by what was made
+        for it since, an optimizer's slots say."""
+        self._tricorn.tracker.locked = (
+            f"the layer {self.name!r} is built, so no weights, layers or metrics can be added to "
+            "it; make them in __init__ or in build"
+        )
 
-    def _flatten_layers(self, include_self: bool = True) -> list[Layer]:
+    def _tricorn_parameters(self) -> set[Variable]:
+        """The Variables, of this layer and those inside, that are trainable by kind."""
+        return {v for layer in state.flatten(self) for v in state.own_trainable(layer)}
+
+    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Layer]:
         """This layer and all below, each once, in depth-first order."""
-        found: dict[int, Layer] = {}
-
-        def visit(layer: Layer) -> None:
-            if id(layer) not in found:
-                found[id(layer)] = layer
-                for child in layer._layers:
-                    visit(child)
-
-        visit(self)
-        layers = list(found.values())
-        return layers if include_self else layers[1:]
-
-    @staticmethod
-    def _unique(variables: Iterator[Variable]) -> list[Variable]:
-        return list(dict.fromkeys(variables))
+        if recursive:
+            return list(state.flatten(self, include_self))
+        return [*([self] if include_self else []), *state.children(self)]
 
     @property
     def variables(self) -> list[Variable]:
         """All state: weights, then random state, of this layer and those inside."""
-
-        def walk() -> Iterator[Variable]:
-            for layer in self._flatten_layers():
-                yield from layer._trainable_variables
-                yield from layer._non_trainable_variables
-                for child in layer._children():
-                    if isinstance(child, SeedGenerator):
-                        yield child.state
-
-        return variable.shown(self._unique(walk()))
+        return variable.shown(list(state.variables(self)))
 
     @property
     def weights(self) -> list[Variable]:
         """Trainable and non-trainable weights, layer by layer, without random state."""
-        layers = self._flatten_layers()
-        return variable.shown(
-            self._unique(
-                v for la in layers for v in (*la._trainable_variables, *la._non_trainable_variables)
-            )
-        )
+        return variable.shown(list(state.weights(self)))
 
     @property
     def trainable_variables(self) -> list[Variable]:
         """The Variables that training changes."""
-        if not self.trainable:
-            return []
-        layers = self._flatten_layers()
-        return variable.shown(
-            self._unique(v for la in layers for v in la._trainable_variables if v.trainable)
-        )
-
-    trainable_weights = trainable_variables
+        return variable.shown(list(state.trainable_variables(self)))
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
         """All state that training by gradient does not change."""
-        trainable = set(map(id, self.trainable_variables))
-        return [v for v in self.variables if id(v) not in trainable]
+        trainable = set(state.trainable_variables(self))
+        return variable.shown([v for v in state.variables(self) if v not in trainable])
+
+    trainable_weights = trainable_variables
 
     @property
     def non_trainable_weights(self) -> list[Variable]:
         """The weights that training by gradient does not change."""
-        trainable = set(map(id, self.trainable_variables))
-        return [v for v in self.weights if id(v) not in trainable]
+        trainable = set(state.trainable_variables(self))
+        return variable.shown([v for v in state.weights(self) if v not in trainable])
 
     @property
     def trainable(self) -> bool:
-        return self._trainable
+        return self._tricorn.trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        value = bool(value)
-        object.__setattr__(self, "_trainable", value)
-        for own in self._trainable_variables:
-            own.trainable = value
-        for layer in self._layers:
-            layer.trainable = value
+        state.set_trainable(self, bool(value))
 
     @property
     def metrics(self) -> list:
         """Metrics held in attributes, of this layer and those inside."""
-        from tricorn.metrics import Metric
-
-        found = []
-        for layer in self._flatten_layers():
-            for key, value in layer.__dict__.items():
-                if key not in _NOT_CHILDREN:
-                    found += list(_contained(value, Metric))
-        return list(dict.fromkeys(found))
+        return list(state.metrics(self))
 
     @scope.own_code
     def count_params(self) -> int:
@@ -347,14 +278,13 @@ class Layer:
                 initializers.get(initializer),
                 shape,
                 name_,
-                trainable and self._trainable,
+                trainable and self._tricorn.trainable,
                 autocast,
                 name,
                 regularizer=regularizers.get(regularizer),
                 constraint=constraints.get(constraint),
             )
-        kind = self._trainable_variables if trainable else self._non_trainable_variables
-        kind.append(made)
+        self._tricorn.tracker.add(made, "trainable variable" if trainable else "variable")
         return made
 
     # ---------------------------------------------------------------------------------- the dtype
@@ -377,28 +307,13 @@ class Layer:
         them ``<argument>_shape``)."""
         self.built = True
 
-    def _build_for(self, args: tuple, kwargs: dict) -> None:
-        shapes = _shapes(args)
-        positional = _call_names(_class(self))[1]
-        parameters = list(inspect.signature(self.build).parameters.values())
-        named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
-        if len(named) == 1 and named[0].kind is not named[0].VAR_POSITIONAL:
-            shape = shapes[0] if shapes else _shapes((next(iter(kwargs.values()), None),))[0]
-            self._built_with({named[0].name: shape}, lambda: self.build(shape))
-            return
-        by_name = dict(zip((f"{name}_shape" for name in positional), shapes))
-        by_name.update({f"{key}_shape": s for key, s in zip(kwargs, _shapes(kwargs.values()))})
-        given = {p.name: by_name.get(p.name) for p in named if p.name in by_name}
-        self._built_with(given, lambda: self.build(**given))
-
-    def _built_with(self, shapes: dict[str, Any], build: Callable[[], None]) -> None:
-        build()
-        self._build_shapes = shapes
-        self.built = True
+    def _tricorn_build(self, args: tuple, kwargs: dict) -> None:
+        """Build from the arguments of the first call."""
+        calling.build(self, args, kwargs)
 
     def get_build_config(self) -> dict[str, Any] | None:
         """The shapes `build` was called with."""
-        shapes = self._build_shapes
+        shapes = self._tricorn.build_shapes
         if shapes is None:
             return None
         if len(shapes) == 1:
@@ -411,10 +326,10 @@ class Layer:
             return
         if "shapes_dict" in config:
             shapes = {key: _tupled(shape) for key, shape in config["shapes_dict"].items()}
-            self._built_with(shapes, lambda: self.build(**shapes))
+            calling.build_with(self, shapes, lambda: self.build(**shapes))
         elif config.get("input_shape") is not None:
             shape = _tupled(config["input_shape"])
-            self._built_with({"input_shape": shape}, lambda: self.build(shape))
+            calling.build_with(self, {"input_shape": shape}, lambda: self.build(shape))
 
     # ------------------------------------------------------------------------------------ calling
 
@@ -423,102 +338,41 @@ class Layer:
         raise TypeError(f"{type(self).__name__} has no call method; define call(self, inputs)")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if "_inbound_nodes" not in self.__dict__:
+        if "name" not in self.__dict__:
             raise RuntimeError(f"{type(self).__name__}.__init__ did not call super().__init__()")
-        if len(args) == 1 and not kwargs and not isinstance(args[0], (list, tuple, dict)):
-            symbolic = is_symbolic(args[0])
-        else:
-            symbolic = any(map(is_symbolic, tree.leaves((args, kwargs))))
-        args, kwargs = self._converted(args, kwargs)
-        outer = current_call()
-        if not symbolic and (outer is None or recording() is not None) and scope.current() is None:
-            symbolic = any(map(is_native, tree.leaves((args, kwargs))))
-        if symbolic:
-            return self._call_symbolic(args, kwargs)
-        if outer is not None:
-            return self._call_inside(outer, args, kwargs)
-        self._clear_losses()
-        with calling(None) as outer:
-            outputs = self._call_inside(outer, args, kwargs)
-        if outer.masks:
-            for leaf in tree.leaves(outputs):
-                set_mask(leaf, outer.masks.get(id(leaf), (None, None))[1])
-        return outputs
+        args, kwargs, symbolic = calling.prepared(self, args, kwargs)
+        return (symbolic_calls if symbolic else calling).call(self, args, kwargs)
 
-    def call_masked(self, args: tuple, kwargs: dict, masks: list | None) -> Any:
-        """Call with given masks (a list of trees like args) instead of the travelling ones."""
+    def _tricorn_call_masked(self, args: tuple, kwargs: dict, masks: list | None) -> Any:
+        """A call with given masks (a list of trees like args) instead of the travelling ones."""
         for arg, mask in zip(args, masks or ()):
             if tree.leaves(mask):
                 tree.map_up_to(set_mask, arg, mask)
         return self(*args, **kwargs)
 
-    def _call_inside(self, outer: Call, args: tuple, kwargs: dict) -> Any:
-        """One call on tensors, as part of `outer`."""
-        before = outer.training
-        training = kwargs.get("training")
-        if training is None:
-            training = phase.fixed() if before is None else before
-        outer.training = training
-        try:
-            specs.check(self.input_spec, args[0] if args else None, repr(self))
-            masks = [tree.map(get_mask, arg) for arg in args] if any_masks() else []
-            masked = any(tree.leaves(m) for m in masks)
-            if not self.built:
-                self._build_for(args, kwargs)
-                specs.check(self.input_spec, args[0] if args else None, repr(self))
-            kwargs = self._filled(args, kwargs, training, masks)
-            outputs = self._body(args, kwargs)
-            if masked or type(self).compute_mask is not Layer.compute_mask:
-                self._pass_masks(args, outputs, masks[0] if masks else None)
-            if self.activity_regularizer is not None:
-                for leaf in tree.leaves(outputs):
-                    self.add_loss(self.activity_regularizer(leaf))
-            return outputs
-        except (ValueError, TypeError) as error:
-            self._note(error, args)
-            raise
-        finally:
-            outer.training = before
+    @classmethod
+    def _tricorn_makes_masks(cls) -> bool:
+        """Whether `compute_mask` is another than the general rule."""
+        return cls.compute_mask is not Layer.compute_mask
 
-    def _note(self, error: Exception, args: tuple) -> None:
-        """Add which layer failed, innermost first, each once."""
-        note = f"in the layer {self!r}, called with {_describe(args)}"
-        if note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
-
-    def _body(self, args: tuple, kwargs: dict) -> Any:
-        """`call` with Variables read in the compute dtype; when a tensor tells whether to train,
-        both ways are prepared."""
-        training = kwargs.get("training")
-        if training is not None and not isinstance(training, (bool, int, np.bool_)):
-            if not self._heeds_training:
-                kwargs["training"] = None
-            elif not self._composite:
-                return phase.either(training, self._in_phase, (args, kwargs))
-        policy = self.dtype_policy
-        if policy.compute_dtype == policy.variable_dtype and variable._autocast.get() is None:
-            return self.call(*args, **kwargs)
-        with variable.autocast(policy.compute_dtype):
-            return self.call(*args, **kwargs)
-
-    def _in_phase(self, training: bool, args: tuple, kwargs: dict) -> Any:
-        """`_body` in training, or outside of it, also for the layers inside."""
-        with calling(training):
-            return self._body(args, {**kwargs, "training": training})
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask of the output: the input's when `supports_masking`, else none (with a warning,
+        since a mask that disappears silently gives wrong numbers)."""
+        return calling.default_mask(self, previous_mask)
 
     @property
-    def _heeds_training(self) -> bool:
+    def _tricorn_heeds_training(self) -> bool:
         """Whether `call` computes something else in training."""
         return True
 
     @property
     def uses_learning_phase(self) -> bool:
         """Whether a call computes something else in training than in testing."""
-        kind = _class(self)
-        if kind._heeds_training is not Layer._heeds_training:
-            return self._heeds_training
-        if self._composite or "training" not in _call_names(kind)[0]:
-            return any(layer.uses_learning_phase for layer in self._layers)
+        kind = type(self)
+        if kind._tricorn_heeds_training is not Layer._tricorn_heeds_training:
+            return self._tricorn_heeds_training
+        if self._tricorn_composite or "training" not in calling.call_names(kind)[0]:
+            return any(layer.uses_learning_phase for layer in state.children(self))
         return True
 
     def set_input(self, tensor: Any) -> None:
@@ -528,228 +382,54 @@ class Layer:
         Raises:
             ValueError: when the layer was called already.
         """
-        if self._inbound_nodes:
+        if self._tricorn.nodes:
             raise ValueError(
                 f"the layer {self.name!r} has an input already; call set_input before the layer is "
                 "put into a model, or call the model on the tensor: model(tensor)"
             )
-        self._input_tensor = tensor
-
-    def _filled(self, args: tuple, kwargs: dict, training: Any, masks: list) -> dict:
-        """Keyword arguments with `training` and masks put in where `call` takes them."""
-        names, positional, _ = _call_names(_class(self))
-        kwargs = dict(kwargs)
-        kwargs.pop("training", None)
-        if "training" in names and "training" not in positional[: len(args)]:
-            if training is not None or not _has_default(_class(self), "training"):
-                kwargs["training"] = training
-        if masks:
-            if "mask" in names and kwargs.get("mask") is None:
-                if "mask" not in positional[: len(args)]:
-                    kwargs["mask"] = masks[0] if tree.leaves(masks[0]) else None
-            for name, mask in zip(positional, masks):
-                key = f"{name}_mask"
-                if key in names and kwargs.get(key) is None and tree.leaves(mask):
-                    kwargs[key] = mask
-        return kwargs
-
-    def _converted(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        """Arrays as tensors, floating ones in the compute dtype."""
-        compute, cast, outermost = self.compute_dtype, self.autocast, current_call() is None
-
-        def convert(x: Any) -> Any:
-            if isinstance(x, (np.ndarray, Variable)):
-                x = ops.convert_to_tensor(x)
-            elif type(x) in (int, float, bool, str) or not hasattr(x, "dtype"):
-                return x
-            elif outermost and not isinstance(x, AbstractTensor):
-                x = op.convert(active(), x, None)
-            if cast:
-                dtype = x.dtype
-                if type(dtype) is not str:
-                    dtype = dtypes.standardize(dtype)
-                if dtype != compute and dtype in dtypes.FLOATS:
-                    return ops.cast(x, compute)
-            return x
-
-        if len(args) == 1 and not kwargs and hasattr(args[0], "dtype"):
-            return (convert(args[0]),), kwargs
-        if args and isinstance(args[0], (list, tuple)):
-            leaves = tree.leaves(args[0])
-            if leaves and all(type(leaf) in (int, float, bool) for leaf in leaves):
-                args = (np.asarray(op._to_numpy(args[0])), *args[1:])
-        return tree.map(convert, args), tree.map(convert, kwargs)
-
-    def _call_symbolic(self, args: tuple, kwargs: dict) -> Any:
-        """Make a node; record the body as its inner graph."""
-        try:
-            specs.check(self.input_spec, args[0] if args else None, repr(self))
-            training = kwargs.get("training")
-            told = training is not None and not phase.is_phase(training)
-            if not told:
-                kwargs = {key: value for key, value in kwargs.items() if key != "training"}
-                training = phase.now()
-            node = Node(self, args, kwargs, index=len(self._inbound_nodes))
-            node.training = None if told else phase.fixed()
-            masks = [tree.map(get_mask, arg) for arg in args]
-            if not self.built:
-                self._build_for(args, kwargs)
-                specs.check(self.input_spec, args[0] if args else None, repr(self))
-            filled = self._filled(args, kwargs, training, masks)
-            with Recorder(node) as recorder, calling(training):
-                try:
-                    node.inner = self._body(args, filled)
-                    outputs = node.inner
-                    if self.activity_regularizer is not None and native() is not None:
-                        self.add_loss(list(map(self.activity_regularizer, tree.leaves(outputs))))
-                except Exception as error:
-                    reason = error if isinstance(error, NotRecordable) else needs_engine(error)
-                    if reason is None:
-                        raise
-                    recorder.updates.clear()
-                    recorder.losses.clear()
-                    if native() is None:
-                        outputs = self._shapes_unrecorded(args, filled, reason)
-                    else:
-                        outputs = self._run_unrecorded(args, filled, masks)
-            outputs = node.bind(tree.map(op.abstracted, outputs))
-        except (ValueError, TypeError) as error:
-            self._note(error, args)
-            raise
-        node.updates = recorder.updates
-        node.losses = [loss for losses in recorder.losses.values() for loss in losses]
-        self._inbound_nodes.append(node)
-        if any(tree.leaves(m) for m in masks) or type(self).compute_mask is not Layer.compute_mask:
-            self._pass_masks(args, outputs, masks[0] if masks else None, node.inner)
-        elif node.inner is not None:
-            _hand_on_masks(node.inner, outputs, args)
-        return outputs
-
-    def _run_unrecorded(self, args: tuple, kwargs: dict, masks: list) -> Any:
-        """The body has loops, in a graph of the engine's own: what they compute is tensors like
-        others there, and only what the body assigned and the losses it added are recorded."""
-        with NotRecording(), scope.Scope() as now:
-            for arg, mask in zip(args, masks):
-                if tree.leaves(mask):
-                    tree.map_up_to(set_mask, arg, mask)
-            outputs = self._body(args, kwargs)
-        for changed, value in now.changes():
-            changed.assign(value)
-        for layer, losses in now.losses.items():
-            layer.add_loss(losses)
-        return outputs
-
-    def _shapes_unrecorded(
-        self, args: tuple, kwargs: dict, reason: NeedsEngine | NotRecordable
-    ) -> Any:
-        """The body has loops or calls a native framework: the outputs' shapes from a run on
-        abstract tensors, or from the layer's own rule, or from the engine."""
-        own_rule = type(self).compute_output_shape is not Layer.compute_output_shape
-        if isinstance(reason, NeedsEngine) and own_rule:
-            shape = self.compute_output_shape(_shapes(args)[0])
-            return _abstract_outputs(shape, self.compute_dtype)
-        from tricorn.graph.transforms import abstract_shapes, engine_shapes
-
-        leaves, structure = tree.flatten((args, kwargs))
-        where = [i for i, leaf in enumerate(leaves) if is_symbolic(leaf)]
-
-        def run(*tensors: Any) -> Any:
-            filled = list(leaves)
-            for i, tensor in zip(where, tensors):
-                filled[i] = tensor
-            args, kwargs = tree.unflatten(structure, filled)
-            return self._body(args, kwargs)
-
-        specs = [op.abstracted(leaves[i]) for i in where]
-        if isinstance(reason, NotRecordable):
-            return abstract_shapes(run, specs)
-        return engine_shapes(run, specs, reason)
-
-    def _pass_masks(self, args: tuple, outputs: Any, masks: Any, inner: Any = None) -> None:
-        """Give the outputs the masks that `compute_mask` says; a layer made of layers passes on
-        the masks that those gave."""
-        inputs = args[0] if args else None
-        if type(self).compute_mask is Layer.compute_mask:
-            handed = _hand_on_masks(outputs if inner is None else inner, outputs, args)
-            if handed or self._composite:
-                return
-        out = self.compute_mask(inputs, masks)
-        if out is None and not tree.leaves(masks):
-            return
-        leaves = tree.leaves(outputs)
-        flat = [out] if len(leaves) == 1 else list(out) if isinstance(out, (list, tuple)) else [out]
-        flat += [None] * (len(leaves) - len(flat))
-        for leaf, mask in zip(leaves, flat):
-            set_mask(leaf, mask)
-
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """The mask of the output: the input's when `supports_masking`, else none (with a warning,
-        since a mask that disappears silently gives wrong numbers)."""
-        if previous_mask is None or not tree.leaves(previous_mask):
-            return None
-        if not self.supports_masking:
-            warnings.warn(
-                f"the layer {self!r} was given an input with a mask, but does not support masking, "
-                "so the layers after it do not see the mask; set supports_masking=True if it "
-                "leaves the time axis as it is, or override compute_mask",
-                stacklevel=3,
-            )
-            return None
-        return previous_mask
+        self._tricorn.input_tensor = tensor
 
     # ------------------------------------------------------------------------------------- shapes
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shape (tree of shapes) of the output for the input's shape, without computing."""
-        spec = tree.map(lambda x: x, self.compute_output_spec(*map(_symbolic_inputs, args)))
+        spec = self.compute_output_spec(*map(symbolic_calls.symbolic_inputs, args))
         return tree.map(lambda x: tuple(x.shape), spec)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Symbolic outputs for symbolic inputs; makes no lasting node."""
-        before = len(self._inbound_nodes)
-        outputs = self._call_symbolic(args, kwargs)
-        del self._inbound_nodes[before:]
-        return outputs
+        return symbolic_calls.call(self, args, kwargs, lasting=False)
+
+    @classmethod
+    def _tricorn_infers_shapes(cls) -> bool:
+        """Whether the output's shape is found by running the body, not by a rule of its own."""
+        return cls.compute_output_shape is Layer.compute_output_shape
 
     @property
     def input(self) -> Any:
         """The symbolic input of the layer's first call."""
-        args = self._first_node().args
+        args = _first_node(self).args
         return args[0] if len(args) == 1 else list(args)
 
     @property
     def output(self) -> Any:
         """The symbolic output of the layer's first call."""
-        return self._first_node().outputs
-
-    def _first_node(self) -> Node:
-        if not self._inbound_nodes:
-            raise AttributeError(
-                f"the layer {self.name!r} was not called on a symbolic tensor, so it has no input "
-                "or output; call it on an Input"
-            )
-        return self._inbound_nodes[0]
+        return _first_node(self).outputs
 
     def get_input_at(self, index: int) -> Any:
         """The symbolic input of call number `index`."""
-        args = self._inbound_nodes[index].args
+        args = self._tricorn.nodes[index].args
         return args[0] if len(args) == 1 else list(args)
 
     def get_output_at(self, index: int) -> Any:
         """The symbolic output of call number `index`."""
-        return self._inbound_nodes[index].outputs
+        return self._tricorn.nodes[index].outputs
 
     # ------------------------------------------------------------------------------------- updates
 
-    def _calls(self, inputs: set[int] | None = None) -> list[Node]:
+    def _tricorn_nodes(self, inputs: set[int] | None = None) -> list[Node]:
         """The calls of this layer on symbolic tensors; on those with the ids `inputs`."""
-        if inputs is None:
-            return self._inbound_nodes
-        return [
-            node
-            for node in self._inbound_nodes
-            if inputs & set(map(id, tree.leaves((node.args, node.kwargs))))
-        ]
+        return symbolic_calls.nodes_on(self, inputs)
 
     @property
     def updates(self) -> list:
@@ -759,72 +439,57 @@ class Layer:
         In an engine's own graph a pair holds the engine's own variable and tensor, and is itself
         what a session runs to let the variable take the value.
         """
-        return [pair for node in self._calls() for pair in _updates_of(node)]
-
-    def _updates_of(self, node: Node) -> list:
-        """What one call assigns.  In a graph of ours whose learning phase is open that is found by
-        recording the body in training: each Variable keeps its value in the other phase."""
-        told = node.training is not None or node.kwargs.get("training") is not None
-        if node.updates or told or native() is not None or not self.non_trainable_weights:
-            return node.updates
-        masks = [tree.map(get_mask, arg) for arg in node.args]
-        kwargs = self._filled(node.args, node.kwargs, True, masks)
-        with Recorder(node.parent) as recorder, calling(True):
-            self._body(node.args, kwargs)
-            node.updates = [
-                (changed, ops.where(phase.tensor(), value, changed))
-                for changed, value in recorder.updates
-            ]
-        return node.updates
+        return [pair for node in self._tricorn_nodes() for pair in symbolic_calls.updates_of(node)]
 
     def get_updates_for(self, inputs: Any) -> list:
         """Those of `updates` that belong to calls on the tensors `inputs` (one or a list)."""
-        calls = self._calls(set(map(id, tree.leaves(inputs))))
-        return [pair for node in calls for pair in _updates_of(node)]
+        nodes = self._tricorn_nodes(set(map(id, tree.leaves(inputs))))
+        return [pair for node in nodes for pair in symbolic_calls.updates_of(node)]
 
     # ------------------------------------------------------------------------------------- losses
 
     def add_loss(self, loss: Any) -> None:
         """Add a scalar (or a list) to the losses of the call in progress."""
         for value in loss if isinstance(loss, (list, tuple)) else (loss,):
-            if callable(value):
-                value = value()
-            recorder, now = recording(), scope.current()
-            if recorder is not None:
-                recorder.losses.setdefault(self, []).append(value)
-            elif now is not None:
-                now.losses.setdefault(self, []).append(value)
-            else:
-                self._eager_losses.append(value)
+            record_of(self).add_loss(self, value() if callable(value) else value)
+
+    def add_metric(self, value: Any, name: str | None = None, aggregation: str = "mean") -> None:
+        """Let a mean over batches take in `value`, inside of `call`: it is among `metrics`, and in
+        the logs of `fit` and `evaluate`.
+
+        Args:
+            value: tensor; what has more axes than the first is averaged in its sample.
+            name: which of the layer's metrics; one of this name is made at the first call.
+            aggregation: "mean", the only one there is.
+
+        Raises:
+            ValueError: for a name that is none, or another aggregation.
+        """
+        if not isinstance(name, str) or aggregation != "mean":
+            raise ValueError(
+                f"the layer {self.name!r}: add_metric takes a name (str) and the aggregation "
+                f'"mean", got name={name!r}, aggregation={aggregation!r}'
+            )
+        now = scope.current()
+        if now is not None and now.forbid is not None:  # no Variable can be assigned here
+            now.effects.metrics.append((self, name, value))
+        elif recording() is None:
+            state.metric_of(self, name).update_state(value)
 
     @property
     @scope.own_code
     def losses(self) -> list:
         """Losses added by the last call and the regularization of trainable weights."""
-        layers = self._flatten_layers()
-        now = scope.current()
-        added = [
-            loss
-            for layer in layers
-            for loss in (layer._eager_losses if now is None else now.losses.get(layer, ()))
-        ]
-        if native() is not None and now is None:
-            added += [loss for node in self._calls() for loss in node.losses]
+        added = [loss for layer in state.flatten(self) for loss in losses_of(layer)]
+        if native() is not None and scope.current() is None:
+            nodes = self._tricorn_nodes()
+            added += [x for n in nodes for losses in n.effects.losses.values() for x in losses]
         penalties = [
-            v.regularizer(v.value) for v in self.trainable_variables if v.regularizer is not None
+            v.regularizer(v.value)
+            for v in state.trainable_variables(self)
+            if v.regularizer is not None
         ]
         return [*added, *penalties]
-
-    def _clear_losses(self) -> None:
-        now = scope.current()
-        if now is not None:
-            if now.losses:
-                for layer in self._flatten_layers():
-                    now.losses.pop(layer, None)
-            return
-        self._eager_losses = []
-        for layer in self._flatten_layers(include_self=False):
-            layer._eager_losses = []
 
     # -------------------------------------------------------------------------------------- config
 
@@ -839,13 +504,13 @@ class Layer:
         ]
         config: dict[str, Any] = {
             "name": self.name,
-            "trainable": self._trainable,
+            "trainable": self._tricorn.trainable,
             "dtype": registry.serialize_keras_object(self.dtype_policy),
         }
         for cls in type(self).__mro__[(below[-1] + 1 if below else 0) :]:
-            if cls in self._captured and cls is not Layer:
+            if cls in self._tricorn.arguments and cls is not Layer:
                 ours = cls.__module__.startswith("tricorn.")
-                for key, value in self._captured[cls].items():
+                for key, value in self._tricorn.arguments[cls].items():
                     if key not in config:
                         live = getattr(self, key, value) if ours else value
                         config[key] = _serialized(live)
@@ -874,7 +539,7 @@ class Layer:
 
     def save_own_variables(self, store: Any) -> None:
         """Put this layer's own weights into `store`, a mapping of str to array."""
-        own = [*self._trainable_variables, *self._non_trainable_variables]
+        own = state.own_weights(self)
         for index, weight in enumerate(own):
             store[str(index)] = weight.numpy()
 
@@ -884,7 +549,7 @@ class Layer:
         Raises:
             ValueError: when number or shapes differ.
         """
-        own = [*self._trainable_variables, *self._non_trainable_variables]
+        own = state.own_weights(self)
         if len(store.keys()) != len(own):
             built = "" if self.built else " (the layer is not built)"
             raise ValueError(
@@ -933,7 +598,7 @@ class Layer:
         assigned and what they would hold).  The Variables themselves stay as they are."""
         with scope.Scope(dict(values)) as now:
             outputs = self(*args, **kwargs)
-        return outputs, dict(now.changes())
+        return outputs, dict(now.assigned)
 
     def as_module(self) -> Any:
         """This layer as a module of the active engine's own kind: a ``torch.nn.Module`` or a
@@ -953,29 +618,29 @@ class Layer:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_eager_losses": []}
+    def __getstate__(self) -> dict[str, Any]:
+        return {"state": self._tricorn, **self._tricorn.tracker.saved(self.__dict__)}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        object.__setattr__(self, "_tricorn", saved["state"])
+        self._tricorn.tracker.restore(self.__dict__, saved)
 
 
-def _updates_of(node: Node) -> list:
-    return node.operation._updates_of(node) if isinstance(node.operation, Layer) else []
-
-
-# attributes that hold no children: graph bookkeeping, caches
-_NOT_CHILDREN = frozenset(
-    ("_captured", "_inbound_nodes", "_input_tensor", "_eager_losses", "_build_shapes",
-     "_trainable_variables", "_non_trainable_variables", "input_spec", "dtype_policy", "_programs",
-     "_loss_terms", "_metric_terms", "_loss_tracker", "optimizer", "loss", "_compile_arguments",
-     "history", "_plan", "_operations", "_nodes", "_inputs_struct", "_outputs_struct",
-     "_functional",
-     "_frozen", "_trained")
-)  # fmt: skip
 # keyword arguments of every layer that its config does not repeat, and what else Keras writes
 _NOT_CONFIG = frozenset(
     ("name", "trainable", "dtype", "autocast", "input_shape", "batch_size", "batch_input_shape",
      "batch_shape", "input_dim")
 )  # fmt: skip
 _FOREIGN = ("quantization_config", "lora_rank", "lora_alpha", "gptq_unpacked_column_size")
+
+
+def _first_node(layer: Layer) -> Node:
+    if not layer._tricorn.nodes:
+        raise AttributeError(
+            f"the layer {layer.name!r} was not called on a symbolic tensor, so it has no input or "
+            "output; call it on an Input"
+        )
+    return layer._tricorn.nodes[0]
 
 
 def _in_order(values: Any, variables: list[Variable], name: str) -> list:
@@ -991,30 +656,6 @@ def _in_order(values: Any, variables: list[Variable], name: str) -> list:
     if len(variables) != len(values):
         raise ValueError(f"layer {name!r} has {len(variables)} variables, got {len(values)}")
     return values
-
-
-def _contained(value: Any, kinds: Any = None) -> Iterator[Any]:
-    """Layers and seed generators (or instances of `kinds`) in an attribute's value."""
-    if isinstance(value, kinds or (Layer, SeedGenerator)):
-        yield value
-    elif type(value) in (list, tuple, set):
-        for item in value:
-            yield from _contained(item, kinds)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _contained(item, kinds)
-
-
-def _hand_on_masks(inner: Any, outputs: Any, args: tuple) -> bool:
-    """Give the outputs the masks of what came out of the body; whether there were any."""
-    given = {id(leaf) for leaf in tree.leaves(args)}
-    found = False
-    for leaf, out in zip(tree.leaves(inner), tree.leaves(outputs)):
-        mask = get_mask(leaf) if id(leaf) not in given else None
-        if mask is not None:
-            set_mask(out, mask)
-            found = True
-    return found
 
 
 def _capturing(cls: type, init: Callable) -> Callable:
@@ -1035,7 +676,7 @@ def _capturing(cls: type, init: Callable) -> Callable:
         given.pop(starred or "", None)
         extra = given.pop(loose, {}) if loose else {}
         given.update({k: v for k, v in extra.items() if k not in (*_NOT_CONFIG, *_FOREIGN)})
-        self._captured.setdefault(cls, given)
+        self._tricorn.arguments.setdefault(cls, given)
         init(self, *args, **kwargs)
 
     return wrapped
@@ -1047,10 +688,10 @@ def _building(build: Callable) -> Callable:
     @functools.wraps(build)
     @scope.own_code
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
-        with variable.name_scope(self.name):
+        with variable.name_scope(self.name), variable.concretely():
             build(self, *args, **kwargs)
-        if self._build_shapes is None and not kwargs and len(args) == 1:
-            object.__setattr__(self, "_build_shapes", {"input_shape": _tupled(args[0])})
+        if self._tricorn.build_shapes is None and not kwargs and len(args) == 1:
+            self._tricorn.build_shapes = {"input_shape": _tupled(args[0])}
         self.built = True
 
     return wrapped
@@ -1075,24 +716,6 @@ def _deserialized(config: Any) -> Any:
     return [_deserialized(item) for item in config] if isinstance(config, list) else config
 
 
-def _shapes(values: Any) -> list:
-    """The shape (or tree of shapes) of each value; None for what has none."""
-
-    def shape(x: Any) -> Any:
-        if x is None or not hasattr(x, "shape"):
-            return None
-        return tuple(x.shape)
-
-    def walk(x: Any) -> Any:
-        if isinstance(x, (list, tuple)):
-            return [walk(item) for item in x]
-        if isinstance(x, dict):
-            return {key: walk(item) for key, item in x.items()}
-        return shape(x)
-
-    return [walk(value) for value in values]
-
-
 def _tupled(shape: Any) -> Any:
     """Shapes read from JSON: lists of numbers become tuples, in nested lists and dicts too."""
     if isinstance(shape, dict):
@@ -1102,37 +725,6 @@ def _tupled(shape: Any) -> Any:
             return tuple(shape)
         return [_tupled(item) for item in shape]
     return shape
-
-
-def _is_shape(shape: Any) -> bool:
-    return isinstance(shape, (list, tuple)) and all(isinstance(n, (int, type(None))) for n in shape)
-
-
-def _symbolic_inputs(shape: Any) -> Any:
-    if _is_shape(shape):
-        return SymbolicTensor(tuple(shape))
-    if isinstance(shape, dict):
-        return {key: _symbolic_inputs(item) for key, item in shape.items()}
-    return [_symbolic_inputs(item) for item in shape]
-
-
-def _abstract_outputs(shape: Any, dtype: str) -> Any:
-    if _is_shape(shape):
-        return AbstractTensor(tuple(shape), dtype)
-    if isinstance(shape, dict):
-        return {key: _abstract_outputs(item, dtype) for key, item in shape.items()}
-    return [_abstract_outputs(item, dtype) for item in shape]
-
-
-def _describe(args: tuple) -> str:
-    def one(x: Any) -> str:
-        if hasattr(x, "shape") and hasattr(x, "dtype"):
-            return f"a {x.dtype} tensor of shape {tuple(x.shape)}"
-        return repr(x)[:80]
-
-    if len(args) == 1 and not isinstance(args[0], (list, tuple, dict)):
-        return one(args[0])
-    return str(tree.map(one, list(args)))
 
 
 def _legacy_input_shape(kwargs: dict[str, Any]) -> tuple | None:

@@ -63,7 +63,7 @@ class InputLayer(Layer):
             node.outputs.node, node.outputs.position = node, 0
         else:
             attach(node.outputs, node, 0)
-        self._inbound_nodes.append(node)
+        self._tricorn.nodes.append(node)
 
     def _tensor(self, given: Any) -> Any:
         if given is not None:
@@ -140,4 +140,4 @@ def Input(
         optional=optional,
         name=name,
     )
-    return layer._inbound_nodes[0].outputs
+    return layer._tricorn.nodes[0].outputs

@@ -87,7 +87,7 @@ class InputSpec:
         return None
 
 
-def check(spec: Any, inputs: Any, owner: str) -> None:
+def check(spec: Any, inputs: Any, owner: Any) -> None:
     """Check inputs (a tree of things with shape and dtype) against a spec or a tree of specs.
 
     Raises:

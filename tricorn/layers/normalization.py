@@ -95,13 +95,13 @@ class BatchNormalization(Layer):
         self._reduced = tuple(i for i in range(rank) if i != self.axis % rank)
 
     @property
-    def _heeds_training(self) -> bool:
+    def _tricorn_heeds_training(self) -> bool:
         return self.trainable
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         dtype = dtypes.result_type(dtypes.standardize(inputs.dtype), "float32")
         inputs = ops.cast(inputs, dtype)  # half precision overflows in the squares
-        if not training or not self._heeds_training:
+        if not training or not self._tricorn_heeds_training:
             outputs = self._normalized(inputs, self.moving_mean, self.moving_variance)
         else:
             last = self.axis % len(inputs.shape) == len(inputs.shape) - 1

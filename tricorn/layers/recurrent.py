@@ -670,6 +670,7 @@ class RNN(Layer):
         self.go_backwards, self.stateful, self.unroll = go_backwards, stateful, unroll
         self.zero_output_for_mask = zero_output_for_mask
         self.supports_masking = True
+        self._tricorn.tracker.ignored.add("states")  # they are no weights
         self.states: list | None = None
 
     @property
@@ -708,7 +709,7 @@ class RNN(Layer):
         return _initial_state(self.cell, batch_size, self.compute_dtype)
 
     @property
-    def _heeds_training(self) -> bool:
+    def _tricorn_heeds_training(self) -> bool:
         cells = getattr(self.cell, "cells", [self.cell])
         return any(
             cell.dropout or cell.recurrent_dropout if _splits(cell) else _takes_training(cell)
@@ -812,7 +813,7 @@ class _OneCellRNN(RNN):
         cell = self.__dict__.get("cell")
         if cell is not None and name in _arguments(cast(Any, type(cell))):
             return getattr(cell, name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return super().__getattr__(name)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -1103,8 +1104,11 @@ class Bidirectional(Layer):
             self._first_weights = None
 
     @property
-    def _heeds_training(self) -> bool:
-        return self.forward_layer._heeds_training or self.backward_layer._heeds_training
+    def _tricorn_heeds_training(self) -> bool:
+        return (
+            self.forward_layer._tricorn_heeds_training
+            or self.backward_layer._tricorn_heeds_training
+        )
 
     def call(
         self,
@@ -1210,8 +1214,8 @@ class TimeDistributed(Wrapper):
         super().build((input_shape[0], *input_shape[2:]))
 
     @property
-    def _heeds_training(self) -> bool:
-        return _takes_training(self.layer) and self.layer._heeds_training
+    def _tricorn_heeds_training(self) -> bool:
+        return _takes_training(self.layer) and self.layer._tricorn_heeds_training
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         given: dict[str, Any] = {}

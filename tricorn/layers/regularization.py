@@ -28,11 +28,11 @@ class _Noise(Layer):
             self.seed_generator = SeedGenerator(seed)
 
     @property
-    def _heeds_training(self) -> bool:
+    def _tricorn_heeds_training(self) -> bool:
         return hasattr(self, "seed_generator")
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        if not training or not self._heeds_training:
+        if not training or not self._tricorn_heeds_training:
             return inputs
         return self.disturb(inputs)
 

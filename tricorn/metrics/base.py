@@ -11,6 +11,7 @@ from tricorn import dtypes, initializers, naming, ops
 from tricorn.losses import base as losses
 from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Configured
+from tricorn.tracking import PLAIN, Tracker
 from tricorn.variable import Variable, name_scope
 
 
@@ -30,25 +31,35 @@ class Metric(Configured):
     #: whether `update_state` takes the mask of the predictions
     uses_mask = False
 
+    __slots__ = ("_tricorn",)
+    _tricorn_tracked_as = "metric"
+    #: what it holds
+    _tricorn: Tracker
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        self = object.__new__(cls)
+        object.__setattr__(self, "_tricorn", Tracker())
+        return self
+
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
-        self._variables: list[Variable] = []
-        self._metrics: list[Metric] = []
         self.name = name or naming.unique(type(self).__name__)
         self._dtype = losses.compute_dtype(dtype)
 
-    def __setattr__(self, attribute: str, value: Any) -> None:
-        """Track metrics that are made of metrics."""
-        if isinstance(value, Metric) and value not in self.__dict__.get("_metrics", ()):
-            self._check_initialized()
-            self._metrics.append(value)
-        super().__setattr__(attribute, value)
+    def __setattr__(self, name: str, value: Any) -> None:
+        if type(value) not in PLAIN or name in self._tricorn.attributes:
+            value = self._tricorn.set(name, value)
+        object.__setattr__(self, name, value)
 
-    def _check_initialized(self) -> None:
-        if "_metrics" not in self.__dict__:
-            raise RuntimeError(
-                f"{type(self).__name__}.__init__ must call super().__init__() before it makes "
-                "Variables or metrics"
-            )
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        self._tricorn.delete(name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"tracker": self._tricorn, **self._tricorn.saved(self.__dict__)}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        object.__setattr__(self, "_tricorn", saved["tracker"])
+        self._tricorn.restore(self.__dict__, saved)
 
     @property
     def dtype(self) -> str:
@@ -58,7 +69,9 @@ class Metric(Configured):
     @property
     def variables(self) -> list[Variable]:
         """The state, with that of metrics inside this one."""
-        return [*self._variables, *(v for metric in self._metrics for v in metric.variables)]
+        own = self._tricorn.held("variable", "trainable variable")
+        inside = [v for metric in self._tricorn.held("metric") for v in metric.variables]
+        return list(dict.fromkeys([*own, *inside]))
 
     def add_variable(
         self,
@@ -77,11 +90,15 @@ class Metric(Configured):
             aggregation: how devices put their parts together; for Keras's signature.
             name: for people.
         """
-        self._check_initialized()
+        if "name" not in self.__dict__:
+            raise RuntimeError(
+                f"{type(self).__name__}.__init__ must call super().__init__() before it makes "
+                "Variables"
+            )
         first = initializers.get(initializer)
         with name_scope(self.name.replace("/", ">")):
             made = Variable(first, tuple(shape), dtype, trainable=False, autocast=False, name=name)
-        self._variables.append(made)
+        self._tricorn.add(made)
         return made
 
     def add_weight(

@@ -458,7 +458,7 @@ class AUC(_Confusion):
             self._keep((self.num_thresholds, *((num_labels,) if num_labels else ())))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        if not self._variables:
+        if not self.variables:
             shape = tuple(np.shape(y_pred) if isinstance(y_pred, list) else y_pred.shape)
             if len(shape) != 2:
                 raise ValueError(f"multi_label=True needs scores (batch, labels), got {shape}")
@@ -572,7 +572,7 @@ class FBetaScore(_Confusion):
                 f"{type(self).__name__} needs labels and scores (batch, classes), got the shapes "
                 f"{tuple(y_true.shape)} and {tuple(y_pred.shape)}"
             )
-        if not self._variables:
+        if not self.variables:
             self._keep(() if self.average == "micro" else (y_pred.shape[-1],))
         if self.threshold is None:
             largest = ops.max(y_pred, axis=-1, keepdims=True)

@@ -121,7 +121,7 @@ class R2Score(Metric):
                 "R2Score needs targets and predictions (batch, outputs), got the shapes "
                 f"{tuple(y_true.shape)} and {tuple(y_pred.shape)}"
             )
-        if len(self._variables) == 1:
+        if len(self.variables) == 1:
             for name in ("squared_sum", "sum", "residual", "count"):
                 setattr(self, name, self.add_variable((y_pred.shape[-1],), "zeros", name=name))
         weight = ops.cast(1.0 if sample_weight is None else sample_weight, self.dtype)

@@ -8,6 +8,7 @@ from typing import Any
 from tricorn.layers.base import Layer
 from tricorn.layers.input_layer import InputLayer
 from tricorn.models.functional import Functional
+from tricorn.models.layer_graph import graph_of
 from tricorn.models.model import Model
 from tricorn.models.sequential import Sequential
 from tricorn.serialization import registry
@@ -31,11 +32,14 @@ def clone_model(
     """
     copy = clone_function or (lambda layer: type(layer).from_config(layer.get_config()))
     if isinstance(model, Sequential):
-        layers = [layer if isinstance(layer, InputLayer) else copy(layer) for layer in model._stack]
+        layers = [
+            layer if isinstance(layer, InputLayer) else copy(layer)
+            for layer in model._tricorn.parts["stack"]
+        ]
         if isinstance(layers[0], InputLayer):
             layers[0] = InputLayer(**layers[0].get_config())
         clone: Model = Sequential(layers, name=model.name, trainable=model.trainable)
-    elif isinstance(model, Functional):
+    elif graph_of(model) is not None:
 
         def make(name: str, entry: dict) -> Any:
             found = [layer for layer in model.layers if layer.name == name]

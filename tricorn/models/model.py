@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Callable
 from typing import Any
 
 from tricorn import tree
-from tricorn.graph.symbolic import is_symbolic
+from tricorn.graph.symbolic import Node, is_symbolic
 from tricorn.graph.transforms import discover
-from tricorn.layers.base import Layer, _abstract_outputs, _shapes
+from tricorn.layers import calling, state
+from tricorn.layers.base import Layer
+from tricorn.layers.symbolic_calls import abstract_outputs
+from tricorn.models import layer_graph
+from tricorn.models.layer_graph import LayerGraph, graph_of
 from tricorn.training.trainer import Trainer
+
+
+class _OfGraph:
+    """An attribute of models that are graphs.  Other models may use its name for what they like."""
+
+    def __init__(self, get: Callable[[LayerGraph], Any], doc: str) -> None:
+        self.get, self.__doc__ = get, doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, model: Any, kind: type) -> Any:
+        if model is None:
+            return self
+        graph = graph_of(model)
+        if graph is not None:
+            return self.get(graph)
+        raise AttributeError(
+            f"the model {model.name!r} is not a graph of layers (yet), so it has no {self.name!r}; "
+            "begin with an Input, or call a Sequential model once"
+        )
 
 
 class Model(Trainer, Layer):
     """A layer with `fit`, `evaluate`, `predict` and files.
 
     Made in three ways: functionally, ``Model(inputs, outputs)`` from symbolic tensors; by
-    subclassing, with layers made in `__init__` and used in `call`; as `Sequential`.
+    subclassing, with layers made in `__init__` and used in `call`; as `Sequential`.  A subclass may
+    also give its inputs and outputs, to ``super().__init__(inputs, outputs)``.
 
     Args:
         inputs: symbolic tensor, list or dict of them.
         outputs: likewise.
         name: default the class name in snake case with a count.
-        trainable: whether the weights are.
+        trainable: whether the weights are; None leaves the layers of a graph as they are.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -33,20 +59,84 @@ class Model(Trainer, Layer):
         return super().__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        from tricorn.models.functional import Functional
-
-        if _is_functional(args, kwargs) and not isinstance(self, Functional):
-            _make_functional(type(self))
-            Functional.__init__(self, *args, **kwargs)  # type: ignore[arg-type]
+        if not _is_functional(args, kwargs):
+            Layer.__init__(self, **_named_only(args, kwargs))
+            Trainer.__init__(self)
             return
-        Layer.__init__(self, **_named_only(args, kwargs))
+        given = {**dict(zip(("inputs", "outputs", "name", "trainable"), args)), **kwargs}
+        inputs, outputs = given.pop("inputs"), given.pop("outputs")
+        trainable = given.pop("trainable", None)
+        Layer.__init__(self, **given)
         Trainer.__init__(self)
+        graph = LayerGraph(inputs, outputs, self.name)
+        self._tricorn_become(graph)
+        self._tricorn.tracker.lead(graph.layers)
+        self.input_spec = graph.input_spec()
+        if trainable is not None:
+            self.trainable = trainable
 
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(
-            f"{type(self).__name__} does not define call(self, inputs), and was not made from "
-            "inputs and outputs"
-        )
+    def _tricorn_become(self, graph: LayerGraph | None) -> None:
+        """Be a graph from now on, or none."""
+        self._tricorn.parts["graph"] = graph
+        self.supports_masking, self.built = True, graph is not None
+
+    @property
+    def _tricorn_composite(self) -> bool:  # type: ignore[override]
+        return graph_of(self) is not None
+
+    @property
+    def _tricorn_counts_itself(self) -> bool:
+        """Whether a config counts the model's own graph as its call 0, as Keras does."""
+        return graph_of(self) is not None
+
+    inputs = _OfGraph(lambda graph: graph.inputs, "The symbolic inputs, flat.")
+    outputs = _OfGraph(lambda graph: graph.outputs, "The symbolic outputs, flat.")
+    input_shape = _OfGraph(lambda graph: graph.input_shape, "The tree of the inputs' shapes.")
+    output_shape = _OfGraph(lambda graph: graph.output_shape, "The tree of the outputs' shapes.")
+    input_names = _OfGraph(lambda graph: graph.input_names, "The names of the input layers.")
+    output_names = _OfGraph(
+        lambda graph: graph.output_names,
+        "The names of the layers that give the outputs; keys of a dict of outputs.",
+    )
+    operations = _OfGraph(lambda graph: list(graph.operations), "The layers and ops of the graph.")
+
+    @property
+    def input(self) -> Any:
+        """The tree of symbolic inputs of a graph; else the input of the first call."""
+        graph = graph_of(self)
+        return super().input if graph is None else graph.input
+
+    @property
+    def output(self) -> Any:
+        """The tree of symbolic outputs of a graph; else the output of the first call."""
+        graph = graph_of(self)
+        return super().output if graph is None else graph.output
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        graph = self._tricorn.parts.get("graph")
+        if graph is not None and args:
+            args = (graph.arranged(args[0]), *args[1:])
+        return super().__call__(*args, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Run the graph on a tree of tensors like the model's input; subclasses compute theirs."""
+        graph = graph_of(self)
+        if graph is None:
+            raise TypeError(
+                f"{type(self).__name__} does not define call(self, inputs), and was not made from "
+                "inputs and outputs"
+            )
+        return graph.run(inputs)
+
+    def _tricorn_lock(self) -> None:
+        if graph_of(self) is None and self.built:
+            super()._tricorn_lock()
+
+    def _tricorn_nodes(self, inputs: set[int] | None = None) -> list[Node]:
+        """The calls in the model's own graph, and those of the model as a layer."""
+        graph = graph_of(self)
+        inside = [] if graph is None else graph.nodes_on(inputs)
+        return [*inside, *super()._tricorn_nodes(inputs)]
 
     def build(self, input_shape: Any = None) -> None:
         """Make the weights by running `call` for shapes only.
@@ -56,21 +146,22 @@ class Model(Trainer, Layer):
         """
         if self.built or input_shape is None or type(self).call is Model.call:
             return
-        discover(self.__call__, (_abstract_outputs(input_shape, self.compute_dtype),))
+        discover(self.__call__, (abstract_outputs(input_shape, self.compute_dtype),))
 
-    def _build_for(self, args: tuple, kwargs: dict) -> None:
+    def _tricorn_build(self, args: tuple, kwargs: dict) -> None:
         """A subclassed model's layers build as its body runs."""
         if type(self).build is Model.build:
             self.built = True
-            shapes = _shapes(args)
-            self._build_shapes = {"input_shape": shapes[0]} if len(shapes) == 1 else None
+            shapes = calling.shapes_of(args)
+            self._tricorn.build_shapes = {"input_shape": shapes[0]} if len(shapes) == 1 else None
         else:
-            super()._build_for(args, kwargs)
+            super()._tricorn_build(args, kwargs)
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers directly inside."""
-        return [layer for layer in self._layers if not isinstance(layer, _NOT_LISTED)]
+        """The layers of the graph, inputs first, by depth; else those directly inside."""
+        graph = graph_of(self)
+        return state.children(self) if graph is None else graph.layers
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """One layer by name or index.
@@ -93,7 +184,7 @@ class Model(Trainer, Layer):
 
     def reset_state(self) -> None:
         """Reset the states of stateful recurrent layers."""
-        for layer in self._flatten_layers(include_self=False):
+        for layer in state.flatten(self, include_self=False):
             reset = getattr(layer, "reset_state", None)
             if reset is not None and getattr(layer, "stateful", False):
                 reset()
@@ -142,13 +233,38 @@ class Model(Trainer, Layer):
         """The architecture as JSON; `tricorn.models.model_from_json` makes the model again."""
         return _files().model_to_json(self, **kwargs)
 
-    def __getstate__(self) -> dict:
-        return {**Layer.__getstate__(self), "_programs": {}}
+    def __getstate__(self) -> dict[str, Any]:
+        saved = super().__getstate__()
+        saved["others"]["_programs"] = {}
+        return saved
 
+    # -------------------------------------------------------------------------------------- config
 
-from tricorn.metrics import Metric  # noqa: E402
+    def get_config(self) -> dict[str, Any]:
+        """The graph as data, in Keras 3's form; of a class with a constructor of its own, that
+        one's arguments."""
+        graph = graph_of(self)
+        if graph is None or not type(self).__init__.__module__.startswith("tricorn."):
+            return super().get_config()
+        return graph.get_config(self.trainable)
 
-_NOT_LISTED: tuple = (Metric,)
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None, make: Callable | None = None
+    ) -> Any:
+        """The model of `get_config`'s result.
+
+        Args:
+            custom_objects: name -> class or function, besides what is registered.
+            make: ``(name, config entry) -> layer`` instead of making it from the entry (graphs).
+        """
+        if "input_layers" not in config:
+            return super().from_config(config)
+        inputs, outputs = layer_graph.from_config(config, custom_objects, make)
+        given = {key: config[key] for key in ("name", "trainable") if key in config}
+        if given.get("trainable", True):
+            given["trainable"] = None
+        return cls(inputs=inputs, outputs=outputs, **given)
 
 
 def _files() -> Any:
@@ -174,16 +290,3 @@ def _named_only(args: tuple, kwargs: dict) -> dict:
             f"or keyword arguments only; got {args!r}"
         )
     return kwargs
-
-
-def _make_functional(cls: type) -> None:
-    """Let a user's subclass of Model that calls ``super().__init__(inputs, outputs)`` be
-    functional: `Functional` takes Model's place among its bases."""
-    from tricorn.models.functional import Functional
-
-    if cls is Model or issubclass(cls, Functional):
-        return
-    for base in cls.__bases__:
-        if inspect.isclass(base) and issubclass(base, Model) and base is not Model:
-            _make_functional(base)
-    cls.__bases__ = tuple(Functional if base is Model else base for base in cls.__bases__)

@@ -10,6 +10,7 @@ from typing import Any
 from tricorn import dtypes, tree
 from tricorn.graph.scope import own_code
 from tricorn.graph.symbolic import is_symbolic, node_of
+from tricorn.models.layer_graph import graph_of
 
 
 def summary(
@@ -74,7 +75,7 @@ def _rows(model: Any, expand: bool, layer_range: Any, depth: int = 0) -> Any:
 
 def _output_shape(layer: Any) -> str:
     """The shape of what a layer gives; several calls of different shapes are all named."""
-    outputs = [node.outputs for node in layer._inbound_nodes]
+    outputs = [node.outputs for node in layer._tricorn.nodes]
     if not outputs:
         try:
             outputs = [layer.output]
@@ -86,7 +87,8 @@ def _output_shape(layer: Any) -> str:
 
 def _is_branching(model: Any) -> bool:
     """Whether a graph is more than a chain."""
-    nodes = getattr(model, "_nodes", None)
+    graph = graph_of(model)
+    nodes = None if graph is None else graph.nodes
     if not nodes:
         return False
     used: list[int] = []
@@ -100,7 +102,8 @@ def _is_branching(model: Any) -> bool:
 
 def _sources(model: Any, layer: Any) -> list[str]:
     found = []
-    for node in getattr(model, "_nodes", ()):
+    graph = graph_of(model)
+    for node in () if graph is None else graph.nodes:
         if node.operation is layer:
             for tensor in node.inputs:
                 source, position = node_of(tensor)

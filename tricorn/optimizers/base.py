@@ -601,7 +601,7 @@ def assign_if(condition: Any, body: Callable[[], Any]) -> None:
     """
     with Scope() as scope:
         body()
-    for variable, value in scope.changes():
+    for variable, value in scope.assigned.items():
         variable.assign(ops.where(condition, value, variable.value))
 
 

@@ -32,9 +32,11 @@ import numpy as np
 from tricorn import variable as variables
 from tricorn.graph import scope
 from tricorn.graph.scope import Suspended
-from tricorn.layers.base import _NOT_CHILDREN, Layer
+from tricorn.layers import Layer
+from tricorn.layers.state import own_weights
 from tricorn.metrics import Metric
-from tricorn.models import Functional, Sequential
+from tricorn.models import Model, Sequential
+from tricorn.models.layer_graph import graph_of
 from tricorn.optimizers import Optimizer
 from tricorn.saving import atomic, weights
 from tricorn.seeds import SeedGenerator
@@ -46,10 +48,10 @@ _STATE = "checkpoint"
 
 # ----------------------------------------------------------------------------------------- the walk
 
-#: bookkeeping of optimizers and metrics; their Variables are reached by other ways
+#: bookkeeping of optimizers; their Variables are reached by other ways
 _BOOKKEEPING = frozenset(
     ("_variables", "_trainable_variables", "_slots", "_averages", "_accumulators", "_no_decay",
-     "_metrics", "_warned", "_captured")
+     "_warned")
 )  # fmt: skip
 _CONTAINERS = (list, tuple, dict)
 _NOT_OBJECTS = (
@@ -76,17 +78,18 @@ def _edges(obj: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(obj, SeedGenerator):
         yield "state", obj.state
     elif isinstance(obj, Layer):
-        if isinstance(obj, (Functional, Sequential)):
+        if isinstance(obj, Sequential) or (isinstance(obj, Model) and graph_of(obj)):
             yield "layers", list(obj.layers)
-        names = {k: v for k, v in vars(obj).items() if k not in _NOT_CHILDREN or k == "optimizer"}
-        own = [*obj._trainable_variables, *obj._non_trainable_variables]
-        yield from _with_unnamed(list(_tracked(names.items())), own)
-    elif isinstance(obj, (Optimizer, Metric)):
+        yield from _with_unnamed(list(_tracked(vars(obj).items())), own_weights(obj))
+    elif isinstance(obj, Optimizer):
         names = {k: v for k, v in vars(obj).items() if k not in _BOOKKEEPING}
-        slots = {id(v) for *_, v in _slots(obj)} if isinstance(obj, Optimizer) else set()
+        slots = {id(v) for *_, v in _slots(obj)}
         own = [v for v in obj._variables if id(v) not in slots]
-        inside = {"metrics": obj._metrics} if isinstance(obj, Metric) else {}
-        yield from _with_unnamed(list(_tracked({**names, **inside}.items())), own)
+        yield from _with_unnamed(list(_tracked(names.items())), own)
+    elif isinstance(obj, Metric):
+        inside = {"metrics": obj._tricorn.held("metric")}
+        own = obj._tricorn.held("variable", "trainable variable")
+        yield from _with_unnamed(list(_tracked({**vars(obj), **inside}.items())), own)
     elif not isinstance(obj, Variable):
         yield from _tracked((k, v) for k, v in vars(obj).items() if not k.startswith("_"))
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tricorn import layers
-from tricorn.layers import Layer
+from tricorn.layers import Layer, state
 from tricorn.models import Model
 from tricorn.variable import Variable
 
@@ -74,11 +74,11 @@ def units(layer: Layer) -> list[Unit]:
         if id(layer) in found:
             return
         whole = isinstance(layer, layers.RNN)
-        members = layer._flatten_layers() if whole else [layer]
+        members = state.flatten(layer) if whole else [layer]
         found[id(layer)] = Unit(
             layer,
-            layer._unique(v for member in members for v in member._trainable_variables),
-            layer._unique(v for member in members for v in member._non_trainable_variables),
+            list(dict.fromkeys(v for member in members for v in state.own_trainable(member))),
+            list(dict.fromkeys(v for member in members for v in state.own_frozen(member))),
         )
         for child in () if whole else inner_layers(layer):
             visit(child)
@@ -89,7 +89,7 @@ def units(layer: Layer) -> list[Unit]:
 
 def inner_layers(layer: Layer) -> list[Layer]:
     """The layers directly inside a layer or model."""
-    return layer.layers if isinstance(layer, Model) else layer._layers
+    return layer.layers if isinstance(layer, Model) else state.children(layer)
 
 
 def ordered(found: Sequence[Unit]) -> list[tuple[Unit, Variable]]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from tricorn.layers.state import flatten
 from tricorn.saving import conversions, weights
 from tricorn.saving.conversions import Origin
 from tricorn.saving.weights import Misfit, Store, WeightsFile
@@ -52,7 +53,7 @@ def write(model: Any, group: h5py.Group) -> None:
         written |= _write_layer(group.create_group(layer.name), conversions.units(layer))
     if own := _own(model):
         written |= _write_layer(group.create_group(_TOP), own)
-    units = (unit for layer in model._flatten_layers() for unit in conversions.units(layer))
+    units = (unit for layer in flatten(model) for unit in conversions.units(layer))
     held = (variable for unit in units for variable in unit.variables)
     missed = list(dict.fromkeys(variable.path for variable in held if variable not in written))
     if missed:
@@ -253,7 +254,7 @@ def read(
 def _tell(model: Any, name: str) -> None:
     """Say, and keep in mind, that convolution kernels were converted though no file asked for
     it."""
-    if any(isinstance(layer, conversions.FLIPPED) for layer in model._flatten_layers()):
+    if any(isinstance(layer, conversions.FLIPPED) for layer in flatten(model)):
         model._kernels_converted_from = name
         warnings.warn(
             f"{name} does not say which engine wrote it; the names in it are Theano's, therefore "

@@ -78,9 +78,10 @@ def _saveable(value: Any) -> bool:
 def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
     """The attributes that may lead to variables: those that a fresh layer, model or optimizer of
     the library does not have, public ones first."""
-    from tricorn.models import Functional, Sequential
+    from tricorn.models import Model, Sequential
+    from tricorn.models.layer_graph import graph_of
 
-    if isinstance(obj, (Functional, Sequential)):
+    if isinstance(obj, Sequential) or (isinstance(obj, Model) and graph_of(obj)):
         yield "layers", obj.layers
     names = {name for name in dir(obj) if not name.startswith("__")} - _fresh(_kind(obj))
     for name in sorted(names, key=lambda name: (name.startswith("_"), name)):
@@ -354,10 +355,11 @@ def read(model: Any, file: WeightsFile, *, skip_mismatch: bool = False, whole: b
 
 def _own_variables(obj: Any) -> list[Variable] | None:
     """The variables of an object that stores them in the usual way; None: it has its own way."""
-    from tricorn.layers.base import Layer
+    from tricorn.layers import Layer
+    from tricorn.layers.state import own_weights
 
     if isinstance(obj, Layer) and type(obj).load_own_variables is Layer.load_own_variables:
-        return [*obj._trainable_variables, *obj._non_trainable_variables]  # type: ignore[attr-defined]
+        return own_weights(obj)
     return None
 
 

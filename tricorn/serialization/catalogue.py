@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tricorn import naming
+from tricorn import naming, tracking
 from tricorn.serialization import registry
 
 
@@ -23,7 +23,7 @@ class Configured:
         """The constructor's arguments, such that ``cls.from_config(obj.get_config())`` is alike."""
         cls: Any = type(self)
         names = (name for name in arguments(cls) if hasattr(self, name))
-        return {name: getattr(self, name) for name in names}
+        return {name: tracking.plain(getattr(self, name)) for name in names}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

@@ -16,10 +16,12 @@ from tricorn import losses, metrics, ops, optimizers, tree
 from tricorn.callbacks import CallbackList
 from tricorn.callbacks.callback_list import as_floats
 from tricorn.engines import active
+from tricorn.graph.calls import hand_on
 from tricorn.graph.compiled import Compiled
 from tricorn.graph.scope import Scope, own_code
 from tricorn.graph.transforms import discover, value_and_grad
-from tricorn.layers.base import _call_names, _class
+from tricorn.layers import state
+from tricorn.layers.calling import call_names
 from tricorn.serialization import registry
 from tricorn.training import adapters, loop
 from tricorn.training.adapters import unpack_x_y_sample_weight
@@ -30,7 +32,7 @@ class Trainer:
     """The part of `Model` that trains."""
 
     def __init__(self) -> None:
-        self._programs: dict[str, Compiled] = {}
+        vars(self)["_programs"] = {}
         self.compiled = False
         #: callbacks end a run by setting one of these
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
@@ -84,14 +86,14 @@ class Trainer:
                 f'steps_per_execution must be "auto" or a positive int, got {steps_per_execution!r}'
             )
         self.optimizer = optimizers.get(optimizer)
-        self.loss, self.run_eagerly = loss, bool(run_eagerly)
+        vars(self)["loss"], self.run_eagerly = loss, bool(run_eagerly)
         self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile
         for one in _leaves(loss):
             losses.get(one)
         self._loss_terms = LossTerms(loss, loss_weights) if loss is not None else None
         self._metric_terms = MetricTerms(metrics, weighted_metrics)
-        self._loss_tracker = _mean("loss")
-        self._compile_arguments = {
+        vars(self)["_loss_tracker"] = _mean("loss")
+        vars(self)["_compile_arguments"] = {
             "optimizer": optimizer,
             "loss": loss,
             "loss_weights": loss_weights,
@@ -101,11 +103,11 @@ class Trainer:
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
         }
-        layers = self._flatten_layers()  # type: ignore[attr-defined]
         trainable = self._trainable_now()
-        owned = {v for layer in layers for v in layer._trainable_variables}
-        self._trained, self._frozen = frozenset(trainable), frozenset(owned - trainable)
-        self._programs = {}
+        owned = self._tricorn_parameters()  # type: ignore[attr-defined]
+        vars(self)["_trained"] = frozenset(trainable)
+        vars(self)["_frozen"] = frozenset(owned - trainable)
+        vars(self)["_programs"] = {}
         self.compiled = True
 
     def get_compile_config(self) -> dict[str, Any] | None:
@@ -139,8 +141,8 @@ class Trainer:
     def _training_variables(self) -> list:
         """The Variables that training changes, as of `compile`."""
         now = self._trainable_now()
-        layers = self._flatten_layers()  # type: ignore[attr-defined]
-        own = dict.fromkeys(v for layer in layers for v in layer._trainable_variables)
+        own = [v for layer in state.flatten(self) for v in state.own_trainable(layer)]  # type: ignore[arg-type]
+        own = list(dict.fromkeys(own))
         return [v for v in own if v in self._trained or (v in now and v not in self._frozen)]
 
     @property
@@ -211,7 +213,7 @@ class Trainer:
         return self._forward(x, training=False)
 
     def _forward(self, x: Any, training: bool) -> Any:
-        names, _, anything = _call_names(_class(self))
+        names, _, anything = call_names(type(self))
         given = {"training": training} if "training" in names or anything else {}
         if not given:
             from tricorn.graph.calls import calling
@@ -294,7 +296,7 @@ class Trainer:
             return _Eager(numbered, self, looped) if looped else _Eager(one, self, looped)
         key = f"{kind}{'_loop' if looped else ''}"
         if key not in self._programs:
-            self._programs[key] = Compiled(numbered if looped else one, loop=looped)
+            self._programs[key] = Compiled(numbered if looped else one, loop=looped, effects=False)
         return self._programs[key]
 
     def _need_compiled(self, what: str, optimizer: bool = False) -> None:
@@ -601,8 +603,7 @@ class _Eager:
 
         with Scope() as scope:
             result = step(*tree.map(convert, list(args)))
-        for variable, value in scope.changes():
-            variable.assign(value)
+        hand_on(scope.effects)
         return result
 
     def build(self, batch: Any) -> None:

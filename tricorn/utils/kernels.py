@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tricorn.layers import Layer
+from tricorn.layers.state import flatten
 from tricorn.saving.conversions import FLIPPED, convert_kernel
 
 
@@ -33,7 +34,7 @@ def convert_all_kernels_in_model(model: Any) -> None:
             stacklevel=2,
         )
         return
-    for layer in model._flatten_layers():
+    for layer in flatten(model):
         if isinstance(layer, FLIPPED):
             layer.kernel.assign(convert_kernel(layer.kernel.numpy()))  # type: ignore[attr-defined]
 

@@ -22,7 +22,7 @@ from jax._src.interpreters.batching import BatchTracer
 from jax._src.interpreters.partial_eval import DynamicJaxprTracer
 from jaxlib._jax import ArrayImpl
 
-from tricorn import dtypes, tree
+from tricorn import dtypes, tracking, tree
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.engines.contract import PRIMITIVES, EngineError
@@ -38,6 +38,9 @@ __all__ = [
         - {"compile", "is_live", "read", "gradients", "alias", "set_trainable", "module"}
     ),
 ]
+
+for _kind, _flatten, _unflatten in tracking.as_trees():
+    jax.tree_util.register_pytree_node(_kind, _flatten, _unflatten)
 
 CAPABILITIES = {
     "differentiates": True,

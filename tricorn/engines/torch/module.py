@@ -38,14 +38,14 @@ class Module(torch.nn.Module):
         self.layer = layer
         #: (the module that holds it, its name there, the Variable, whether it is a parameter)
         self._places: list[tuple[torch.nn.Module, str, Any, bool]] = []
-        trained = {id(v) for inner in layer._flatten_layers() for v in inner._trainable_variables}
+        trained = layer._tricorn_parameters()
         holders: dict[tuple[str, ...], torch.nn.Module] = {(): self}
         for variable in layer.variables:
             *owners, name = variable.path.split("/")
             holder = _holder(holders, tuple(owners))
             name = _free(holder, name)
             handle = self._handle(variable)
-            is_parameter = id(variable) in trained and isinstance(handle, torch.nn.Parameter)
+            is_parameter = variable in trained and isinstance(handle, torch.nn.Parameter)
             if is_parameter:
                 holder.register_parameter(name, handle)
             else:

@@ -14,11 +14,16 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from tricorn import dtypes
+from tricorn import dtypes, tracking
 from tricorn.engines import common
 from tricorn.engines.contract import EngineError
 from tricorn.engines.torch import kernels
 from tricorn.engines.torch.tape import is_held
+
+for _kind, _flatten, _unflatten in tracking.as_trees():
+    torch.utils._pytree.register_pytree_node(
+        _kind, _flatten, lambda children, keys, make=_unflatten: make(keys, children)
+    )
 
 CAPABILITIES = {"differentiates": True, "complex": True, "overwrites": True, "tapes": True}
 TENSOR_TYPES = (torch.Tensor, torch.nn.Parameter)

@@ -1,0 +1,294 @@
+"""A layer called on tensors: arguments converted, weights built, `training` and masks filled in."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tricorn import dtypes, ops, tree, variable
+from tricorn.engines import active
+from tricorn.engines.abstract import AbstractTensor
+from tricorn.graph import op, phase, scope
+from tricorn.graph.calls import (
+    Call,
+    any_masks,
+    calling,
+    clear_losses,
+    current_call,
+    get_mask,
+    set_mask,
+)
+from tricorn.graph.symbolic import is_native, is_symbolic, recording
+from tricorn.layers import input_spec as specs
+from tricorn.layers import state
+from tricorn.variable import Variable
+
+if TYPE_CHECKING:
+    from tricorn.layers.base import Layer
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+# ------------------------------------------------------------------------------------- signatures
+
+
+@functools.cache
+def call_names(cls: Any) -> tuple[frozenset[str], tuple[str, ...], bool]:
+    """(all argument names of `call`, positional ones without self, whether it takes any keyword)"""
+    parameters = list(inspect.signature(cls.call).parameters.values())[1:]
+    names = frozenset(p.name for p in parameters if p.kind not in _VARIADIC)
+    positional = tuple(p.name for p in parameters if p.kind not in (*_VARIADIC, p.KEYWORD_ONLY))
+    return names, positional, any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+@functools.cache
+def _has_default(cls: Any, name: str) -> bool:
+    """Whether the argument `name` of `call` may be left out."""
+    return inspect.signature(cls.call).parameters[name].default is not inspect.Parameter.empty
+
+
+# ---------------------------------------------------------------------------------------- the call
+
+
+def prepared(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict, bool]:
+    """The arguments of a call as tensors, and whether it is a call on symbolic ones."""
+    if len(args) == 1 and not kwargs and not isinstance(args[0], (list, tuple, dict)):
+        symbolic = is_symbolic(args[0])
+    else:
+        symbolic = any(map(is_symbolic, tree.leaves((args, kwargs))))
+    args, kwargs = _converted(layer, args, kwargs)
+    if not symbolic and (current_call() is None or recording() is not None):
+        if scope.current() is None:
+            symbolic = any(map(is_native, tree.leaves((args, kwargs))))
+    return args, kwargs, symbolic
+
+
+def call(layer: Layer, args: tuple, kwargs: dict) -> Any:
+    """A call on tensors: an outermost one, or part of another."""
+    outer = current_call()
+    if outer is not None:
+        return _call_inside(layer, outer, args, kwargs)
+    clear_losses(state.flatten(layer))
+    with calling(None) as outer:
+        outputs = _call_inside(layer, outer, args, kwargs)
+    if outer.effects.masks and scope.current() is None:
+        for leaf in tree.leaves(outputs):
+            set_mask(leaf, outer.effects.masks.get(id(leaf), (None, None))[1])
+    return outputs
+
+
+def _call_inside(layer: Layer, outer: Call, args: tuple, kwargs: dict) -> Any:
+    """One call on tensors, as part of `outer`."""
+    before = outer.training
+    training = kwargs.get("training")
+    if training is None:
+        training = phase.fixed() if before is None else before
+    outer.training = training
+    try:
+        specs.check(layer.input_spec, args[0] if args else None, layer)
+        masks = [tree.map(get_mask, arg) for arg in args] if any_masks() else []
+        masked = any(tree.leaves(m) for m in masks)
+        unlocked = not layer.built
+        if unlocked:
+            layer._tricorn_build(args, kwargs)
+            specs.check(layer.input_spec, args[0] if args else None, layer)
+        kwargs = filled(layer, args, kwargs, training, masks)
+        outputs = run_body(layer, args, kwargs)
+        if unlocked:
+            layer._tricorn_lock()
+        if masked or layer._tricorn_makes_masks():
+            pass_masks(layer, args, outputs, masks[0] if masks else None)
+        if layer.activity_regularizer is not None:
+            for leaf in tree.leaves(outputs):
+                layer.add_loss(layer.activity_regularizer(leaf))
+        return outputs
+    except (ValueError, TypeError) as error:
+        add_note(layer, error, args)
+        raise
+    finally:
+        outer.training = before
+
+
+def add_note(layer: Layer, error: Exception, args: tuple) -> None:
+    """Say in an error which layer failed, innermost first, each once."""
+    note = f"in the layer {layer!r}, called with {_describe(args)}"
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+
+
+def run_body(layer: Layer, args: tuple, kwargs: dict) -> Any:
+    """`call` with Variables read in the compute dtype; when a tensor tells whether to train, both
+    ways are prepared."""
+    training = kwargs.get("training")
+    if training is not None and not isinstance(training, (bool, int, np.bool_)):
+        if not layer._tricorn_heeds_training:
+            kwargs["training"] = None
+        elif not layer._tricorn_composite:
+            return phase.either(training, functools.partial(_in_phase, layer), (args, kwargs))
+    policy = layer.dtype_policy
+    if policy.compute_dtype == policy.variable_dtype and variable._autocast.get() is None:
+        return layer.call(*args, **kwargs)
+    with variable.autocast(policy.compute_dtype):
+        return layer.call(*args, **kwargs)
+
+
+def _in_phase(layer: Layer, training: bool, args: tuple, kwargs: dict) -> Any:
+    """`run_body` in training, or outside of it, also for the layers inside."""
+    with calling(training):
+        return run_body(layer, args, {**kwargs, "training": training})
+
+
+# --------------------------------------------------------------------------------------- arguments
+
+
+def filled(layer: Layer, args: tuple, kwargs: dict, training: Any, masks: list) -> dict:
+    """Keyword arguments with `training` and masks put in where `call` takes them."""
+    kind = type(layer)
+    names, positional, _ = call_names(kind)
+    kwargs = dict(kwargs)
+    kwargs.pop("training", None)
+    if "training" in names and "training" not in positional[: len(args)]:
+        if training is not None or not _has_default(kind, "training"):
+            kwargs["training"] = training
+    if masks:
+        if "mask" in names and kwargs.get("mask") is None:
+            if "mask" not in positional[: len(args)]:
+                kwargs["mask"] = masks[0] if tree.leaves(masks[0]) else None
+        for name, mask in zip(positional, masks):
+            key = f"{name}_mask"
+            if key in names and kwargs.get(key) is None and tree.leaves(mask):
+                kwargs[key] = mask
+    return kwargs
+
+
+def _converted(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """Arrays as tensors, floating ones in the compute dtype."""
+    compute, cast, outermost = layer.compute_dtype, layer.autocast, current_call() is None
+
+    def convert(x: Any) -> Any:
+        if isinstance(x, (np.ndarray, Variable)):
+            x = ops.convert_to_tensor(x)
+        elif type(x) in (int, float, bool, str) or not hasattr(x, "dtype"):
+            return x
+        elif outermost and not isinstance(x, AbstractTensor):
+            x = op.convert(active(), x, None)
+        if cast:
+            dtype = x.dtype
+            if type(dtype) is not str:
+                dtype = dtypes.standardize(dtype)
+            if dtype != compute and dtype in dtypes.FLOATS:
+                return ops.cast(x, compute)
+        return x
+
+    if len(args) == 1 and not kwargs and hasattr(args[0], "dtype"):
+        return (convert(args[0]),), kwargs
+    if args and isinstance(args[0], (list, tuple)):
+        leaves = tree.leaves(args[0])
+        if leaves and all(type(leaf) in (int, float, bool) for leaf in leaves):
+            args = (np.asarray(op._to_numpy(args[0])), *args[1:])
+    return tree.map(convert, args), tree.map(convert, kwargs)
+
+
+# ---------------------------------------------------------------------------------------- building
+
+
+def build(layer: Layer, args: tuple, kwargs: dict) -> None:
+    """Build a layer from the shapes of the arguments of its first call."""
+    shapes = shapes_of(args)
+    positional = call_names(type(layer))[1]
+    parameters = list(inspect.signature(layer.build).parameters.values())
+    named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+    if len(named) == 1 and named[0].kind is not named[0].VAR_POSITIONAL:
+        shape = shapes[0] if shapes else shapes_of((next(iter(kwargs.values()), None),))[0]
+        build_with(layer, {named[0].name: shape}, lambda: layer.build(shape))
+        return
+    by_name = dict(zip((f"{name}_shape" for name in positional), shapes))
+    by_name.update({f"{key}_shape": s for key, s in zip(kwargs, shapes_of(kwargs.values()))})
+    given = {p.name: by_name.get(p.name) for p in named if p.name in by_name}
+    build_with(layer, given, lambda: layer.build(**given))
+
+
+def build_with(layer: Layer, shapes: dict[str, Any], run: Callable[[], None]) -> None:
+    """`run`, which calls `build` with `shapes` by the names of its arguments."""
+    run()
+    layer._tricorn.build_shapes = shapes
+    layer.built = True
+    layer._tricorn_lock()
+
+
+def shapes_of(values: Any) -> list:
+    """The shape (or tree of shapes) of each value; None for what has none."""
+
+    def walk(x: Any) -> Any:
+        if isinstance(x, (list, tuple)):
+            return [walk(item) for item in x]
+        if isinstance(x, dict):
+            return {key: walk(item) for key, item in x.items()}
+        return None if x is None or not hasattr(x, "shape") else tuple(x.shape)
+
+    return [walk(value) for value in values]
+
+
+# ------------------------------------------------------------------------------------------- masks
+
+
+def pass_masks(layer: Layer, args: tuple, outputs: Any, masks: Any, inner: Any = None) -> None:
+    """Give the outputs the masks that `compute_mask` says; a layer made of layers passes on the
+    masks that those gave."""
+    inputs = args[0] if args else None
+    if not layer._tricorn_makes_masks():
+        handed = hand_on_masks(outputs if inner is None else inner, outputs, args)
+        if handed or layer._tricorn_composite:
+            return
+    out = layer.compute_mask(inputs, masks)
+    if out is None and not tree.leaves(masks):
+        return
+    leaves = tree.leaves(outputs)
+    flat = [out] if len(leaves) == 1 else list(out) if isinstance(out, (list, tuple)) else [out]
+    flat += [None] * (len(leaves) - len(flat))
+    for leaf, mask in zip(leaves, flat):
+        set_mask(leaf, mask)
+
+
+def hand_on_masks(inner: Any, outputs: Any, args: tuple) -> bool:
+    """Give the outputs the masks of what came out of the body; whether there were any."""
+    given = {id(leaf) for leaf in tree.leaves(args)}
+    found = False
+    for leaf, out in zip(tree.leaves(inner), tree.leaves(outputs)):
+        mask = get_mask(leaf) if id(leaf) not in given else None
+        if mask is not None:
+            set_mask(out, mask)
+            found = True
+    return found
+
+
+def default_mask(layer: Layer, mask: Any) -> Any:
+    """The mask of the output of a layer without rules of its own: the input's when
+    `supports_masking`, else none (with a warning, since a mask that disappears silently gives wrong
+    numbers)."""
+    if mask is None or not tree.leaves(mask):
+        return None
+    if layer.supports_masking:
+        return mask
+    warnings.warn(
+        f"the layer {layer!r} was given an input with a mask, but does not support masking, so the "
+        "layers after it do not see the mask; set supports_masking=True if it leaves the time axis "
+        "as it is, or override compute_mask",
+        stacklevel=4,
+    )
+    return None
+
+
+def _describe(args: tuple) -> str:
+    def one(x: Any) -> str:
+        if hasattr(x, "shape") and hasattr(x, "dtype"):
+            return f"a {x.dtype} tensor of shape {tuple(x.shape)}"
+        return repr(x)[:80]
+
+    if len(args) == 1 and not isinstance(args[0], (list, tuple, dict)):
+        return one(args[0])
+    return str(tree.map(one, list(args)))

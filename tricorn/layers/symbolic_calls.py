@@ -1,0 +1,183 @@
+"""A layer called on symbolic tensors: a node of the graph, whose inner graph is the body recorded.
+
+A body that cannot be recorded, since it has loops or calls a native framework, is a node without an
+inner graph.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tricorn import ops, tree
+from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
+from tricorn.engines.registry import native
+from tricorn.graph import op, phase, scope
+from tricorn.graph.calls import calling, get_mask, hand_on, set_mask
+from tricorn.graph.symbolic import (
+    Node,
+    NotRecordable,
+    NotRecording,
+    Recorder,
+    SymbolicTensor,
+    is_symbolic,
+)
+from tricorn.graph.transforms import abstract_shapes, engine_shapes
+from tricorn.layers import calling as calls
+from tricorn.layers import input_spec as specs
+from tricorn.layers import state
+
+if TYPE_CHECKING:
+    from tricorn.layers.base import Layer
+
+
+def call(layer: Layer, args: tuple, kwargs: dict, lasting: bool = True) -> Any:
+    """Make a node; record the body as its inner graph.
+
+    Args:
+        lasting: the layer remembers the node, as one of its calls.
+    """
+    nodes = layer._tricorn.nodes
+    try:
+        specs.check(layer.input_spec, args[0] if args else None, layer)
+        training = kwargs.get("training")
+        told = training is not None and not phase.is_phase(training)
+        if not told:
+            kwargs = {key: value for key, value in kwargs.items() if key != "training"}
+            training = phase.now()
+        node = Node(layer, args, kwargs, index=len(nodes))
+        node.training = None if told else phase.fixed()
+        masks = [tree.map(get_mask, arg) for arg in args]
+        unlocked = not layer.built
+        if unlocked:
+            layer._tricorn_build(args, kwargs)
+            specs.check(layer.input_spec, args[0] if args else None, layer)
+        filled = calls.filled(layer, args, kwargs, training, masks)
+        with Recorder(node, node.effects), calling(training):
+            outputs = _recorded(layer, node, args, filled, masks)
+        if unlocked:
+            layer._tricorn_lock()
+        outputs = node.bind(tree.map(op.abstracted, outputs))
+    except (ValueError, TypeError) as error:
+        calls.add_note(layer, error, args)
+        raise
+    if lasting:
+        nodes.append(node)
+    if any(tree.leaves(m) for m in masks) or layer._tricorn_makes_masks():
+        calls.pass_masks(layer, args, outputs, masks[0] if masks else None, node.inner)
+    elif node.inner is not None:
+        calls.hand_on_masks(node.inner, outputs, args)
+    return outputs
+
+
+def _recorded(layer: Layer, node: Node, args: tuple, kwargs: dict, masks: list) -> Any:
+    """The outputs of the body, which becomes the node's inner graph if it can be recorded."""
+    try:
+        node.inner = calls.run_body(layer, args, kwargs)
+        if layer.activity_regularizer is not None and native() is not None:
+            layer.add_loss(list(map(layer.activity_regularizer, tree.leaves(node.inner))))
+        return node.inner
+    except Exception as error:
+        reason = error if isinstance(error, NotRecordable) else needs_engine(error)
+        if reason is None:
+            raise
+        node.inner = None
+        node.effects.forget()
+        if native() is None:
+            return _shapes(layer, args, kwargs, reason)
+        return _run(layer, args, kwargs, masks)
+
+
+def _run(layer: Layer, args: tuple, kwargs: dict, masks: list) -> Any:
+    """The body has loops, in a graph of the engine's own: what they compute is tensors like others
+    there, and only the effects are recorded."""
+    with NotRecording(), scope.Scope() as now:
+        for arg, mask in zip(args, masks):
+            if tree.leaves(mask):
+                tree.map_up_to(set_mask, arg, mask)
+        outputs = calls.run_body(layer, args, kwargs)
+    hand_on(now.effects)
+    return outputs
+
+
+def _shapes(layer: Layer, args: tuple, kwargs: dict, reason: NeedsEngine | NotRecordable) -> Any:
+    """The outputs' shapes: from a run on abstract tensors, from the layer's own rule, or, of a body
+    that calls a native framework, from the engine."""
+    if isinstance(reason, NeedsEngine) and not layer._tricorn_infers_shapes():
+        shape = layer.compute_output_shape(calls.shapes_of(args)[0])
+        return abstract_outputs(shape, layer.compute_dtype)
+    leaves, structure = tree.flatten((args, kwargs))
+    where = [i for i, leaf in enumerate(leaves) if is_symbolic(leaf)]
+
+    def run(*tensors: Any) -> Any:
+        filled = list(leaves)
+        for i, tensor in zip(where, tensors):
+            filled[i] = tensor
+        args, kwargs = tree.unflatten(structure, filled)
+        return calls.run_body(layer, args, kwargs)
+
+    shapes = [op.abstracted(leaves[i]) for i in where]
+    if isinstance(reason, NotRecordable):
+        return abstract_shapes(run, shapes)
+    return engine_shapes(run, shapes, reason)
+
+
+# ------------------------------------------------------------------------------------------ updates
+
+
+def nodes_on(layer: Layer, inputs: set[int] | None = None) -> list[Node]:
+    """The calls of a layer on symbolic tensors; on those with the ids `inputs`."""
+    nodes = layer._tricorn.nodes
+    if inputs is None:
+        return nodes
+    return [n for n in nodes if inputs & set(map(id, tree.leaves((n.args, n.kwargs))))]
+
+
+def updates_of(node: Node) -> list:
+    """What one call assigns, as pairs.  In a graph of ours whose learning phase is open that is
+    found by recording the body in training: each Variable keeps its value in the other phase."""
+    layer: Any = node.operation
+    if hasattr(layer, "op"):
+        return []
+    known = list(node.effects.assigned.values())
+    told = node.training is not None or node.kwargs.get("training") is not None
+    if (
+        known
+        or told
+        or native() is not None
+        or len(state.weights(layer)) == len(state.trainable_variables(layer))
+    ):
+        return known
+    masks = [tree.map(get_mask, arg) for arg in node.args]
+    kwargs = calls.filled(layer, node.args, node.kwargs, True, masks)
+    with Recorder(node.parent) as recorder, calling(True):
+        calls.run_body(layer, node.args, kwargs)
+        for changed, value in list(recorder.effects.assigned.values()):
+            node.effects.assigned[changed] = (
+                changed, ops.where(phase.tensor(), value, changed)
+            )  # fmt: skip
+    return list(node.effects.assigned.values())
+
+
+# ------------------------------------------------------------------------------------------- shapes
+
+
+def is_shape(shape: Any) -> bool:
+    return isinstance(shape, (list, tuple)) and all(isinstance(n, (int, type(None))) for n in shape)
+
+
+def symbolic_inputs(shape: Any) -> Any:
+    """Symbolic tensors of a tree of shapes."""
+    if is_shape(shape):
+        return SymbolicTensor(tuple(shape))
+    if isinstance(shape, dict):
+        return {key: symbolic_inputs(item) for key, item in shape.items()}
+    return [symbolic_inputs(item) for item in shape]
+
+
+def abstract_outputs(shape: Any, dtype: str) -> Any:
+    """Abstract tensors of a tree of shapes."""
+    if is_shape(shape):
+        return AbstractTensor(tuple(shape), dtype)
+    if isinstance(shape, dict):
+        return {key: abstract_outputs(item, dtype) for key, item in shape.items()}
+    return [abstract_outputs(item, dtype) for item in shape]

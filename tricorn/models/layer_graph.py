@@ -1,0 +1,442 @@
+"""`LayerGraph`: the graph of layers that a model is, from its inputs to its outputs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from tricorn import ops, tree
+from tricorn.graph.calls import set_mask
+from tricorn.graph.plan import Plan
+from tricorn.graph.symbolic import Node, SymbolicTensor, is_native, is_symbolic, mask_of, node_of
+from tricorn.layers.base import Layer
+from tricorn.layers.input_layer import InputLayer
+from tricorn.layers.input_spec import InputSpec
+from tricorn.serialization import registry
+from tricorn.serialization.operations import OpCall
+
+
+class LayerGraph:
+    """A directed acyclic graph of layers.
+
+    Args:
+        inputs: symbolic tensor, list or dict of them.
+        outputs: tree of symbolic tensors that depend on the inputs.
+        name: of the model, for errors.
+
+    Attributes:
+        input, output: the trees.
+        operations: the layers and ops, inputs first, by depth.
+        nodes: their calls.
+
+    Raises:
+        ValueError: when an output needs a tensor that the inputs do not give, or two layers have
+            one name.
+    """
+
+    def __init__(self, inputs: Any, outputs: Any, name: str) -> None:
+        for tensor in (
+            *itertools.filterfalse(is_native, tree.leaves(inputs)),
+            *tree.leaves(outputs),
+        ):
+            if not is_symbolic(tensor):
+                raise ValueError(
+                    "the inputs and outputs of a model are symbolic tensors made by Input and "
+                    f"layers, got {tensor!r}"
+                )
+        self.name = name
+        self.input = tree.map(_input_of, inputs)
+        self.output = tree.map(lambda t: t, outputs)
+        if any(a is not b for a, b in zip(tree.leaves(inputs), tree.leaves(self.input))):
+            self.output = _moved(inputs, self.input, outputs)
+        masks = [mask_of(tensor) for tensor in self.outputs]
+        self._plan = Plan(self.inputs, (self.output, masks))
+        self.operations, self.nodes = _ordered(self.inputs, self.outputs)
+        names: dict[str, Any] = {}
+        for layer in self.layers:
+            if names.setdefault(layer.name, layer) is not layer:
+                raise ValueError(
+                    f"the model {name!r} has two layers named {layer.name!r}; give each its own "
+                    "name"
+                )
+
+    @property
+    def inputs(self) -> list:
+        """The symbolic inputs, flat."""
+        return tree.leaves(self.input)
+
+    @property
+    def outputs(self) -> list:
+        """The symbolic outputs, flat."""
+        return tree.leaves(self.output)
+
+    @property
+    def input_shape(self) -> Any:
+        return tree.map(lambda t: tuple(t.shape), self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        return tree.map(lambda t: tuple(t.shape), self.output)
+
+    @property
+    def input_names(self) -> list[str]:
+        return [node_of(t)[0].operation.name for t in self.inputs]  # type: ignore[union-attr]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that give the outputs; keys of a dict of outputs."""
+        if isinstance(self.output, dict):
+            return [str(path[-1]) for path, _ in tree.paths(self.output)]
+        return [self._name_of(node_of(t)[0]) for t in self.outputs]
+
+    @property
+    def layers(self) -> list[Layer]:
+        return [o for o in self.operations if isinstance(o, Layer)]
+
+    def input_spec(self) -> Any:
+        """What the graph accepts: the shapes of its inputs, batch axis free."""
+
+        def spec(tensor: Any, name: str | None = None) -> InputSpec:
+            shape = (None, *tuple(tensor.shape)[1:])
+            operation = node_of(tensor)[0].operation  # type: ignore[union-attr]
+            optional = getattr(operation, "optional", False)
+            return InputSpec(shape=shape, allow_last_axis_squeeze=True, name=name,
+                             optional=optional)  # fmt: skip
+
+        if isinstance(self.input, dict):
+            return {key: spec(t, key) for key, t in self.input.items()}
+        return tree.map(spec, self.input)
+
+    def _name_of(self, node: Any) -> str:
+        """The name of the layer or op of a node of the graph."""
+        return next(o.name for o in self.operations if _key(node) == _key_of(o))
+
+    def _calls_of(self, operation: Any) -> list[tuple[list, dict[str, Any]]]:
+        """The arguments of the calls of a layer or op in the graph."""
+        if isinstance(operation, InputLayer):
+            return []
+        if isinstance(operation, OpCall):
+            return [operation.arguments()]
+        nodes = (node for node in self.nodes if node.operation is operation)
+        calls = sorted(nodes, key=lambda node: node.index)
+        return [(list(node.args), dict(node.kwargs)) for node in calls]
+
+    def nodes_on(self, inputs: set[int] | None = None) -> list[Node]:
+        """The calls in the graph, when its inputs are among those with the ids `inputs`."""
+        reached = inputs is None or bool(inputs & set(map(id, self.inputs)))
+        return self.nodes if reached else []
+
+    # ---------------------------------------------------------------------------------- running it
+
+    def run(self, inputs: Any) -> Any:
+        """The tree of outputs for a tree of tensors like the model's input."""
+        values = [inputs] if len(self.inputs) == 1 and not _is_tree(inputs) else tree.leaves(inputs)
+        if len(values) != len(self.inputs):
+            raise ValueError(
+                f"the model {self.name!r} has {len(self.inputs)} inputs "
+                f"({', '.join(self.input_names)}), got {len(values)}"
+            )
+        values = [_fitted(v, t) for v, t in zip(values, self.inputs)]
+        outputs, masks = self._plan.run(values)
+        for leaf, mask in zip(tree.leaves(outputs), masks):
+            if mask is not None:
+                set_mask(leaf, mask)
+        return outputs
+
+    def arranged(self, inputs: Any) -> Any:
+        """Inputs in the structure of the model's: a dict by input names for a list and back."""
+        struct = self.input
+        names = self.input_names
+        if isinstance(inputs, dict) and not isinstance(struct, dict):
+            missing = [name for name in names if name not in inputs]
+            if missing:
+                raise ValueError(
+                    f"the model {self.name!r} lacks the inputs {missing}; it takes {names}, "
+                    f"got {sorted(inputs)}"
+                )
+            values = [inputs[name] for name in names]
+            return (
+                values[0] if is_symbolic(struct) else tree.unflatten(tree.structure(struct), values)
+            )
+        if isinstance(struct, dict) and isinstance(inputs, dict):
+            missing = [key for key in struct if key not in inputs]
+            if missing:
+                raise ValueError(
+                    f"the model {self.name!r} lacks the inputs {missing}; it takes "
+                    f"{sorted(struct)}, got {sorted(inputs)}"
+                )
+            return {key: inputs[key] for key in struct}
+        if isinstance(struct, dict) and isinstance(inputs, (list, tuple)):
+            return dict(zip(struct, inputs))
+        if is_symbolic(struct) and isinstance(inputs, (list, tuple)) and len(inputs) == 1:
+            return inputs[0] if hasattr(inputs[0], "shape") else inputs
+        if isinstance(struct, (list, tuple)) and len(struct) == 1 and hasattr(inputs, "shape"):
+            return [inputs]
+        return inputs
+
+    def get_config(self, trainable: bool) -> dict[str, Any]:
+        """The graph as data, in Keras 3's form."""
+        numbers = _node_numbers(self.nodes)
+        named = {_key_of(operation): operation for operation in self.operations}
+
+        def place(tensor: Any) -> list:
+            node, position = node_of(tensor)
+            assert node is not None
+            return [named[_key(node)].name, numbers[node] + _first_number(node.operation), position]
+
+        def argument(value: Any) -> Any:
+            if is_symbolic(value):
+                return {
+                    "class_name": "__keras_tensor__",
+                    "config": {
+                        "shape": list(value.shape),
+                        "dtype": str(value.dtype),
+                        "keras_history": place(value),
+                    },
+                }
+            if isinstance(value, (list, tuple)):
+                return [argument(item) for item in value]
+            if isinstance(value, dict):
+                return {key: argument(item) for key, item in value.items()}
+            return registry.serialize_keras_object(value)
+
+        layers = []
+        for operation in self.operations:
+            config = registry.serialize_keras_object(operation)
+            config["name"] = operation.name
+            config["inbound_nodes"] = [
+                {"args": argument(args), "kwargs": argument(kwargs)}
+                for args, kwargs in self._calls_of(operation)
+            ]
+            layers.append(config)
+        return {
+            "name": self.name,
+            "trainable": trainable,
+            "layers": layers,
+            "input_layers": _map_tensors(place, self.input),
+            "output_layers": _map_tensors(place, self.output),
+        }
+
+
+def graph_of(model: Any) -> LayerGraph | None:
+    """The graph that a model is, or None."""
+    return model._tricorn.parts.get("graph")
+
+
+def from_config(
+    config: dict[str, Any], custom_objects: Any = None, make: Callable | None = None
+) -> tuple[Any, Any]:
+    """(inputs, outputs) of the graph that a config describes.
+
+    Args:
+        custom_objects: name -> class or function, besides what is registered.
+        make: ``(name, config entry) -> layer`` instead of making it from the entry.
+    """
+    make = make or (lambda _, entry: registry.deserialize_keras_object(entry))
+    with registry.custom_object_scope(custom_objects or {}):
+        made = {
+            entry["name"]: make(entry["name"], _without_graph(entry)) for entry in config["layers"]
+        }
+        tensors: dict[tuple, Any] = {}
+        for entry in config["layers"]:
+            if isinstance(made[entry["name"]], InputLayer):
+                layer = made[entry["name"]]
+                tensors[(entry["name"], 0, 0)] = layer._tricorn.nodes[0].outputs
+        _replay(config["layers"], made, tensors)
+    return _places(config["input_layers"], tensors), _places(config["output_layers"], tensors)
+
+
+def _fitted(value: Any, tensor: Any) -> Any:
+    """A value in the input's dtype and rank (a last axis of 1 is added or dropped)."""
+    want, got = len(tensor.shape), len(value.shape)
+    if want == got + 1 and tensor.shape[-1] == 1:
+        value = ops.expand_dims(value, -1)
+    elif want == got - 1 and value.shape[-1] == 1:
+        value = ops.squeeze(value, -1)
+    if type(tensor) is SymbolicTensor and not is_symbolic(value):
+        node = node_of(tensor)[0]
+        if isinstance(node.operation, InputLayer) and ops.dtype(value) != tensor.dtype:  # type: ignore[union-attr]
+            return ops.cast(value, tensor.dtype)
+    return value
+
+
+def _is_tree(x: Any) -> bool:
+    return isinstance(x, (list, tuple, dict))
+
+
+def _input_of(tensor: Any) -> Any:
+    """An input tensor that an InputLayer gives; tensors inside a graph get one of their own."""
+    node, _ = node_of(tensor)
+    if node is not None and isinstance(node.operation, InputLayer):
+        return tensor
+    if node is None and is_native(tensor):
+        return InputLayer(input_tensor=tensor)._tricorn.nodes[0].outputs
+    if type(tensor) is not SymbolicTensor:
+        return tensor
+    layer = InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype)
+    return layer._tricorn.nodes[0].outputs
+
+
+def _moved(old: Any, new: Any, outputs: Any) -> Any:
+    """The graph from tensors inside another graph, copied to begin at inputs of its own."""
+    return Plan(tree.leaves(old), outputs).run(tree.leaves(new))
+
+
+def _ordered(inputs: list, outputs: list) -> tuple[list, list[Node]]:
+    """The operations and nodes of a graph in Keras's order: by depth (distance to the outputs,
+    deepest first), those of equal depth as a depth-first walk from the outputs meets them."""
+    given = {id(t) for t in inputs}
+    met: dict[Any, int] = {}
+    postorder: list[Node] = []
+    done: set[Node] = set()
+    stack: list[tuple[Any, bool]] = [(t, False) for t in reversed(outputs)]
+    while stack:
+        tensor, ready = stack.pop()
+        node, _ = node_of(tensor)
+        assert node is not None
+        if ready:
+            if node not in done:
+                done.add(node)
+                postorder.append(node)
+            continue
+        if node in done:
+            continue
+        met.setdefault(_key(node), len(met))
+        stack.append((tensor, True))
+        if id(tensor) not in given:
+            stack += [(t, False) for t in reversed(node.inputs)]
+    depth: dict[Node, int] = {}
+    deepest: dict[Any, int] = {}
+    for node in reversed(postorder):
+        own = max(depth.get(node, 0), deepest.get(_key(node), 0))
+        deepest[_key(node)] = depth[node] = own
+        if id(tree.leaves(node.outputs)[0]) in given:
+            continue
+        for parent, _ in map(node_of, node.inputs):
+            assert parent is not None
+            depth[parent] = max(own + 1, depth.get(parent, 0))
+    for tensor in inputs:
+        node = node_of(tensor)[0]
+        assert node is not None
+        if node not in depth:
+            depth[node], deepest[_key(node)] = 0, 0
+            met.setdefault(_key(node), len(met))
+            postorder.append(node)
+    makers = {_key(node): node for node in postorder}
+    ranked = sorted(makers, key=lambda key: (-deepest[key], met[key]))
+    nodes = sorted(postorder, key=lambda node: -depth[node])
+    return _operations([makers[key] for key in ranked]), nodes
+
+
+def _operations(nodes: list[Node]) -> list:
+    """The layer, or the op with a name of its own, of each node."""
+    taken = {node.operation.name for node in nodes if isinstance(node.operation, Layer)}
+    made: list = []
+    for node in nodes:
+        if isinstance(node.operation, Layer):
+            made.append(node.operation)
+            continue
+        base = node.operation.__name__.strip("_")
+        names = (f"{base}_{count}" if count else base for count in itertools.count())
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        made.append(OpCall.of(node, name))
+    return made
+
+
+def _is_op(node: Node) -> bool:
+    return hasattr(node.operation, "op")
+
+
+def _key(node: Node) -> Any:
+    """Ops have no identity of their own: each call of one is an operation."""
+    return node if _is_op(node) else id(node.operation)
+
+
+def _key_of(operation: Any) -> Any:
+    """The key of the nodes of a layer or op of a model."""
+    return operation.node if isinstance(operation, OpCall) else id(operation)
+
+
+def _first_number(operation: Any) -> int:
+    """The number of an operation's first call in a config: Keras counts a functional model's own
+    graph as call 0."""
+    return int(getattr(operation, "_tricorn_counts_itself", False))
+
+
+def _node_numbers(nodes: list[Node]) -> dict[Node, int]:
+    """Each node's number among the calls of its operation that belong to the model."""
+    numbers: dict[Node, int] = {}
+    counts: dict[Any, int] = {}
+    for node in sorted(nodes, key=lambda n: n.index):
+        key = _key(node)
+        numbers[node] = counts.get(key, 0)
+        counts[key] = numbers[node] + 1
+    return numbers
+
+
+def _map_tensors(fn: Any, struct: Any) -> Any:
+    if is_symbolic(struct):
+        return fn(struct)
+    if isinstance(struct, dict):
+        return {key: _map_tensors(fn, value) for key, value in struct.items()}
+    return [_map_tensors(fn, value) for value in struct]
+
+
+def _without_graph(entry: dict) -> dict:
+    return {key: value for key, value in entry.items() if key not in ("inbound_nodes", "name")}
+
+
+def _places(places: Any, tensors: dict[tuple, Any]) -> Any:
+    """The tensors at [layer name, node, position] places, in whatever structure they stand."""
+    if isinstance(places, dict):
+        return {key: _places(value, tensors) for key, value in places.items()}
+    if len(places) == 3 and isinstance(places[0], str):
+        return tensors[tuple(places)]
+    return [_places(place, tensors) for place in places]
+
+
+class _Waiting(Exception):
+    """A call needs a tensor that is not made yet."""
+
+
+def _replay(entries: list[dict], made: dict[str, Any], tensors: dict[tuple, Any]) -> None:
+    """Call the layers as the config says, each call once its inputs exist."""
+    todo = [
+        (entry["name"], number, node)
+        for entry in entries
+        if not isinstance(made[entry["name"]], InputLayer)
+        for number, node in enumerate(entry["inbound_nodes"])
+    ]
+
+    def argument(value: Any) -> Any:
+        if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+            place = tuple(value["config"]["keras_history"])
+            if place not in tensors:
+                raise _Waiting
+            return tensors[place]
+        if isinstance(value, (list, tuple)):
+            return [argument(item) for item in value]
+        if isinstance(value, dict) and "class_name" not in value:
+            return {key: argument(item) for key, item in value.items()}
+        return registry.deserialize_keras_object(value)
+
+    while todo:
+        waiting: list = []
+        for name, number, node in todo:
+            if (name, number - 1) in {(n, k) for n, k, _ in waiting}:
+                waiting.append((name, number, node))
+                continue
+            try:
+                args, kwargs = argument(node["args"]), argument(node["kwargs"])
+            except _Waiting:
+                waiting.append((name, number, node))
+                continue
+            outputs = made[name](*args, **kwargs)
+            for position, tensor in enumerate(tree.leaves(outputs)):
+                tensors[(name, number + _first_number(made[name]), position)] = tensor
+        if len(waiting) == len(todo):
+            names = sorted({name for name, _, _ in waiting})
+            raise ValueError(f"the config's graph is not connected: {names} lack their inputs")
+        todo = waiting
