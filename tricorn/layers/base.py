@@ -19,7 +19,7 @@ from tricorn import dtype_policies, dtypes, initializers, naming, ops, tree, var
 from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.engines.registry import native
-from tricorn.graph import op, phase, scope
+from tricorn.graph import ambient, op, phase, scope
 from tricorn.graph.calls import (
     Call,
     any_masks,
@@ -39,12 +39,15 @@ from tricorn.graph.symbolic import (
     is_symbolic,
     recording,
 )
+from tricorn.graph.turns import making
 from tricorn.layers import input_spec as specs
 from tricorn.layers.input_spec import InputSpec
 from tricorn.seeds import SeedGenerator
 from tricorn.serialization import registry
 from tricorn.variable import Variable
 
+#: the layers whose weights are being made, by any thread
+_in_building: list[Any] = []
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -245,6 +248,7 @@ class Layer:
 
     @property
     def trainable(self) -> bool:
+        ambient.flag_read(self)
         return self._trainable
 
     @trainable.setter
@@ -377,6 +381,21 @@ class Layer:
         them ``<argument>_shape``)."""
         self.built = True
 
+    def _build_once(self, args: tuple, kwargs: dict) -> None:
+        """Build, unless it is built; another thread that does so is waited for."""
+        now = scope.current()
+        if self.built and now is not None and now.frozen:  # a program runs
+            return
+        with making:
+            if self.built:
+                return
+            _in_building.append(self)
+            try:
+                self._build_for(args, kwargs)
+            finally:
+                _in_building.remove(self)
+        specs.check(self.input_spec, args[0] if args else None, repr(self))
+
     def _build_for(self, args: tuple, kwargs: dict) -> None:
         shapes = _shapes(args)
         positional = _call_names(_class(self))[1]
@@ -463,9 +482,8 @@ class Layer:
             specs.check(self.input_spec, args[0] if args else None, repr(self))
             masks = [tree.map(get_mask, arg) for arg in args] if any_masks() else []
             masked = any(tree.leaves(m) for m in masks)
-            if not self.built:
-                self._build_for(args, kwargs)
-                specs.check(self.input_spec, args[0] if args else None, repr(self))
+            if not self.built or _in_building:
+                self._build_once(args, kwargs)
             kwargs = self._filled(args, kwargs, training, masks)
             outputs = self._body(args, kwargs)
             if masked or type(self).compute_mask is not Layer.compute_mask:
@@ -592,9 +610,8 @@ class Layer:
             node = Node(self, args, kwargs, index=len(self._inbound_nodes))
             node.training = None if told else phase.fixed()
             masks = [tree.map(get_mask, arg) for arg in args]
-            if not self.built:
-                self._build_for(args, kwargs)
-                specs.check(self.input_spec, args[0] if args else None, repr(self))
+            if not self.built or _in_building:
+                self._build_once(args, kwargs)
             filled = self._filled(args, kwargs, training, masks)
             with Recorder(node) as recorder, calling(training):
                 try:
