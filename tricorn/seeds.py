@@ -3,9 +3,9 @@
 Two kinds of draws:
 
 * *host draws*: a counter-based generator (Philox), so they are the same on every engine.  Initial
-  weights are keyed by the global seed and the ordinal of the draw since `set_random_seed`; the order
-  of an epoch by the seed, the ordinal of the `fit` since then, and the number of the epoch, so that
-  nothing made between two epochs changes it;
+  weights are keyed by the global seed and the ordinal of the draw since `set_random_seed`; the
+  order of an epoch by the seed, the ordinal of the `fit` since then, and the number of the epoch,
+  so that nothing made between two epochs changes it;
 * *in-graph draws* (dropout, noise): the state of a `SeedGenerator`, a Variable (seed, counter), is
   the key, and the counter goes up with every draw.  The engine's own generator draws, or a portable
   one: a SeedGenerator is portable from the `set_random_seed` before it was made, for life, so what
@@ -43,7 +43,7 @@ class _HostState:
         self.portable = False
         #: the generator of draws that have none, once there is one, and how many were dropped
         self.generator: SeedGenerator | None = None
-        self.dropped = 0
+        self.dropped = self.dropped_since = 0
 
     def next(self) -> tuple[int, int]:
         with self.lock:
@@ -55,6 +55,7 @@ class _HostState:
         with self.lock:
             self.generator = None
             self.dropped += 1
+            self.dropped_since += 1
 
 
 _host = _HostState()
@@ -83,7 +84,8 @@ def set_random_seed(seed: int, portable: bool = False) -> None:
     _python_random.seed(seed)
     np.random.seed(seed)
     with _host.lock:
-        _host.seed, _host.ordinal, _host.fits, _host.portable = seed, 0, 0, bool(portable)
+        _host.seed, _host.portable = seed, bool(portable)
+        _host.ordinal = _host.fits = _host.dropped_since = 0
         generator = _host.generator
     if generator is None:
         return
@@ -118,8 +120,9 @@ def _stream(seed: int, *place: int) -> np.random.Generator:
 
 
 def _global_seed() -> int:
-    """The seed of the global generator: of the global seed alone."""
-    return int(_stream(_host.seed, 1, 0).integers(2**31))
+    """The seed of the global generator, which follows from the global seed alone, until it is
+    dropped."""
+    return int(_stream(_host.seed, 1 + _host.dropped_since, 0).integers(2**31))
 
 
 def host_generator(seed: int | None = None) -> np.random.Generator:
