@@ -25,6 +25,8 @@ from tricorn.graph import op
 #: rows of a chunk that is stacked on the host are limited to so many bytes, and so many batches
 _CHUNK_BYTES = 16 * 2**20
 _CHUNK_STEPS = 512
+#: a stream's epoch is at least so many chunks
+_PARTS = 4
 #: for how many batches a stream's chunk has room: few shapes, since each is compiled
 _ROOM = (1, 8, 64, _CHUNK_STEPS)
 #: arrays up to so many bytes are put on an accelerator once and shuffled there
@@ -347,7 +349,7 @@ class StreamFeed:
         except StopIteration:
             raise ValueError("the data source gives no batch") from None
         self._back.appendleft(raw)
-        if isinstance(self.source, Iterator):
+        if isinstance(self.source, Iterator) and self.ahead:
             self.keep()
         return batch
 
@@ -362,7 +364,7 @@ class StreamFeed:
         kept = [*self._open, *self._back]
         self._open.clear()
         self._back.clear()
-        if isinstance(self.source, Iterator):
+        if isinstance(self.source, Iterator) and self.ahead:
             self._iterator = None
             if kept:
                 _keep(self.source, kept)
@@ -403,7 +405,14 @@ class StreamFeed:
                 end()
 
     def _take(self, pace: Any, limit: int) -> int:
-        return pace.take(limit) if self.stack and pace is not None else 1
+        """For how many batches to read now."""
+        if not self.stack or pace is None:
+            return 1
+        return pace.take(min(limit, self._share()) if pace.auto else limit)
+
+    def _share(self) -> int:
+        """How much of an epoch a chunk may be, so that one is read while another one is run."""
+        return _CHUNK_STEPS if self.steps is None else max(1, -(-self.steps // _PARTS))
 
     def _chunk(self, limit: int) -> tuple[list, Any]:
         """Up to `limit` equal batches, and what they have in common."""
@@ -442,15 +451,15 @@ class StreamFeed:
         compiled already, if it fits into one."""
         known = self._rooms.setdefault(signature, [])
         fitting = [room for room in known if room >= count]
-        if not fitting:
-            goal = pace.goal if pace is not None else 1
-            wanted = max(count, min(goal, most, self.steps or most))
-            room = wanted
-            if pace is not None and pace.auto:
-                room = min(next(r for r in _ROOM if r >= min(wanted, _CHUNK_STEPS)), most)
-            known.append(max(room, count))
-            return known[-1]
-        return min(fitting)
+        if fitting:
+            return min(fitting)
+        if pace is not None and pace.auto:
+            wanted = max(count, min(pace.goal, self._share(), _CHUNK_STEPS))
+            room = next(room for room in _ROOM if room >= wanted)
+        else:
+            room = count if pace is None else pace.steps
+        known.append(max(count, min(room, most)))
+        return known[-1]
 
     def _buffer(self, signature: Any, room: int, batch: Any) -> Any:
         """Memory for a chunk.  Two take turns: while the engine reads one, the other is filled."""
@@ -501,9 +510,8 @@ def _can_keep(iterator: Iterator) -> bool:
 
 def _keep(iterator: Iterator, batches: list) -> None:
     """Keep batches for whoever reads from the iterator next, while it lives."""
-    if _can_keep(iterator):
-        key = id(iterator)
-        _kept[key] = weakref.ref(iterator, lambda _: _kept.pop(key, None)), batches
+    key = id(iterator)
+    _kept[key] = weakref.ref(iterator, lambda _: _kept.pop(key, None)), batches
 
 
 def _taken(iterator: Iterator) -> list:
