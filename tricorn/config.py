@@ -12,6 +12,7 @@ import json
 import math
 import os
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ _FLOATS = ("bfloat16", "float16", "float32", "float64")
 _LAYOUTS = ("channels_last", "channels_first")
 
 _settings: dict[str, Any] | None = None
+_reading = threading.Lock()
 #: called after `set_backend`: the engines' registry forgets what it had loaded
 on_set_backend: list[Callable[[], None]] = []
 
@@ -50,12 +52,15 @@ def _wished_home() -> Path:
 
 def _load() -> dict[str, Any]:
     global _settings
-    if _settings is None:
+    with _reading:
+        if _settings is not None:
+            return _settings
         path = _wished_home() / "keras.json"  # may be read where it cannot be written
         found = _read_file(path if os.path.exists(path) else home() / "keras.json")
-        _settings = {**DEFAULTS, **found}
+        settings = {**DEFAULTS, **found}
         if os.environ.get("KERAS_BACKEND"):
-            _settings["backend"] = os.environ["KERAS_BACKEND"]
+            settings["backend"] = os.environ["KERAS_BACKEND"]
+        _settings = settings
     return _settings
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import config, dtypes
+from tricorn.graph import ambient
 
 _MIXED = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
 _global: DTypePolicy | None = None
+ambient.sources["dtype_policy"] = lambda: _global and _global.name
 
 
 class DTypePolicy:

@@ -35,4 +35,5 @@ def uid(prefix: str) -> int:
 
 def clear() -> None:
     """Begin counting anew."""
-    _counts.clear()
+    with _lock:
+        _counts.clear()

@@ -2,8 +2,10 @@
 
 Two kinds of draws:
 
-* *host draws* (initial weights, shuffles): a counter-based generator (Philox) keyed by the global
-  seed and the ordinal of the draw since `set_random_seed`, so they are the same on every engine;
+* *host draws*: a counter-based generator (Philox), so they are the same on every engine.  Initial
+  weights are keyed by the global seed and the ordinal of the draw since `set_random_seed`; the
+  order of an epoch by the seed, the ordinal of the `fit` since then, and the number of the epoch,
+  so that nothing made between two epochs changes it;
 * *in-graph draws* (dropout, noise): the state of a `SeedGenerator`, a Variable (seed, counter), is
   the key, and the counter goes up with every draw.  The engine's own generator draws, or a portable
   one: a SeedGenerator is portable from the `set_random_seed` before it was made, for life, so what
@@ -19,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from tricorn.engines import active
+from tricorn.graph import ambient
 from tricorn.graph.phase import native_graph
+from tricorn.graph.scope import current
 from tricorn.variable import Variable
 
 #: what a draw adds to the state: nothing to the seed, one to the counter
@@ -27,26 +31,41 @@ _NEXT = np.array([0, 1], np.int32)
 
 
 class _HostState:
-    """The global seed and how many host draws were made since it was set."""
+    """The global seed, and what was drawn and begun since it was set."""
 
     def __init__(self) -> None:
+        #: held while this changes, and never while a Variable is waited for
         self.lock = threading.Lock()
+        #: held while a generator draws at once: no two threads get the same key
+        self.drawing = threading.RLock()
         self.seed = _python_random.SystemRandom().getrandbits(31)
-        self.ordinal = 0
+        self.ordinal = self.fits = 0
         self.portable = False
+        #: the generator of draws that have none, once there is one, and how many were dropped
+        self.generator: SeedGenerator | None = None
+        self.dropped = self.dropped_since = 0
 
     def next(self) -> tuple[int, int]:
         with self.lock:
             self.ordinal += 1
             return self.seed, self.ordinal
 
+    def drop(self) -> None:
+        """Forget the global generator: what was compiled with it is of no use any more."""
+        with self.lock:
+            self.generator = None
+            self.dropped += 1
+            self.dropped_since += 1
+
 
 _host = _HostState()
-_global_generator: SeedGenerator | None = None
+ambient.sources["generator"] = lambda: _host.dropped
+ambient.sources["portable"] = lambda: _host.portable
 
 
 def set_random_seed(seed: int, portable: bool = False) -> None:
-    """Seed everything: initial weights, shuffles, in-graph draws, NumPy and Python.
+    """Seed everything: initial weights, shuffles, in-graph draws, NumPy and Python.  Functions that
+    draw without a generator need not be compiled again: what they draw begins anew.
 
     Two runs (or two builds in one run) after equal seeds give equal weights on every engine.
 
@@ -59,20 +78,51 @@ def set_random_seed(seed: int, portable: bool = False) -> None:
     Raises:
         ValueError: for another value.
     """
-    global _global_generator
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise ValueError(f"seed must be an integer in [0, 2**32), got {seed!r}")
     seed = int(seed)
     _python_random.seed(seed)
     np.random.seed(seed)
-    _host.seed, _host.ordinal, _host.portable = seed, 0, bool(portable)
-    _global_generator = None
+    with _host.lock:
+        _host.seed, _host.portable = seed, bool(portable)
+        _host.ordinal = _host.fits = _host.dropped_since = 0
+        generator = _host.generator
+    if generator is None:
+        return
+    if any(engine.capabilities["native_graph"] for engine in generator.state._handles):
+        _host.drop()  # the draws that a graph has built stay as they are
+    else:
+        generator.portable = _host.portable
+        generator.reseed(_global_seed())
 
 
 def clear() -> None:
     """Forget the global in-graph generator; the seed and the sequence of host draws stay."""
-    global _global_generator
-    _global_generator = None
+    _host.drop()
+
+
+def begin_fit() -> tuple[int, int]:
+    """(the global seed, the ordinal of the training that begins now since it was set)."""
+    with _host.lock:
+        _host.fits += 1
+        return _host.seed, _host.fits
+
+
+def order(seed: int, fit: int, epoch: int, size: int) -> np.ndarray:
+    """The order of `size` samples in an epoch of a fit: int32 of shape (size,)."""
+    return _stream(seed, epoch % 2**64, fit).permutation(size).astype(np.int32)
+
+
+def _stream(seed: int, *place: int) -> np.random.Generator:
+    """A NumPy generator of its own for each (seed, place), two numbers of which one is not 0."""
+    key = np.array([seed, 0], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, *place]))
+
+
+def _global_seed() -> int:
+    """The seed of the global generator, which follows from the global seed alone, until it is
+    dropped."""
+    return int(_stream(_host.seed, 1 + _host.dropped_since, 0).integers(2**31))
 
 
 def host_generator(seed: int | None = None) -> np.random.Generator:
@@ -109,15 +159,27 @@ class SeedGenerator:
             raise ValueError(f"seed must be an integer or None, got {seed!r}")
         self.seed, self.name = int(seed), name or "seed_generator"
         self.portable = _host.portable
-        initial = np.array([self.seed % 2**32, 0], np.uint32).view(np.int32)
-        self.state = Variable(initial, dtype="int32", trainable=False, name="seed_generator_state")
+        self.state = Variable(
+            _first_state(self.seed), dtype="int32", trainable=False, name="seed_generator_state"
+        )
         self.state.random = True
+
+    def reseed(self, seed: int) -> None:
+        """Begin anew, as a generator with this seed."""
+        self.seed = seed
+        self.state.hold(_first_state(seed))
 
     def next(self) -> Any:
         """The key of the next draw, an int32 tensor of shape (2,); counts up."""
         graph = native_graph()
         if graph is not None:
             return graph.draw(self.state.handle(graph))
+        if current() is not None:
+            return self._draw()
+        with _host.drawing:
+            return self._draw()
+
+    def _draw(self) -> Any:
         key = self.state.value
         engine = active()
         self.state.assign(engine.add(key, engine.tensor(_NEXT, "int32")))
@@ -131,6 +193,10 @@ class SeedGenerator:
         return cls(**config)
 
 
+def _first_state(seed: int) -> np.ndarray:
+    return np.array([seed % 2**32, 0], np.uint32).view(np.int32)
+
+
 def key_of(seed: Any) -> Any:
     """The key for a draw: from a SeedGenerator its next, from an int a fixed one, from None the
     next of the global generator.
@@ -138,16 +204,22 @@ def key_of(seed: Any) -> Any:
     Raises:
         TypeError: for something else.
     """
-    global _global_generator
     if isinstance(seed, SeedGenerator):
         return seed.next()
     if seed is None:
-        if _global_generator is None:
-            _global_generator = SeedGenerator(name="global_seed_generator")
-        return _global_generator.next()
+        return _global_generator().next()
     if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
-        return np.array([int(seed) % 2**32, 0], np.uint32).view(np.int32)
+        return _first_state(int(seed))
     raise TypeError(f"seed must be None, an int or a SeedGenerator, got {seed!r}")
+
+
+def _global_generator() -> SeedGenerator:
+    generator = _host.generator
+    if generator is None:
+        made = SeedGenerator(_global_seed(), "global_seed_generator")
+        with _host.lock:
+            generator = _host.generator = _host.generator or made
+    return generator
 
 
 def is_portable(seed: Any) -> bool:

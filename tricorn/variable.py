@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -19,9 +20,8 @@ import numpy as np
 from tricorn import dtypes, tracking
 from tricorn.arithmetic import OPS
 from tricorn.engines import registry
-from tricorn.graph import op
+from tricorn.graph import ambient, op
 from tricorn.graph.calls import current_call
-from tricorn.graph.compiled import moving, refuse_if_running
 from tricorn.graph.placement import placed, placing
 from tricorn.graph.scope import (
     Readable,
@@ -32,9 +32,11 @@ from tricorn.graph.scope import (
     recording_tapes,
 )
 from tricorn.graph.symbolic import NotRecording, is_symbolic, recording
+from tricorn.graph.turns import Use, alone, changing
 
 #: float dtype that Variables are read in (set by layers whose compute dtype differs), or None
 _autocast: ContextVar[str | None] = ContextVar("tricorn_autocast", default=None)
+ambient.sources["autocast"] = _autocast.get
 _names: ContextVar[tuple[str, ...]] = ContextVar("tricorn_names", default=())
 #: bytes that new Variables may still take (one item), or None: no limit
 _budget: ContextVar[list[int] | None] = ContextVar("tricorn_budget", default=None)
@@ -48,6 +50,7 @@ _OPERATORS = {
 #: restorations that wait for Variables to be made (tricorn/saving/checkpoint.py): they are asked
 #: before a new Variable is first read
 waiting: list[Any] = []
+_restoring = threading.RLock()
 _made = 0
 
 
@@ -56,12 +59,21 @@ def made() -> int:
     return _made
 
 
-def _ask_waiting() -> None:
-    """Let restorations assign what is there by now; forget those that have nothing left."""
-    for restoration in list(waiting):
-        restoration.run()
-        if not restoration.left() and restoration in waiting:
-            waiting.remove(restoration)
+def _ask_waiting(blocking: bool = True) -> None:
+    """Let restorations assign what is there by now; forget those that have nothing left.
+
+    Args:
+        blocking: wait for a thread that does so already.
+    """
+    if not _restoring.acquire(blocking):
+        return
+    try:
+        for restoration in list(waiting):
+            restoration.run()
+            if not restoration.left() and restoration in waiting:
+                waiting.remove(restoration)
+    finally:
+        _restoring.release()
 
 
 class Variable(Readable):
@@ -123,7 +135,8 @@ class Variable(Readable):
         #: the device that it was made for, or None
         self._device = placed()
         global _made
-        _made += 1
+        with changing:
+            _made += 1
         engine = registry.native()
         if engine is not None:  # under the names and on the device that hold here
             self.handle(engine)
@@ -162,8 +175,6 @@ class Variable(Readable):
     def value(self) -> Any:
         """The tensor it holds now (in a step: inside that step)."""
         value = read(self)
-        if current() is None:
-            self._shared = True
         dtype = self.read_dtype
         return value if dtype == self.dtype else registry.active().cast(value, dtype)
 
@@ -180,18 +191,31 @@ class Variable(Readable):
         engine = registry.active()
         if engine.capabilities["abstract"]:
             return engine.AbstractTensor(self.shape, self.dtype)
-        return engine.read(self.handle(engine))
+        return engine.read(self._handed_out(engine))
+
+    def _handed_out(self, engine: registry.Engine) -> Any:
+        """The engine's handle, which others may keep from now on.  A thread that changes the
+        Variable is waited for."""
+        if waiting and self._owner is None:
+            _ask_waiting()
+        with changing:
+            if alone():
+                self._shared = True
+                return self.handle(engine)
+        with Use((self,), engine=engine):
+            self._shared = True
+            return self.handle(engine)
 
     def handle(self, engine: registry.Engine) -> Any:
-        """The engine's handle, made or brought up to date: this engine owns the Variable now."""
+        """The engine's handle, made or brought up to date: this engine owns the Variable now.  Only
+        who runs a program may let it be consumed or written to."""
         if self._owner is engine:
             return self._handles[engine]
         if waiting and self._owner is None:
-            _ask_waiting()
-        with moving:
+            _ask_waiting(blocking=False)  # a running program, which others wait for, waits not
+        with changing:
             if self._owner is engine:
                 return self._handles[engine]
-            refuse_if_running(self, engine)
             value = self._owner_value()
             handle = self._handles.get(engine)
             if handle is None:
@@ -218,10 +242,9 @@ class Variable(Readable):
         """
         engine = registry.active() if engine is None else engine
         owner = self._owner
-        self._shared = True
         if engine not in self._handles and owner is not None and owner.capabilities["native_graph"]:
             return self._handles[owner]
-        return self.handle(engine)
+        return self._handed_out(engine)
 
     def _owner_value(self) -> np.ndarray:
         if self._owner is None:
@@ -241,10 +264,8 @@ class Variable(Readable):
             return registry.active().numpy(self.value)
         if waiting and self._owner is None:
             _ask_waiting()
-        if self._owner is None:
-            assert self._host is not None
-            return self._host.copy()
-        return self._owner_value()
+        with Use((self,)):
+            return self._host.copy() if self._host is not None else self._owner_value()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         value = self.numpy()
@@ -292,16 +313,16 @@ class Variable(Readable):
                 "beyond it; use the layer's stateless_call, which gives them as results"
             )
         else:
-            with moving:
-                self.handle(engine)
-                self._handles[engine] = engine.write(self._handles[engine], tensor)
+            with Use((self,), (self,), engine):
+                handle = self.handle(engine)
+                self._handles[engine] = engine.write(handle, tensor)
                 self._shared = tensor is value
         return tensor
 
     def _assign_host(self, value: np.ndarray) -> Any:
         self._check(value.shape)
         array = np.array(value, dtypes.to_numpy(self.dtype))
-        with moving:
+        with Use((self,), (self,)):
             if self._owner is None:
                 self._host = array
                 return array
@@ -309,6 +330,12 @@ class Variable(Readable):
             self._handles[engine] = engine.write(self._handles[engine], array)
             self._shared = False
             return array
+
+    def hold(self, value: np.ndarray) -> None:
+        """Let it hold an array of its shape and dtype from now on.  No engine is asked: the host
+        owns the Variable, until one reads it."""
+        with Use((self,), (self,)):
+            self._host, self._owner = value, None
 
     def _check(self, shape: tuple) -> None:
         if len(shape) != len(self.shape) or any(
@@ -331,6 +358,7 @@ class Variable(Readable):
 
     @property
     def trainable(self) -> bool:
+        ambient.flag_read(self)
         return self._trainable
 
     @trainable.setter

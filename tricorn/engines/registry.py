@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -73,6 +74,8 @@ class Engine:
 _scoped: ContextVar[Engine | None] = ContextVar("tricorn_engine", default=None)
 _process: Engine | None = None
 _by_name: dict[str, Engine] = {}
+#: held while engines are loaded and the one of the process is chosen
+_choosing = threading.RLock()
 #: whether users initialise the Variables of native graphs themselves
 manual_initialization = False
 _loaded: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -84,7 +87,13 @@ def load(name: str) -> Engine:
     Raises:
         EngineError: unknown name, library not installed, or contract not fulfilled.
     """
-    return _by_name.get(name) or _by_name.setdefault(name, _load(name))
+    found = _by_name.get(name)
+    if found is None:
+        with _choosing:
+            found = _by_name.get(name)
+            if found is None:
+                found = _by_name[name] = _load(name)
+    return found
 
 
 def _load(name: str) -> Engine:
@@ -140,8 +149,9 @@ def set_manual_initialization(value: bool) -> None:
 
 def _load_configured() -> Engine:
     global _process
-    _process = load(config.backend())
-    return _process
+    with _choosing:
+        _process = _process or load(config.backend())
+        return _process
 
 
 def _forget() -> None:
@@ -168,7 +178,7 @@ def loaded_for(value: Any) -> Engine | None:
 def owner_of(value: Any) -> Engine | None:
     """The engine whose framework `value` comes from: one of its tensors or variables."""
     name = PACKAGES.get(type(value).__module__.partition(".")[0])
-    engines = [load(name)] if name is not None else _by_name.values()
+    engines = [load(name)] if name is not None else list(_by_name.values())
     for engine in engines:
         if engine.is_tensor(value) or isinstance(value, engine.handle_types):
             return engine
@@ -192,8 +202,9 @@ def set_engine(name: str) -> None:
     """
     global _process
     engine = load(name)
-    config.set_backend(name)
-    _process = engine
+    with _choosing:
+        config.set_backend(name)
+        _process = engine
 
 
 @contextlib.contextmanager

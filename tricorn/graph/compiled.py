@@ -7,6 +7,7 @@ touches.  Then the engine compiles the pure form ``(state, *args) -> (result, st
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import threading
@@ -15,32 +16,15 @@ from typing import Any
 
 from tricorn import dtypes, tree
 from tricorn.engines import registry
-from tricorn.graph import op
+from tricorn.graph import ambient, op
 from tricorn.graph.calls import hand_on
 from tricorn.graph.scope import Scope, current, recording_tapes
 from tricorn.graph.symbolic import NotRecording, recording
 from tricorn.graph.transforms import Layout, discover
+from tricorn.graph.turns import Use, making
 
-#: held while a Variable moves from one engine to another, or a program takes its handles
-moving = threading.RLock()
-#: call -> (program, its thread), while the program works on handles of Variables
-_running: dict[object, tuple[_Program, int]] = {}
-
-
-def refuse_if_running(variable: Any, engine: registry.Engine) -> None:
-    """Raise when another thread is working with `variable` on another engine.
-
-    Raises:
-        RuntimeError: naming the Variable and both engines.
-    """
-    for program, thread in _running.values():
-        if thread != threading.get_ident() and program.engine is not engine:
-            if any(variable is used for used in program.variables):
-                raise RuntimeError(
-                    f"the Variable {variable.path!r} was asked for on the engine {engine.name!r} "
-                    f"while another thread computes with it on {program.engine.name!r}; let one "
-                    "wait for the other, or give each a model of its own"
-                )
+#: programs that a compiled function keeps; the one that was not used for longest goes first
+_MAX_PROGRAMS = 256
 
 
 def executing_eagerly() -> bool:
@@ -55,11 +39,11 @@ def executing_eagerly() -> bool:
 
 
 class _Late(Exception):
-    """A Variable that the abstract run did not meet is read while compiling."""
+    """A Variable is read or assigned while compiling which the abstract run did not see so."""
 
-    def __init__(self, variable: Any) -> None:
+    def __init__(self, variable: Any, assigned: bool) -> None:
         super().__init__(variable.path)
-        self.variable = variable
+        self.variable, self.assigned = variable, assigned
 
 
 class Compiled:
@@ -68,7 +52,8 @@ class Compiled:
     Args:
         fn: function of trees of arrays and tensors; what it gives is a tree of tensors.  Python
             values among the arguments (str, bool, int, None) are baked in: another value compiles
-            anew.  Python state that it reads is baked in too.
+            anew.  So does what the library itself depends on, see `tricorn.graph.ambient`.  Other
+            Python state that it reads is baked in for good.
         loop: `fn` takes a step number first, and a call is ``compiled(start, stop, *args)``: it
             runs the steps start .. stop-1 in as few dispatches as the engine can, and gives the
             last one's result.
@@ -78,12 +63,19 @@ class Compiled:
 
     def __init__(self, fn: Callable, loop: bool = False, effects: bool = True) -> None:
         self.fn, self.loop, self.effects = fn, loop, effects and not loop
-        self._programs: dict[Any, _Program] = {}
+        #: (arguments and ambient record, whose flags, those flags) -> program
+        self._programs: collections.OrderedDict[Any, _Program] = collections.OrderedDict()
+        #: arguments and ambient record -> the flags that programs for them have read
+        self._flags: dict[Any, list[ambient.Flags]] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, *args: Any) -> Any:
         if current() is not None or recording_tapes():
             return self._plainly(*args)
-        return self.program(*args[2 * self.loop :]).run(*args)
+        around = ambient.now()
+        if not isinstance(around.training, (bool, int, type(None))):  # a tensor decides
+            return self._plainly(*args)
+        return self._program(around, *args[2 * self.loop :]).run(*args)
 
     def _plainly(self, *args: Any) -> Any:
         """Run `fn` as it is, as a part of the step, transform or tape around."""
@@ -99,13 +91,48 @@ class Compiled:
 
     def program(self, *args: Any) -> _Program:
         """The compiled form for arguments like these, made if need be."""
-        engine = registry.active()
+        return self._program(ambient.now(), *args)
+
+    def _program(self, around: ambient.Ambient, *args: Any) -> _Program:
         leaves, structure = tree.flatten(args)
-        key = (engine, structure, tuple([_signature(leaf) for leaf in leaves]))
-        program = self._programs.get(key)
+        key = (around, structure, tuple([_signature(leaf) for leaf in leaves]))
+        program = self._find(key)
         if program is None:
-            program = self._programs[key] = _Program(self.fn, engine, args, self.loop, self.effects)
+            with making:
+                program = self._find(key) or self._make(key, around.engine, args)
         return program
+
+    def _find(self, key: Any) -> _Program | None:
+        with self._lock:
+            for flags in self._flags.get(key, ()):
+                whole = key, flags, flags.now()
+                if whole in self._programs:
+                    self._programs.move_to_end(whole)
+                    return self._programs[whole]
+        return None
+
+    def _make(self, key: Any, engine: registry.Engine, args: tuple) -> _Program:
+        with ambient.ReadingFlags() as read:
+            program = _Program(self.fn, engine, args, self.loop, self.effects)
+        owners = list(read.values())
+        with self._lock:
+            known = self._flags.setdefault(key, [])
+            same = (f for f in known if list(map(id, f.owners)) == list(read))
+            flags = next(same, None)
+            if flags is None:
+                flags = ambient.Flags(owners)
+                known.append(flags)
+            self._programs[key, flags, flags.now()] = program
+            if len(self._programs) > _MAX_PROGRAMS:
+                self._forget(self._programs.popitem(last=False)[0])
+        return program
+
+    def _forget(self, whole: tuple) -> None:
+        key, flags, _ = whole
+        if not any(k == key and f is flags for k, f, _ in self._programs):
+            self._flags[key].remove(flags)
+            if not self._flags[key]:
+                del self._flags[key]
 
     def __reduce__(self) -> tuple:
         return Compiled, (self.fn, self.loop, self.effects)
@@ -135,9 +162,13 @@ class _Program:
         self.variables = list(dict.fromkeys((*scope.reads, *scope.assigned)))
         self.assigned = set(scope.assigned)
         self._around = _scope_of(engine, self.result)
+        #: held during the first run, which prepares what the engine has compiled
+        self._first: Any = threading.RLock()
+        self._lock = threading.Lock()
         self._compile()
 
     def _compile(self) -> None:
+        self._known = frozenset(self.variables)
         self._run = self.engine.compile(self._pure, self.loop)
 
     def _pure(self, state: list, *args: Any) -> tuple[Any, list]:
@@ -147,10 +178,10 @@ class _Program:
             leaves[i] = leaf
 
         def late(variable: Any) -> Any:
-            raise _Late(variable)
+            raise _Late(variable, False)
 
-        values = dict(zip(self.variables, state))
-        overlay = Scope(values, missing=late, isolated=True, frozen=True)
+        variables = self.variables[: len(state)]
+        overlay = Scope(dict(zip(variables, state)), missing=late, isolated=True, frozen=True)
         with registry.use(self.engine), NotRecording(), overlay as scope:
             result = self.fn(*number, *tree.unflatten(self.structure, leaves))
             effects: tuple = ()
@@ -158,43 +189,69 @@ class _Program:
                 self._layout = Layout(self.engine, [scope.effects])
                 self._layout.variables = []  # which are the state
                 effects = self._layout.collect(scope, result, scalar=False)
-        return (result, effects), [scope.values[variable] for variable in self.variables]
+        for variable in scope.assigned:
+            if variable not in self.assigned:
+                raise _Late(variable, True)
+        return (result, effects), [scope.values[variable] for variable in variables]
 
     def run(self, *args: Any) -> Any:
         """Call the function: reads the Variables' handles, runs, stores what changed."""
+        first = self._first
+        if first is None:
+            return self._called(*args)
+        with first:
+            result = self._called(*args)
+        self._first = None
+        return result
+
+    def _called(self, *args: Any) -> Any:
         engine, bounds = self.engine, args[: 2 * self.loop]
         leaves = tree.leaves(args[2 * self.loop :])
         given = [leaves[i] for i in self.where]
-        call = object()
-        try:
-            while True:
-                with moving:
-                    handles = [
-                        v._handles[engine]
-                        if v._owner is engine and not v._shared
-                        else _own(v, engine)
-                        for v in self.variables
-                    ]
-                    _running[call] = self, threading.get_ident()
+        while True:
+            with self._lock:
+                variables, known, run = self.variables, self._known, self._run
+            use = Use(known, self.assigned, engine)
+            try:
+                use.begin()
+                handles = [
+                    v._handles[engine] if v._owner is engine and not v._shared else self._handle(v)
+                    for v in variables
+                ]
                 before = list(handles)
                 try:
                     with self._around():
-                        (result, effects), after = self._run(handles, *bounds, *given)
-                    self._settle(before, after)
-                    if self._layout is not None:
-                        self._layout.commit(effects, result)
-                    return result
-                except _Late as late:
-                    self.variables.append(late.variable)
-                    self._compile()
+                        (result, effects), after = run(handles, *bounds, *given)
                 except BaseException:  # an interrupt: `before` may be consumed, `handles` is valid
-                    self._settle(before, handles)
+                    self._settle(variables, before, handles)
                     raise
-        finally:
-            _running.pop(call, None)
+                self._settle(variables, before, after)
+                break
+            except _Late as late:
+                self._widen(late)
+            finally:
+                use.end()
+        if self._layout is not None:
+            self._layout.commit(effects, result)
+        return result
 
-    def _settle(self, before: list, after: list) -> None:
-        for variable, old, new in zip(self.variables, before, after):
+    def _handle(self, variable: Any) -> Any:
+        """The handle of a Variable; of one that the program assigns, memory that nobody shares."""
+        if variable in self.assigned:
+            return _own(variable, self.engine)
+        return variable.handle(self.engine)
+
+    def _widen(self, late: _Late) -> None:
+        """Compile anew with a Variable more."""
+        with self._lock:
+            if late.assigned:
+                self.assigned = {*self.assigned, late.variable}
+            if late.variable not in self._known:
+                self.variables = [*self.variables, late.variable]
+                self._compile()
+
+    def _settle(self, variables: list, before: list, after: list) -> None:
+        for variable, old, new in zip(variables, before, after):
             if new is not old:
                 variable.settle(self.engine, new)
 

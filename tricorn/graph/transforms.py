@@ -23,8 +23,9 @@ from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import op
 from tricorn.graph.calls import any_masks, get_mask, hand_on, set_mask
 from tricorn.graph.effects import Effects
-from tricorn.graph.scope import Scope, read
+from tricorn.graph.scope import Scope, current, read
 from tricorn.graph.symbolic import NotRecordable, NotRecording, is_symbolic, recording
+from tricorn.graph.turns import making
 
 # ----------------------------------------------------------------------------------- discovering
 
@@ -45,8 +46,16 @@ def discover(fn: Callable, args: tuple) -> tuple[Any, Scope]:
     """Run `fn` for its shapes only; gives (abstract result, the Scope it ran in).
 
     The Scope tells what was read and assigned.  Nothing that happens inside lasts but the making
-    of Variables (layers build, optimizers make their slots).
+    of Variables (layers build, optimizers make their slots), which threads do one after the other.
     """
+    scope = current()
+    if scope is not None and scope.frozen:  # a program runs, nothing is made
+        return _discover(fn, args)
+    with making:
+        return _discover(fn, args)
+
+
+def _discover(fn: Callable, args: tuple) -> tuple[Any, Scope]:
     engine = registry.active()
     abstract = registry.load("abstract")
     specs = tree.map(functools.partial(abstract_of, engine), args)

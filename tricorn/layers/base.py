@@ -17,7 +17,7 @@ import numpy as np
 from tricorn import dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
 from tricorn.engines.registry import native
-from tricorn.graph import scope
+from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
 from tricorn.graph.symbolic import Node, recording
 from tricorn.layers import calling, state, symbolic_calls
@@ -188,6 +188,7 @@ class Layer:
 
     @property
     def trainable(self) -> bool:
+        ambient.flag_read(self)
         return self._tricorn.trainable
 
     @trainable.setter

@@ -24,6 +24,7 @@ from tricorn.graph.calls import (
     set_mask,
 )
 from tricorn.graph.symbolic import is_native, is_symbolic, recording
+from tricorn.graph.turns import making
 from tricorn.layers import input_spec as specs
 from tricorn.layers import state
 from tricorn.variable import Variable
@@ -31,6 +32,8 @@ from tricorn.variable import Variable
 if TYPE_CHECKING:
     from tricorn.layers.base import Layer
 
+#: the layers whose weights are being made, by any thread
+_in_building: list[Layer] = []
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 # ------------------------------------------------------------------------------------- signatures
@@ -93,9 +96,8 @@ def _call_inside(layer: Layer, outer: Call, args: tuple, kwargs: dict) -> Any:
         masks = [tree.map(get_mask, arg) for arg in args] if any_masks() else []
         masked = any(tree.leaves(m) for m in masks)
         unlocked = not layer.built
-        if unlocked:
-            layer._tricorn_build(args, kwargs)
-            specs.check(layer.input_spec, args[0] if args else None, layer)
+        if unlocked or _in_building:
+            build_once(layer, args, kwargs)
         kwargs = filled(layer, args, kwargs, training, masks)
         outputs = run_body(layer, args, kwargs)
         if unlocked:
@@ -194,6 +196,22 @@ def _converted(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
 
 
 # ---------------------------------------------------------------------------------------- building
+
+
+def build_once(layer: Layer, args: tuple, kwargs: dict) -> None:
+    """Build a layer, unless it is built; another thread that does so is waited for."""
+    now = scope.current()
+    if layer.built and now is not None and now.frozen:  # a program runs
+        return
+    with making:
+        if layer.built:
+            return
+        _in_building.append(layer)
+        try:
+            layer._tricorn_build(args, kwargs)
+        finally:
+            _in_building.remove(layer)
+    specs.check(layer.input_spec, args[0] if args else None, layer)
 
 
 def build(layer: Layer, args: tuple, kwargs: dict) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tricorn import tree
 from tricorn.engines import active
+from tricorn.graph.ambient import reading_flags
 from tricorn.graph.effects import Effects
 from tricorn.graph.symbolic import Node, is_symbolic
 from tricorn.tracking import Tracker, changed
@@ -141,6 +142,8 @@ def trainable_variables(layer: Layer) -> list[Variable]:
         own = (v for one in flatten(layer) for v in own_trainable(one))
         return _once(v for v in own if v.trainable)
 
+    if reading_flags():
+        return gather()
     return layer._tricorn.tracker.cached("trainable", gather)
 
 

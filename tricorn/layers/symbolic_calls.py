@@ -48,9 +48,8 @@ def call(layer: Layer, args: tuple, kwargs: dict, lasting: bool = True) -> Any:
         node.training = None if told else phase.fixed()
         masks = [tree.map(get_mask, arg) for arg in args]
         unlocked = not layer.built
-        if unlocked:
-            layer._tricorn_build(args, kwargs)
-            specs.check(layer.input_spec, args[0] if args else None, layer)
+        if unlocked or calls._in_building:
+            calls.build_once(layer, args, kwargs)
         filled = calls.filled(layer, args, kwargs, training, masks)
         with Recorder(node, node.effects), calling(training):
             outputs = _recorded(layer, node, args, filled, masks)

@@ -7,6 +7,7 @@ packages in the table `FAMILIES`.
 from __future__ import annotations
 
 import importlib
+import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -53,6 +54,8 @@ UNEXPORTED = {"Functional": "keras.src.models.functional"}
 
 _LIBRARY = __name__.partition(".")[0]
 
+#: held while the two tables change
+_registering = threading.Lock()
 _custom_objects: dict[str, Any] = {}
 _custom_names: dict[Any, str] = {}
 _scoped: ContextVar[Mapping[str, Any]] = ContextVar(
@@ -83,8 +86,9 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
                 "could not be written"
             )
         key = f"{package}>{name if name is not None else target.__name__}"
-        _custom_objects[key] = target
-        _custom_names[target] = key
+        with _registering:
+            _custom_objects[key] = target
+            _custom_names[target] = key
         return target
 
     return register
@@ -210,7 +214,7 @@ def is_registered(target: Any) -> bool:
 def by_suffix(name: str) -> Any:
     """A registered function by its bare name, as Keras up to 3.6 wrote it, or None."""
     for table in (_scoped.get(), _custom_objects):
-        for key, function in table.items():
+        for key, function in list(table.items()):
             if key.endswith(f">{name}"):
                 return function
     return None

@@ -3,22 +3,32 @@
 A feed yields ``(args, count)``: `args` are what a looped step takes after the step number, and
 `count` how many steps they hold.  The step's batch is cut out by `batch_of`, which runs inside the
 compiled step.
+
+Who runs the chunks tells the feed how many steps are `done`, and at the end to `keep` what was
+read and not run: nothing of a stream is lost when a training stops early.
 """
 
 from __future__ import annotations
 
+import itertools
+import weakref
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from tricorn import dtypes, seeds, tree
+from tricorn import dtypes, tree
 from tricorn.engines import active
 from tricorn.graph import op
 
 #: rows of a chunk that is stacked on the host are limited to so many bytes, and so many batches
 _CHUNK_BYTES = 16 * 2**20
 _CHUNK_STEPS = 512
+#: a stream's epoch is at least so many chunks
+_PARTS = 4
+#: for how many batches a stream's chunk has room: few shapes, since each is compiled
+_ROOM = (1, 8, 64, _CHUNK_STEPS)
 #: arrays up to so many bytes are put on an accelerator once and shuffled there
 _RESIDENT_BYTES = 2**30
 
@@ -134,7 +144,7 @@ class ArrayFeed:
     Args:
         x, y, sample_weight: trees of arrays of equal length (y and weights may be None).
         batch_size: rows per step.
-        shuffle: draw a new order for each epoch.
+        shuffle: take the order of the position in the training, another one for each epoch.
         class_weight: {class: weight} multiplied into the sample weights.
 
     Attributes:
@@ -195,19 +205,31 @@ class ArrayFeed:
         """A batch, to see structure and shapes by."""
         return tree.map(lambda a: a[: self.batch_size], self.arrays)
 
-    def epoch(self) -> Iterator[tuple[tuple, int]]:
-        """The chunks of one epoch."""
-        order = np.arange(self.size, dtype=np.int32)
-        if self.shuffle:
-            order = seeds.host_generator().permutation(self.size).astype(np.int32)
+    #: the next chunk may be prepared while one is run
+    ahead = True
+
+    def done(self, steps: int) -> None:
+        """So many steps more are over."""
+
+    def keep(self) -> None:
+        """Nothing is lost of arrays."""
+
+    def epoch(self, position: Any = None, pace: Any = None) -> Iterator[tuple[tuple, int]]:
+        """The chunks of one epoch, from the step of the `Position` on."""
         size = self.batch_size
-        full = self.size // size
+        if self.shuffle and position is not None:
+            order = position.order(self.size)
+        else:
+            order = np.arange(self.size, dtype=np.int32)
+        if position is not None:
+            order = order[position.step * size :]
+        full, rest = divmod(len(order), size)
         resident = self._on_device()
         if resident is not None:
             if full:
                 yield (resident, order[: full * size], size), full
-            if full * size < self.size:
-                yield (resident, order[full * size :], self.size - full * size), 1
+            if rest:
+                yield (resident, order[full * size :], rest), 1
             return
         row = sum(max(1, a[:1].nbytes) for a in tree.leaves(self.arrays))
         chunk = max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // (row * size), full))
@@ -217,8 +239,8 @@ class ArrayFeed:
             if steps < chunk:  # the same shape for every chunk: rows beyond `steps` are not used
                 rows = np.concatenate([rows, np.zeros((chunk - steps) * size, np.int32)])
             yield (self._rows(rows), None, size), steps
-        if full * size < self.size:
-            yield (self._rows(order[full * size :]), None, self.size - full * size), 1
+        if rest:
+            yield (self._rows(order[full * size :]), None, rest), 1
 
     def _on_device(self) -> Any:
         """The arrays on the accelerator, when there is one and they fit; None: cut chunks on the
@@ -256,11 +278,17 @@ class ArrayFeed:
 class StreamFeed:
     """Batches from an iterable: a generator, a list of batches, a data loader, a `PyDataset`.
 
+    No more is read ahead than the next dispatch takes.
+
     Args:
         source: iterable of batches, or an object with ``__len__`` and ``__getitem__``.
         steps: steps per epoch; needed for endless sources.  The iterator then goes on from epoch
             to epoch; otherwise it is begun anew.
         stack: put several batches of equal shapes into one dispatch.
+
+    Attributes:
+        ahead: whether a chunk may be read while another one is run: what has to be given back to
+            an iterator is kept beside it, which needs a weak reference.
     """
 
     def __init__(
@@ -276,8 +304,14 @@ class StreamFeed:
         self.size: int | None = None
         if steps is None and hasattr(source, "__len__"):
             self.steps = len(source)
+        self.ahead = not isinstance(source, Iterator) or _can_keep(source)
         self._iterator: Iterator | None = None
-        self._waiting: list = []
+        #: batches as they came: read again first; in chunks that were not run yet
+        self._back: deque[Any] = deque()
+        self._open: deque[Any] = deque()
+        #: signature of a batch -> for how many there was room in chunks
+        self._rooms: dict[Any, list[int]] = {}
+        self._buffers: tuple[Any, list] = (None, [])
 
     def _batches(self) -> Iterator:
         if hasattr(self.source, "__iter__"):
@@ -286,74 +320,159 @@ class StreamFeed:
             return (self.source[i] for i in range(len(self.source)))
         return iter(self.source)
 
-    def _next(self) -> Any:
-        """The next batch as (x, y, sample_weight) of arrays; StopIteration at the end."""
-        if self._waiting:
-            return self._waiting.pop()
+    def _begin(self, skipped: int = 0) -> None:
+        """Have an iterator: one that was used before goes on with what was kept."""
+        if self._iterator is None:
+            self._iterator = self._batches()
+            if isinstance(self.source, Iterator):
+                self._back.extend(_taken(self.source))
+            else:
+                deque(itertools.islice(self._iterator, skipped), maxlen=0)
+
+    def _next(self) -> tuple[Any, Any]:
+        """The next batch as it comes, and as (x, y, sample_weight) of arrays; StopIteration at the
+        end."""
         assert self._iterator is not None
-        parts = unpack_x_y_sample_weight(next(self._iterator))
+        raw = self._back.popleft() if self._back else next(self._iterator)
+        parts = unpack_x_y_sample_weight(raw)
         if self.inputs_only:
             parts = (parts[0], None, None)
         batch = tuple(_named(p, n) for p, n in zip(parts, ("x", "y", "sample_weight")))
         _common_length(batch)
-        return _weighted(batch, self.class_weight)
+        return raw, _weighted(batch, self.class_weight)
 
     def first(self) -> Any:
         """A batch, to see structure and shapes by; it is not lost."""
-        if self._iterator is None:
-            self._iterator = self._batches()
+        self._begin()
         try:
-            batch = self._next()
+            raw, batch = self._next()
         except StopIteration:
             raise ValueError("the data source gives no batch") from None
-        self._waiting.append(batch)
+        self._back.appendleft(raw)
+        if isinstance(self.source, Iterator) and self.ahead:
+            self.keep()
         return batch
 
-    def epoch(self) -> Iterator[tuple[tuple, int]]:
-        """The chunks of one epoch."""
-        if self._iterator is None:
-            self._iterator = self._batches()
-        done = 0
+    def done(self, steps: int) -> None:
+        """So many steps more are over: their batches need not be kept."""
+        for _ in range(steps):
+            self._open.popleft()
+
+    def keep(self) -> None:
+        """Keep what was read and is not done: an iterator goes on there the next time, also in
+        another feed; other sources begin anew."""
+        kept = [*self._open, *self._back]
+        self._open.clear()
+        self._back.clear()
+        if isinstance(self.source, Iterator) and self.ahead:
+            self._iterator = None
+            if kept:
+                _keep(self.source, kept)
+        elif self._is_one_pass():
+            self._iterator = None
+        else:
+            self._back.extend(kept)
+
+    def _is_one_pass(self) -> bool:
+        """Whether an epoch is the whole source, which is begun anew each time."""
+        length = getattr(self.source, "__len__", lambda: -1)()
+        return not isinstance(self.source, Iterator) and self.steps in (None, length)
+
+    def epoch(self, position: Any = None, pace: Any = None) -> Iterator[tuple[tuple, int]]:
+        """The chunks of one epoch.
+
+        Args:
+            position: a `Position`; of a source that is begun anew the steps before it are passed
+                over, an iterator goes on where it stands.
+            pace: what tells how many steps the next dispatch takes; None: one.
+        """
+        done = position.step if position is not None else 0
+        self._begin(done)
         while self.steps is None or done < self.steps:
-            limit = self.steps - done if self.steps is not None else _CHUNK_STEPS
-            chunk, size = self._chunk(min(limit, _CHUNK_STEPS if self.stack else 1))
+            limit = _CHUNK_STEPS if self.steps is None else self.steps - done
+            chunk, signature = self._chunk(self._take(pace, min(limit, _CHUNK_STEPS)))
             if not chunk:
                 break
             done += len(chunk)
-            stacked = chunk[0]
-            if len(chunk) > 1:
-                stacked = tree.map(lambda *rows: np.concatenate(rows), *chunk)
-            yield (stacked, None, size), len(chunk)
+            size = len(tree.leaves(chunk[0])[0])
+            yield (self._stacked(chunk, signature, pace), None, size), len(chunk)
         if done == 0 or (self.steps is not None and done < self.steps):
             self._ended_early(done)
-        if not isinstance(self.source, Iterator) and (
-            self.steps is None or getattr(self.source, "__len__", lambda: -1)() == self.steps
-        ):
+        if self._is_one_pass():
             self._iterator = None
             end = getattr(self.source, "on_epoch_end", None)
             if end is not None:
                 end()
 
-    def _chunk(self, limit: int) -> tuple[list, int]:
-        """Up to a power of two of equal batches (so that few shapes are ever compiled)."""
+    def _take(self, pace: Any, limit: int) -> int:
+        """For how many batches to read now."""
+        if not self.stack or pace is None:
+            return 1
+        return pace.take(min(limit, self._share()) if pace.auto else limit)
+
+    def _share(self) -> int:
+        """How much of an epoch a chunk may be, so that one is read while another one is run."""
+        return _CHUNK_STEPS if self.steps is None else max(1, -(-self.steps // _PARTS))
+
+    def _chunk(self, limit: int) -> tuple[list, Any]:
+        """Up to `limit` equal batches, and what they have in common."""
         chunk: list = []
-        signature = None
-        total = 0
-        while len(chunk) < limit and total < _CHUNK_BYTES:
+        signature: Any = None
+        while len(chunk) < limit:
             try:
-                batch = self._next()
+                raw, batch = self._next()
             except StopIteration:
                 break
-            found = [(a.shape, a.dtype) for a in tree.leaves(batch)]
-            if signature is not None and found != signature:
-                self._waiting.append(batch)
+            leaves, structure = tree.flatten(batch)
+            found = structure, tuple([(a.shape, a.dtype.str) for a in leaves])
+            if not chunk:
+                signature = found
+                limit = min(limit, _most(leaves))
+            elif found != signature:
+                self._back.appendleft(raw)
                 break
-            signature = found
+            self._open.append(raw)
             chunk.append(batch)
-            total += sum(a.nbytes for a in tree.leaves(batch))
-        keep = 1 << (len(chunk).bit_length() - 1) if chunk else 0
-        self._waiting += reversed(chunk[keep:])
-        return chunk[:keep], (tree.leaves(chunk[0])[0].shape[0] if chunk else 0)
+        return chunk, signature
+
+    def _stacked(self, chunk: list, signature: Any, pace: Any) -> Any:
+        """The batches one after the other, with room for more: rows beyond are not used."""
+        room = self._room(len(chunk), signature, pace, _most(tree.leaves(chunk[0])))
+        if room == 1:
+            return chunk[0]
+        whole = self._buffer(signature, room, chunk[0])
+        for i, batch in enumerate(chunk):
+            for out, a in zip(tree.leaves(whole), tree.leaves(batch)):
+                out[i * len(a) : (i + 1) * len(a)] = a
+        return whole
+
+    def _room(self, count: int, signature: Any, pace: Any, most: int) -> int:
+        """For how many batches there is to be room: so that the chunk is of a size that was
+        compiled already, if it fits into one."""
+        known = self._rooms.setdefault(signature, [])
+        fitting = [room for room in known if room >= count]
+        if fitting:
+            return min(fitting)
+        if pace is not None and pace.auto:
+            wanted = max(count, min(pace.goal, self._share(), _CHUNK_STEPS))
+            room = next(room for room in _ROOM if room >= wanted)
+        else:
+            room = count if pace is None else pace.steps
+        known.append(max(count, min(room, most)))
+        return known[-1]
+
+    def _buffer(self, signature: Any, room: int, batch: Any) -> Any:
+        """Memory for a chunk.  Two take turns: while the engine reads one, the other is filled."""
+        if self._buffers[0] != (signature, room):
+            self._buffers = (signature, room), []
+        buffers = self._buffers[1]
+        if len(buffers) < 2:
+            buffers.append(
+                tree.map(lambda a: np.zeros((room * len(a), *a.shape[1:]), a.dtype), batch)
+            )
+        else:
+            buffers.reverse()
+        return buffers[-1]
 
     def _ended_early(self, done: int) -> None:
         self._iterator = None
@@ -370,6 +489,34 @@ class StreamFeed:
             "steps_per_epoch",
             stacklevel=4,
         )
+
+
+def _most(leaves: list) -> int:
+    """How many batches like this one may stand in a chunk."""
+    return max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // max(1, sum(a.nbytes for a in leaves))))
+
+
+#: what was read of an iterator and not run: its id -> (weak reference, batches as they came)
+_kept: dict[int, tuple[weakref.ref, list]] = {}
+
+
+def _can_keep(iterator: Iterator) -> bool:
+    try:
+        weakref.ref(iterator)
+    except TypeError:  # those that are written in C, such as zip
+        return False
+    return True
+
+
+def _keep(iterator: Iterator, batches: list) -> None:
+    """Keep batches for whoever reads from the iterator next, while it lives."""
+    key = id(iterator)
+    _kept[key] = weakref.ref(iterator, lambda _: _kept.pop(key, None)), batches
+
+
+def _taken(iterator: Iterator) -> list:
+    """What was kept, which is the reader's now."""
+    return _kept.pop(id(iterator), (None, []))[1]
 
 
 def feed(

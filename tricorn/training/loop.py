@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import signal
 import threading
@@ -10,7 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tricorn import tree
+import numpy as np
+
+from tricorn import seeds, tree
 from tricorn.callbacks import display
 from tricorn.engines import active
 
@@ -29,7 +32,8 @@ class Pace:
 
     def __init__(self, steps: int | str = "auto") -> None:
         self.auto = steps == "auto"
-        self.steps = 1 if self.auto else int(steps)
+        #: for the next dispatch, and where this goes: a bad measurement shall not make it leap
+        self.steps = self.goal = 1 if self.auto else int(steps)
         self._warm: set[Any] = set()
 
     def take(self, available: int) -> int:
@@ -44,38 +48,99 @@ class Pace:
             self._warm.add(key)
             return
         best = DISPATCH / max(seconds / steps, 1e-7)
-        self.steps = int(min(max(best, 1), self.steps * 8, 1 << 20))
+        self.goal = int(min(max(best, 1), 1 << 20))
+        self.steps = min(self.goal, self.steps * 8)
+
+
+@dataclasses.dataclass
+class Position:
+    """Where a training stands; callbacks find it in ``self.params["position"]``.
+
+    The order of an epoch is a function of `seed`, `fit` and `epoch` alone, so these and `step` say
+    which samples come next.
+
+    Attributes:
+        seed: the global seed.
+        fit: which `fit` since it was set, from 1.
+        epoch: the epoch, from 0.
+        step: how many of the epoch's steps are done.
+    """
+
+    seed: int
+    fit: int
+    epoch: int = 0
+    step: int = 0
+
+    def order(self, size: int) -> np.ndarray:
+        """The order of `size` samples in this epoch."""
+        return seeds.order(self.seed, self.fit, self.epoch, size)
+
+
+class _Signals:
+    """Ctrl-C that waits for a safe point: the end of a dispatch, so that no Variable is lost
+    between a donation and the write-back."""
+
+    def __init__(self, handler: Callable) -> None:
+        self.handler = handler
+        self.came: list[tuple[int, Any]] = []
+
+    def note(self, number: int, frame: Any) -> None:
+        self.came.append((number, frame))
+        if len(self.came) > 2:  # somebody really wants out
+            self.came.clear()
+            raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Call the handler for what came meanwhile.  Python's own raises KeyboardInterrupt."""
+        came, self.came = self.came, []
+        for number, frame in came:
+            self.handler(number, frame)
+
+
+_signals: _Signals | None = None
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
-    """Ctrl-C waits for the end of a dispatch, so that no Variable is lost between a donation and
-    the write-back.  Gives the function that raises what came meanwhile."""
+    """A block in which SIGINT waits for safe points.  Gives the function to call at those: it calls
+    the handler that was installed, which may raise, or note something and let the run go on.
+
+    Where Ctrl-C is ignored, ends the process or is another thread's affair, nothing is changed.  A
+    block inside of another one shares its signals.  A third Ctrl-C before a safe point breaks out
+    at once.
+    """
+    global _signals
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT) if main else None
-    came: list[int] = []
-
-    def note(number: int, frame: Any) -> None:
-        came.append(number)
-        if len(came) > 2:  # somebody really wants out
-            raise KeyboardInterrupt
-
-    def check() -> None:
-        if came:
-            came.clear()
-            raise KeyboardInterrupt
-
-    if callable(before):  # else Ctrl-C is ignored, or another thread's affair
-        signal.signal(signal.SIGINT, note)
+    if main and _signals is not None and before == _signals.note:
+        yield _signals.check
+        return
+    if not callable(before):
+        with _line_ended():
+            yield lambda: None
+        return
+    outer, signals = _signals, _Signals(before)
+    _signals = signals
+    signal.signal(signal.SIGINT, signals.note)
     try:
-        yield check
-        check()
-    except BaseException:
-        display.end_line()  # what is said of it starts on a line of its own
-        raise
+        with _line_ended():
+            yield signals.check
     finally:
-        if callable(before):
+        _signals = outer
+        if signal.getsignal(signal.SIGINT) == signals.note:  # else a callback installed another
             signal.signal(signal.SIGINT, before)
+        with _line_ended():
+            signals.check()
+
+
+@contextlib.contextmanager
+def _line_ended() -> Iterator[None]:
+    """What is said of an error starts on a line of its own."""
+    try:
+        yield
+    except BaseException:
+        display.end_line()
+        raise
 
 
 def _same(x: Any) -> Any:
@@ -84,47 +149,60 @@ def _same(x: Any) -> Any:
 
 def run(
     compiled: Callable,
+    feed: Any,
     chunks: Iterator[tuple[tuple, int]],
     pace: Pace,
     begin: Callable[[int], None],
     end: Callable[[int, Callable[[], dict]], None],
     stopped: Callable[[], bool],
     check: Callable[[], None],
+    position: Position | None = None,
 ) -> tuple[Any, int]:
     """Run all steps of `chunks` through ``compiled(start, stop, *args)``.
 
-    While the device computes a dispatch, the next chunk is prepared.
+    While the device computes a dispatch, the next chunk is prepared.  However the run ends, what
+    `feed` has read and was not run is kept.
 
     Args:
+        feed: where the chunks come from; it is told what is done.
         begin: called with the number of a dispatch's first step.
         end: called with the number of its last step and a function that gives its logs.
         stopped: asked after each dispatch.
         check: raises a pending interrupt.
+        position: where the run begins; follows it.
 
     Returns:
-        (the last step's result, the number of steps).
+        (the last step's result, the number of steps of the epoch that are done).
     """
-    engine, result, step = active(), None, 0
-    following = next(chunks, None)
-    while following is not None:
-        (args, count), start, following = following, 0, None
-        key = tree.leaves(args)[0].shape
-        while start < count:
-            stop = start + pace.take(count - start)
-            begin(step)
-            clock = time.perf_counter()
-            result = compiled(start, stop, *args)
-            prepared = 0.0
-            if stop == count:
-                before = time.perf_counter()
+    engine, result = active(), None
+    position = position or Position(0, 0)
+    try:
+        following = next(chunks, None)
+        while following is not None:
+            (args, count), start, following = following, 0, None
+            key = tree.leaves(args)[0].shape
+            while start < count:
+                stop = start + pace.take(count - start)
+                begin(position.step)
+                clock = time.perf_counter()
+                result = compiled(start, stop, *args)
+                feed.done(stop - start)
+                prepared = 0.0
+                if stop == count and feed.ahead:
+                    before = time.perf_counter()
+                    following = next(chunks, None)
+                    prepared = time.perf_counter() - before
+                engine.block(result)
+                seconds = time.perf_counter() - clock
+                pace.measured(key, stop - start, max(seconds - prepared, prepared))
+                position.step += stop - start
+                start = stop
+                end(position.step - 1, functools.partial(_same, result))
+                check()
+                if stopped():
+                    return result, position.step
+            if not feed.ahead:
                 following = next(chunks, None)
-                prepared = time.perf_counter() - before
-            engine.block(result)
-            pace.measured(key, stop - start, max(time.perf_counter() - clock - prepared, prepared))
-            step += stop - start
-            start = stop
-            end(step - 1, functools.partial(_same, result))
-            check()
-            if stopped():
-                return result, step
-    return result, step
+    finally:
+        feed.keep()
+    return result, position.step

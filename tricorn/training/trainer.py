@@ -6,13 +6,14 @@ has one signature on every engine, and is compiled by `tricorn.graph.compiled.Co
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tricorn import losses, metrics, ops, optimizers, tree
+from tricorn import losses, metrics, ops, optimizers, seeds, tree
 from tricorn.callbacks import CallbackList
 from tricorn.callbacks.callback_list import as_floats
 from tricorn.engines import active
@@ -140,10 +141,11 @@ class Trainer:
 
     def _training_variables(self) -> list:
         """The Variables that training changes, as of `compile`."""
-        now = self._trainable_now()
         own = [v for layer in state.flatten(self) for v in state.own_trainable(layer)]  # type: ignore[arg-type]
-        own = list(dict.fromkeys(own))
-        return [v for v in own if v in self._trained or (v in now and v not in self._frozen)]
+        own = dict.fromkeys(own)
+        new = own.keys() - self._trained - self._frozen
+        now = new & self._trainable_now() if new else new
+        return [v for v in own if v in self._trained or v in now]
 
     @property
     def metrics(self) -> list:
@@ -295,9 +297,10 @@ class Trainer:
         if self.run_eagerly:
             return _Eager(numbered, self, looped) if looped else _Eager(one, self, looped)
         key = f"{kind}{'_loop' if looped else ''}"
-        if key not in self._programs:
-            self._programs[key] = Compiled(numbered if looped else one, loop=looped, effects=False)
-        return self._programs[key]
+        made = self._programs.get(key)
+        return made or self._programs.setdefault(
+            key, Compiled(numbered if looped else one, loop=looped, effects=False)
+        )
 
     def _need_compiled(self, what: str, optimizer: bool = False) -> None:
         if not self.compiled:
@@ -362,9 +365,10 @@ class Trainer:
         )  # fmt: skip
         self._prepare("train", train)
         steps = steps_per_epoch or train.steps
+        position = loop.Position(*seeds.begin_fit(), initial_epoch)
         calls = CallbackList(
             callbacks, add_history=True, add_progbar=verbose != 0, model=self, verbose=verbose,
-            epochs=epochs, steps=steps,
+            epochs=epochs, steps=steps, position=position,
         )  # fmt: skip
         program = self._program("train", looped=True)
         single = self.run_eagerly or calls.needs_batches("train")
@@ -377,16 +381,19 @@ class Trainer:
         calls.on_train_begin()
         with loop.interruptible() as check:
             for epoch in range(initial_epoch, epochs):
+                position.epoch, position.step = epoch, 0
                 self.reset_metrics()
                 calls.on_epoch_begin(epoch)
                 result, done = loop.run(
                     program,
-                    _limited(train, steps_per_epoch),
+                    train,
+                    _limited(train, steps_per_epoch, pace, position),
                     pace,
                     calls.on_train_batch_begin,
                     calls.on_train_batch_end,
                     lambda: self.stop_training,
                     check,
+                    position,
                 )
                 if calls.params.get("steps") is None:
                     calls.set_params({**calls.params, "steps": done})
@@ -484,7 +491,8 @@ class Trainer:
         calls.on_test_begin()
         result, _ = loop.run(
             self._program("test", looped=True),
-            _limited(feed, steps),
+            feed,
+            _limited(feed, steps, pace),
             pace,
             calls.on_test_batch_begin,
             calls.on_test_batch_end,
@@ -524,11 +532,13 @@ class Trainer:
         program, engine, outputs = self._program("predict", looped=False), active(), []
         self.stop_predicting = False
         batches = _predict_batches(feed, steps)
-        with loop.interruptible() as check:
+        with loop.interruptible() as check, contextlib.ExitStack() as at_end:
+            at_end.callback(feed.keep)
             calls.on_predict_begin()
             for number, (batch, size) in enumerate(batches):
                 calls.on_predict_batch_begin(number)
                 found = program(batch)
+                feed.done(1)
                 outputs.append((found, size))
                 calls.on_predict_batch_end(number, {"outputs": found})
                 if number >= 8:  # a few batches ahead of the device
@@ -639,13 +649,13 @@ def _predict_batches(feed: Any, steps: int | None) -> Any:
         yield arrays, size
 
 
-def _limited(feed: Any, steps: int | None) -> Any:
+def _limited(feed: Any, steps: int | None, pace: Any, position: Any = None) -> Any:
     """The chunks of an epoch; of arrays no more than `steps` steps."""
     if steps is None or not isinstance(feed, adapters.ArrayFeed):
-        yield from feed.epoch()
+        yield from feed.epoch(position, pace)
         return
-    left = steps
-    for args, count in feed.epoch():
+    left = steps - (position.step if position is not None else 0)
+    for args, count in feed.epoch(position, pace):
         yield args, min(count, left)
         left -= count
         if left <= 0:

@@ -472,14 +472,16 @@ class Tape:
             tuple([order[n] for n in leaves]), ends, tuple([order[n] for n in points]),
             given, kinds, batched,
         )  # fmt: skip
-        program = _programs.get(key)
+        with _keeping:
+            program = _programs.get(key)
         if program is None:
             program = _Program(steps, *key[1:])
         if not any(call.once for call, _, _ in steps):
-            _programs[key] = program
-            _programs.move_to_end(key)
-            if len(_programs) > _MAX_PROGRAMS:
-                _programs.popitem(last=False)
+            with _keeping:
+                program = _programs.setdefault(key, program)
+                _programs.move_to_end(key)
+                if len(_programs) > _MAX_PROGRAMS:
+                    _programs.popitem(last=False)
         values = [
             leaf.array if type(leaf) is _Value else leaf for leaf in map(self._leaves.get, leaves)
         ]
@@ -518,6 +520,7 @@ def _is_smooth(x: Any) -> bool:
 
 _MAX_PROGRAMS = 256
 _programs: collections.OrderedDict[Any, _Program] = collections.OrderedDict()
+_keeping = threading.Lock()
 
 
 class _Program:
