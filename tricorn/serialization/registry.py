@@ -435,7 +435,7 @@ def _instance(config: dict, inner: dict, module_objects: Mapping[str, Any] | Non
     if shared is not None and isinstance(key, (int, str)) and key in shared.made:
         return shared.made[key]
     cls = _find(config, config["class_name"], False, module_objects)
-    if operations.is_op_module(config.get("module")) and hasattr(cls, "op"):
+    if operations.is_op(cls):
         return operations.from_config(cls, _deserialize(inner, None))
     if not isinstance(cls, type):
         return cls
