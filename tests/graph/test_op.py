@@ -11,7 +11,7 @@ import tricorn as keras
 from tricorn import ops
 from tricorn.arithmetic import OPS
 from tricorn.engines import abstract, active, known, registry
-from tricorn.graph.op import Tensor, op
+from tricorn.graph.op import Op, Tensor, op
 from tricorn.saving import register_keras_serializable
 
 ONES = np.ones((2, 3), "float32")
@@ -155,3 +155,65 @@ def test_an_annotation_that_means_nothing_is_refused():
 def test_an_abstract_tensor_stays_one():
     x = abstract.AbstractTensor((None, 3), "float32")
     assert marked(x, None, [x])[0] is x
+
+
+# ----------------------------------------------------------------------------- which way it takes
+
+#: calls of every form that an op has, on tensors of one dtype
+CALLS = {
+    "one": lambda x: ops.abs(x),
+    "one float": lambda x: ops.exp(x),
+    "pair": lambda x: ops.add(x, x),
+    "number": lambda x: ops.multiply(x, 2.0),
+    "several": lambda x: ops.where(ops.greater(x, x), x, x),
+    "list": lambda x: ops.concatenate([x, x], axis=-1),
+    "settings": lambda x: ops.sum(x, axis=0, keepdims=True),
+    "composed": lambda x: ops.softmax(x, axis=-1),
+    "name": lambda x: ops.cast(x, "float16"),
+}
+
+
+@pytest.fixture
+def prepared(monkeypatch):
+    """The names of the ops that did not go straight to the engine."""
+    found = []
+    plain = Op._prepare
+
+    def prepare(self, *args):
+        found.append(self.name)
+        return plain(self, *args)
+
+    monkeypatch.setattr(Op, "_prepare", prepare)
+    return found
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("form", CALLS)
+def test_tensors_go_straight_to_the_engine(form, dtype, prepared, engine):
+    """Also where there are wide tensors elsewhere, which JAX needs a mode of its own for."""
+    wide = ops.convert_to_tensor(np.ones(3), "float64")
+    ops.add(wide, wide)
+    x = ops.convert_to_tensor(ONES, dtype)
+    prepared.clear()
+    CALLS[form](x)
+    assert prepared == []
+
+
+@pytest.mark.parametrize("form", CALLS)
+def test_wide_tensors_stay_wide(form, engine):
+    x = ops.convert_to_tensor(ONES.astype("float64") * (1 + 1e-12), "float64")
+    found = CALLS[form](x)
+    assert engine.dtype(found) == ("float16" if form == "name" else "float64")
+    if form == "number":
+        np.testing.assert_allclose(ops.convert_to_numpy(found), 2 + 2e-12, rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float64", np.float64, np.dtype("float64")], ids=repr)
+def test_a_wide_dtype_among_the_settings(dtype, engine):
+    """The body of a composed op computes in it."""
+    for found in (
+        ops.sum(ops.one_hot(ops.convert_to_tensor([0, 1], "int32"), 3, dtype=dtype)),
+        ops.sum(ops.ones_like(ops.convert_to_tensor(ONES), dtype)),
+        ops.cast(ops.convert_to_tensor(ONES), dtype),
+    ):
+        assert engine.dtype(found) == "float64"

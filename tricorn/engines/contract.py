@@ -12,9 +12,10 @@ The abstract engine (abstract.py) takes None for an unknown dimension wherever a
 
 An engine may leave out what defaults.py composes of other primitives or answers on the host.
 
-Beside the primitives an engine may define a function with the name of a composed op (``softmax``,
-``batch_normalization``, ``lstm`` ...) to replace Tricorn's composition where it has something
-faster.  Such an override may return ``NotImplemented`` to decline a particular call.
+Beside the primitives an engine may define a function with the name of one of the library's composed
+ops (``softmax``, ``batch_norm``, ``lstm`` ...) to replace Tricorn's composition where it has something
+faster.  Such an override may return ``NotImplemented`` to decline a particular call.  An op of a
+user's that has the same name is not replaced.
 
 Every engine module also defines:
 
@@ -65,8 +66,6 @@ CAPABILITIES: dict[str, Any] = {
     "native_graph": False,  # placeholder() gives the engine's own symbolic tensors
     "distributes": False,  # the collectives work over more than one device
     "complex": False,  # has complex dtypes
-    "donates": False,  # compile()'s run may consume the handles it is given
-    "overwrites": False,  # compile()'s run may write to the memory of handles that are not trained
     "abstract": False,  # its tensors have no values, only shape and dtype
     "tapes": False,  # tape() records what runs eagerly
 }
@@ -162,7 +161,8 @@ def device(name):
 
 @primitive
 def devices():
-    """Names of the devices that this engine sees, e.g. ``["cpu:0"]``."""
+    """Names of the devices that this engine sees, e.g. ``["gpu:0", "cpu:0"]``.  The first is the
+    default one, which holds what no `device` block places."""
 
 
 @primitive
@@ -183,6 +183,42 @@ def is_eager():
 @primitive
 def block(x):
     """Wait until every tensor of the tree `x` is computed; returns `x`."""
+
+
+# ------------------------------------------------------------ how an op comes to the primitives
+# An engine that defines `variant` or `scope` defines `direct` too.
+
+
+@primitive
+def variant():
+    """The engine, a `registry.Engine`, that holds where this is asked: for one that is several, say
+    an eager one and one for each graph.  Default: itself."""
+
+
+@primitive
+def scope(args):
+    """What an operation must run in: a context manager, or None where there is nothing to enter.
+    `args` is a tree of the tensors, dtypes and settings that it is given.  Default: None."""
+
+
+@primitive
+def direct(args, kwargs):
+    """Whether an op may go straight to the primitives: whether `variant` is this engine and `scope`
+    is None for these arguments, a tuple and a dict, whose tensors are all this engine's.  Asked at
+    every op, so it takes no longer than a fraction of a microsecond.  Default: True."""
+
+
+@primitive
+def training():
+    """A context manager that a training (`fit`) runs in: what an engine keeps for the next step
+    inside (memory, say) it gives back at the end.  Several may be open at once, in several threads.
+    Default: one that does nothing."""
+
+
+@primitive
+def clear():
+    """Forget what belongs to nobody any more: default graphs, caches; handles, tensors and compiled
+    functions that are held stay good.  Default: nothing."""
 
 
 # ----------------------------------------------------------------------------- unary, elementwise
@@ -752,7 +788,10 @@ def axis_index(axis_name):
 
 @primitive
 def variable(value, dtype, trainable, name):
-    """A handle that holds `value` (NumPy array or tensor of this engine)."""
+    """A handle that holds `value` (NumPy array or tensor of this engine), in memory of its own.
+
+    It outlives whatever trace, transform or abstract evaluation of the engine it is made in: what it
+    holds is a value, then and afterwards."""
 
 
 @primitive
@@ -764,6 +803,13 @@ def read(handle):
 def write(handle, value):
     """Store a tensor, or a NumPy array, of the handle's shape and dtype; gives the handle that is
     valid now (the same one where handles are mutable)."""
+
+
+@primitive
+def unshared(handle):
+    """The handle with memory of its own, where somebody holds a tensor that shares it and a run of
+    `compile` may consume or overwrite what the handle holds: the same one or a new one.  Default:
+    the same, for an engine whose runs leave the tensors as they are that `read` gave."""
 
 
 @primitive

@@ -64,6 +64,26 @@ def block(engine: Any, x: Any) -> Any:
     return x
 
 
+def variant(engine: Any) -> Any:
+    return engine
+
+
+def scope(engine: Any, args: Any) -> None:
+    return None
+
+
+def direct(engine: Any, args: tuple, kwargs: dict) -> bool:
+    return True
+
+
+def training(engine: Any) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext()
+
+
+def clear(engine: Any) -> None:
+    return None
+
+
 def rsqrt(engine: Any, x: Any) -> Any:
     return engine.divide(1.0, engine.sqrt(x))
 
@@ -434,6 +454,10 @@ def write(engine: Any, handle: Any, value: Any) -> Any:
     return value if engine.is_tensor(value) else engine.tensor(value, engine.dtype(handle))
 
 
+def unshared(engine: Any, handle: Any) -> Any:
+    return handle
+
+
 def set_trainable(engine: Any, handle: Any, trainable: bool) -> None:
     return None
 
@@ -465,7 +489,8 @@ def alias(engine: Any, x: Any) -> Any:
 DEFAULTS: dict[str, Callable] = {
     fn.__name__: fn
     for fn in (
-        devices, device, place, device_of, is_eager, block, rsqrt, sigmoid, relu, clip,
+        devices, device, place, device_of, is_eager, block, variant, scope, direct, training,
+        clear, unshared, rsqrt, sigmoid, relu, clip,
         stop_gradient, mean, expand_dims, squeeze, stack, flip, repeat, nonzero, unique, conv,
         conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
         custom_gradient, checkpoint, eval_shape, compile, all_reduce, all_gather, axis_index,
@@ -480,6 +505,8 @@ def of(module: Any) -> dict[str, Callable]:
     """The defaults for what an engine module leaves out."""
     declared = {**CAPABILITIES, **getattr(module, "CAPABILITIES", {})}
     promised = {name for key, names in UNLESS.items() if declared[key] for name in names}
+    if hasattr(module, "variant") or hasattr(module, "scope"):
+        promised.add("direct")
     return {
         name: default
         for name, default in DEFAULTS.items()

@@ -103,7 +103,12 @@ class Op:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             engine = scoped() or registry._process
-            if engine is None or not engine.fast or len(args) < count or not ready(engine, args):
+            if (
+                engine is None
+                or not (engine.is_direct or engine.direct(args, kwargs))
+                or len(args) < count
+                or not ready(engine, args)
+            ):
                 return slow(args, kwargs)
             try:
                 if name in engine.overrides:
@@ -187,9 +192,7 @@ class Op:
             engine = registry.load("abstract")
         elif engine is None:
             engine = registry.active()
-        if engine.variant is not None:
-            engine = engine.variant()
-        return self._run(engine, args, kwargs)
+        return self._run(engine.variant(), args, kwargs)
 
     def _positional(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         """Tensor arguments given by name, moved to their position."""
@@ -208,7 +211,7 @@ class Op:
         with registry.use(engine):
             args = self._prepare(engine, args)
             kwargs = {k: v.value if isinstance(v, Readable) else v for k, v in kwargs.items()}
-            context = engine.scope((args, kwargs)) if engine.scope is not None else None
+            context = engine.scope((args, kwargs))
             try:
                 if context is None:
                     return self._call(engine, args, kwargs)

@@ -41,6 +41,10 @@ def variant() -> registry.Engine:
     return engine_of(graph)
 
 
+def direct(args: tuple, kwargs: dict) -> bool:
+    return tf.executing_eagerly()
+
+
 def engine_of(graph: tf.Graph) -> registry.Engine:
     """The engine of a plain graph, made when first asked for.
 

@@ -124,8 +124,8 @@ def device(name: str) -> contextlib.AbstractContextManager:
 
 @functools.cache
 def devices() -> list[str]:
-    found = tf.config.list_logical_devices()
-    return [":".join(d.name.lower().split(":")[-2:]) for d in found]
+    names = [":".join(d.name.lower().split(":")[-2:]) for d in tf.config.list_logical_devices()]
+    return sorted(names, key=lambda name: name.startswith("cpu:"))  # TensorFlow's default is first
 
 
 def place(x: tf.Tensor, device: str) -> tf.Tensor:

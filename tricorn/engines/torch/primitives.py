@@ -20,7 +20,7 @@ from tricorn.engines.contract import EngineError
 from tricorn.engines.torch import kernels
 from tricorn.engines.torch.tape import is_held
 
-CAPABILITIES = {"differentiates": True, "complex": True, "overwrites": True, "tapes": True}
+CAPABILITIES = {"differentiates": True, "complex": True, "tapes": True}
 TENSOR_TYPES = (torch.Tensor, torch.nn.Parameter)
 OVERRIDES = kernels.OVERRIDES
 
@@ -123,7 +123,8 @@ def device(name: str) -> Iterator[None]:
 
 
 def devices() -> list[str]:
-    return ["cpu:0", *(f"gpu:{i}" for i in range(torch.cuda.device_count()))]
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return [*(f"gpu:{i}" for i in range(gpus)), "cpu:0"]
 
 
 def place(x: torch.Tensor, device: str) -> torch.Tensor:
@@ -690,6 +691,13 @@ def write(handle: torch.Tensor, value: Any) -> torch.Tensor:
     else:
         with torch.no_grad():
             handle.copy_(value)
+    return handle
+
+
+def unshared(handle: torch.Tensor) -> torch.Tensor:
+    """What is trained shares its memory with what was read of it, as torch's parameters do."""
+    if not handle.requires_grad:
+        handle.data = handle.detach().clone()
     return handle
 
 
