@@ -257,8 +257,13 @@ def test_an_engine_says_what_its_operations_need(engine):
     narrow = tensor(engine, [1.0, 2.0])
     wide = [tensor(engine, [1, 2], kind) for kind in ("float64", "int64")]
     assert engine.variant() is engine
-    plain = [((narrow,), {}), ((narrow, 1.0), {"axis": 0, "dtype": None}), (([narrow, narrow],), {}),
-             ((narrow, (0, 1), "valid"), {"dtype": "float16"}), ((narrow,), {"other": narrow})]
+    plain = [
+        ((narrow,), {}),
+        ((narrow, 1.0), {"axis": 0, "dtype": None}),
+        (([narrow, narrow],), {}),
+        ((narrow, (0, 1), "valid"), {"dtype": "float16"}),
+        ((narrow,), {"other": narrow}),
+    ]
     for args in plain:
         assert engine.scope(args) is None
         assert engine.direct(*args)
@@ -266,9 +271,10 @@ def test_an_engine_says_what_its_operations_need(engine):
     for x in wide:
         special += [(x,), (narrow, x), ([x, x],), (narrow, {"x": [x]})]
     for args in special:
-        for given in ((args, {}), (args[:1], dict(zip("abc", args[1:])))):
-            assert engine.direct(*given) == (engine.scope(given) is None)
-            with engine.scope(given) or contextlib.nullcontext():
+        named = {f"setting_{i}": x for i, x in enumerate(args[1:])}
+        for call_args in ((args, {}), (args[:1], named)):
+            assert engine.direct(*call_args) == (engine.scope(call_args) is None)
+            with engine.scope(call_args) or contextlib.nullcontext():
                 assert engine.dtype(engine.add(wide[0], wide[0])) == "float64"
 
 

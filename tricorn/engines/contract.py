@@ -12,10 +12,10 @@ The abstract engine (abstract.py) takes None for an unknown dimension wherever a
 
 An engine may leave out what defaults.py composes of other primitives or answers on the host.
 
-Beside the primitives an engine may define a function with the name of one of the library's composed
-ops (``softmax``, ``batch_norm``, ``lstm`` ...) to replace Tricorn's composition where it has something
-faster.  Such an override may return ``NotImplemented`` to decline a particular call.  An op of a
-user's that has the same name is not replaced.
+Beside the primitives an engine may define a function with the name of one of the library's
+composed ops (``softmax``, ``batch_norm``, ``lstm`` ...) to replace Tricorn's composition where it
+has something faster.  Such an override may return ``NotImplemented`` to decline a particular call.
+An op of a user's that has the same name is not replaced.
 
 Every engine module also defines:
 
@@ -790,8 +790,8 @@ def axis_index(axis_name):
 def variable(value, dtype, trainable, name):
     """A handle that holds `value` (NumPy array or tensor of this engine), in memory of its own.
 
-    It outlives whatever trace, transform or abstract evaluation of the engine it is made in: what it
-    holds is a value, then and afterwards."""
+    It outlives whatever trace, transform or abstract evaluation of the engine it is made in: what
+    it holds is a value, then and afterwards."""
 
 
 @primitive

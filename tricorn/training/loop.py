@@ -48,6 +48,13 @@ class Pace:
 
 
 @contextlib.contextmanager
+def training() -> Iterator[None]:
+    """A training on the active engine, which gives back at the end what it keeps between steps."""
+    with active().training():
+        yield
+
+
+@contextlib.contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
     """Ctrl-C waits for the end of a dispatch, so that no Variable is lost between a donation and
     the write-back.  Gives the function that raises what came meanwhile."""

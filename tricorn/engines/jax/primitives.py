@@ -71,8 +71,8 @@ def _static(*positions: int) -> Callable[[Callable], Callable]:
 
 
 # ---------------------------------------------------------------------------------- 64-bit types
-# JAX has them only inside `jax.enable_x64(True)` and truncates silently elsewhere.  So `scope` looks
-# for wide tensors and dtypes among what an operation is given; ops on other tensors run directly.
+# JAX has them only inside `jax.enable_x64(True)` and truncates silently elsewhere.  So `scope`
+# looks for wide tensors and dtypes among what an operation is given; the others run directly.
 
 _WIDE = frozenset(
     kind
