@@ -105,14 +105,22 @@ def scope(args: Any) -> contextlib.AbstractContextManager | None:
     return wide() if has_wide(args) else None
 
 
+#: types of settings that no dtype or tensor hides in
+_PLAIN = frozenset((int, float, bool, type(None)))
+
+
 def direct(args: tuple, kwargs: dict) -> bool:
-    for x in args:
-        if type(x) is ArrayImpl:
+    for x in (*args, *kwargs.values()) if kwargs else args:
+        kind = type(x)
+        if kind in TENSOR_TYPES:
             if _any_wide and x.dtype in _WIDE:
                 return False
-        elif type(x) is not float and has_wide(x):
+        elif kind is tuple or kind is list:
+            if not direct(x, {}):
+                return False
+        elif kind not in _PLAIN and has_wide(x):
             return False
-    return not kwargs or not has_wide(kwargs)
+    return True
 
 
 def _scoped(args: Any) -> contextlib.AbstractContextManager:
