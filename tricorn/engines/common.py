@@ -1,15 +1,51 @@
-"""What several engines compute alike on the host: resampling weights, mapped axes, slices."""
+"""What several engines do alike: version checks, resampling weights, mapped axes, slices."""
 
 from __future__ import annotations
 
 import builtins as py
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tricorn import tree
+from tricorn.engines.contract import EngineError
+
+# ----------------------------------------------------------------------------------- the framework
+
+
+def _numbers(version: str) -> list[int]:
+    """The numbers of a version, without what it is a build or a preview of."""
+    return [int(n) for n in re.match(r"(\d+(\.\d+)*)?", version)[0].split(".") if n]  # type: ignore[index]
+
+
+@contextlib.contextmanager
+def private_parts(library: str, found: str, supported: tuple[str, str], pip: str) -> Iterator[None]:
+    """A block that imports parts of a library which are not public.
+
+    Args:
+        library: its name.
+        found: the version that is installed.
+        supported: the first version that the engine works with, and the first that it does not.
+        pip: what to install for one that works.
+
+    Raises:
+        EngineError: for another version, and where a part is not found.
+    """
+    least, below = supported
+    wanted = f"{library}>={least},<{below}"
+    remedy = f"the engine uses parts of it that are not public. Install {wanted}: "
+    remedy += f'pip install "{pip if "[" in pip else wanted}"'
+    if not _numbers(least) <= _numbers(found) < _numbers(below):
+        raise EngineError(f"{library} {found} is installed, {wanted} is supported; {remedy}")
+    try:
+        yield
+    except (ImportError, AttributeError) as error:
+        raise EngineError(f"{library} {found} is not as expected ({error}); {remedy}") from error
+
 
 # ------------------------------------------------------------------------------------ resampling
 

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax._src.core import trace_state_clean
 
 from tricorn.engines.jax import policy, primitives
+from tricorn.engines.jax.private import trace_state_clean
 
 
 @functools.cache

@@ -17,15 +17,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax._src.interpreters.ad import JVPTracer, LinearizeTracer
-from jax._src.interpreters.batching import BatchTracer
-from jax._src.interpreters.partial_eval import DynamicJaxprTracer
-from jaxlib._jax import ArrayImpl
 
 from tricorn import dtypes, tree
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.engines.contract import PRIMITIVES, EngineError
 from tricorn.engines.jax import kernels, policy
+from tricorn.engines.jax.private import (
+    ArrayImpl,
+    BatchTracer,
+    DynamicJaxprTracer,
+    JVPTracer,
+    LinearizeTracer,
+)
 
 __all__ = [
     "CAPABILITIES",

@@ -16,13 +16,17 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.func_graph import FuncGraph
-from tensorflow.python.framework.ops import EagerTensor, SymbolicTensor, gradient_registry
 
 from tricorn import dtypes, tree
 from tricorn.engines import registry
 from tricorn.engines.contract import EngineError
 from tricorn.engines.tensorflow import eager
+from tricorn.engines.tensorflow.private import (
+    EagerTensor,
+    FuncGraph,
+    SymbolicTensor,
+    gradient_registry,
+)
 from tricorn.engines.tensorflow.sessions import Sessions
 
 v1 = tf.compat.v1

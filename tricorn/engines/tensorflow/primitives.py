@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.eager.record import should_record_backprop
-from tensorflow.python.framework.ops import EagerTensor, SymbolicTensor
 
 from tricorn import dtypes
 from tricorn.arithmetic import Arithmetic
 from tricorn.engines import common
 from tricorn.engines.abstract import NeedsEngine
 from tricorn.engines.contract import EngineError
+from tricorn.engines.tensorflow.private import EagerTensor, SymbolicTensor, record
 
 CAPABILITIES = {
     "differentiates": True,
@@ -735,7 +734,7 @@ def set_trainable(handle: tf.Variable, trainable: bool) -> None:
 
 
 def is_live(x: tf.Tensor) -> bool:
-    return not isinstance(x, EagerTensor) or should_record_backprop([x])
+    return not isinstance(x, EagerTensor) or record.should_record_backprop([x])
 
 
 def _printed(x: tf.Tensor, message: str) -> tf.Tensor:

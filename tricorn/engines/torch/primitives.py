@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from tricorn import dtypes
 from tricorn.engines import common
 from tricorn.engines.contract import EngineError
-from tricorn.engines.torch import kernels
+from tricorn.engines.torch import kernels, private
 from tricorn.engines.torch.tape import is_held
 
 CAPABILITIES = {"differentiates": True, "complex": True, "tapes": True}
@@ -711,7 +711,7 @@ def is_live(x: torch.Tensor) -> bool:
 
 
 def must_not_escape(x: torch.Tensor) -> bool:
-    return torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return private.functorch.is_functorch_wrapped_tensor(x)
 
 
 def placeholder(shape: Any, dtype: str, name: str) -> None:

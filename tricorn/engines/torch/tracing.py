@@ -20,6 +20,7 @@ import torch
 from torch.fx import Graph, GraphModule, Node
 
 from tricorn import dtypes, tree
+from tricorn.engines.torch import private
 from tricorn.engines.torch.primitives import default_device, dtype, memory_of, tensor, write
 from tricorn.engines.torch.tape import is_held
 
@@ -161,8 +162,6 @@ class _Trace:
     def __init__(
         self, fn: Callable, state: list, leaves: list, structure: Any, numbered: bool
     ) -> None:
-        from torch.fx.experimental.proxy_tensor import make_fx  # imports for a second
-
         #: places in the state of what the step assigns
         self.assigned: list[int] = []
         #: the structure of the result
@@ -182,7 +181,9 @@ class _Trace:
 
         numbers = [tensor(0, "int32")] if numbered else []
         example = *state, *numbers, *leaves
-        program = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*example)
+        program = private.proxy_tensor().make_fx(
+            flat, tracing_mode="fake", _allow_non_fake_inputs=True
+        )(*example)
         _tidy(program)
         if not _writes_outside(program.graph):
             program.forward(*example)  # layouts that are not as foretold show here
@@ -235,9 +236,7 @@ def check_length() -> None:
     Raises:
         TooLong: when it has.
     """
-    from torch.fx.experimental.proxy_tensor import get_proxy_mode
-
-    mode = get_proxy_mode()
+    mode = private.proxy_tensor().get_proxy_mode()
     if mode is not None and len(mode.tracer.graph.nodes) > LONGEST:
         raise TooLong(f"more than {LONGEST} calls")
 
