@@ -620,6 +620,32 @@ def test_compile_in_64_bits(engine):
     assert engine.numpy(engine.read(handles[0])) == 1 + 1e-12
 
 
+@pytest.mark.parametrize("loop", [False, True])
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda engine, x: engine.expand_dims(x, (0,)), r"it was assigned float32 \(1, 2\)"),
+        (lambda engine, x: engine.sum(x, (0,), False), r"it was assigned float32 \(\)"),
+        (lambda engine, x: engine.cast(x, "int32"), r"it was assigned int32 \(2,\)"),
+    ],
+    ids=["more axes", "fewer axes", "dtype"],
+)
+def test_a_state_of_another_shape_or_dtype_is_refused(engine, change, said, loop):
+    def step(state, *number):
+        return None, [state[0], change(engine, state[1])]
+
+    handles = handles_of(engine, [1.0, 2.0], [3.0, 4.0])
+    with pytest.raises(ValueError, match=rf"entry 1 of the state is float32 \(2,\), {said}"):
+        engine.compile(step, loop)(handles, *((0, 1) if loop else ()))
+    assert stored(engine, handles) == [[1, 2], [3, 4]]
+
+
+def test_a_loop_without_a_step_is_refused(engine):
+    run = engine.compile(lambda state, i: (i, state), True)
+    with pytest.raises(ValueError, match="there is no step from 3 to 3"):
+        run([], 3, 3)
+
+
 def test_an_error_while_compiling_leaves_the_state(engine):
     def step(state):
         raise KeyError("mine")

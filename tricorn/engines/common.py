@@ -155,3 +155,40 @@ def flat_gradients(structure: Any, grads: Sequence) -> list:
     for child, grad in zip(structure.children, grads, strict=True):
         flat += [None] * child.count if grad is None else tree.leaves(grad)
     return flat
+
+
+# --------------------------------------------------------------------------------- compiled steps
+
+
+def check_bounds(start: int, stop: int) -> None:
+    """Refuse a compiled loop without a step."""
+    if stop <= start:
+        raise ValueError(f"compile: there is no step from {start} to {stop}")
+
+
+def assigned(
+    state: Sequence, after: Sequence, described: Callable[[Any], tuple[str, tuple]]
+) -> list[int]:
+    """The places in the state of a compiled step of what the step assigned.
+
+    Args:
+        state, after: the tensors before and after it; the same object where nothing was assigned.
+        described: gives a tensor's (dtype, shape), with None for lengths that are not known.
+
+    Raises:
+        ValueError: for a new value of another shape or dtype.
+    """
+    found = []
+    for i, (old, new) in enumerate(zip(state, after, strict=True)):
+        if new is old:
+            continue
+        (kind, shape), (now, sizes) = described(old), described(new)
+        fits = len(shape) == len(sizes) and py.all(
+            m == n or m is None or n is None for m, n in zip(shape, sizes)
+        )
+        if kind != now or not fits:
+            raise ValueError(
+                f"compile: entry {i} of the state is {kind} {shape}, it was assigned {now} {sizes}"
+            )
+        found.append(i)
+    return found

@@ -386,18 +386,11 @@ def compile(engine: Any, fn: Callable, loop: bool) -> Callable:
         is_array = isinstance(x, (np.ndarray, np.generic)) and not engine.is_tensor(x)
         return engine.tensor(x, dtypes.standardize(x.dtype)) if is_array else x
 
+    def described(x: Any) -> tuple:
+        return engine.dtype(x), tuple(engine.shape(x))
+
     def finish(handles: list, state: list, after: list, result: Any) -> tuple[Any, list]:
-        changed = {}
-        for i, (old, new) in enumerate(zip(state, after, strict=True)):
-            if new is old:
-                continue
-            was, now = ((engine.dtype(x), tuple(engine.shape(x))) for x in (old, new))
-            if was != now:
-                raise ValueError(
-                    f"compile: entry {i} of the state is {was[0]} {was[1]}, it was assigned "
-                    f"{now[0]} {now[1]}"
-                )
-            changed[i] = copy(new)
+        changed = {i: copy(after[i]) for i in common.assigned(state, after, described)}
         written = [engine.write(h, changed[i]) if i in changed else h
                    for i, h in enumerate(handles)]  # fmt: skip
         return tree.map(copy, result), written
@@ -408,8 +401,7 @@ def compile(engine: Any, fn: Callable, loop: bool) -> Callable:
         return finish(handles, state, after, result)
 
     def run_loop(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
-        if stop <= start:
-            raise ValueError(f"compile: there is no step from {start} to {stop}")
+        common.check_bounds(start, stop)
         state, args = [engine.read(handle) for handle in handles], tree.map(converted, args)
         result, after = None, state
         for i in range(start, stop):

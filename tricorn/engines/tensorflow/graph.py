@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tricorn import dtypes, tree
-from tricorn.engines import registry
+from tricorn.engines import common, registry
 from tricorn.engines.contract import EngineError
 from tricorn.engines.tensorflow import eager
 from tricorn.engines.tensorflow.private import (
@@ -288,7 +288,7 @@ class _Place:
         steps = _Program(self, functools.partial(eager.repeated, fn))
 
         def run(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
-            eager.check_bounds(start, stop)
+            common.check_bounds(start, stop)
             return steps(handles, np.int32(start), np.int32(stop), *args)
 
         return run
