@@ -41,7 +41,7 @@ def test_no_tensor_library_is_imported():
     assert set(eval(done.stdout)) <= {"numpy"}
 
 
-# ----------------------------------------------------------------------------- the contract's tables
+# --------------------------------------------------------------------------- the contract's tables
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int32", "float32", "complex64", "string"])

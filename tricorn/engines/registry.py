@@ -150,14 +150,6 @@ def process() -> Engine:
     return _process or _load_configured()
 
 
-def loaded_for(value: Any) -> Engine | None:
-    """The active or process-wide engine if it is loaded and `value` is one of its tensors."""
-    for engine in (_scoped.get(), _process):
-        if engine is not None and engine.is_tensor(value):
-            return engine
-    return None
-
-
 def owner_of(value: Any) -> Engine | None:
     """The engine whose framework `value` comes from: one of its tensors or variables."""
     name = PACKAGES.get(type(value).__module__.partition(".")[0])

@@ -168,8 +168,12 @@ def _serialize_value(obj: Any) -> Any:
         return {"class_name": "__keras_tensor__", "config": config}
     if isinstance(obj, Variable):
         return _array_form("__tensor__", obj.numpy())
-    engine = engines.loaded_for(obj)
-    return None if engine is None else _array_form("__tensor__", engine.numpy(obj))
+    engine = engines.owner_of(obj)
+    if engine is None:
+        return None
+    if not engine.is_tensor(obj):
+        obj = engine.tensor(obj, dtypes.standardize(obj.dtype))
+    return _array_form("__tensor__", engine.numpy(obj))
 
 
 _SLICE = ("start", "stop", "step")
