@@ -12,6 +12,7 @@ import tricorn as keras
 from tricorn import ops
 from tricorn.engines import known, registry
 from tricorn.graph import placement
+from tricorn.training import adapters
 
 ROOT = Path(__file__).parent.parent
 
@@ -80,6 +81,56 @@ def test_a_device_in_a_compiled_function():
             return keras.cpu(x) * 2.0
 
     assert float(f(np.float32(3.0))) == 6.0
+
+
+class Device:
+    """What JAX and TensorFlow say of a device."""
+
+    def __init__(self, kind, number):
+        self.platform, self.name = kind, f"/device:{kind}:{number}".upper()
+
+
+def gpus_of(engine, count, monkeypatch):
+    """The engine's framework says that there are so many GPUs; gives what is to be forgotten."""
+    if engine.name == "jax":
+        import jax
+
+        from tricorn.engines.jax.primitives import _devices
+
+        gpus, cpus = [Device("cuda", i) for i in range(count)], [Device("cpu", 0)]
+        monkeypatch.setattr(
+            jax, "local_devices", lambda backend=None: cpus if backend else gpus or cpus
+        )
+        return _devices
+    if engine.name == "tensorflow":
+        import tensorflow as tf
+
+        found = [Device("cpu", 0), *(Device("gpu", i) for i in range(count))]
+        monkeypatch.setattr(tf.config, "list_logical_devices", lambda: found)
+        return engine.devices
+    import torch
+
+    from tricorn.engines.torch.primitives import _best_device
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    return _best_device
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_the_default_device_comes_first(count, engine, monkeypatch):
+    """And data stay on it, if it is not the CPU."""
+    cached = gpus_of(engine, count, monkeypatch)
+    cached.cache_clear()
+    try:
+        assert keras.list_devices() == [*(f"gpu:{i}" for i in range(count)), "cpu:0"]
+        assert adapters._has_accelerator(engine) == (count > 0)
+        assert keras.num_gpus() == count
+        if engine.name == "torch":
+            assert cached().type == ("cuda" if count else "cpu")
+    finally:
+        monkeypatch.undo()
+        cached.cache_clear()
 
 
 # What holds on two devices. JAX and TensorFlow make two of one CPU, before they are first used.

@@ -103,6 +103,20 @@ def test_tensor_libraries_are_imported_in_engines_only(path):
     assert not bad, f"{path}: {bad}"
 
 
+def test_private_parts_of_frameworks_stand_in_one_file_for_each():
+    pattern = re.compile(
+        r"\b(jax|jaxlib|torch)(\.\w+)*\._(?!_)|\btensorflow\.python\b|\btorch\.fx\.experimental\b"
+    )
+    bad = [
+        f"{path}:{number}"
+        for path in FILES
+        if path.name != "private.py"
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert not bad, bad
+
+
 def test_no_branch_on_an_engines_name():
     pattern = re.compile(r"(backend\(\)|engine(\(\))?\.name|active\(\)\.name)\s*(==|!=|in\b)")
     bad = [

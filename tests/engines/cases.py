@@ -63,8 +63,7 @@ def to_tensor(engine: Any, x: Any) -> Any:
 
 def call(engine: Any, name: str, args: tuple) -> Any:
     """A primitive on tensors, as the ops call it: within the engine's scope."""
-    context = engine.scope((args, {})) if engine.scope is not None else None
-    with context or contextlib.nullcontext():
+    with engine.scope((args, {})) or contextlib.nullcontext():
         return getattr(engine, name)(*args)
 
 

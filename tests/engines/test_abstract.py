@@ -41,6 +41,32 @@ def test_no_tensor_library_is_imported():
     assert set(eval(done.stdout)) <= {"numpy"}
 
 
+# --------------------------------------------------------------------------- the contract's tables
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int32", "float32", "complex64", "string"])
+@pytest.mark.parametrize("name", contract.RULES)
+def test_rules_of_the_tables(name, dtype):
+    """Each takes the kinds of dtypes that its table names, and gives what its table says."""
+    table, takes = contract.RULES[name]
+    x = t(2, None, 3, dtype=dtype)
+    args = {"unary": (), "predicate": (), "binary": (x,), "comparison": (x,), "along": (0,),
+            "order": (0,), "position": (0, False)}.get(table, ((0,), False))  # fmt: skip
+    kinds = {"bool": ("bool",), "int32": ("integer",), "float32": ("floating",),
+             "complex64": ("complex",), "string": ()}[dtype]  # fmt: skip
+    numeric = takes == "numeric or bool" and dtype != "string"
+    if not numeric and not set(kinds) & set(takes.split(" or ")):
+        with pytest.raises(TypeError, match=f"^{name}: the dtype must be {takes}, got {dtype}"):
+            getattr(A, name)(x, *args)
+        return
+    found = getattr(A, name)(x, *args)
+    gives = {"predicate": "bool", "comparison": "bool", "order": "int32", "position": "int32"}
+    real = "float32" if name == "abs" and dtype == "complex64" else dtype
+    assert found.dtype == gives.get(table, real)
+    reduced = table in ("reduction", "choice", "position")
+    assert found.shape == ((None, 3) if reduced else (2, None, 3))
+
+
 # ------------------------------------------------------------------------------- unknown dimensions
 
 

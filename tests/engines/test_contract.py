@@ -1,6 +1,7 @@
 """Every primitive of every installed engine: values, gradients, and agreement with the abstract
 engine's shapes."""
 
+import contextlib
 import signal
 import types
 
@@ -32,7 +33,8 @@ BY_HAND = {
     *("place", "device_of", "is_eager"),
     *("cond", "while_loop", "scan", "vmap", "vjp", "jvp", "custom_gradient", "checkpoint"),
     *("eval_shape", "compile", "all_reduce", "all_gather", "axis_index", "variable", "read"),
-    *("write", "set_trainable", "is_live", "must_not_escape", "module"),
+    *("write", "set_trainable", "is_live", "must_not_escape", "module", "unshared"),
+    *("variant", "scope", "direct", "training", "clear"),
     *("placeholder", "function", "gradients", "alias"),
 }
 
@@ -239,10 +241,60 @@ def test_devices(engine):
         x = engine.full((2,), 1.0, "float32")
     assert engine.block((x, None))[0] is x
     assert engine.device_of(x) == first
+    assert engine.device_of(engine.full((2,), 1.0, "float32")) == first
+    assert engine.device_of(tensor(engine, [1.0])) == first
     assert engine.device_of(engine.place(x, first)) == first
     assert engine.is_eager()
     with pytest.raises(registry.EngineError, match="no device"), engine.device("abacus:0"):
         pass
+
+
+# ------------------------------------------------------------ how an op comes to the primitives
+
+
+def test_an_engine_says_what_its_operations_need(engine):
+    """`direct` is the quick form of asking `variant` and `scope`, whatever was met before."""
+    narrow = tensor(engine, [1.0, 2.0])
+    wide = [tensor(engine, [1, 2], kind) for kind in ("float64", "int64")]
+    assert engine.variant() is engine
+    plain = [
+        ((narrow,), {}),
+        ((narrow, 1.0), {"axis": 0, "dtype": None}),
+        (([narrow, narrow],), {}),
+        ((narrow, (0, 1), "valid"), {"dtype": "float16"}),
+        ((narrow,), {"other": narrow}),
+    ]
+    for args in plain:
+        assert engine.scope(args) is None
+        assert engine.direct(*args)
+    special = [(narrow, "float64"), (narrow, np.float64), (narrow, np.dtype("int64"))]
+    for x in wide:
+        special += [(x,), (narrow, x), ([x, x],), (narrow, {"x": [x]})]
+    for args in special:
+        named = {f"setting_{i}": x for i, x in enumerate(args[1:])}
+        for call_args in ((args, {}), (args[:1], named)):
+            assert engine.direct(*call_args) == (engine.scope(call_args) is None)
+            with engine.scope(call_args) or contextlib.nullcontext():
+                assert engine.dtype(engine.add(wide[0], wide[0])) == "float64"
+
+
+def test_training_may_be_entered_again(engine):
+    first, second = engine.training(), engine.training()
+    with first, second:
+        assert engine.numpy(engine.add(tensor(engine, 1.0), 1.0)) == 2
+    with pytest.raises(KeyError), engine.training():
+        raise KeyError
+
+
+def test_what_is_held_outlives_clear(engine):
+    x, (handle,) = tensor(engine, [1.0]), handles_of(engine, 2)
+    run = engine.compile(lambda s: (s[0], [engine.add(s[0], 1.0)]), False)
+    _, (handle,) = run([handle])
+    engine.clear()
+    assert engine.numpy(x) == 1
+    result, (handle,) = run([handle])
+    assert engine.numpy(result) == 3
+    assert stored(engine, [handle]) == [4]
 
 
 # ---------------------------------------------------------------------------------------- random
@@ -477,6 +529,20 @@ def test_variable_has_its_own_memory(engine):
     np.testing.assert_array_equal(engine.numpy(engine.read(handle)), [3, 4])
 
 
+@pytest.mark.parametrize("trainable", [True, False])
+def test_a_handle_with_memory_of_its_own(engine, trainable):
+    """What was read of a handle survives the runs that follow `unshared`."""
+    run = engine.compile(lambda s: (None, [engine.add(v, 1.0) for v in s]), False)
+    handle = engine.variable(np.zeros(64, "float32"), "float32", trainable, "v")
+    for i in range(20):  # an engine may run otherwise after some runs
+        before = engine.read(handle)
+        handle = engine.unshared(handle)
+        _, (handle,) = run([handle])
+        found = engine.numpy(before)
+        assert found[0] == i or (trainable and engine.read(handle) is before), "consumed"
+        assert stored(engine, [handle])[0][0] == i + 1
+
+
 def test_compile_reads_and_writes_state(engine):
     def step(state, x):
         w, fixed, count = state
@@ -554,6 +620,32 @@ def test_compile_in_64_bits(engine):
     assert engine.numpy(engine.read(handles[0])) == 1 + 1e-12
 
 
+@pytest.mark.parametrize("loop", [False, True])
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda engine, x: engine.expand_dims(x, (0,)), r"it was assigned float32 \(1, 2\)"),
+        (lambda engine, x: engine.sum(x, (0,), False), r"it was assigned float32 \(\)"),
+        (lambda engine, x: engine.cast(x, "int32"), r"it was assigned int32 \(2,\)"),
+    ],
+    ids=["more axes", "fewer axes", "dtype"],
+)
+def test_a_state_of_another_shape_or_dtype_is_refused(engine, change, said, loop):
+    def step(state, *number):
+        return None, [state[0], change(engine, state[1])]
+
+    handles = handles_of(engine, [1.0, 2.0], [3.0, 4.0])
+    with pytest.raises(ValueError, match=rf"entry 1 of the state is float32 \(2,\), {said}"):
+        engine.compile(step, loop)(handles, *((0, 1) if loop else ()))
+    assert stored(engine, handles) == [[1, 2], [3, 4]]
+
+
+def test_a_loop_without_a_step_is_refused(engine):
+    run = engine.compile(lambda state, i: (i, state), True)
+    with pytest.raises(ValueError, match="there is no step from 3 to 3"):
+        run([], 3, 3)
+
+
 def test_an_error_while_compiling_leaves_the_state(engine):
     def step(state):
         raise KeyError("mine")
@@ -567,11 +659,12 @@ def test_an_error_while_compiling_leaves_the_state(engine):
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs Unix timers")
 def test_interrupts_leave_the_state(engine):
     """Wherever an interrupt ends a run, the handles are valid, and from one and the same step."""
-    if not engine.capabilities["donates"]:
-        pytest.skip(f"{engine.name} never consumes handles")
     run = engine.compile(lambda s: (None, [engine.add(v, 1.0) for v in s]), False)
     handles = handles_of(engine, *[np.zeros((50, 50))] * 6)
-    run(handles)
+    first = handles[0]
+    _, handles = run(handles)
+    if handles[0] is first:
+        pytest.skip(f"{engine.name} never consumes handles")
 
     def interrupt(*_):
         raise KeyboardInterrupt

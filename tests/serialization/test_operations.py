@@ -9,6 +9,7 @@ import pytest
 
 import tricorn
 from tricorn.arithmetic import OPS
+from tricorn.engines import known, registry
 from tricorn.serialization import operations
 
 assert tricorn.ops  # fills OPS
@@ -79,3 +80,17 @@ def test_unknown_ops_and_settings_are_refused():
     for name in ("Os", "operations", "Record", "_Einsum"):
         with pytest.raises(TypeError, match=name):
             tricorn.saving.deserialize_keras_object({**config, "class_name": name})
+
+
+@pytest.mark.parametrize("name", known.installed())
+def test_tensors_of_every_framework_are_written(name, engine):
+    """Whatever the engine of the process is."""
+    other = registry.load(name)
+    for value in ([[1.0, 2.0]], 3.0, []):
+        array = np.array(value, "float32")
+        for given in (other.tensor(array, "float32"), other.variable(array, "float32", True, "v")):
+            written = tricorn.saving.serialize_keras_object(given)
+            assert written["class_name"] == "__tensor__"
+            again = tricorn.saving.deserialize_keras_object(written)
+            assert engine.is_tensor(again)
+            np.testing.assert_array_equal(engine.numpy(again), array)

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import builtins as py
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from tricorn import dtypes, tree
 from tricorn.arithmetic import Arithmetic
+from tricorn.engines import common
+from tricorn.engines.contract import RULES
 
 Dim = int | None
 Shape = tuple[Dim, ...]
@@ -274,10 +277,6 @@ def devices() -> list[str]:
     return ["abstract:0"]
 
 
-def place(x: Any, device: str) -> Any:
-    return x
-
-
 def device_of(x: Any) -> None:
     return None
 
@@ -286,62 +285,65 @@ def is_eager() -> bool:
     return False
 
 
-def block(x: Any) -> Any:
-    return x
-
-
 # ----------------------------------------------------------------------------------- elementwise
 
 
-def _elementwise(name: str, kind: str, count: int, to: str | None = None) -> Callable:
-    """The rule: operands broadcast, share a dtype of `kind`, and give it (or the dtype `to`)."""
-
-    def unary(x: AbstractTensor) -> AbstractTensor:
-        _check_kind(name, x.dtype, kind)
-        return AbstractTensor(x.shape, to or x.dtype)
-
-    def binary(x: Any, y: Any) -> AbstractTensor:
-        dtype = _one_dtype(name, x, y)
-        _check_kind(name, dtype, kind)
-        return AbstractTensor(_broadcast(name, _shape(x), _shape(y)), to or dtype)
-
-    rule = unary if count == 1 else binary
-    rule.__name__ = rule.__qualname__ = name
-    return rule
+def _elementwise(to: str | None, name: str, kind: str, *operands: Any) -> AbstractTensor:
+    """Operands broadcast, share a dtype of `kind`, and give it (or the dtype `to`)."""
+    dtype = _one_dtype(name, *operands)
+    _check_kind(name, dtype, kind)
+    return AbstractTensor(_broadcast(name, *map(_shape, operands)), to or dtype)
 
 
-def _elementwise_rules() -> dict[str, Callable]:
-    analysis = (
-        "sqrt rsqrt exp expm1 log log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh "
-        "atanh sigmoid"
-    )
-    real = "floor_divide remainder maximum minimum"
-    table = [  # names, kind of the operands, their number, dtype of the result unless theirs
-        (analysis, "floating or complex", 1, None),
-        ("erf erfinv lgamma digamma", "floating", 1, None),
-        ("negative sign floor ceil round relu stop_gradient", "numeric or bool", 1, None),
-        ("bitwise_not", "integer", 1, None),
-        ("isfinite isnan", "numeric or bool", 1, "bool"),
-        ("logical_not", "bool", 1, "bool"),
-        (f"add subtract multiply power {real}", "numeric or bool", 2, None),
-        ("divide", "floating or complex", 2, None),
-        ("atan2", "floating", 2, None),
-        ("bitwise_and bitwise_or bitwise_xor", "integer", 2, None),
-        ("shift_left shift_right shift_right_logical", "integer", 2, None),
-        ("equal not_equal less less_equal", "numeric or bool", 2, "bool"),
-        ("logical_and logical_or", "bool", 2, "bool"),
-    ]
-    return {
-        name: _elementwise(name, kind, count, to)
-        for names, kind, count, to in table
-        for name in names.split()
-    }
+def _reduced(
+    name: str, kind: str, x: AbstractTensor, axis: tuple[int, ...], keepdims: bool
+) -> AbstractTensor:
+    _check_kind(name, x.dtype, kind)
+    for i in axis:
+        if not 0 <= i < len(x.shape):
+            raise ValueError(f"{name}: axis {i} is not an axis of the shape {x.shape}")
+    kept = [1 if i in axis else n for i, n in enumerate(x.shape) if keepdims or i not in axis]
+    return AbstractTensor(kept, x.dtype)
 
 
-globals().update(_elementwise_rules())
+def _chosen(
+    name: str, kind: str, x: AbstractTensor, axis: tuple[int, ...], keepdims: bool
+) -> AbstractTensor:
+    result = _reduced(name, kind, x, axis, keepdims)
+    if py.any(x.shape[i] == 0 for i in axis):
+        raise ValueError(f"{name}: nothing to choose from along axes {axis} of {x.shape}")
+    return result
+
+
+def _position(name: str, kind: str, x: AbstractTensor, axis: int, keepdims: bool) -> AbstractTensor:
+    return AbstractTensor(_chosen(name, kind, x, (axis,), keepdims).shape, "int32")
+
+
+def _along(to: str | None, name: str, kind: str, x: AbstractTensor, axis: int) -> AbstractTensor:
+    _check_kind(name, x.dtype, kind)
+    return AbstractTensor(x.shape, to or x.dtype)
+
+
+#: table of the contract -> its rule, which takes a primitive's name, the kind of dtype that it
+#: takes, and its arguments
+_TABLES: dict[str, Callable] = {
+    "unary": functools.partial(_elementwise, None),
+    "predicate": functools.partial(_elementwise, "bool"),
+    "binary": functools.partial(_elementwise, None),
+    "comparison": functools.partial(_elementwise, "bool"),
+    "reduction": _reduced,
+    "choice": _chosen,
+    "position": _position,
+    "along": functools.partial(_along, None),
+    "order": functools.partial(_along, "int32"),
+}
+globals().update(
+    {name: functools.partial(_TABLES[rule.table], name, rule.takes) for name, rule in RULES.items()}
+)
 
 
 def abs(x: AbstractTensor) -> AbstractTensor:
+    _check_kind("abs", x.dtype, RULES["abs"].takes)
     return AbstractTensor(x.shape, _real_dtype(x.dtype))
 
 
@@ -358,64 +360,6 @@ def clip(x: AbstractTensor, low: Any, high: Any) -> AbstractTensor:
 
 
 # ------------------------------------------------------------------------------- reduce and order
-
-
-def _reduced(name: str, x: AbstractTensor, axis: tuple[int, ...], keepdims: bool) -> Shape:
-    for i in axis:
-        if not 0 <= i < len(x.shape):
-            raise ValueError(f"{name}: axis {i} is not an axis of the shape {x.shape}")
-    if keepdims:
-        return tuple(1 if i in axis else n for i, n in enumerate(x.shape))
-    return tuple(n for i, n in enumerate(x.shape) if i not in axis)
-
-
-def _reduction(name: str, kind: str, needs_one: bool = False) -> Callable:
-    def reduction(x: AbstractTensor, axis: tuple[int, ...], keepdims: bool) -> AbstractTensor:
-        _check_kind(name, x.dtype, kind)
-        result = _reduced(name, x, axis, keepdims)
-        if needs_one and py.any(x.shape[i] == 0 for i in axis):
-            raise ValueError(f"{name}: nothing to choose from along axes {axis} of {x.shape}")
-        return AbstractTensor(result, x.dtype)
-
-    reduction.__name__ = reduction.__qualname__ = name
-    return reduction
-
-
-def _arg_reduction(name: str) -> Callable:
-    choose = _reduction(name, "numeric or bool", needs_one=True)
-
-    def reduction(x: AbstractTensor, axis: int, keepdims: bool) -> AbstractTensor:
-        return AbstractTensor(choose(x, (axis,), keepdims).shape, "int32")
-
-    reduction.__name__ = reduction.__qualname__ = name
-    return reduction
-
-
-sum = _reduction("sum", "numeric or bool")
-prod = _reduction("prod", "numeric or bool")
-mean = _reduction("mean", "floating or complex")
-max = _reduction("max", "numeric or bool", needs_one=True)
-min = _reduction("min", "numeric or bool", needs_one=True)
-any = _reduction("any", "bool")
-all = _reduction("all", "bool")
-argmax = _arg_reduction("argmax")
-argmin = _arg_reduction("argmin")
-
-
-def cumsum(x: AbstractTensor, axis: int) -> AbstractTensor:
-    return _like(x)
-
-
-def cumprod(x: AbstractTensor, axis: int) -> AbstractTensor:
-    return _like(x)
-
-
-def sort(x: AbstractTensor, axis: int) -> AbstractTensor:
-    return _like(x)
-
-
-def argsort(x: AbstractTensor, axis: int) -> AbstractTensor:
-    return AbstractTensor(x.shape, "int32")
 
 
 def top_k(x: AbstractTensor, k: int) -> tuple[AbstractTensor, AbstractTensor]:
@@ -731,15 +675,7 @@ def lu(x: AbstractTensor) -> tuple[AbstractTensor, AbstractTensor]:
     return _like(x), AbstractTensor(pivots, "int32")
 
 
-def solve(a: AbstractTensor, b: AbstractTensor) -> AbstractTensor:
-    return _solve("solve", a, b)
-
-
-def solve_triangular(a: AbstractTensor, b: AbstractTensor, lower: bool) -> AbstractTensor:
-    return _solve("solve_triangular", a, b)
-
-
-def _solve(name: str, a: AbstractTensor, b: AbstractTensor) -> AbstractTensor:
+def _solve(name: str, a: AbstractTensor, b: AbstractTensor, *lower: bool) -> AbstractTensor:
     dtype = _one_dtype(name, a, b)
     _check_square(name, a)
     _check_rank(name, b, 2)
@@ -749,27 +685,27 @@ def _solve(name: str, a: AbstractTensor, b: AbstractTensor) -> AbstractTensor:
     return AbstractTensor((*batch, *b.shape[-2:]), dtype)
 
 
-def fft(x: AbstractTensor) -> AbstractTensor:
-    _check_kind("fft", x.dtype, "complex")
-    _check_rank("fft", x, 1)
+solve = functools.partial(_solve, "solve")
+solve_triangular = functools.partial(_solve, "solve_triangular")
+
+
+def _spectrum(name: str, kind: str, x: AbstractTensor) -> AbstractTensor:
+    _check_kind(name, x.dtype, kind)
+    _check_rank(name, x, 1)
     return _like(x)
 
 
-def ifft(x: AbstractTensor) -> AbstractTensor:
-    _check_kind("ifft", x.dtype, "complex")
-    _check_rank("ifft", x, 1)
-    return _like(x)
+fft = functools.partial(_spectrum, "fft", "complex")
+ifft = functools.partial(_spectrum, "ifft", "complex")
 
 
 def rfft(x: AbstractTensor, n: int) -> AbstractTensor:
-    _check_kind("rfft", x.dtype, "floating")
-    _check_rank("rfft", x, 1)
+    x = _spectrum("rfft", "floating", x)
     return AbstractTensor((*x.shape[:-1], n // 2 + 1), _complex_dtype(x.dtype))
 
 
 def irfft(x: AbstractTensor, n: int) -> AbstractTensor:
-    _check_kind("irfft", x.dtype, "complex")
-    _check_rank("irfft", x, 1)
+    x = _spectrum("irfft", "complex", x)
     return AbstractTensor((*x.shape[:-1], n), _real_dtype(x.dtype))
 
 
@@ -875,24 +811,8 @@ def _pool(
     return _joined(x, positions, channels, channels_last)
 
 
-def max_pool(
-    x: AbstractTensor,
-    size: Sequence[int],
-    strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
-    channels_last: bool,
-) -> AbstractTensor:
-    return _pool("max_pool", x, size, strides, padding, channels_last)
-
-
-def average_pool(
-    x: AbstractTensor,
-    size: Sequence[int],
-    strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
-    channels_last: bool,
-) -> AbstractTensor:
-    return _pool("average_pool", x, size, strides, padding, channels_last)
+max_pool = functools.partial(_pool, "max_pool")
+average_pool = functools.partial(_pool, "average_pool")
 
 
 def resize(
@@ -921,8 +841,7 @@ def real(x: AbstractTensor) -> AbstractTensor:
     return AbstractTensor(x.shape, _real_dtype(x.dtype))
 
 
-def imag(x: AbstractTensor) -> AbstractTensor:
-    return AbstractTensor(x.shape, _real_dtype(x.dtype))
+imag = real
 
 
 def nonzero(x: AbstractTensor) -> tuple[AbstractTensor, ...]:
@@ -944,28 +863,24 @@ def eig(x: AbstractTensor) -> tuple[AbstractTensor, AbstractTensor]:
 
 
 def bits(key: AbstractTensor, shape: Shape) -> AbstractTensor:
-    _check_key("bits", key)
-    return AbstractTensor(shape, "int32")
+    return _draw("bits", key, shape, "int32")
 
 
-def uniform(key: AbstractTensor, shape: Shape, dtype: str) -> AbstractTensor:
-    _check_key("uniform", key)
+def _draw(name: str, key: AbstractTensor, shape: Shape, dtype: str) -> AbstractTensor:
+    _check_key(name, key)
     return AbstractTensor(shape, dtype)
 
 
-def normal(key: AbstractTensor, shape: Shape, dtype: str) -> AbstractTensor:
-    _check_key("normal", key)
-    return AbstractTensor(shape, dtype)
+uniform = functools.partial(_draw, "uniform")
+normal = functools.partial(_draw, "normal")
 
 
 def randint(key: AbstractTensor, shape: Shape, low: int, high: int, dtype: str) -> AbstractTensor:
-    _check_key("randint", key)
-    return AbstractTensor(shape, dtype)
+    return _draw("randint", key, shape, dtype)
 
 
 def gamma(key: AbstractTensor, alpha: AbstractTensor, dtype: str) -> AbstractTensor:
-    _check_key("gamma", key)
-    return AbstractTensor(alpha.shape, dtype)
+    return _draw("gamma", key, alpha.shape, dtype)
 
 
 # --------------------------------------------------------------------------- control, transforms
@@ -1025,19 +940,10 @@ def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) 
     return carry, tree.map(lambda leaf: AbstractTensor((steps, *leaf.shape), leaf.dtype), y)
 
 
-def _axes(axes: Any, value: Any) -> list[int | None]:
-    """The mapped axis of every leaf of `value`, from one for all or a tree of them."""
-    if axes is None or isinstance(axes, int):
-        return [axes] * len(tree.leaves(value))
-    if isinstance(axes, dict):
-        return [axis for key in sorted(axes) for axis in _axes(axes[key], value[key])]
-    return [axis for part, child in zip(axes, value, strict=True) for axis in _axes(part, child)]
-
-
 def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
     def mapped(*args: Any) -> Any:
         leaves, structure = tree.flatten(args)
-        axes = _axes(in_axes, args)
+        axes = common.mapped_axes(in_axes, args)
         lengths = {x.shape[i] for x, i in zip(leaves, axes) if i is not None} - {None}
         if len(lengths) > 1:
             raise ValueError(f"vmap: the mapped axes have different lengths: {sorted(lengths)}")
@@ -1045,7 +951,7 @@ def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
         inner = [x if i is None else _drop(x, i) for x, i in zip(leaves, axes)]
         out, structure = tree.flatten(fn(*tree.unflatten(structure, inner)))
         result = tree.unflatten(structure, out)
-        axes = _axes(out_axes, result)
+        axes = common.mapped_axes(out_axes, result)
         outer = [x if i is None else _insert(x, i, count) for x, i in zip(out, axes)]
         return tree.unflatten(structure, outer)
 
@@ -1079,10 +985,6 @@ def jvp(fn: Callable, primals: tuple, tangents: tuple) -> tuple:
 
 def custom_gradient(fn: Callable) -> Callable:
     return lambda *args: fn(*args)[0]
-
-
-def checkpoint(fn: Callable) -> Callable:
-    return fn
 
 
 class Tape:
@@ -1150,16 +1052,8 @@ def variable(value: Any, dtype: str, trainable: bool, name: str) -> AbstractTens
     return tensor(value, dtype)
 
 
-def read(handle: AbstractTensor) -> AbstractTensor:
-    return handle
-
-
 def write(handle: AbstractTensor, value: AbstractTensor) -> AbstractTensor:
     return _agreed("write", "the variable", handle, "its new value", value)
-
-
-def alias(x: AbstractTensor) -> AbstractTensor:
-    return x
 
 
 def placeholder(shape: Shape, dtype: str, name: str) -> None:
@@ -1167,8 +1061,4 @@ def placeholder(shape: Shape, dtype: str, name: str) -> None:
 
 
 def function(inputs: Any, outputs: Any, updates: Any) -> None:
-    return None
-
-
-def gradients(loss: Any, wrt: Any) -> None:
     return None

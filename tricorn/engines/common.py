@@ -1,15 +1,51 @@
-"""What several engines compute alike on the host: resampling weights, mapped axes, slices."""
+"""What several engines do alike: version checks, resampling weights, mapped axes, slices."""
 
 from __future__ import annotations
 
 import builtins as py
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tricorn import tree
+from tricorn.engines.contract import EngineError
+
+# ----------------------------------------------------------------------------------- the framework
+
+
+def _numbers(version: str) -> list[int]:
+    """The numbers of a version, without what it is a build or a preview of."""
+    return [int(n) for n in re.match(r"(\d+(\.\d+)*)?", version)[0].split(".") if n]  # type: ignore[index]
+
+
+@contextlib.contextmanager
+def private_parts(library: str, found: str, supported: tuple[str, str], pip: str) -> Iterator[None]:
+    """A block that imports parts of a library which are not public.
+
+    Args:
+        library: its name.
+        found: the version that is installed.
+        supported: the first version that the engine works with, and the first that it does not.
+        pip: what to install for one that works.
+
+    Raises:
+        EngineError: for another version, and where a part is not found.
+    """
+    least, below = supported
+    wanted = f"{library}>={least},<{below}"
+    remedy = f"the engine uses parts of it that are not public. Install {wanted}: "
+    remedy += f'pip install "{pip if "[" in pip else wanted}"'
+    if not _numbers(least) <= _numbers(found) < _numbers(below):
+        raise EngineError(f"{library} {found} is installed, {wanted} is supported; {remedy}")
+    try:
+        yield
+    except (ImportError, AttributeError) as error:
+        raise EngineError(f"{library} {found} is not as expected ({error}); {remedy}") from error
+
 
 # ------------------------------------------------------------------------------------ resampling
 
@@ -119,3 +155,40 @@ def flat_gradients(structure: Any, grads: Sequence) -> list:
     for child, grad in zip(structure.children, grads, strict=True):
         flat += [None] * child.count if grad is None else tree.leaves(grad)
     return flat
+
+
+# --------------------------------------------------------------------------------- compiled steps
+
+
+def check_bounds(start: int, stop: int) -> None:
+    """Refuse a compiled loop without a step."""
+    if stop <= start:
+        raise ValueError(f"compile: there is no step from {start} to {stop}")
+
+
+def assigned(
+    state: Sequence, after: Sequence, described: Callable[[Any], tuple[str, tuple]]
+) -> list[int]:
+    """The places in the state of a compiled step of what the step assigned.
+
+    Args:
+        state, after: the tensors before and after it; the same object where nothing was assigned.
+        described: gives a tensor's (dtype, shape), with None for lengths that are not known.
+
+    Raises:
+        ValueError: for a new value of another shape or dtype.
+    """
+    found = []
+    for i, (old, new) in enumerate(zip(state, after, strict=True)):
+        if new is old:
+            continue
+        (kind, shape), (now, sizes) = described(old), described(new)
+        fits = len(shape) == len(sizes) and py.all(
+            m == n or m is None or n is None for m, n in zip(shape, sizes)
+        )
+        if kind != now or not fits:
+            raise ValueError(
+                f"compile: entry {i} of the state is {kind} {shape}, it was assigned {now} {sizes}"
+            )
+        found.append(i)
+    return found

@@ -12,9 +12,10 @@ The abstract engine (abstract.py) takes None for an unknown dimension wherever a
 
 An engine may leave out what defaults.py composes of other primitives or answers on the host.
 
-Beside the primitives an engine may define a function with the name of a composed op (``softmax``,
-``batch_normalization``, ``lstm`` ...) to replace Tricorn's composition where it has something
-faster.  Such an override may return ``NotImplemented`` to decline a particular call.
+Beside the primitives an engine may define a function with the name of one of the library's
+composed ops (``softmax``, ``batch_norm``, ``lstm`` ...) to replace Tricorn's composition where it
+has something faster.  Such an override may return ``NotImplemented`` to decline a particular call.
+An op of a user's that has the same name is not replaced.
 
 Every engine module also defines:
 
@@ -52,7 +53,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Tensor = Any
 Tree = Any  # nested tuples, lists and dicts with tensors as leaves; None is a leaf-less tree
@@ -65,8 +66,6 @@ CAPABILITIES: dict[str, Any] = {
     "native_graph": False,  # placeholder() gives the engine's own symbolic tensors
     "distributes": False,  # the collectives work over more than one device
     "complex": False,  # has complex dtypes
-    "donates": False,  # compile()'s run may consume the handles it is given
-    "overwrites": False,  # compile()'s run may write to the memory of handles that are not trained
     "abstract": False,  # its tensors have no values, only shape and dtype
     "tapes": False,  # tape() records what runs eagerly
 }
@@ -96,8 +95,21 @@ def optional(capability: str) -> Callable[[Callable], Callable]:
     return declare
 
 
-def _table(signature: Callable, **formulas: str) -> None:
-    """Declare many primitives of one signature, each with its formula."""
+class Rule(NamedTuple):
+    """What a table says of a primitive, beside its formula."""
+
+    #: the name of the table: "unary", "predicate", "binary", "comparison", "reduction" ...
+    table: str
+    #: the dtypes that it takes: "numeric or bool", "floating", "integer" ...
+    takes: str
+
+
+#: the rules of the primitives that are declared in tables
+RULES: dict[str, Rule] = {}
+
+
+def _table(signature: Callable, takes: str, **formulas: str) -> None:
+    """Declare many primitives of one signature and kind of dtype, each with its formula."""
     for name, formula in formulas.items():
         base = (signature.__doc__ or "").strip()
 
@@ -105,9 +117,10 @@ def _table(signature: Callable, **formulas: str) -> None:
             raise EngineError("a contract declaration is not callable")
 
         declare.__name__ = declare.__qualname__ = name
-        declare.__doc__ = f"{formula}\n\n{base}"
+        declare.__doc__ = f"{formula} (takes: {takes})\n\n{base}"
         declare.__signature__ = inspect.signature(signature)  # type: ignore[attr-defined]
         PRIMITIVES[name] = declare
+        RULES[name] = Rule(signature.__name__.strip("_"), takes)
 
 
 # --------------------------------------------------------------------------------------- tensors
@@ -162,7 +175,8 @@ def device(name):
 
 @primitive
 def devices():
-    """Names of the devices that this engine sees, e.g. ``["cpu:0"]``."""
+    """Names of the devices that this engine sees, e.g. ``["gpu:0", "cpu:0"]``.  The first is the
+    default one, which holds what no `device` block places."""
 
 
 @primitive
@@ -185,21 +199,62 @@ def block(x):
     """Wait until every tensor of the tree `x` is computed; returns `x`."""
 
 
+# ------------------------------------------------------------ how an op comes to the primitives
+# An engine that defines `variant` or `scope` defines `direct` too.
+
+
+@primitive
+def variant():
+    """The engine, a `registry.Engine`, that holds where this is asked: for one that is several, say
+    an eager one and one for each graph.  Default: itself."""
+
+
+@primitive
+def scope(args):
+    """What an operation must run in: a context manager, or None where there is nothing to enter.
+    `args` is a tree of the tensors, dtypes and settings that it is given.  Default: None."""
+
+
+@primitive
+def direct(args, kwargs):
+    """Whether an op may go straight to the primitives: whether `variant` is this engine and `scope`
+    is None for these arguments, a tuple and a dict, whose tensors are all this engine's.  Asked at
+    every op, so it takes no longer than a fraction of a microsecond.  Default: True."""
+
+
+@primitive
+def training():
+    """A context manager that a training (`fit`) runs in: what an engine keeps for the next step
+    inside (memory, say) it gives back at the end.  Several may be open at once, in several threads.
+    Default: one that does nothing."""
+
+
+@primitive
+def clear():
+    """Forget what belongs to nobody any more: default graphs, caches; handles, tensors and compiled
+    functions that are held stay good.  Default: nothing."""
+
+
 # ----------------------------------------------------------------------------- unary, elementwise
 
 
 def _unary(x):
-    """Same shape and dtype.  The functions of real analysis get floating or complex input only."""
+    """Same shape and dtype."""
 
 
 _table(
-    _unary,
+    _unary, "numeric or bool",
     negative="-x",
     abs="|x|; gradient 0 at 0; complex input gives the real modulus",
     sign="-1, 0 or 1; gradient 0",
     floor="largest integer ≤ x, dtype kept; gradient 0",
     ceil="smallest integer ≥ x, dtype kept; gradient 0",
     round="nearest integer, halves to even, dtype kept; gradient 0",
+    relu="max(x, 0); gradient 0 at 0",
+    stop_gradient="x, with gradient zero",
+)  # fmt: skip
+_table(
+    _unary, "floating or complex",
     sqrt="√x",
     rsqrt="1/√x",
     exp="eˣ",
@@ -218,27 +273,24 @@ _table(
     asinh="arsinh x",
     acosh="arcosh x",
     atanh="artanh x",
+    sigmoid="1 / (1 + e⁻ˣ), without overflow",
+)  # fmt: skip
+_table(
+    _unary, "floating",
     erf="2/√π ∫₀ˣ exp(-t²) dt",
     erfinv="the inverse of erf",
-    sigmoid="1 / (1 + e⁻ˣ), without overflow",
-    relu="max(x, 0); gradient 0 at 0",
     lgamma="ln |Γ(x)|",
     digamma="d/dx ln Γ(x)",
-    bitwise_not="~x on integers",
-    stop_gradient="x, with gradient zero",
-)
+)  # fmt: skip
+_table(_unary, "integer", bitwise_not="~x")
 
 
 def _predicate(x):
-    """Result dtype bool."""
+    """Same shape; result dtype bool."""
 
 
-_table(
-    _predicate,
-    isfinite="neither infinite nor NaN",
-    isnan="is NaN",
-    logical_not="not x, for bool input",
-)
+_table(_predicate, "numeric or bool", isfinite="neither infinite nor NaN", isnan="is NaN")
+_table(_predicate, "bool", logical_not="not x")
 
 # ---------------------------------------------------------------------------- binary, elementwise
 
@@ -248,39 +300,38 @@ def _binary(x, y):
 
 
 _table(
-    _binary,
+    _binary, "numeric or bool",
     add="x + y (bool: or)",
     subtract="x - y",
     multiply="x · y (bool: and)",
-    divide="x / y on floating input",
     floor_divide="⌊x / y⌋",
     remainder="x - y⌊x / y⌋, the sign of y",
     power="xʸ",
     maximum="the larger; NaN wins; at a tie each operand takes half of the gradient",
     minimum="the smaller; NaN wins; at a tie each operand takes half of the gradient",
-    atan2="the angle of (y, x): atan2(x=ordinate, y=abscissa)",
-    bitwise_and="x & y on integers",
-    bitwise_or="x | y on integers",
-    bitwise_xor="x ^ y on integers",
-    shift_left="x · 2ʸ on integers, wrapping",
-    shift_right="⌊x / 2ʸ⌋ on integers (arithmetic: keeps the sign)",
+)  # fmt: skip
+_table(_binary, "floating or complex", divide="x / y")
+_table(_binary, "floating", atan2="the angle of (y, x): atan2(x=ordinate, y=abscissa)")
+_table(
+    _binary, "integer",
+    bitwise_and="x & y",
+    bitwise_or="x | y",
+    bitwise_xor="x ^ y",
+    shift_left="x · 2ʸ, wrapping",
+    shift_right="⌊x / 2ʸ⌋ (arithmetic: keeps the sign)",
     shift_right_logical="x's bit pattern shifted right, zeros in at the left",
-)
+)  # fmt: skip
 
 
 def _comparison(x, y):
-    """Broadcasts; result dtype bool."""
+    """Broadcasts as NumPy does; both operands share one dtype; result dtype bool."""
 
 
 _table(
-    _comparison,
-    equal="x = y",
-    not_equal="x ≠ y",
-    less="x < y",
+    _comparison, "numeric or bool", equal="x = y", not_equal="x ≠ y", less="x < y",
     less_equal="x ≤ y",
-    logical_and="x and y, for bool input",
-    logical_or="x or y, for bool input",
-)
+)  # fmt: skip
+_table(_comparison, "bool", logical_and="x and y", logical_or="x or y")
 
 
 @primitive
@@ -297,50 +348,57 @@ def clip(x, low, high):
 
 
 def _reduction(x, axis, keepdims):
-    """`axis` is a tuple of non-negative ints (all axes: every one is listed)."""
+    """`axis` is a tuple of non-negative ints (all axes: every one is listed); same dtype."""
 
 
 _table(
-    _reduction,
-    sum="Σx, same dtype (the op has widened bool and small integers)",
-    prod="Πx, same dtype",
-    mean="Σx / n on floating input",
+    _reduction, "numeric or bool",
+    sum="Σx (the op has widened bool and small integers)",
+    prod="Πx",
+)  # fmt: skip
+_table(_reduction, "floating or complex", mean="Σx / n")
+_table(_reduction, "bool", any="whether any is true", all="whether all are true")
+
+
+def _choice(x, axis, keepdims):
+    """As a reduction, along axes that are not empty."""
+
+
+_table(
+    _choice, "numeric or bool",
     max="the largest; at a tie the gradient is divided equally",
     min="the smallest; at a tie the gradient is divided equally",
-    any="whether any is true (bool)",
-    all="whether all are true (bool)",
-)
+)  # fmt: skip
 
 
-def _arg_reduction(x, axis, keepdims):
-    """`axis` is one int; result int32."""
+def _position(x, axis, keepdims):
+    """`axis` is one int, that of an axis which is not empty; result int32."""
 
 
 _table(
-    _arg_reduction,
+    _position, "numeric or bool",
     argmax="index of the first largest",
     argmin="index of the first smallest",
-)
+)  # fmt: skip
 
 
-@primitive
-def cumsum(x, axis):
-    """Running sum along `axis`; same dtype."""
+def _along(x, axis):
+    """`axis` is one int; same shape and dtype."""
 
 
-@primitive
-def cumprod(x, axis):
-    """Running product along `axis`; same dtype."""
+_table(
+    _along, "numeric or bool",
+    cumsum="running sum along `axis`",
+    cumprod="running product along `axis`",
+    sort="ascending along `axis`, NaN last",
+)  # fmt: skip
 
 
-@primitive
-def sort(x, axis):
-    """Ascending along `axis`, NaN last."""
+def _order(x, axis):
+    """`axis` is one int; same shape; result int32."""
 
 
-@primitive
-def argsort(x, axis):
-    """Indices (int32) that sort ascending, stable."""
+_table(_order, "numeric or bool", argsort="indices that sort ascending, stable")
 
 
 @primitive
@@ -752,7 +810,10 @@ def axis_index(axis_name):
 
 @primitive
 def variable(value, dtype, trainable, name):
-    """A handle that holds `value` (NumPy array or tensor of this engine)."""
+    """A handle that holds `value` (NumPy array or tensor of this engine), in memory of its own.
+
+    It outlives whatever trace, transform or abstract evaluation of the engine it is made in: what
+    it holds is a value, then and afterwards."""
 
 
 @primitive
@@ -764,6 +825,13 @@ def read(handle):
 def write(handle, value):
     """Store a tensor, or a NumPy array, of the handle's shape and dtype; gives the handle that is
     valid now (the same one where handles are mutable)."""
+
+
+@primitive
+def unshared(handle):
+    """The handle with memory of its own, where somebody holds a tensor that shares it and a run of
+    `compile` may consume or overwrite what the handle holds: the same one or a new one.  Default:
+    the same, for an engine whose runs leave the tensors as they are that `read` gave."""
 
 
 @primitive

@@ -64,6 +64,26 @@ def block(engine: Any, x: Any) -> Any:
     return x
 
 
+def variant(engine: Any) -> Any:
+    return engine
+
+
+def scope(engine: Any, args: Any) -> None:
+    return None
+
+
+def direct(engine: Any, args: tuple, kwargs: dict) -> bool:
+    return True
+
+
+def training(engine: Any) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext()
+
+
+def clear(engine: Any) -> None:
+    return None
+
+
 def rsqrt(engine: Any, x: Any) -> Any:
     return engine.divide(1.0, engine.sqrt(x))
 
@@ -366,18 +386,11 @@ def compile(engine: Any, fn: Callable, loop: bool) -> Callable:
         is_array = isinstance(x, (np.ndarray, np.generic)) and not engine.is_tensor(x)
         return engine.tensor(x, dtypes.standardize(x.dtype)) if is_array else x
 
+    def described(x: Any) -> tuple:
+        return engine.dtype(x), tuple(engine.shape(x))
+
     def finish(handles: list, state: list, after: list, result: Any) -> tuple[Any, list]:
-        changed = {}
-        for i, (old, new) in enumerate(zip(state, after, strict=True)):
-            if new is old:
-                continue
-            was, now = ((engine.dtype(x), tuple(engine.shape(x))) for x in (old, new))
-            if was != now:
-                raise ValueError(
-                    f"compile: entry {i} of the state is {was[0]} {was[1]}, it was assigned "
-                    f"{now[0]} {now[1]}"
-                )
-            changed[i] = copy(new)
+        changed = {i: copy(after[i]) for i in common.assigned(state, after, described)}
         written = [engine.write(h, changed[i]) if i in changed else h
                    for i, h in enumerate(handles)]  # fmt: skip
         return tree.map(copy, result), written
@@ -388,8 +401,7 @@ def compile(engine: Any, fn: Callable, loop: bool) -> Callable:
         return finish(handles, state, after, result)
 
     def run_loop(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
-        if stop <= start:
-            raise ValueError(f"compile: there is no step from {start} to {stop}")
+        common.check_bounds(start, stop)
         state, args = [engine.read(handle) for handle in handles], tree.map(converted, args)
         result, after = None, state
         for i in range(start, stop):
@@ -434,6 +446,10 @@ def write(engine: Any, handle: Any, value: Any) -> Any:
     return value if engine.is_tensor(value) else engine.tensor(value, engine.dtype(handle))
 
 
+def unshared(engine: Any, handle: Any) -> Any:
+    return handle
+
+
 def set_trainable(engine: Any, handle: Any, trainable: bool) -> None:
     return None
 
@@ -465,7 +481,8 @@ def alias(engine: Any, x: Any) -> Any:
 DEFAULTS: dict[str, Callable] = {
     fn.__name__: fn
     for fn in (
-        devices, device, place, device_of, is_eager, block, rsqrt, sigmoid, relu, clip,
+        devices, device, place, device_of, is_eager, block, variant, scope, direct, training,
+        clear, unshared, rsqrt, sigmoid, relu, clip,
         stop_gradient, mean, expand_dims, squeeze, stack, flip, repeat, nonzero, unique, conv,
         conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
         custom_gradient, checkpoint, eval_shape, compile, all_reduce, all_gather, axis_index,
@@ -480,6 +497,8 @@ def of(module: Any) -> dict[str, Callable]:
     """The defaults for what an engine module leaves out."""
     declared = {**CAPABILITIES, **getattr(module, "CAPABILITIES", {})}
     promised = {name for key, names in UNLESS.items() if declared[key] for name in names}
+    if hasattr(module, "variant") or hasattr(module, "scope"):
+        promised.add("direct")
     return {
         name: default
         for name, default in DEFAULTS.items()

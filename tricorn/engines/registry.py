@@ -48,17 +48,10 @@ class Engine:
         self.name = name
         self.capabilities = {**contract.CAPABILITIES, **module.CAPABILITIES}
         self.tensor_types = frozenset(module.TENSOR_TYPES)
-        #: whether tensors may go straight to the primitives: no variants, no scope to enter.  An
-        #: engine module lowers it (`registry.load(name).fast = False`) once it needs `scope`.
-        self.fast = not hasattr(module, "variant")
         self.handle_types: tuple[type, ...] = tuple(getattr(module, "HANDLE_TYPES", ()))
         self.overrides: dict[str, Callable] = dict(getattr(module, "OVERRIDES", {}))
-        #: engines with variants (a graph mode, say) give the one that holds right now
-        self.variant: Callable[[], Engine] | None = getattr(module, "variant", None)
-        #: leaves -> context manager or None: what an operation on these must run in
-        self.scope: Callable[[Any], Any] | None = getattr(module, "scope", None)
-        #: drops caches that belong to nobody any more
-        self.clear: Callable[[], None] = getattr(module, "clear", lambda: None)
+        #: whether `variant` and `direct` have to be asked; most engines are one, and need no scope
+        self.has_variants, self.is_direct = "variant" not in composed, "direct" in composed
         _loaded.add(self)
 
     def __getattr__(self, name: str) -> Any:
@@ -124,13 +117,13 @@ def _load(name: str) -> Engine:
 def active() -> Engine:
     """The engine that operations run on now."""
     engine = _scoped.get() or _process or _load_configured()
-    return engine if engine.variant is None else engine.variant()
+    return engine.variant() if engine.has_variants else engine
 
 
 def native() -> Engine | None:
     """The active engine, if it is loaded and graphs hold its own tensors here."""
     engine = _scoped.get() or _process
-    if engine is not None and engine.variant is not None:
+    if engine is not None:
         engine = engine.variant()
     return engine if engine is not None and engine.capabilities["native_graph"] else None
 
@@ -165,14 +158,6 @@ config.on_set_backend.append(_forget)
 def process() -> Engine:
     """The process-wide engine, loaded if need be."""
     return _process or _load_configured()
-
-
-def loaded_for(value: Any) -> Engine | None:
-    """The active or process-wide engine if it is loaded and `value` is one of its tensors."""
-    for engine in (_scoped.get(), _process):
-        if engine is not None and engine.is_tensor(value):
-            return engine
-    return None
 
 
 def owner_of(value: Any) -> Engine | None:

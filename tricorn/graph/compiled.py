@@ -261,20 +261,15 @@ def _scope_of(engine: registry.Engine, result: Any) -> Callable:
     bits on JAX, though no argument has them."""
     kinds = {x.dtype for x in tree.leaves(result) if hasattr(x, "dtype")}
     wide = [kind for kind in sorted(kinds) if dtypes.size(kind) >= 8]
-    for kind in wide:
-        engine.tensor(0, kind)  # an engine need not look out for what it never met
-    if engine.scope is None or not wide or engine.scope(wide) is None:
+    if engine.scope(wide) is None:
         return contextlib.nullcontext
     return functools.partial(engine.scope, wide)
 
 
 def _own(variable: Any, engine: registry.Engine) -> Any:
-    """A handle that a run may donate or overwrite: one whose memory nobody else was given."""
-    handle, can = variable.handle(engine), engine.capabilities
-    if variable._shared and can["donates"]:
-        value = engine.read(handle)
-        handle = engine.variable(value, variable.dtype, variable.trainable, variable.path)
+    """A handle that a run may consume or overwrite: one whose memory nobody else was given."""
+    handle = variable.handle(engine)
+    if variable._shared:
+        handle = engine.unshared(handle)
         variable.settle(engine, handle)
-    elif variable._shared and can["overwrites"] and not variable.trainable:
-        variable.settle(engine, engine.write(handle, engine.numpy(engine.read(handle))))
     return handle

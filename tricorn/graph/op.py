@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, overload
 
 import numpy as np
 
@@ -21,8 +22,9 @@ from tricorn.engines.contract import EngineError
 from tricorn.graph.scope import Readable, Scope, ours
 from tricorn.graph.symbolic import Node, NotRecording, SymbolicTensor, is_symbolic, recording
 
+_MARK = object()
 #: Annotation of an op's tensor arguments.
-Tensor = Any
+Tensor = Annotated[Any, _MARK]
 
 F = TypeVar("F", bound=Callable)
 _SCALARS = frozenset((int, float, bool, complex))
@@ -42,7 +44,12 @@ def op(
     floating: bool = False,
     record: bool = True,
 ) -> Any:
-    """Declare an op.  Its tensor arguments are those annotated ``Tensor``; they come first.
+    """Declare an op.  Its tensor arguments are those annotated with this module's `Tensor`
+    (``Tensor | None``; ``Sequence[Tensor]`` for a list of them); they come first.  An argument that
+    is annotated otherwise, be it ``torch.Tensor`` or ``"TensorSpec"``, goes to the body as it came.
+
+    The library's own ops are found by their names: by engines that override them and by files.  An
+    op of another module is never taken for one of those, whatever its name.
 
     Args:
         promote: bring the tensor arguments (all, or the last ones, from the first that is named)
@@ -51,6 +58,9 @@ def op(
         floating: also turn integer and bool arguments into floats.
         record: make a node when called on symbolic tensors (False: the body runs on the symbolic
             tensors and the ops inside are recorded, e.g. because it takes functions).
+
+    Raises:
+        TypeError: for an annotation that cannot be resolved in the function's module.
     """
     if fn is None:
         return functools.partial(op, promote=promote, floating=floating, record=record)
@@ -66,26 +76,39 @@ class Op:
     ) -> None:
         self.fn, self.promote, self.floating, self.record = fn, bool(promote), floating, record
         self.name = fn.__name__
-        parameters = list(inspect.signature(fn).parameters.values())
-        tensors = [p for p in parameters if "Tensor" in str(p.annotation)]
+        hints = {}
+        for p in inspect.signature(fn).parameters.values():
+            hint = _hint(fn, p)
+            if not _is_marked(hint):
+                break
+            hints[p] = hint
+        tensors = list(hints)
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in tensors)
         #: the leading parameters that are tensors (or lists of tensors)
         self.count = len(tensors)
         self.names = tuple(p.name for p in tensors)
         #: which of those are lists of tensors (a list given for another one is one tensor)
-        self.lists = tuple("[" in str(p.annotation) for p in tensors)
+        self.lists = tuple(map(_is_list, hints.values()))
         #: how many of them stand before those that are promoted
         self.skipped = self.names.index(promote[0]) if isinstance(promote, tuple) else 0
+        #: what engines that have something faster know it by; None: no op of the library
+        self.known_as = self.name if _is_library(fn) else None
         self.wrapper = self._make_wrapper()
-        OPS.setdefault(self.name, self.wrapper)
+        if self.known_as is not None:
+            OPS[self.name] = self.wrapper
 
     def _make_wrapper(self) -> Callable:
-        fn, name, count, slow, run = self.fn, self.name, self.count, self._slow, self._call
+        fn, name, count, slow, run = self.fn, self.known_as, self.count, self._slow, self._call
         scoped, explain, ready = registry._scoped.get, self._explain, self._ready_test()
 
         def call(*args: Any, **kwargs: Any) -> Any:
             engine = scoped() or registry._process
-            if engine is None or not engine.fast or len(args) < count or not ready(engine, args):
+            if (
+                engine is None
+                or not (engine.is_direct or engine.direct(args, kwargs))
+                or len(args) < count
+                or not ready(engine, args)
+            ):
                 return slow(args, kwargs)
             try:
                 if name in engine.overrides:
@@ -169,9 +192,7 @@ class Op:
             engine = registry.load("abstract")
         elif engine is None:
             engine = registry.active()
-        if engine.variant is not None:
-            engine = engine.variant()
-        return self._run(engine, args, kwargs)
+        return self._run(engine.variant(), args, kwargs)
 
     def _positional(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         """Tensor arguments given by name, moved to their position."""
@@ -190,7 +211,7 @@ class Op:
         with registry.use(engine):
             args = self._prepare(engine, args)
             kwargs = {k: v.value if isinstance(v, Readable) else v for k, v in kwargs.items()}
-            context = engine.scope((args, kwargs)) if engine.scope is not None else None
+            context = engine.scope((args, kwargs))
             try:
                 if context is None:
                     return self._call(engine, args, kwargs)
@@ -201,7 +222,7 @@ class Op:
                 raise
 
     def _call(self, engine: Any, args: tuple, kwargs: dict) -> Any:
-        override = engine.overrides.get(self.name)
+        override = engine.overrides.get(self.known_as)
         if override is not None:
             result = override(*args, **kwargs)
             if result is not NotImplemented:
@@ -283,6 +304,41 @@ class Op:
                 raise clear from (None if str(clear) == str(error) else error)
         except Exception:
             return
+
+
+def _is_library(fn: Callable) -> bool:
+    return fn.__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+def _hint(fn: Callable, parameter: inspect.Parameter) -> Any:
+    """The annotation of a parameter; one that is text, resolved in the function's module."""
+    hint = parameter.annotation
+    if not isinstance(hint, str):
+        return hint
+    try:
+        return eval(hint, fn.__globals__)
+    except Exception as error:
+        raise TypeError(
+            f"the op {fn.__qualname__}: the annotation {hint!r} of the argument {parameter.name!r} "
+            f"means nothing in the module {fn.__module__!r} ({error}); import its names at the top "
+            "of the module, or leave the annotation out"
+        ) from error
+
+
+def _is_marked(hint: Any) -> bool:
+    """Whether a type is `Tensor`, or has it among its parts."""
+    if get_origin(hint) is Annotated:
+        return any(part is _MARK for part in hint.__metadata__)
+    if get_origin(hint) is Callable:  # of tensors: is none
+        return False
+    return any(map(_is_marked, get_args(hint)))
+
+
+def _is_list(hint: Any) -> bool:
+    """Whether a type that is marked means several tensors."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(map(_is_list, get_args(hint)))
+    return get_origin(hint) is not Annotated and hint is not type(None)
 
 
 def abstracted(x: Any) -> Any:

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn.arithmetic import OPS
+from tricorn.graph.op import Op
 from tricorn.graph.symbolic import Node
+from tricorn.serialization.names import get_registered_name
 
 #: Keras's module of the classes that are not in ``keras.src.ops.numpy``
 _MODULES = {
@@ -104,7 +106,7 @@ class OpCall:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The op on tensors."""
         if _starred(self.op):
-            own = (list(args),) if self.op.__name__ in _LISTED else args
+            own = (list(args),) if _is_listed(self.op) else args
             return self.op(*own, **kwargs, **self.settings)
         given = dict(zip(_call_names(self.op), map(_tupled, args)))
         return self.op(**{**given, **kwargs, **self.settings})
@@ -113,19 +115,32 @@ class OpCall:
         return {"name": self.name, **self.settings}
 
     def serialized_as(self) -> tuple[str, str, str]:
-        """Keras's (module, class name, registered name)."""
+        """Keras's (module, class name, registered name); an op of the user's is written as the
+        user's classes are."""
         own = self.op.__name__
+        if OPS.get(own) is not self.op:  # a user's
+            return self.op.__module__, own, get_registered_name(self.op)
         class_name = _CLASSES.get(own) or "".join(part.capitalize() for part in own.split("_"))
         return f"keras.src.ops.{_MODULE.get(own, 'numpy')}", class_name, class_name
 
 
 def _call_names(op: Callable) -> tuple[str, ...]:
-    return _CALL.get(op.__name__) or op.op.names  # type: ignore[attr-defined]
+    own = op.op  # type: ignore[attr-defined]
+    return _CALL.get(own.known_as) or own.names
+
+
+def _is_listed(op: Callable) -> bool:
+    return op.op.known_as in _LISTED  # type: ignore[attr-defined]
 
 
 def _starred(op: Callable) -> bool:
     """Whether the class's call takes any number of tensors."""
-    return op.__name__ in _LISTED or op.op.variadic  # type: ignore[attr-defined]
+    return _is_listed(op) or op.op.variadic  # type: ignore[attr-defined]
+
+
+def is_op(target: Any) -> bool:
+    """Whether `target` is an op, the library's or a user's."""
+    return isinstance(getattr(target, "op", None), Op)
 
 
 def is_op_module(module: str | None) -> bool:

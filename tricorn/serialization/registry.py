@@ -168,8 +168,12 @@ def _serialize_value(obj: Any) -> Any:
         return {"class_name": "__keras_tensor__", "config": config}
     if isinstance(obj, Variable):
         return _array_form("__tensor__", obj.numpy())
-    engine = engines.loaded_for(obj)
-    return None if engine is None else _array_form("__tensor__", engine.numpy(obj))
+    engine = engines.owner_of(obj)
+    if engine is None:
+        return None
+    if not engine.is_tensor(obj):
+        obj = engine.tensor(obj, dtypes.standardize(obj.dtype))
+    return _array_form("__tensor__", engine.numpy(obj))
 
 
 _SLICE = ("start", "stop", "step")
@@ -435,7 +439,7 @@ def _instance(config: dict, inner: dict, module_objects: Mapping[str, Any] | Non
     if shared is not None and isinstance(key, (int, str)) and key in shared.made:
         return shared.made[key]
     cls = _find(config, config["class_name"], False, module_objects)
-    if operations.is_op_module(config.get("module")) and hasattr(cls, "op"):
+    if operations.is_op(cls):
         return operations.from_config(cls, _deserialize(inner, None))
     if not isinstance(cls, type):
         return cls

@@ -101,6 +101,13 @@ _signals: _Signals | None = None
 
 
 @contextlib.contextmanager
+def training() -> Iterator[None]:
+    """A training on the active engine, which gives back at the end what it keeps between steps."""
+    with active().training():
+        yield
+
+
+@contextlib.contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
     """A block in which SIGINT waits for safe points.  Gives the function to call at those: it calls
     the handler that was installed, which may raise, or note something and let the run go on.

@@ -1,10 +1,7 @@
 """The JAX engine: `primitives` and `compilation` are the contract, `kernels` what is faster than
-XLA's own on CPU, `policy` how functions are compiled."""
+XLA's own on CPU, `policy` how functions are compiled, `memory` what a training keeps."""
 
-from tricorn.engines.jax.memory import keep_freed_memory
-
-keep_freed_memory()  # before JAX starts its threads
-
-from tricorn.engines.jax.compilation import compile  # noqa: E402
-from tricorn.engines.jax.primitives import *  # noqa: E402, F403
-from tricorn.engines.jax.tape import is_live, tape  # noqa: E402
+from tricorn.engines.jax.compilation import compile
+from tricorn.engines.jax.memory import training
+from tricorn.engines.jax.primitives import *  # noqa: F403
+from tricorn.engines.jax.tape import is_live, tape

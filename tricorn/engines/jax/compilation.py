@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax._src.core import trace_state_clean
 
+from tricorn.engines import common
 from tricorn.engines.jax import policy, primitives
+from tricorn.engines.jax.private import trace_state_clean
 
 
 @functools.cache
@@ -71,19 +72,14 @@ class _Step:
 
     def _pure(self, state: list, *args: Any) -> tuple[Any, list]:
         result, after = self.fn(list(state), *args)
-        changed = [
-            i for i, (old, new) in enumerate(zip(state, after, strict=True)) if new is not old
-        ]
+        pairs = zip(state, after, strict=True)
+        after = [new if new is old else jnp.asarray(new) for old, new in pairs]
+        changed = common.assigned(state, after, lambda x: (str(x.dtype), x.shape))
         self.assigned |= frozenset(changed)
         # No two results may share memory, neither with each other nor with what stays in the state.
         taken = {id(old) for old in state}
         for i in changed:
-            new = after[i] = _own(after[i], taken)
-            if (new.shape, new.dtype) != (state[i].shape, state[i].dtype):
-                raise ValueError(
-                    f"compile: entry {i} of the state is {state[i].dtype} {state[i].shape}, it was "
-                    f"assigned {new.dtype} {new.shape}"
-                )
+            after[i] = _own(after[i], taken)
         return jax.tree.map(lambda leaf: _own(leaf, taken), result), after
 
     def dispatch(self, handles: list, args: tuple) -> tuple[Any, list]:
@@ -141,8 +137,7 @@ class _Loop(_Step):
         self.single: _Step | None = None
 
     def __call__(self, handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
-        if stop <= start:
-            raise ValueError(f"compile: there is no step from {start} to {stop}")
+        common.check_bounds(start, stop)
         return super().__call__(handles, np.int32(start), np.int32(stop), *args)
 
     def prepare(self, handles: list, start: Any, stop: Any, *args: Any) -> None:

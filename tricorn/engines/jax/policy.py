@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from jax._src.core import trace_ctx, trace_state_clean
 from jax.extend import core as jex
+
+from tricorn.engines.jax.private import trace_ctx, trace_state_clean
 
 # XLA's CPU compiler hands convolutions and products to the YNNPACK library, which is slow for
 # training shapes: a 26x26x32 to 64 convolution, batch 128, takes 50 ms with it and 18 without,

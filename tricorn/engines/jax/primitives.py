@@ -17,25 +17,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax._src.interpreters.ad import JVPTracer, LinearizeTracer
-from jax._src.interpreters.batching import BatchTracer
-from jax._src.interpreters.partial_eval import DynamicJaxprTracer
-from jaxlib._jax import ArrayImpl
 
 from tricorn import dtypes, tracking, tree
-from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.engines.contract import PRIMITIVES, EngineError
 from tricorn.engines.jax import kernels, policy
+from tricorn.engines.jax.private import (
+    ArrayImpl,
+    BatchTracer,
+    DynamicJaxprTracer,
+    JVPTracer,
+    LinearizeTracer,
+)
 
 __all__ = [
     "CAPABILITIES",
     "OVERRIDES",
     "TENSOR_TYPES",
-    "scope",
     *sorted(
         PRIMITIVES.keys()
-        - {"compile", "is_live", "read", "gradients", "alias", "set_trainable", "module"}
+        - {"compile", "is_live", "read", "gradients", "alias", "set_trainable", "module", "variant"}
+        - {"training", "clear"}
     ),
 ]
 
@@ -48,7 +50,6 @@ CAPABILITIES = {
     "traces": True,
     "distributes": True,
     "complex": True,
-    "donates": True,
     "tapes": True,
 }
 TENSOR_TYPES = (ArrayImpl, DynamicJaxprTracer, JVPTracer, LinearizeTracer, BatchTracer)
@@ -76,36 +77,56 @@ def _static(*positions: int) -> Callable[[Callable], Callable]:
 
 
 # ---------------------------------------------------------------------------------- 64-bit types
-# JAX has them only inside `jax.enable_x64(True)` and truncates silently elsewhere.  Once the first
-# wide tensor is made, every operation is asked (`scope`) whether it must run in there.
+# JAX has them only inside `jax.enable_x64(True)` and truncates silently elsewhere.  So `scope`
+# looks for wide tensors and dtypes among what an operation is given; the others run directly.
 
 _WIDE = frozenset(
-    kind for name in ("int64", "uint64", "float64", "complex128") for kind in (name, np.dtype(name))
+    kind
+    for name in ("int64", "uint64", "float64", "complex128")
+    for kind in (name, np.dtype(name), np.dtype(name).type)
 )
+#: whether there is a wide tensor anywhere
 _any_wide = False
 
 
 def wide() -> contextlib.AbstractContextManager:
     """Context in which 64-bit types exist."""
     global _any_wide
-    if not _any_wide:
-        _any_wide = True
-        registry.load("jax").fast = False
+    _any_wide = True
     return jax.enable_x64(True)
 
 
+def _is_wide(x: Any) -> bool:
+    """Whether `x` is a 64-bit tensor or stands for such a dtype."""
+    kind = x if isinstance(x, (str, type, np.dtype)) else getattr(x, "dtype", None)
+    return kind in _WIDE
+
+
 def has_wide(args: Any) -> bool:
-    """Whether the tree holds a 64-bit tensor or the name of such a dtype."""
-    for leaf in tree.leaves(args):
-        kind = leaf if type(leaf) is str else getattr(leaf, "dtype", None)
-        if kind in _WIDE:
-            return True
-    return False
+    """Whether the tree holds a 64-bit tensor or such a dtype."""
+    return py.any(map(_is_wide, tree.leaves(args)))
 
 
 def scope(args: Any) -> contextlib.AbstractContextManager | None:
-    """What an operation on the tree `args` of tensors and dtype names must run in, if anything."""
-    return wide() if _any_wide and has_wide(args) else None
+    return wide() if has_wide(args) else None
+
+
+#: types of settings that no dtype or tensor hides in
+_PLAIN = frozenset((int, float, bool, type(None)))
+
+
+def direct(args: tuple, kwargs: dict) -> bool:
+    for x in (*args, *kwargs.values()) if kwargs else args:
+        kind = type(x)
+        if kind in TENSOR_TYPES:
+            if _any_wide and x.dtype in _WIDE:
+                return False
+        elif kind is tuple or kind is list:
+            if not direct(x, {}):
+                return False
+        elif kind not in _PLAIN and has_wide(x):
+            return False
+    return True
 
 
 def _scoped(args: Any) -> contextlib.AbstractContextManager:
@@ -701,6 +722,10 @@ def variable(value: Any, dtype: str, trainable: bool, name: str) -> jax.Array:
 
 def write(handle: jax.Array, value: Any) -> jax.Array:
     return value if is_tensor(value) else variable(value, dtype(handle), True, "")
+
+
+def unshared(handle: jax.Array) -> jax.Array:
+    return variable(handle, dtype(handle), True, "")
 
 
 def must_not_escape(x: jax.Array) -> bool:

@@ -28,11 +28,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax._src import core
 from jax.extend import core as jex
 
 from tricorn.engines.contract import EngineError
 from tricorn.engines.jax import policy, primitives
+from tricorn.engines.jax.private import core
 
 _JIT = "jit"
 #: primitives that hand an input on as it is, and whose gradient does so too

@@ -7,4 +7,4 @@ import os
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from tricorn.engines.tensorflow.eager import *  # noqa: F403
-from tricorn.engines.tensorflow.graph import engine_of, variant
+from tricorn.engines.tensorflow.graph import direct, engine_of, variant

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tricorn import tree
+from tricorn.engines import common
 from tricorn.engines.tensorflow.primitives import dtype
 from tricorn.engines.tensorflow.transforms import _specs
 
@@ -31,7 +32,7 @@ def compile(fn: Callable, loop: bool) -> Callable:
     steps = _Compiled(functools.partial(repeated, fn), loops=1)
 
     def run(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
-        check_bounds(start, stop)
+        common.check_bounds(start, stop)
         return steps(handles, np.int32(start), np.int32(stop), *args)
 
     return run
@@ -120,26 +121,7 @@ def repeated(fn: Callable, state: list, start: Any, stop: Any, *args: Any) -> tu
     return tree.unflatten(structure, list(out)), after
 
 
-def check_bounds(start: int, stop: int) -> None:
-    """Refuse a loop without a step."""
-    if stop <= start:
-        raise ValueError(f"compile: there is no step from {start} to {stop}")
-
-
 def changes(names: Sequence, state: list, after: list) -> list[tuple[Any, tf.Tensor]]:
-    """(name, new value) of the entries of a state that were assigned.
-
-    Raises:
-        ValueError: for a new value of another shape or dtype.
-    """
-    found = []
-    for i, (name, old, new) in enumerate(zip(names, state, after, strict=True)):
-        if new is old:
-            continue
-        if not new.shape.is_compatible_with(old.shape) or new.dtype != old.dtype:
-            raise ValueError(
-                f"compile: entry {i} of the state is {dtype(old)} {tuple(old.shape)}, it was "
-                f"assigned {dtype(new)} {tuple(new.shape)}"
-            )
-        found.append((name, new))
-    return found
+    """(name, new value) of the entries of a state that were assigned."""
+    found = common.assigned(state, after, lambda x: (dtype(x), tuple(x.shape)))
+    return [(names[i], after[i]) for i in found]

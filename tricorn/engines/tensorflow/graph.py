@@ -16,13 +16,17 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.func_graph import FuncGraph
-from tensorflow.python.framework.ops import EagerTensor, SymbolicTensor, gradient_registry
 
 from tricorn import dtypes, tree
-from tricorn.engines import registry
+from tricorn.engines import common, registry
 from tricorn.engines.contract import EngineError
 from tricorn.engines.tensorflow import eager
+from tricorn.engines.tensorflow.private import (
+    EagerTensor,
+    FuncGraph,
+    SymbolicTensor,
+    gradient_registry,
+)
 from tricorn.engines.tensorflow.sessions import Sessions
 
 v1 = tf.compat.v1
@@ -39,6 +43,10 @@ def variant() -> registry.Engine:
                 return registry.load("tensorflow")
             graph = v1.get_default_graph()
     return engine_of(graph)
+
+
+def direct(args: tuple, kwargs: dict) -> bool:
+    return tf.executing_eagerly()
 
 
 def engine_of(graph: tf.Graph) -> registry.Engine:
@@ -280,7 +288,7 @@ class _Place:
         steps = _Program(self, functools.partial(eager.repeated, fn))
 
         def run(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
-            eager.check_bounds(start, stop)
+            common.check_bounds(start, stop)
             return steps(handles, np.int32(start), np.int32(stop), *args)
 
         return run

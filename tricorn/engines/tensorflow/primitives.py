@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.eager.record import should_record_backprop
-from tensorflow.python.framework.ops import EagerTensor, SymbolicTensor
 
 from tricorn import dtypes
 from tricorn.arithmetic import Arithmetic
 from tricorn.engines import common
 from tricorn.engines.abstract import NeedsEngine
 from tricorn.engines.contract import EngineError
+from tricorn.engines.tensorflow.private import EagerTensor, SymbolicTensor, record
 
 CAPABILITIES = {
     "differentiates": True,
@@ -124,8 +123,8 @@ def device(name: str) -> contextlib.AbstractContextManager:
 
 @functools.cache
 def devices() -> list[str]:
-    found = tf.config.list_logical_devices()
-    return [":".join(d.name.lower().split(":")[-2:]) for d in found]
+    names = [":".join(d.name.lower().split(":")[-2:]) for d in tf.config.list_logical_devices()]
+    return sorted(names, key=lambda name: name.startswith("cpu:"))  # TensorFlow's default is first
 
 
 def place(x: tf.Tensor, device: str) -> tf.Tensor:
@@ -735,7 +734,7 @@ def set_trainable(handle: tf.Variable, trainable: bool) -> None:
 
 
 def is_live(x: tf.Tensor) -> bool:
-    return not isinstance(x, EagerTensor) or should_record_backprop([x])
+    return not isinstance(x, EagerTensor) or record.should_record_backprop([x])
 
 
 def _printed(x: tf.Tensor, message: str) -> tf.Tensor:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.eager import record
+
+from tricorn.engines.tensorflow.private import record
 
 
 class Tape:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.framework.ops import EagerTensor
 
 from tricorn import dtypes, tree
 from tricorn.engines import common
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.engines.tensorflow.primitives import FLOATING, shape
+from tricorn.engines.tensorflow.private import EagerTensor
 
 
 class _Flat:

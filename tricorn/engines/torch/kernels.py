@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from tricorn.engines.torch import private
+
 _LIBRARY = torch.library.Library("tricorn", "DEF")
 _FLOATS = (torch.float32, torch.float64)
 _NEVER = torch.tensor(float("inf"))
@@ -75,7 +77,7 @@ def randint(key: torch.Tensor, shape: Sequence[int], low: int, high: int) -> tor
 
 @_operator("gamma(Tensor key, Tensor alpha) -> Tensor", lambda key, alpha: torch.empty_like(alpha))
 def gamma(key: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-    return torch._standard_gamma(alpha, generator(key))
+    return private.standard_gamma(alpha, generator(key))
 
 
 # ------------------------------------------------------------------------------------------- Adam
@@ -103,7 +105,7 @@ def adam_(
     have the layout of the values, which is that of C.
     """
     gradients = [gradient.contiguous() for gradient in gradients]
-    torch._fused_adam_(
+    private.fused_adam_(
         values, gradients, momenta, velocities, [], [_NEVER] * len(values), lr=rate.item(),
         beta1=beta_1, beta2=beta_2, weight_decay=0.0, eps=epsilon, amsgrad=False, maximize=False,
     )  # fmt: skip
@@ -164,7 +166,7 @@ def _is_differentiated(*tensors: torch.Tensor) -> bool:
 
 def in_functorch() -> bool:
     """Whether a transform of torch.func is at work (there, torch.autograd.grad is not allowed)."""
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    return private.functorch.peek_interpreter_stack() is not None
 
 
 # ------------------------------------------------------------------------------ batch normalization

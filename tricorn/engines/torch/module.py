@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -10,15 +9,10 @@ from typing import Any
 import torch
 
 from tricorn.engines import registry
+from tricorn.engines.torch import private
 
-
-@functools.cache
-def _keep_from_dynamo() -> None:
-    """Let ``torch.compile`` break its graphs around our code, which it would cut to pieces."""
-    with contextlib.suppress(ImportError, AttributeError):  # it is no public interface
-        from torch._dynamo import trace_rules
-
-        trace_rules.add("tricorn")
+#: `torch.compile` would cut our code to pieces
+_keep_from_dynamo = functools.cache(functools.partial(private.break_graphs_around, "tricorn"))
 
 
 class Module(torch.nn.Module):

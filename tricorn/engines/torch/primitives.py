@@ -17,15 +17,15 @@ from torch.nn import functional as F
 from tricorn import dtypes, tracking
 from tricorn.engines import common
 from tricorn.engines.contract import EngineError
-from tricorn.engines.torch import kernels
+from tricorn.engines.torch import kernels, private
 from tricorn.engines.torch.tape import is_held
 
 for _kind, _flatten, _unflatten in tracking.as_trees():
-    torch.utils._pytree.register_pytree_node(
+    private.register_tree(
         _kind, _flatten, lambda children, keys, make=_unflatten: make(keys, children)
     )
 
-CAPABILITIES = {"differentiates": True, "complex": True, "overwrites": True, "tapes": True}
+CAPABILITIES = {"differentiates": True, "complex": True, "tapes": True}
 TENSOR_TYPES = (torch.Tensor, torch.nn.Parameter)
 OVERRIDES = kernels.OVERRIDES
 
@@ -128,7 +128,8 @@ def device(name: str) -> Iterator[None]:
 
 
 def devices() -> list[str]:
-    return ["cpu:0", *(f"gpu:{i}" for i in range(torch.cuda.device_count()))]
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return [*(f"gpu:{i}" for i in range(gpus)), "cpu:0"]
 
 
 def place(x: torch.Tensor, device: str) -> torch.Tensor:
@@ -698,6 +699,13 @@ def write(handle: torch.Tensor, value: Any) -> torch.Tensor:
     return handle
 
 
+def unshared(handle: torch.Tensor) -> torch.Tensor:
+    """What is trained shares its memory with what was read of it, as torch's parameters do."""
+    if not handle.requires_grad:
+        handle.data = handle.detach().clone()
+    return handle
+
+
 def set_trainable(handle: torch.Tensor, trainable: bool) -> None:
     if is_differentiable(handle):
         handle.requires_grad_(trainable)
@@ -708,7 +716,7 @@ def is_live(x: torch.Tensor) -> bool:
 
 
 def must_not_escape(x: torch.Tensor) -> bool:
-    return torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return private.functorch.is_functorch_wrapped_tensor(x)
 
 
 def placeholder(shape: Any, dtype: str, name: str) -> None:

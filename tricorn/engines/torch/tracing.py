@@ -20,6 +20,8 @@ import torch
 from torch.fx import Graph, GraphModule, Node
 
 from tricorn import dtypes, tree
+from tricorn.engines import common
+from tricorn.engines.torch import private
 from tricorn.engines.torch.primitives import default_device, dtype, memory_of, tensor, write
 from tricorn.engines.torch.tape import is_held
 
@@ -95,8 +97,7 @@ class _Loop(_Program):
 
     def __call__(self, handles: list, *args: Any) -> tuple[Any, list]:
         start, stop, *rest = args
-        if stop <= start:
-            raise ValueError(f"compile: there is no step from {start} to {stop}")
+        common.check_bounds(start, stop)
         return self.run(handles, tuple(rest), range(start, stop))
 
 
@@ -115,22 +116,14 @@ def _borrowed(x: Any) -> torch.Tensor:
     return tensor(x, dtypes.standardize(x.dtype))
 
 
-def _check(i: int, old: torch.Tensor, new: torch.Tensor) -> None:
-    if new.shape != old.shape or new.dtype != old.dtype:
-        raise ValueError(
-            f"compile: entry {i} of the state is {dtype(old)} {tuple(old.shape)}, it was assigned "
-            f"{dtype(new)} {tuple(new.shape)}"
-        )
+def _described(x: torch.Tensor) -> tuple[str, tuple]:
+    return dtype(x), tuple(x.shape)
 
 
 def _settle(handles: list, state: list, args: Any, after: list, result: Any) -> tuple[Any, list]:
     """Write what was assigned; (result, handles) of which no two share memory, nor with `args`."""
     taken = {memory_of(x) for x in (*state, *tree.leaves(args)) if isinstance(x, torch.Tensor)}
-    changed = {}
-    for i, (old, new) in enumerate(zip(state, after, strict=True)):
-        if new is not old:
-            _check(i, old, new)
-            changed[i] = _own(new, taken)
+    changed = {i: _own(after[i], taken) for i in common.assigned(state, after, _described)}
     result = tree.map(lambda leaf: _own(leaf, taken), result)
     return result, [write(h, changed[i]) if i in changed else h for i, h in enumerate(handles)]
 
@@ -161,8 +154,6 @@ class _Trace:
     def __init__(
         self, fn: Callable, state: list, leaves: list, structure: Any, numbered: bool
     ) -> None:
-        from torch.fx.experimental.proxy_tensor import make_fx  # imports for a second
-
         #: places in the state of what the step assigns
         self.assigned: list[int] = []
         #: the structure of the result
@@ -175,14 +166,14 @@ class _Trace:
             result, after = fn(list(before), *numbers, *tree.unflatten(structure, list(args)))
             taken = {_storage(x) for x in tensors}
             found, self.result = tree.flatten(result)
-            self.assigned[:] = [i for i, (a, b) in enumerate(zip(before, after)) if b is not a]
-            for i in self.assigned:
-                _check(i, before[i], after[i])
+            self.assigned[:] = common.assigned(before, after, _described)
             return [_own_fake(x, taken) for x in (*found, *(after[i] for i in self.assigned))]
 
         numbers = [tensor(0, "int32")] if numbered else []
         example = *state, *numbers, *leaves
-        program = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*example)
+        program = private.proxy_tensor().make_fx(
+            flat, tracing_mode="fake", _allow_non_fake_inputs=True
+        )(*example)
         _tidy(program)
         if not _writes_outside(program.graph):
             program.forward(*example)  # layouts that are not as foretold show here
@@ -235,9 +226,7 @@ def check_length() -> None:
     Raises:
         TooLong: when it has.
     """
-    from torch.fx.experimental.proxy_tensor import get_proxy_mode
-
-    mode = get_proxy_mode()
+    mode = private.proxy_tensor().get_proxy_mode()
     if mode is not None and len(mode.tracer.graph.nodes) > LONGEST:
         raise TooLong(f"more than {LONGEST} calls")
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils import checkpoint as recomputation
 
 from tricorn import dtypes, tree
 from tricorn.engines import common
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
+from tricorn.engines.torch import private
 from tricorn.engines.torch.kernels import in_functorch
 from tricorn.engines.torch.primitives import (
     default_device,
@@ -20,12 +20,13 @@ from tricorn.engines.torch.primitives import (
     is_differentiable,
     torch_type,
 )
+from tricorn.engines.torch.private import DataDependentOutputException, FakeTensorMode
 from tricorn.engines.torch.tape import recording
 from tricorn.engines.torch.tracing import check_length
 
 
 def cond(pred: torch.Tensor, true_fn: Callable, false_fn: Callable, operands: Sequence) -> Any:
-    if in_functorch() and torch._C._functorch.is_batchedtensor(pred):
+    if in_functorch() and private.functorch.is_batchedtensor(pred):
         yes, no = true_fn(*operands), false_fn(*operands)
         return tree.map(lambda a, b: torch.where(pred, a, b), yes, no)
     return true_fn(*operands) if pred else false_fn(*operands)

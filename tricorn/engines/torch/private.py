@@ -1,0 +1,36 @@
+"""What the engine uses of PyTorch that is not public, and may move with a version."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+
+from tricorn.engines.common import private_parts
+
+with private_parts("torch", torch.__version__, ("2.13", "2.14"), pip="tricorn[torch]"):
+    from torch._subclasses.fake_tensor import (
+        DataDependentOutputException as DataDependentOutputException,
+    )
+    from torch._subclasses.fake_tensor import FakeTensorMode as FakeTensorMode
+
+    functorch = torch._C._functorch
+    fused_adam_ = torch._fused_adam_
+    standard_gamma = torch._standard_gamma
+    register_tree = torch.utils._pytree.register_pytree_node
+
+
+def proxy_tensor() -> Any:
+    """The module that writes calls down; importing it takes a second."""
+    from torch.fx.experimental import proxy_tensor
+
+    return proxy_tensor
+
+
+def break_graphs_around(package: str) -> None:
+    """Let ``torch.compile`` break its graphs around the code of a package."""
+    with contextlib.suppress(ImportError, AttributeError):
+        from torch._dynamo import trace_rules
+
+        trace_rules.add(package)
