@@ -10,6 +10,7 @@ import torch
 
 from tricorn.engines import registry
 from tricorn.engines.torch import private
+from tricorn.engines.torch.primitives import must_not_escape
 
 #: `torch.compile` would cut our code to pieces
 _keep_from_dynamo = functools.cache(functools.partial(private.break_graphs_around, "tricorn"))
@@ -63,12 +64,14 @@ class Module(torch.nn.Module):
             return self.layer(*args, **kwargs)
 
     def _with(self, given: dict, args: tuple, kwargs: dict) -> Any:
-        """The call with other tensors in place of parameters and buffers."""
+        """The call with other tensors in place of parameters and buffers.  What it assigns to state
+        that was not given is kept, unless it belongs to a transform around (``torch.func.grad``).
+        """
         outputs, changed = self.layer.call_with_values(given, *args, **kwargs)
         for holder, name, variable, _ in self._places:
             if variable in given and variable in changed:
                 holder._buffers[name] = changed[variable]
-            elif variable in changed:
+            elif variable in changed and not must_not_escape(changed[variable]):
                 variable.assign(changed[variable])
         return outputs
 
