@@ -301,11 +301,11 @@ class TrackedList(_Observed, list):
     def extend(self, items: Iterable) -> None:
         list.extend(self, [self._enter(item) for item in items])
 
-    def __iadd__(self, items: Iterable) -> Any:
+    def __iadd__(self, items: Iterable) -> Any:  # type: ignore[misc]
         self.extend(items)
         return self
 
-    def __imul__(self, count: Any) -> Any:
+    def __imul__(self, count: Any) -> Any:  # type: ignore[misc]
         before = list(self)
         list.__imul__(self, count)
         if not self:
@@ -366,7 +366,7 @@ class _Mapping(_Observed):
         for key, value in dict(*others, **items).items():
             self[key] = value
 
-    def __ior__(self, other: Any) -> Any:
+    def __ior__(self, other: Any) -> Any:  # type: ignore[misc]
         self.update(other)
         return self
 
@@ -478,16 +478,16 @@ class TrackedSet(_Observed, set):
     def symmetric_difference_update(self, other: Iterable) -> None:
         self._becomes(set(self).symmetric_difference(other))
 
-    def __ior__(self, other: Any) -> Any:
+    def __ior__(self, other: Any) -> Any:  # type: ignore[misc]
         return self._becomes(set(self) | other)
 
-    def __iand__(self, other: Any) -> Any:
+    def __iand__(self, other: Any) -> Any:  # type: ignore[misc]
         return self._becomes(set(self) & other)
 
-    def __isub__(self, other: Any) -> Any:
+    def __isub__(self, other: Any) -> Any:  # type: ignore[misc]
         return self._becomes(set(self) - other)
 
-    def __ixor__(self, other: Any) -> Any:
+    def __ixor__(self, other: Any) -> Any:  # type: ignore[misc]
         return self._becomes(set(self) ^ other)
 
     def remove(self, item: Any) -> None:

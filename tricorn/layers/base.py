@@ -369,7 +369,7 @@ class Layer:
     @property
     def uses_learning_phase(self) -> bool:
         """Whether a call computes something else in training than in testing."""
-        kind = type(self)
+        kind: Any = type(self)
         if kind._tricorn_heeds_training is not Layer._tricorn_heeds_training:
             return self._tricorn_heeds_training
         if self._tricorn_composite or "training" not in calling.call_names(kind)[0]:

@@ -149,7 +149,7 @@ def _in_phase(layer: Layer, training: bool, args: tuple, kwargs: dict) -> Any:
 
 def filled(layer: Layer, args: tuple, kwargs: dict, training: Any, masks: list) -> dict:
     """Keyword arguments with `training` and masks put in where `call` takes them."""
-    kind = type(layer)
+    kind: Any = type(layer)
     names, positional, _ = call_names(kind)
     kwargs = dict(kwargs)
     kwargs.pop("training", None)
@@ -217,7 +217,8 @@ def build_once(layer: Layer, args: tuple, kwargs: dict) -> None:
 def build(layer: Layer, args: tuple, kwargs: dict) -> None:
     """Build a layer from the shapes of the arguments of its first call."""
     shapes = shapes_of(args)
-    positional = call_names(type(layer))[1]
+    kind: Any = type(layer)
+    positional = call_names(kind)[1]
     parameters = list(inspect.signature(layer.build).parameters.values())
     named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
     if len(named) == 1 and named[0].kind is not named[0].VAR_POSITIONAL:

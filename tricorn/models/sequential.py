@@ -157,7 +157,9 @@ class Sequential(Model):
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+    def from_config(  # type: ignore[override]
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> Any:
         """The model of `get_config`'s result."""
         with registry.custom_object_scope(custom_objects or {}):
             layers = [registry.deserialize_keras_object(entry) for entry in config["layers"]]

@@ -141,8 +141,8 @@ class Trainer:
 
     def _training_variables(self) -> list:
         """The Variables that training changes, as of `compile`."""
-        own = [v for layer in state.flatten(self) for v in state.own_trainable(layer)]  # type: ignore[arg-type]
-        own = dict.fromkeys(own)
+        layers = state.flatten(self)  # type: ignore[arg-type]
+        own = dict.fromkeys(v for layer in layers for v in state.own_trainable(layer))
         new = own.keys() - self._trained - self._frozen
         now = new & self._trainable_now() if new else new
         return [v for v in own if v in self._trained or v in now]
@@ -215,7 +215,8 @@ class Trainer:
         return self._forward(x, training=False)
 
     def _forward(self, x: Any, training: bool) -> Any:
-        names, _, anything = call_names(type(self))
+        kind: Any = type(self)
+        names, _, anything = call_names(kind)
         given = {"training": training} if "training" in names or anything else {}
         if not given:
             from tricorn.graph.calls import calling
