@@ -139,6 +139,59 @@ def test_assignments_while_fit_runs_last():
         np.testing.assert_array_equal(part.numpy(), np.full(40, 1e6))
 
 
+WHOLE = {
+    "get_weights": lambda model, path: model.get_weights(),
+    "weights file": lambda model, path: weights_of(model, path / "model.weights.h5"),
+    "old file": lambda model, path: weights_of(model, path / "model.h5"),
+    "checkpoint": lambda model, path: checkpoint_of(model, path),
+}
+
+
+def weights_of(model, path):
+    model.save_weights(path)
+    back = Counting()
+    back(X)
+    back.load_weights(path)
+    return back.get_weights()
+
+
+def checkpoint_of(model, path):
+    path = keras.Checkpoint(model=model).save(path / "model")
+    back = Counting()
+    keras.Checkpoint(model=back).restore(path)
+    return back.get_weights()
+
+
+@pytest.mark.parametrize("read", WHOLE)
+def test_what_is_read_together_belongs_together(read, tmp_path):
+    model = Counting()
+    model.compile("sgd", "mse")
+    model.fit(X, verbose=0)
+
+    def check():
+        found = WHOLE[read](model, tmp_path)
+        assert {float(part.min()) for part in found} == {float(found[0].max())}
+
+    check()
+    with in_threads(check):
+        fit_for(model, 0.4)
+
+
+def test_weights_are_set_together():
+    model = Counting()
+    model.compile("sgd", "mse")
+    model.fit(X, verbose=0)
+    ones = [np.ones(40, "float32")] * 12
+
+    def check():
+        found = model.predict(X, verbose=0)
+        assert found.min() == found.max()
+
+    with in_threads(check):
+        for n in range(300):
+            model.set_weights([n * part for part in ones])
+
+
 def test_many_threads_predict_at_once():
     keras.set_random_seed(0)
     inputs = keras.Input((3,))

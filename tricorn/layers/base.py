@@ -7,6 +7,7 @@ is recorded as that node's inner graph.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import warnings
@@ -39,7 +40,7 @@ from tricorn.graph.symbolic import (
     is_symbolic,
     recording,
 )
-from tricorn.graph.turns import making
+from tricorn.graph.turns import Use, making
 from tricorn.layers import input_spec as specs
 from tricorn.layers.input_spec import InputSpec
 from tricorn.seeds import SeedGenerator
@@ -285,8 +286,11 @@ class Layer:
 
     @scope.own_code
     def get_weights(self) -> list[np.ndarray]:
-        """The weights as arrays, in the order of `weights`."""
-        return [w.numpy() for w in self.weights]
+        """The weights as arrays, in the order of `weights`: all before or after a step that another
+        thread makes."""
+        own = self.weights
+        with Use(frozenset(own)):
+            return [w.numpy() for w in own]
 
     @scope.own_code
     def set_weights(self, weights: list) -> None:
@@ -306,8 +310,9 @@ class Layer:
                     f"layer {self.name!r}: the weight {variable_.path!r} has shape "
                     f"{variable_.shape}, got {tuple(np.shape(value))}"
                 )
-        for variable_, value in zip(own, weights):
-            variable_.assign(value)
+        with Use(frozenset(own), frozenset(own)):
+            for variable_, value in zip(own, weights):
+                variable_.assign(value)
 
     # ------------------------------------------------------------------------------------ weights
 
@@ -384,9 +389,8 @@ class Layer:
     def _build_once(self, args: tuple, kwargs: dict) -> None:
         """Build, unless it is built; another thread that does so is waited for."""
         now = scope.current()
-        if self.built and now is not None and now.frozen:  # a program runs
-            return
-        with making:
+        running = now is not None and now.frozen  # and everything was built before
+        with contextlib.nullcontext() if running else making:
             if self.built:
                 return
             _in_building.append(self)
