@@ -48,6 +48,15 @@ class Counting(keras.Model):
         return {"loss": ops.sum(self.count.parts[0].value)}
 
 
+def counting():
+    """One that was called and trained before."""
+    model = Counting()
+    model(X)
+    model.compile("sgd", "mse")
+    model.fit(X, verbose=0)
+    return model
+
+
 @contextlib.contextmanager
 def in_threads(*works):
     """Runs each function over and over in a thread of its own while the block runs; raises what
@@ -85,9 +94,7 @@ def fit_for(model, seconds, x=None, y=None):
 
 
 def test_predictions_while_fit_runs_are_of_whole_steps():
-    model = Counting()
-    model.compile("sgd", "mse")
-    model.fit(X, verbose=0)
+    model = counting()
     model.predict(X, verbose=0)
     seen = set()
 
@@ -114,9 +121,7 @@ READS = {
 
 @pytest.mark.parametrize("read", READS)
 def test_reads_while_fit_runs_never_fail(read):
-    model = Counting()
-    model.compile("sgd", "mse")
-    model.fit(X, verbose=0)
+    model = counting()
     READS[read](model)
     with in_threads(lambda: READS[read](model)):
         fit_for(model, 0.4)
@@ -124,9 +129,7 @@ def test_reads_while_fit_runs_never_fail(read):
 
 def test_assignments_while_fit_runs_last():
     """Each Variable holds what was assigned and what the steps after it added."""
-    model = Counting()
-    model.compile("sgd", "mse")
-    model.fit(X, verbose=0)
+    model = counting()
 
     def assign():
         for part in model.count.parts:
@@ -164,9 +167,7 @@ def checkpoint_of(model, path):
 
 @pytest.mark.parametrize("read", WHOLE)
 def test_what_is_read_together_belongs_together(read, tmp_path):
-    model = Counting()
-    model.compile("sgd", "mse")
-    model.fit(X, verbose=0)
+    model = counting()
 
     def check():
         found = WHOLE[read](model, tmp_path)
@@ -178,9 +179,7 @@ def test_what_is_read_together_belongs_together(read, tmp_path):
 
 
 def test_weights_are_set_together():
-    model = Counting()
-    model.compile("sgd", "mse")
-    model.fit(X, verbose=0)
+    model = counting()
     ones = [np.ones(40, "float32")] * 12
 
     def check():
@@ -265,9 +264,7 @@ def test_a_layer_that_is_being_built_is_waited_for():
 
 def test_two_threads_train_one_model():
     """One step after the other, in whatever order."""
-    model = Counting()
-    model.compile("sgd", "mse")
-    model.fit(X[:1], verbose=0)
+    model = counting()
 
     def train(_):
         for _ in range(5):
