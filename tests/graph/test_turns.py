@@ -48,6 +48,15 @@ class Counting(keras.Model):
         return {"loss": ops.sum(self.count.parts[0].value)}
 
 
+def counting():
+    """One that was called and trained before."""
+    model = Counting()
+    model(X)
+    model.compile("sgd", "mse")
+    model.fit(X, verbose=0)
+    return model
+
+
 @contextlib.contextmanager
 def in_threads(*works):
     """Runs each function over and over in a thread of its own while the block runs; raises what
@@ -85,9 +94,7 @@ def fit_for(model, seconds, x=None, y=None):
 
 
 def test_predictions_while_fit_runs_are_of_whole_steps():
-    model = Counting()
-    model.compile("sgd", "mse")
-    model.fit(X, verbose=0)
+    model = counting()
     model.predict(X, verbose=0)
     seen = set()
 
@@ -114,9 +121,7 @@ READS = {
 
 @pytest.mark.parametrize("read", READS)
 def test_reads_while_fit_runs_never_fail(read):
-    model = Counting()
-    model.compile("sgd", "mse")
-    model.fit(X, verbose=0)
+    model = counting()
     READS[read](model)
     with in_threads(lambda: READS[read](model)):
         fit_for(model, 0.4)
@@ -124,9 +129,7 @@ def test_reads_while_fit_runs_never_fail(read):
 
 def test_assignments_while_fit_runs_last():
     """Each Variable holds what was assigned and what the steps after it added."""
-    model = Counting()
-    model.compile("sgd", "mse")
-    model.fit(X, verbose=0)
+    model = counting()
 
     def assign():
         for part in model.count.parts:
@@ -137,6 +140,55 @@ def test_assignments_while_fit_runs_last():
     assign()
     for part in model.count.parts:
         np.testing.assert_array_equal(part.numpy(), np.full(40, 1e6))
+
+
+WHOLE = {
+    "get_weights": lambda model, path: model.get_weights(),
+    "weights file": lambda model, path: weights_of(model, path / "model.weights.h5"),
+    "old file": lambda model, path: weights_of(model, path / "model.h5"),
+    "checkpoint": lambda model, path: checkpoint_of(model, path),
+}
+
+
+def weights_of(model, path):
+    model.save_weights(path)
+    back = Counting()
+    back(X)
+    back.load_weights(path)
+    return back.get_weights()
+
+
+def checkpoint_of(model, path):
+    path = keras.Checkpoint(model=model).save(path / "model")
+    back = Counting()
+    keras.Checkpoint(model=back).restore(path)
+    return back.get_weights()
+
+
+@pytest.mark.parametrize("read", WHOLE)
+def test_what_is_read_together_belongs_together(read, tmp_path):
+    model = counting()
+
+    def check():
+        found = WHOLE[read](model, tmp_path)
+        assert {float(part.min()) for part in found} == {float(found[0].max())}
+
+    check()
+    with in_threads(check):
+        fit_for(model, 0.4)
+
+
+def test_weights_are_set_together():
+    model = counting()
+    ones = [np.ones(40, "float32")] * 12
+
+    def check():
+        found = model.predict(X, verbose=0)
+        assert found.min() == found.max()
+
+    with in_threads(check):
+        for n in range(300):
+            model.set_weights([n * part for part in ones])
 
 
 def test_many_threads_predict_at_once():
@@ -212,9 +264,7 @@ def test_a_layer_that_is_being_built_is_waited_for():
 
 def test_two_threads_train_one_model():
     """One step after the other, in whatever order."""
-    model = Counting()
-    model.compile("sgd", "mse")
-    model.fit(X[:1], verbose=0)
+    model = counting()
 
     def train(_):
         for _ in range(5):

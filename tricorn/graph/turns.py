@@ -102,7 +102,7 @@ class Use:
 def alone() -> bool:
     """Whether no other thread uses Variables now, or waits to.  Ask while holding `changing`."""
     thread = threading.get_ident()
-    return not _waiting and all(use.thread == thread for use in _running)
+    return not _waiting and (not _running or all(use.thread == thread for use in _running))
 
 
 def _overlap(some: Collection, others: Collection) -> bool:

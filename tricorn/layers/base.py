@@ -20,6 +20,7 @@ from tricorn.engines.registry import native
 from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
 from tricorn.graph.symbolic import Node, recording
+from tricorn.graph.turns import Use
 from tricorn.layers import calling, state, symbolic_calls
 from tricorn.layers.input_spec import InputSpec
 from tricorn.serialization import registry
@@ -213,8 +214,11 @@ class Layer:
 
     @scope.own_code
     def get_weights(self) -> list[np.ndarray]:
-        """The weights as arrays, in the order of `weights`."""
-        return [w.numpy() for w in self.weights]
+        """The weights as arrays, in the order of `weights`: all before or after a step that another
+        thread makes."""
+        own = self.weights
+        with Use(frozenset(own)):
+            return [w.numpy() for w in own]
 
     @scope.own_code
     def set_weights(self, weights: list) -> None:
@@ -234,8 +238,9 @@ class Layer:
                     f"layer {self.name!r}: the weight {variable_.path!r} has shape "
                     f"{variable_.shape}, got {tuple(np.shape(value))}"
                 )
-        for variable_, value in zip(own, weights):
-            variable_.assign(value)
+        with Use(frozenset(own), frozenset(own)):
+            for variable_, value in zip(own, weights):
+                variable_.assign(value)
 
     # ------------------------------------------------------------------------------------ weights
 

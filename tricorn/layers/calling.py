@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import warnings
@@ -201,9 +202,8 @@ def _converted(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
 def build_once(layer: Layer, args: tuple, kwargs: dict) -> None:
     """Build a layer, unless it is built; another thread that does so is waited for."""
     now = scope.current()
-    if layer.built and now is not None and now.frozen:  # a program runs
-        return
-    with making:
+    running = now is not None and now.frozen  # a program, and everything was built before
+    with contextlib.nullcontext() if running else making:
         if layer.built:
             return
         _in_building.append(layer)

@@ -32,6 +32,7 @@ import numpy as np
 from tricorn import variable as variables
 from tricorn.graph import scope
 from tricorn.graph.scope import Suspended
+from tricorn.graph.turns import Use
 from tricorn.layers import Layer
 from tricorn.layers.state import own_weights
 from tricorn.metrics import Metric
@@ -256,8 +257,9 @@ class Checkpoint:
         with Suspended(), atomic.writing(path) as file, h5py.File(file, "w") as h5:
             h5.create_dataset("graph", data=np.frombuffer(text.encode(), np.uint8))
             group = h5.create_group("vars")
-            for number, obj in enumerate(graph.objects):
-                if isinstance(obj, Variable):
+            values = {i: obj for i, obj in enumerate(graph.objects) if isinstance(obj, Variable)}
+            with Use(frozenset(values.values())):
+                for number, obj in values.items():
                     weights.write_array(group, str(number), obj)
         return os.fspath(path)
 

@@ -49,10 +49,11 @@ def write(model: Any, group: h5py.Group) -> None:
     group.attrs["backend"] = BACKEND.encode()
     group.attrs["keras_version"] = KERAS_VERSION.encode()
     written: set[Variable] = set()
-    for layer in model.layers:
-        written |= _write_layer(group.create_group(layer.name), conversions.units(layer))
-    if own := _own(model):
-        written |= _write_layer(group.create_group(_TOP), own)
+    with weights.held(model):
+        for layer in model.layers:
+            written |= _write_layer(group.create_group(layer.name), conversions.units(layer))
+        if own := _own(model):
+            written |= _write_layer(group.create_group(_TOP), own)
     units = (unit for layer in flatten(model) for unit in conversions.units(layer))
     held = (variable for unit in units for variable in unit.variables)
     missed = list(dict.fromkeys(variable.path for variable in held if variable not in written))

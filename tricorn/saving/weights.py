@@ -18,6 +18,8 @@ import h5py
 import numpy as np
 
 from tricorn import dtypes, naming
+from tricorn.graph.scope import own_code
+from tricorn.graph.turns import Use
 from tricorn.seeds import SeedGenerator
 from tricorn.variable import Variable
 
@@ -128,8 +130,20 @@ def join(path: str, name: str) -> str:
 # ----------------------------------------------------------------------------------------- writing
 
 
+@own_code
+def held(model: Any) -> Use:
+    """A block in which no other thread changes the model: what is read inside belongs together."""
+    optimizer = getattr(model, "optimizer", None)
+    return Use(frozenset((*model.variables, *getattr(optimizer, "variables", ()))))
+
+
 def write(model: Any, file: h5py.File) -> None:
     """Put all state of `model` into an empty HDF5 file."""
+    with held(model):
+        _write(model, file)
+
+
+def _write(model: Any, file: h5py.File) -> None:
     for path, obj in saveables(model):
         state: dict[str, Any] = {}
         if isinstance(obj, SeedGenerator):
