@@ -12,12 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional as F
+from torch.utils._python_dispatch import _disable_current_modes
 
 from tricorn import dtypes
 from tricorn.engines import common
 from tricorn.engines.contract import EngineError
 from tricorn.engines.torch import kernels
+from tricorn.engines.torch.kernels import in_functorch
 from tricorn.engines.torch.tape import is_held
 
 CAPABILITIES = {"differentiates": True, "complex": True, "overwrites": True, "tapes": True}
@@ -662,12 +666,33 @@ def memory_of(x: torch.Tensor) -> int:
     return x.untyped_storage().data_ptr()
 
 
+@contextlib.contextmanager
+def outside_of_traces() -> Iterator[None]:
+    """A block in which tensors are concrete, whatever traces, transforms and modes are around it:
+    for what outlives them."""
+    with contextlib.ExitStack() as left:
+        if in_functorch():
+            left.enter_context(temporarily_clear_interpreter_stack())
+        if torch._C._len_torch_dispatch_stack():
+            left.enter_context(_disable_current_modes())
+        if torch.is_inference_mode_enabled():
+            left.enter_context(torch.inference_mode(False))
+        yield
+
+
+def is_fleeting(x: torch.Tensor) -> bool:
+    """Whether a tensor has no value outside of the trace or transform that it was made in."""
+    return isinstance(x, FakeTensor) or torch._C._functorch.is_functorch_wrapped_tensor(x)
+
+
 def variable(value: Any, dtype: str, trainable: bool, name: str) -> torch.Tensor:
     """An ``nn.Parameter``, if it has gradients at all."""
-    made = tensor(value, dtype).detach()
-    if made is value or (isinstance(value, torch.Tensor) and memory_of(made) == memory_of(value)):
-        made = made.clone()
-    return torch.nn.Parameter(made, trainable) if is_differentiable(made) else made
+    with outside_of_traces():
+        made = tensor(value, dtype).detach()
+        is_tensor = isinstance(value, torch.Tensor)
+        if made is value or (is_tensor and memory_of(made) == memory_of(value)):
+            made = made.clone()
+        return torch.nn.Parameter(made, trainable) if is_differentiable(made) else made
 
 
 def read(handle: torch.Tensor) -> torch.Tensor:
@@ -682,7 +707,8 @@ def write(handle: torch.Tensor, value: Any) -> torch.Tensor:
     what it was.
     """
     if isinstance(value, np.ndarray):
-        value = tensor(value, dtype(handle))
+        with outside_of_traces():
+            return write(handle, tensor(value, dtype(handle)))
     if not handle.requires_grad:
         handle.data = value.detach().to(handle.device)
     elif is_held(handle):
@@ -703,7 +729,7 @@ def is_live(x: torch.Tensor) -> bool:
 
 
 def must_not_escape(x: torch.Tensor) -> bool:
-    return torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return is_fleeting(x)
 
 
 def placeholder(shape: Any, dtype: str, name: str) -> None:
