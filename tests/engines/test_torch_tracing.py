@@ -18,12 +18,16 @@ pytestmark = pytest.mark.engine("torch")
 @pytest.fixture
 def at_once(monkeypatch):
     """Steps are traced when they first run."""
-    monkeypatch.setattr(tracing, "PATIENCE", 0)
+    monkeypatch.setattr(tracing.patience, "steps", 0)
 
 
 def traces(compiled):
-    """What became of each kind of arguments: a trace, or None."""
-    return [t for p in compiled._programs.values() for t in p._run.traces.values()]
+    """What became of each kind of arguments that was traced: a trace, or None."""
+    return [t for p in compiled._programs.values() for t in traces_of(p._run)]
+
+
+def traces_of(run):
+    return [kind.trace for kind in run.kinds.values() if kind.traced]
 
 
 def dense():
@@ -51,7 +55,7 @@ def recurrent():
 
 
 def trained(build, optimizer, patience, monkeypatch):
-    monkeypatch.setattr(tracing, "PATIENCE", patience)
+    monkeypatch.setattr(tracing.patience, "steps", patience)
     keras.set_random_seed(3)
     model = keras.Sequential([keras.Input((12,)), *build()])
     model.compile(optimizer(), "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -89,11 +93,11 @@ def test_the_same_training(build, optimizer, monkeypatch):
 
 
 def test_the_first_runs_are_python(monkeypatch):
-    monkeypatch.setattr(tracing, "PATIENCE", 3)
+    monkeypatch.setattr(tracing.patience, "steps", 2)
     compiled = Compiled(lambda x: ops.exp(x) * 2)
     for run in range(6):
         compiled(ops.ones(3))
-        assert len(traces(compiled)) == (run >= 3)
+        assert len(traces(compiled)) == (run >= 4)
 
 
 def test_another_layout_is_another_trace(at_once):
@@ -120,7 +124,7 @@ def test_what_values_decide_stays_python(fn, at_once):
         x = sign * np.ones(3, "float32")
         found, _ = run([], x)
         np.testing.assert_array_equal(found.numpy(), fn(torch.from_numpy(x)).numpy())
-    assert list(run.traces.values()) == [None]
+    assert traces_of(run) == [None]
 
 
 def test_a_loop_that_is_too_long_stays_python(at_once, monkeypatch):

@@ -3,6 +3,8 @@
 For each kind of arguments (structure, shapes, dtypes) and engine the function is run once on
 abstract tensors: layers build, optimizers make their slots, and it becomes known which Variables it
 touches.  Then the engine compiles the pure form ``(state, *args) -> (result, state)``.
+
+`Interpreted` runs such a function as the Python it is; so does `Compiled` where the engine says so.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import functools
 import threading
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from tricorn import dtypes, tree
 from tricorn.engines import registry
@@ -61,6 +65,77 @@ class _Late(Exception):
         self.variable = variable
 
 
+class Interpreted:
+    """`fn` run as the Python it is, each time; what it assigns is written when a run is over, so an
+    error leaves everything as it was before the run.
+
+    Args:
+        fn, loop: as `Compiled` takes them.
+        within: gives a context manager that each call takes place in.
+    """
+
+    def __init__(
+        self, fn: Callable, loop: bool = False, within: Callable = contextlib.nullcontext
+    ) -> None:
+        self.fn, self.loop, self.within = fn, loop, within
+
+    def __call__(self, *args: Any) -> Any:
+        if current() is not None or recording_tapes():
+            return self.inside(*args)
+        engine, result = registry.active(), None
+        arrays = self._tensors(engine, args[2 * self.loop :])
+        steps = [(np.int32(i),) for i in range(*args[:2])] if self.loop else [()]
+        with self.within():
+            for number in steps:
+                result = self._run(engine, number, arrays)
+        return result
+
+    def _run(self, engine: registry.Engine, number: tuple, arrays: tuple) -> Any:
+        read: dict[int, Any] = {}
+
+        def stored(variable: Any) -> Any:
+            value = scope.values[variable] = variable._stored()
+            read[id(value)] = variable
+            return value
+
+        with NotRecording(), Scope(missing=stored) as scope:
+            result = self.fn(*number, *arrays)
+        with moving:
+            for variable in read.values():
+                variable._shared = True
+            for variable, value in scope.changes():
+                variable.assign(value)
+        if not read.keys().isdisjoint(map(id, tree.leaves(result))):  # what is given out is a copy
+            return tree.map(lambda x: _copy(engine, x) if id(x) in read else x, result)
+        return result
+
+    def dropped(self, fn: Callable, *args: Any) -> None:
+        """Run ``fn(*args)`` for the Variables that are made in it; nothing else of it lasts."""
+        arrays = self._tensors(registry.active(), args)
+        with self.within(), NotRecording(), Scope():
+            fn(*arrays)
+
+    def inside(self, *args: Any) -> Any:
+        """Run as a part of the step, transform or tape around."""
+        engine, result = registry.active(), None
+        arrays = self._tensors(engine, args[2 * self.loop :])
+        steps = [(op.convert(engine, i, "int32"),) for i in range(*args[:2])] if self.loop else [()]
+        for number in steps:
+            with NotRecording(), Scope() as scope:
+                result = self.fn(*number, *arrays)
+            for variable, value in scope.changes():
+                variable.assign(value)
+        return result
+
+    @staticmethod
+    def _tensors(engine: registry.Engine, args: tuple) -> tuple:
+        return tree.map(lambda x: op.convert(engine, x, None) if hasattr(x, "shape") else x, args)
+
+
+def _copy(engine: registry.Engine, x: Any) -> Any:
+    return engine.tensor(engine.numpy(x), engine.dtype(x))
+
+
 class Compiled:
     """A compiled form of `fn`, called like it.
 
@@ -71,29 +146,46 @@ class Compiled:
         loop: `fn` takes a step number first, and a call is ``compiled(start, stop, *args)``: it
             runs the steps start .. stop-1 in as few dispatches as the engine can, and gives the
             last one's result.
+        jit_compile: "auto": as is best on the engine; True: all that its compiler can do (XLA on
+            TensorFlow); False: as little as the engine can, on PyTorch and JAX the Python of `fn`
+            is run each time.
+        pure: whether the Python of `fn` does nothing but compute, or a function that tells; else
+            PyTorch runs it each time unless `jit_compile` is True.
+
+    Raises:
+        ValueError: for another `jit_compile`.
     """
 
-    def __init__(self, fn: Callable, loop: bool = False) -> None:
-        self.fn, self.loop = fn, loop
+    def __init__(
+        self,
+        fn: Callable,
+        loop: bool = False,
+        jit_compile: bool | str | None = "auto",
+        pure: bool | Callable[[], bool] = True,
+    ) -> None:
+        self.fn, self.loop, self.pure = fn, loop, pure
+        self.jit_compile = checked_jit_compile(jit_compile)
         self._programs: dict[Any, _Program] = {}
+        #: engine -> how the Python is run there, None: it is compiled
+        self._interpreted: dict[registry.Engine, Interpreted | None] = {}
 
     def __call__(self, *args: Any) -> Any:
         if current() is not None or recording_tapes():
-            return self._plainly(*args)
+            return Interpreted(self.fn, self.loop).inside(*args)
+        interpreted = self.interpreted()
+        if interpreted is not None:
+            return interpreted(*args)
         return self.program(*args[2 * self.loop :]).run(*args)
 
-    def _plainly(self, *args: Any) -> Any:
-        """Run `fn` as it is, as a part of the step, transform or tape around."""
+    def interpreted(self) -> Interpreted | None:
+        """What runs `fn` as Python, if it is not compiled on the active engine."""
         engine = registry.active()
-        args = tree.map(lambda x: op.convert(engine, x, None) if hasattr(x, "shape") else x, args)
-        steps = [(op.convert(engine, i, "int32"),) for i in range(*args[:2])] if self.loop else [()]
-        result = None
-        for number in steps:
-            with NotRecording(), Scope() as scope:
-                result = self.fn(*number, *args[2 * self.loop :])
-            for variable, value in scope.changes():
-                variable.assign(value)
-        return result
+        if engine not in self._interpreted:
+            pure = self.jit_compile is True or (self.pure() if callable(self.pure) else self.pure)
+            within = engine.as_python(self.jit_compile, pure)
+            found = None if within is None else Interpreted(self.fn, self.loop, within)
+            self._interpreted[engine] = found
+        return self._interpreted[engine]
 
     def program(self, *args: Any) -> _Program:
         """The compiled form for arguments like these, made if need be."""
@@ -102,11 +194,24 @@ class Compiled:
         key = (engine, structure, tuple([_signature(leaf) for leaf in leaves]))
         program = self._programs.get(key)
         if program is None:
-            program = self._programs[key] = _Program(self.fn, engine, args, self.loop)
+            program = self._programs[key] = _Program(self, engine, args)
         return program
 
     def __reduce__(self) -> tuple:
-        return Compiled, (self.fn, self.loop)
+        return Compiled, (self.fn, self.loop, self.jit_compile, self.pure)
+
+
+def checked_jit_compile(value: Any) -> bool | None:
+    """The argument `jit_compile` of public functions: True, False, or None for "auto".
+
+    Raises:
+        ValueError: for another value.
+    """
+    if value is None or value == "auto":
+        return None
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f'jit_compile must be "auto", True or False, got {value!r}')
 
 
 def _signature(leaf: Any) -> Any:
@@ -117,21 +222,22 @@ def _signature(leaf: Any) -> Any:
 class _Program:
     """`fn` for one engine and one kind of arguments."""
 
-    def __init__(self, fn: Callable, engine: registry.Engine, args: tuple, loop: bool) -> None:
-        self.fn, self.engine, self.loop = fn, engine, loop
-        number = (engine.tensor(0, "int32"),) if loop else ()
+    def __init__(self, compiled: Compiled, engine: registry.Engine, args: tuple) -> None:
+        self.fn, self.loop, self.jit = compiled.fn, compiled.loop, compiled.jit_compile
+        self.engine = engine
+        number = (engine.tensor(0, "int32"),) if self.loop else ()
         leaves, self.structure = tree.flatten(args)
         #: positions of the arrays among the arguments; the rest are constants
         self.where = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "shape")]
         self.constants = [None if hasattr(leaf, "shape") else leaf for leaf in leaves]
-        self.result, scope = discover(fn, (*number, *args))
+        self.result, scope = discover(self.fn, (*number, *args))
         self.variables = list(dict.fromkeys((*scope.reads, *scope.assigned)))
         self.assigned = set(scope.assigned)
         self._around = _scope_of(engine, self.result)
         self._compile()
 
     def _compile(self) -> None:
-        self._run = self.engine.compile(self._pure, self.loop)
+        self._run = self.engine.compile(self._pure, self.loop, self.jit)
 
     def _pure(self, state: list, *args: Any) -> tuple[Any, list]:
         number = args[: self.loop]

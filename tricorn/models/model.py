@@ -42,12 +42,6 @@ class Model(Trainer, Layer):
         Layer.__init__(self, **_named_only(args, kwargs))
         Trainer.__init__(self)
 
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(
-            f"{type(self).__name__} does not define call(self, inputs), and was not made from "
-            "inputs and outputs"
-        )
-
     def build(self, input_shape: Any = None) -> None:
         """Make the weights by running `call` for shapes only.
 

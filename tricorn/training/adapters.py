@@ -24,9 +24,10 @@ _RESIDENT_BYTES = 2**30
 
 
 def batch_of(number: Any, arrays: Any, order: Any, size: int) -> Any:
-    """The rows of step `number`: a slice of `arrays`, or the rows that `order` names."""
+    """The rows of step `number` (a scalar tensor or a number): a slice of `arrays`, or the rows
+    that `order` names."""
     engine = active()
-    start = engine.multiply(number, size)
+    start = engine.multiply(number, size) if engine.is_tensor(number) else int(number) * size
 
     def cut(x: Any) -> Any:
         shape = tuple(engine.shape(x))

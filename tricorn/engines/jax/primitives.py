@@ -35,7 +35,7 @@ __all__ = [
     "scope",
     *sorted(
         PRIMITIVES.keys()
-        - {"compile", "is_live", "read", "gradients", "alias", "set_trainable", "module"}
+        - {"as_python", "compile", "is_live", "read", "gradients", "alias", "set_trainable", "module"}
     ),
 ]
 
