@@ -70,7 +70,8 @@ class Interpreted:
     error leaves everything as it was before the run.
 
     Args:
-        fn, loop: as `Compiled` takes them.
+        fn, loop: as `Compiled` takes them.  In a loop arrays are given to `fn` as they are, for it
+            uses a part of them in each step.
         within: gives a context manager that each call takes place in.
     """
 
@@ -83,7 +84,7 @@ class Interpreted:
         if current() is not None or recording_tapes():
             return self.inside(*args)
         engine, result = registry.active(), None
-        arrays = self._tensors(engine, args[2 * self.loop :])
+        arrays = args[2:] if self.loop else self._tensors(engine, args)
         steps = [(np.int32(i),) for i in range(*args[:2])] if self.loop else [()]
         with self.within():
             for number in steps:
@@ -104,7 +105,7 @@ class Interpreted:
             for variable in read.values():
                 variable._shared = True
             for variable, value in scope.changes():
-                variable.assign(value)
+                variable.keep(engine, value)
         if not read.keys().isdisjoint(map(id, tree.leaves(result))):  # what is given out is a copy
             return tree.map(lambda x: _copy(engine, x) if id(x) in read else x, result)
         return result

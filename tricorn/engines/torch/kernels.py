@@ -7,6 +7,7 @@ single calls when a step is traced (`tracing`), where tensors have no numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -153,8 +154,22 @@ def _adam(
         or not beta_2
     ):
         return NotImplemented
-    rate = learning_rate * (torch.sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step))
+    rate = _adam_rate(learning_rate, step, float(beta_1), float(beta_2))
     return *adam(*given, rate, float(beta_1), float(beta_2), float(epsilon)), None
+
+
+#: the last (arguments, result) of `_adam_rate`: all variables of a step ask for the same one
+_last_rate: ContextVar[tuple] = ContextVar("tricorn_torch_adam_rate", default=((None, None), None))
+
+
+def _adam_rate(learning_rate: Any, step: Any, beta_1: float, beta_2: float) -> Any:
+    """η √(1 - β₂ᵗ) / (1 - β₁ᵗ)"""
+    given, rate = _last_rate.get()
+    if given[0] is not learning_rate or given[1] is not step or given[2:] != (beta_1, beta_2):
+        given = learning_rate, step, beta_1, beta_2
+        rate = learning_rate * (torch.sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step))
+        _last_rate.set((given, rate))
+    return rate
 
 
 def _is_differentiated(*tensors: torch.Tensor) -> bool:
