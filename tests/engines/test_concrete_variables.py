@@ -88,6 +88,10 @@ def native(name, **calls):
     return {key: circumstance(call) for key, call in calls.items()}
 
 
+def function(tf, body, **settings):
+    return tf.function(body, autograph=False, **settings)
+
+
 def traced_with_fakes(torch, body, x):
     from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -125,15 +129,19 @@ CIRCUMSTANCES = {
     ),
     "tensorflow": native(
         "tensorflow",
-        function=lambda tf, body, x: tf.function(body, autograph=False)(x),
-        xla=lambda tf, body, x: tf.function(body, jit_compile=True, autograph=False)(x),
-        nested=lambda tf, body, x: tf.function(tf.function(body, autograph=False), autograph=False)(x),
+        function=lambda tf, body, x: function(tf, body)(x),
+        xla=lambda tf, body, x: function(tf, body, jit_compile=True)(x),
+        nested=lambda tf, body, x: tf.function(tf.function(body, autograph=False), autograph=False)(
+            x
+        ),
         map=lambda tf, body, x: tf.map_fn(body, x),
-        map_in_function=lambda tf, body, x: tf.function(lambda x: tf.map_fn(body, x), autograph=False)(x),
-        loop_in_function=lambda tf, body, x: tf.function(
-            lambda x: tf.while_loop(lambda i, x: i < 2, lambda i, x: (i + 1, body(x)), (0, x)), autograph=False,
+        map_in_function=lambda tf, body, x: tf.function(
+            lambda x: tf.map_fn(body, x), autograph=False
         )(x),
-        concrete=lambda tf, body, x: tf.function(body, autograph=False).get_concrete_function(
+        loop_in_function=lambda tf, body, x: function(
+            tf, lambda x: tf.while_loop(lambda i, x: i < 2, lambda i, x: (i + 1, body(x)), (0, x))
+        )(x),
+        concrete=lambda tf, body, x: function(tf, body).get_concrete_function(
             tf.TensorSpec([None, 2, 3])
         ),
     ),

@@ -737,9 +737,10 @@ def compile(fn, loop, jit=None):
     `jit` is what the user said: True, all that the engine's compiler can do; False, as little as it
     must; None, the engine's choice.
 
-    When a step fails, the handles hold the state that one earlier step left, whole.  No two entries of the result and the new handles share memory, whatever `fn` returns.  An
-    engine that consumes handles updates the list `handles` itself as well, so that the list is
-    valid wherever an interrupt ends the call."""
+    When a step fails, the handles hold the state that one earlier step left, whole.  No two entries
+    of the result and the new handles share memory, whatever `fn` returns.  An engine that consumes
+    handles updates the list `handles` itself as well, so that the list is valid wherever an
+    interrupt ends the call."""
 
 
 # ------------------------------------------------------------------------------------ collectives

@@ -473,9 +473,9 @@ DEFAULTS: dict[str, Callable] = {
         devices, device, place, device_of, is_eager, block, rsqrt, sigmoid, relu, clip,
         stop_gradient, mean, expand_dims, squeeze, stack, flip, repeat, nonzero, unique, conv,
         conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
-        custom_gradient, checkpoint, eval_shape, as_python, compile, all_reduce, all_gather, axis_index,
-        real, imag, read, write, set_trainable, is_live, must_not_escape, module, gradients,
-        alias,
+        custom_gradient, checkpoint, eval_shape, as_python, compile, all_reduce, all_gather,
+        axis_index, real, imag, read, write, set_trainable, is_live, must_not_escape, module,
+        gradients, alias,
     )
 }  # fmt: skip
 DEFAULTS |= dict.fromkeys(("complex", "fft", "ifft", "rfft", "irfft", "eig"), _needs_complex)

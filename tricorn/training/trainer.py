@@ -306,7 +306,7 @@ class Trainer:
 
     # ------------------------------------------------------------------------------------- programs
 
-    def _program(self, kind: str, looped: bool) -> Callable:
+    def _program(self, kind: str, looped: bool) -> Compiled | Interpreted:
         """The compiled (with run_eagerly: plain) form of train_step, test_step or predict_step."""
         step = getattr(self, f"{kind}_step")
 
@@ -325,7 +325,7 @@ class Trainer:
             self._programs[key] = Compiled(fn, looped, self.jit_compile, pure)
         return self._programs[key]
 
-    def _interpreted(self, program: Callable) -> Interpreted | None:
+    def _interpreted(self, program: Compiled | Interpreted) -> Interpreted | None:
         """What runs a program's steps as Python, None: they are compiled."""
         return program if isinstance(program, Interpreted) else program.interpreted()
 

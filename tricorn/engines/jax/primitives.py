@@ -35,7 +35,16 @@ __all__ = [
     "scope",
     *sorted(
         PRIMITIVES.keys()
-        - {"as_python", "compile", "is_live", "read", "gradients", "alias", "set_trainable", "module"}
+        - {
+            "as_python",
+            "compile",
+            "is_live",
+            "read",
+            "gradients",
+            "alias",
+            "set_trainable",
+            "module",
+        }
     ),
 ]
 

@@ -453,7 +453,8 @@ def _is_draw(node: Node) -> bool:
 
 def _fold(traced: GraphModule, fixed: set[Node]) -> None:
     """Compute once what depends on nothing: no input, no captured tensor, which may change."""
-    graph, values = traced.graph, {}
+    graph = traced.graph
+    values: dict[Node, torch.Tensor] = {}
     for node in list(graph.nodes):
         if node.op != "call_function" or node in fixed or _is_draw(node):
             continue
