@@ -82,12 +82,7 @@ def gamma(key: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
 # ------------------------------------------------------------------------------------------- Adam
 
 
-@_operator(
-    "adam_(Tensor(a!)[] values, Tensor[] gradients, Tensor(b!)[] momenta, Tensor(c!)[] velocities, "
-    "Tensor rate, float beta_1, float beta_2, float epsilon) -> ()",
-    lambda *args: None,
-)
-def adam_(
+def _adam_in_place(
     values: list[torch.Tensor],
     gradients: list[torch.Tensor],
     momenta: list[torch.Tensor],
@@ -110,12 +105,14 @@ def adam_(
     )  # fmt: skip
 
 
-@_operator(
-    "adam(Tensor value, Tensor gradient, Tensor momentum, Tensor velocity, Tensor rate, "
-    "float beta_1, float beta_2, float epsilon) -> (Tensor, Tensor, Tensor)",
-    lambda value, *args: tuple(torch.empty_like(value) for _ in range(3)),
-)
-def adam(
+adam_ = _operator(
+    "adam_(Tensor(a!)[] values, Tensor[] gradients, Tensor(b!)[] momenta, Tensor(c!)[] velocities, "
+    "Tensor rate, float beta_1, float beta_2, float epsilon) -> ()",
+    lambda *args: None,
+)(_adam_in_place)
+
+
+def _adam_on_copies(
     value: torch.Tensor,
     gradient: torch.Tensor,
     momentum: torch.Tensor,
@@ -126,8 +123,15 @@ def adam(
     value, momentum, velocity = (
         x.clone(memory_format=torch.contiguous_format) for x in (value, momentum, velocity)
     )
-    adam_([value], [gradient], [momentum], [velocity], *numbers)
+    _adam_in_place([value], [gradient], [momentum], [velocity], *numbers)
     return value, momentum, velocity
+
+
+adam = _operator(
+    "adam(Tensor value, Tensor gradient, Tensor momentum, Tensor velocity, Tensor rate, "
+    "float beta_1, float beta_2, float epsilon) -> (Tensor, Tensor, Tensor)",
+    lambda value, *args: tuple(torch.empty_like(value) for _ in range(3)),
+)(_adam_on_copies)
 
 
 def _adam(
@@ -155,7 +159,9 @@ def _adam(
     ):
         return NotImplemented
     rate = _adam_rate(learning_rate, step, float(beta_1), float(beta_2))
-    return *adam(*given, rate, float(beta_1), float(beta_2), float(epsilon)), None
+    # an operator for those who trace; to everybody else the way through torch's dispatcher is long
+    run = adam if torch._C._len_torch_dispatch_stack() else _adam_on_copies
+    return *run(*given, rate, float(beta_1), float(beta_2), float(epsilon)), None
 
 
 #: the last (arguments, result) of `_adam_rate`: all variables of a step ask for the same one
