@@ -1,6 +1,6 @@
 """Tricorn beside Keras 3 on the same engine and beside loops written by hand, in one run.
 
-    python benchmarks/compare.py [mlp cnn resnet lstm] [--engine jax --engine tensorflow ...]
+    python benchmarks/compare.py [mlp cnn resnet lstm layer step] [--engine jax ...]
                                  [--rounds N] [--seconds S] [--write FILE]
 
 The three take turns, each in a process of its own, so a machine whose speed drifts treats them
@@ -24,7 +24,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from workloads import WORKLOADS
+from workloads import SAME, WORKLOADS
 
 HERE = Path(__file__).parent
 ENGINES = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
@@ -124,7 +124,7 @@ def training(engine: str, name: str, rounds: int, seconds: float) -> Row:
     for _ in range(rounds):
         ours = rate("fit.py", engine, name, seconds)
         theirs = rate("fit.py", engine, name, seconds, "--library", "keras")
-        hand = rate(f"handwritten_{engine}.py", engine, name, seconds)
+        hand = rate(f"handwritten_{engine}.py", engine, SAME.get(name, name), seconds)
         found.append((ours, theirs, hand, ours / theirs, ours / hand))
         print(
             f"{engine} {name}: {ours:,.0f}, Keras {theirs:,.0f}, by hand {hand:,.0f}",
@@ -152,7 +152,7 @@ def best(tables: dict[str, dict[str, Row]], names: list[str]) -> list[str]:
     """The lines that compare our fastest engine with the fastest of the others."""
     lines = ["", "| best against best | Tricorn | Keras 3 | by hand | ratio to Keras |",
              "|---|---|---|---|---|"]  # fmt: skip
-    for name in names:
+    for name in (name for name in names if name not in SAME):
 
         def fastest(column: str, name: str = name) -> tuple[float, str]:
             return max((getattr(rows[name], column), ENGINES[e]) for e, rows in tables.items())
@@ -199,7 +199,9 @@ def main() -> None:
     ]
     tables = {
         engine: {
-            name: training(engine, name, arguments.rounds, arguments.seconds) for name in names
+            name: training(engine, name, arguments.rounds, arguments.seconds)
+            for name in names
+            if name != "step" or engine == "torch"  # elsewhere Keras's steps are otherwise made
         }
         for engine in engines
     }

@@ -1,7 +1,7 @@
 """The workloads through `fit` of Tricorn, or of Keras 3 on its JAX backend.
 
-    python benchmarks/fit.py [mlp cnn resnet lstm] [--library tricorn|keras] [--samples N]
-                             [--seconds S]
+    python benchmarks/fit.py [mlp cnn resnet lstm layer step] [--library tricorn|keras]
+                             [--samples N] [--seconds S]
 
 Prints JSON, samples per second.  The models are the same code for both libraries.
 """
@@ -22,9 +22,11 @@ def build(name: str, keras: Any) -> Any:
     """The uncompiled model of a workload, made with the library `keras`."""
     layers = keras.layers
 
-    if name == "mlp":
+    if name == "step":
+        return own_step(keras)
+    if name in ("mlp", "layer"):
         stack = [
-            layers.Dense(128, "relu"),
+            layers.Dense(128, "relu") if name == "mlp" else own_layer(keras)(128),
             layers.Dropout(0.2),
             layers.Dense(128, "relu"),
             layers.Dropout(0.2),
@@ -61,6 +63,69 @@ def build(name: str, keras: Any) -> Any:
         x = layers.ReLU()(layers.add([y, shortcut]))
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, layers.Dense(10, "softmax")(x))
+
+
+def own_layer(keras: Any) -> type:
+    """A dense layer with relu as a user writes it."""
+
+    class Own(keras.layers.Layer):
+        def __init__(self, units: int) -> None:
+            super().__init__()
+            self.units = units
+
+        def build(self, input_shape: tuple) -> None:
+            self.w = self.add_weight((input_shape[-1], self.units))
+            self.b = self.add_weight((self.units,), "zeros")
+
+        def call(self, x: Any) -> Any:
+            return keras.ops.relu(keras.ops.matmul(x, self.w) + self.b)
+
+    return Own
+
+
+def own_step(keras: Any) -> Any:
+    """The mlp with the `train_step` that each library's guide shows."""
+    inputs = keras.Input((784,))
+    outputs = build("mlp", keras)(inputs)
+    if keras.__name__ == "keras":
+        if keras.backend.backend() != "torch":
+            raise ValueError("a step of one's own is measured beside Keras on PyTorch")
+        return _torch_step(keras)(inputs, outputs)
+
+    class Stepping(keras.Model):
+        def train_step(self, data: Any) -> dict:
+            x, y = data
+            weights = self.trainable_variables
+
+            def forward() -> tuple:
+                y_pred = self(x, training=True)
+                return self.compute_loss(y=y, y_pred=y_pred), y_pred
+
+            (loss, y_pred), grads = keras.value_and_grad(forward, weights, has_aux=True)()
+            self.optimizer.apply(grads, weights)
+            return {**self.compute_metrics(x, y, y_pred), "loss": loss}
+
+    return Stepping(inputs, outputs)
+
+
+def _torch_step(keras: Any) -> type:
+    """As https://keras.io/guides/custom_train_step_in_torch shows."""
+    import torch
+
+    class Stepping(keras.Model):
+        def train_step(self, data: Any) -> dict:
+            x, y = data
+            self.zero_grad()
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(y=y, y_pred=y_pred)
+            loss.backward()
+            weights = list(self.trainable_weights)
+            gradients = [weight.value.grad for weight in weights]
+            with torch.no_grad():
+                self.optimizer.apply(gradients, weights)
+            return {**self.compute_metrics(x, y, y_pred), "loss": loss}
+
+    return Stepping
 
 
 def measure(

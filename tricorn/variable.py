@@ -299,25 +299,38 @@ class Variable(Readable):
         if scope is None and isinstance(value, (np.ndarray, np.generic, int, float, list, tuple)):
             return self._assign_host(np.asarray(value))
         engine = registry.active()
-        tensor = op.convert(engine, value, self.dtype)
-        self._check(tuple(engine.shape(tensor)))
+        if type(value) in engine.tensor_types and engine.dtype(value) == self.dtype:
+            tensor = value
+        else:
+            tensor = op.convert(engine, value, self.dtype)
+        shape = tuple(engine.shape(tensor))
+        if shape != self.shape:
+            self._check(shape)
         tapes = recording_tapes()
         if tapes and tapes[-1].scope is scope:  # what is read of it later begins anew
             tensor = engine.stop_gradient(tensor)
         if scope is not None:
             scope.assign(self, tensor)
-        elif engine.must_not_escape(tensor):
+        else:
+            self.store(engine, tensor, tensor is value)
+        return tensor
+
+    def store(self, engine: registry.Engine, tensor: Any, shared: bool = True) -> None:
+        """Hold a tensor of the engine's, of this shape and dtype, that others may hold too.
+
+        Raises:
+            RuntimeError: for a tensor that belongs to a trace or transform around.
+        """
+        if engine.must_not_escape(tensor):
             raise RuntimeError(
                 f"the Variable {self.path!r} is assigned inside of a function that {engine.name!r} "
                 "transforms or traces itself (jit, grad, vmap), where new values do not last "
                 "beyond it; use the layer's stateless_call, which gives them as results"
             )
-        else:
-            with Use((self,), (self,), engine):
-                handle = self.handle(engine)
-                self._handles[engine] = engine.write(handle, tensor)
-                self._shared = tensor is value
-        return tensor
+        with Use((self,), (self,), engine):
+            handle = self.handle(engine)
+            self._handles[engine] = engine.write(handle, tensor)
+            self._shared = shared
 
     def _assign_host(self, value: np.ndarray) -> Any:
         self._check(value.shape)

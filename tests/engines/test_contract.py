@@ -32,8 +32,8 @@ BY_HAND = {
     *("tensor", "numpy", "is_tensor", "shape", "dtype", "device", "devices", "block"),
     *("place", "device_of", "is_eager"),
     *("cond", "while_loop", "scan", "vmap", "vjp", "jvp", "custom_gradient", "checkpoint"),
-    *("eval_shape", "compile", "all_reduce", "all_gather", "axis_index", "variable", "read"),
-    *("write", "set_trainable", "is_live", "must_not_escape", "module", "unshared"),
+    *("eval_shape", "as_python", "compile", "all_reduce", "all_gather", "axis_index", "variable"),
+    *("read", "write", "set_trainable", "is_live", "must_not_escape", "module", "unshared"),
     *("variant", "scope", "direct", "training", "clear"),
     *("placeholder", "function", "gradients", "alias"),
 }

@@ -235,7 +235,7 @@ def test_run_eagerly_gives_the_same_numbers():
 
 
 class Branching(tricorn.Model):
-    """Python control flow on values: only runs eagerly."""
+    """Python control flow on values: only runs as Python."""
 
     def __init__(self):
         super().__init__()
@@ -257,6 +257,10 @@ def test_run_eagerly_with_an_unbuilt_model_and_python_branches():
     assert len(history.history["loss"]) == 2
     assert len(model.seen) >= 6
     assert history.history["loss"][1] < history.history["loss"][0]
+
+
+@pytest.mark.engine("jax", "tensorflow")
+def test_a_compiled_step_cannot_branch_on_values():
     compiled = Branching()
     compiled.compile("sgd", "mse")
     with pytest.raises(TypeError, match="run_eagerly|value"):

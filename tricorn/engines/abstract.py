@@ -1021,7 +1021,11 @@ def eval_shape(fn: Callable, args: tuple) -> Any:
     return fn(*tree.map(abstract, tuple(args)))
 
 
-def compile(fn: Callable, loop: bool) -> Callable:
+def as_python(jit: bool | None, pure: bool) -> None:
+    return None
+
+
+def compile(fn: Callable, loop: bool, jit: bool | None = None) -> Callable:
     def run(handles: list, *args: Any) -> tuple:
         result, new = fn(list(handles), *args)
         _agreed("compile", "the state", list(handles), "the new state", list(new))

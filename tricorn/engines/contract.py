@@ -770,7 +770,17 @@ def eval_shape(fn, args):
 
 
 @primitive
-def compile(fn, loop):
+def as_python(jit, pure):
+    """How the Python of a step is run where it is run at every step: a function that gives a
+    context manager for it.  None: steps like this are compiled.
+
+    `jit` is what the user said: True, compile; False, do not; None, nothing.  `pure` tells whether
+    the Python does nothing but compute with tensors, by the user's word or because all of it is the
+    library's: then running it once and writing down what it computes changes nothing."""
+
+
+@primitive
+def compile(fn, loop, jit=None):
     """Make a step fast.  ``fn(state, *args) -> (result, new_state)`` is pure; `state` and
     `new_state` are lists of tensors, equal in length, shapes and dtypes; an entry of new_state that
     `is` its entry of state was not assigned.
@@ -782,9 +792,13 @@ def compile(fn, loop):
     time, at least one), giving the last result.  An engine may decline true looping and dispatch
     each step.
 
-    No two entries of the result and the new handles share memory, whatever `fn` returns.  An
-    engine that consumes handles updates the list `handles` itself as well, so that the list is
-    valid wherever an interrupt ends the call."""
+    `jit` is what the user said: True, all that the engine's compiler can do; False, as little as it
+    must; None, the engine's choice.
+
+    When a step fails, the handles hold the state that one earlier step left, whole.  No two entries
+    of the result and the new handles share memory, whatever `fn` returns.  An engine that consumes
+    handles updates the list `handles` itself as well, so that the list is valid wherever an
+    interrupt ends the call."""
 
 
 # ------------------------------------------------------------------------------------ collectives

@@ -376,7 +376,11 @@ def eval_shape(engine: Any, fn: Callable, args: tuple) -> Any:
     return tree.map(merged, first, shapes(48) if unknown else first)
 
 
-def compile(engine: Any, fn: Callable, loop: bool) -> Callable:
+def as_python(engine: Any, jit: bool | None, pure: bool) -> None:
+    return None
+
+
+def compile(engine: Any, fn: Callable, loop: bool, jit: bool | None = None) -> Callable:
     """The function as it is; what it assigned is written afterwards, results are copies."""
 
     def copy(x: Any) -> Any:
@@ -402,11 +406,12 @@ def compile(engine: Any, fn: Callable, loop: bool) -> Callable:
 
     def run_loop(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
         common.check_bounds(start, stop)
-        state, args = [engine.read(handle) for handle in handles], tree.map(converted, args)
-        result, after = None, state
+        args, result = tree.map(converted, args), None
         for i in range(start, stop):
-            result, after = fn(list(after), engine.tensor(i, "int32"), *args)
-        return finish(handles, state, after, result)
+            state = [engine.read(handle) for handle in handles]
+            result, after = fn(list(state), engine.tensor(i, "int32"), *args)
+            result, handles[:] = finish(handles, state, after, result)
+        return result, handles
 
     return run_loop if loop else run
 
@@ -485,9 +490,9 @@ DEFAULTS: dict[str, Callable] = {
         clear, unshared, rsqrt, sigmoid, relu, clip,
         stop_gradient, mean, expand_dims, squeeze, stack, flip, repeat, nonzero, unique, conv,
         conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
-        custom_gradient, checkpoint, eval_shape, compile, all_reduce, all_gather, axis_index,
-        real, imag, read, write, set_trainable, is_live, must_not_escape, module, gradients,
-        alias,
+        custom_gradient, checkpoint, eval_shape, as_python, compile, all_reduce, all_gather,
+        axis_index, real, imag, read, write, set_trainable, is_live, must_not_escape, module,
+        gradients, alias,
     )
 }  # fmt: skip
 DEFAULTS |= dict.fromkeys(("complex", "fft", "ifft", "rfft", "irfft", "eig"), _needs_complex)

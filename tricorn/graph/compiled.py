@@ -2,7 +2,8 @@
 
 For each kind of arguments (structure, shapes, dtypes) and engine the function is run once on
 abstract tensors: layers build, optimizers make their slots, and it becomes known which Variables it
-touches.  Then the engine compiles the pure form ``(state, *args) -> (result, state)``.
+touches.  Then the engine compiles the pure form ``(state, *args) -> (result, state)``.  Where the
+engine says so the function is run as Python instead (interpreted.py).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any
 
 from tricorn import dtypes, tree
 from tricorn.engines import registry
-from tricorn.graph import ambient, op
-from tricorn.graph.calls import hand_on
+from tricorn.graph import ambient
+from tricorn.graph.interpreted import Interpreted
 from tricorn.graph.scope import Scope, current, recording_tapes
 from tricorn.graph.symbolic import NotRecording, recording
 from tricorn.graph.transforms import Layout, discover
@@ -59,10 +60,28 @@ class Compiled:
             last one's result.
         effects: besides assignments, let the other effects of a call (effects.py) happen in what is
             around: losses that layers added, tensors kept in attributes, masks of the result.
+        jit_compile: "auto": as is best on the engine; True: all that its compiler can do (XLA on
+            TensorFlow); False: as little as the engine can, on PyTorch and JAX the Python of `fn`
+            is run each time.
+        pure: whether the Python of `fn` does nothing but compute, or a function that tells; else
+            PyTorch runs it each time unless `jit_compile` is True.
+
+    Raises:
+        ValueError: for another `jit_compile`.
     """
 
-    def __init__(self, fn: Callable, loop: bool = False, effects: bool = True) -> None:
+    def __init__(
+        self,
+        fn: Callable,
+        loop: bool = False,
+        effects: bool = True,
+        jit_compile: bool | str | None = "auto",
+        pure: bool | Callable[[], bool] = True,
+    ) -> None:
         self.fn, self.loop, self.effects = fn, loop, effects and not loop
+        self.jit_compile, self.pure = checked_jit_compile(jit_compile), pure
+        #: engine -> how the Python is run there, None: it is compiled
+        self._interpreted: dict[registry.Engine, Interpreted | None] = {}
         #: (arguments and ambient record, whose flags, those flags) -> program
         self._programs: collections.OrderedDict[Any, _Program] = collections.OrderedDict()
         #: arguments and ambient record -> the flags that programs for them have read
@@ -71,23 +90,26 @@ class Compiled:
 
     def __call__(self, *args: Any) -> Any:
         if current() is not None or recording_tapes():
-            return self._plainly(*args)
+            return Interpreted(self.fn, self.loop).inside(*args)
         around = ambient.now()
         if not isinstance(around.training, (bool, int, type(None))):  # a tensor decides
-            return self._plainly(*args)
+            return Interpreted(self.fn, self.loop).inside(*args)
+        interpreted = self.interpreted()
+        if interpreted is not None:
+            return interpreted(*args)
         return self._program(around, *args[2 * self.loop :]).run(*args)
 
-    def _plainly(self, *args: Any) -> Any:
-        """Run `fn` as it is, as a part of the step, transform or tape around."""
+    def interpreted(self) -> Interpreted | None:
+        """What runs `fn` as Python, if it is not compiled on the active engine."""
         engine = registry.active()
-        args = tree.map(lambda x: op.convert(engine, x, None) if hasattr(x, "shape") else x, args)
-        steps = [(op.convert(engine, i, "int32"),) for i in range(*args[:2])] if self.loop else [()]
-        result = None
-        for number in steps:
-            with NotRecording(), Scope() as scope:
-                result = self.fn(*number, *args[2 * self.loop :])
-            hand_on(scope.effects)
-        return result
+        if engine not in self._interpreted:
+            pure = self.jit_compile is True or (self.pure() if callable(self.pure) else self.pure)
+            within = engine.as_python(self.jit_compile, pure)
+            found = None
+            if within is not None:
+                found = Interpreted(self.fn, self.loop, self.effects, within)
+            self._interpreted[engine] = found
+        return self._interpreted[engine]
 
     def program(self, *args: Any) -> _Program:
         """The compiled form for arguments like these, made if need be."""
@@ -113,7 +135,7 @@ class Compiled:
 
     def _make(self, key: Any, engine: registry.Engine, args: tuple) -> _Program:
         with ambient.ReadingFlags() as read:
-            program = _Program(self.fn, engine, args, self.loop, self.effects)
+            program = _Program(self, engine, args)
         owners = list(read.values())
         with self._lock:
             known = self._flags.setdefault(key, [])
@@ -135,7 +157,20 @@ class Compiled:
                 del self._flags[key]
 
     def __reduce__(self) -> tuple:
-        return Compiled, (self.fn, self.loop, self.effects)
+        return Compiled, (self.fn, self.loop, self.effects, self.jit_compile, self.pure)
+
+
+def checked_jit_compile(value: Any) -> bool | None:
+    """The argument `jit_compile` of public functions: True, False, or None for "auto".
+
+    Raises:
+        ValueError: for another value.
+    """
+    if value is None or value == "auto":
+        return None
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f'jit_compile must be "auto", True or False, got {value!r}')
 
 
 def _signature(leaf: Any) -> Any:
@@ -146,19 +181,17 @@ def _signature(leaf: Any) -> Any:
 class _Program:
     """`fn` for one engine and one kind of arguments."""
 
-    def __init__(
-        self, fn: Callable, engine: registry.Engine, args: tuple, loop: bool, effects: bool
-    ) -> None:
-        self.fn, self.engine, self.loop = fn, engine, loop
-        self._hands_on = effects
+    def __init__(self, compiled: Compiled, engine: registry.Engine, args: tuple) -> None:
+        self.fn, self.loop, self.jit = compiled.fn, compiled.loop, compiled.jit_compile
+        self.engine, self._hands_on = engine, compiled.effects
         #: how effects other than assignments come out
         self._layout: Layout | None = None
-        number = (engine.tensor(0, "int32"),) if loop else ()
+        number = (engine.tensor(0, "int32"),) if self.loop else ()
         leaves, self.structure = tree.flatten(args)
         #: positions of the arrays among the arguments; the rest are constants
         self.where = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "shape")]
         self.constants = [None if hasattr(leaf, "shape") else leaf for leaf in leaves]
-        self.result, scope = discover(fn, (*number, *args))
+        self.result, scope = discover(self.fn, (*number, *args))
         self.variables = list(dict.fromkeys((*scope.reads, *scope.assigned)))
         self.assigned = set(scope.assigned)
         self._around = _scope_of(engine, self.result)
@@ -169,7 +202,7 @@ class _Program:
 
     def _compile(self) -> None:
         self._known = frozenset(self.variables)
-        self._run = self.engine.compile(self._pure, self.loop)
+        self._run = self.engine.compile(self._pure, self.loop, self.jit)
 
     def _pure(self, state: list, *args: Any) -> tuple[Any, list]:
         number = args[: self.loop]

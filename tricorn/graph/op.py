@@ -99,7 +99,8 @@ class Op:
 
     def _make_wrapper(self) -> Callable:
         fn, name, count, slow, run = self.fn, self.known_as, self.count, self._slow, self._call
-        scoped, explain, ready = registry._scoped.get, self._explain, self._ready_test()
+        self._ready = ready = self._ready_test()
+        scoped, explain = registry._scoped.get, self._explain
 
         def call(*args: Any, **kwargs: Any) -> Any:
             engine = scoped() or registry._process
@@ -183,6 +184,15 @@ class Op:
     # ------------------------------------------------------------------------------ the slow path
 
     def _slow(self, args: tuple, kwargs: dict) -> Any:
+        engine = registry._scoped.get() or registry._process
+        if engine is not None and engine.is_direct and recording() is None:
+            read = tuple([x.value if isinstance(x, Readable) else x for x in args])
+            if len(args) >= self.count and self._ready(engine, read):  # only Variables were to read
+                try:
+                    return self._call(engine, read, kwargs)
+                except Exception as error:
+                    self._explain(engine, read, kwargs, error)
+                    raise
         args, kwargs = self._positional(args, kwargs)
         leaves = tree.leaves((args, kwargs))
         engine = registry._scoped.get()

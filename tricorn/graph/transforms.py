@@ -66,21 +66,21 @@ def _discover(fn: Callable, args: tuple) -> tuple[Any, Scope]:
         reason = needs_engine(error)
         if engine is abstract or reason is None:
             raise
-        used: list[Scope] = []
+    used: list[Scope] = []
 
-        def run(*tensors: Any) -> Any:  # maybe more than once, each time with tracers of its own
-            with NotRecording(), Scope(isolated=True) as scope:
-                used.append(scope)
-                return fn(*tensors)
+    def run(*tensors: Any) -> Any:  # maybe more than once, each time with tracers of its own
+        with NotRecording(), Scope(isolated=True) as scope:
+            used.append(scope)
+            return fn(*tensors)
 
-        return _evaluated(engine, run, specs, reason), used[-1]
+    return _evaluated(engine, run, specs, reason), used[-1]
 
 
 def _evaluated(engine: registry.Engine, fn: Callable, specs: tuple, reason: NeedsEngine) -> Any:
     try:
         return engine.eval_shape(fn, specs)
     except Exception as error:
-        if needs_engine(error) is None:
+        if needs_engine(error) in (None, reason):  # an error of its own, come while handling that
             raise
         raise reason from None
 

@@ -9,6 +9,7 @@ holds nothing while it waits for its first use; callbacks run outside of every u
 
 from __future__ import annotations
 
+import collections.abc
 import threading
 from collections.abc import Collection
 from typing import Any
@@ -23,6 +24,22 @@ _ended = threading.Condition(changing)
 _running: list[Use] = []
 _waiting: list[Use] = []
 _NONE: frozenset = frozenset()
+
+
+class _Everything(collections.abc.Collection):
+    """All Variables."""
+
+    def __contains__(self, variable: Any) -> bool:
+        return True
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 1 << 62
+
+
+EVERYTHING = _Everything()
 
 
 class Use:

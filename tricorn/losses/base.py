@@ -199,7 +199,10 @@ def reduce_weighted_values(
         return total
     if reduction == "mean_with_sample_weight" and weight is not None:
         return ops.divide_no_nan(total, ops.sum(weight))
-    return ops.divide_no_nan(total, ops.cast(ops.size(values), total.dtype))
+    count = ops.size(values)
+    if isinstance(count, int) and count:
+        return total / count
+    return ops.divide_no_nan(total, ops.cast(count, total.dtype))
 
 
 def apply_mask(sample_weight: Any, mask: Any, dtype: Any, reduction: str | None) -> Any:

@@ -182,10 +182,11 @@ class Mean(Metric):
         """
         values, weight = samplewise(values, sample_weight, ops.mean, self.dtype)
         if weight is not None:
-            count = ops.sum(weight)
+            count = weight if isinstance(weight, (int, float)) else ops.sum(weight)
         else:
-            count = ops.cast(ops.shape(values)[0] if len(values.shape) else 1, self.dtype)
-        self.total.assign_add(ops.sum(values))
+            count = ops.shape(values)[0] if len(values.shape) else 1
+            count = count if isinstance(count, int) else ops.cast(count, self.dtype)
+        self.total.assign_add(ops.sum(values) if len(values.shape) else values)
         self.count.assign_add(count)
 
     def result(self) -> Any:
@@ -200,11 +201,13 @@ def samplewise(
     Args:
         values: (batch, ...).
         sample_weight: weights of the leading axes, or None; a last axis of 1 too many or too few
-            is fitted.
+            is fitted.  The weight of a scalar may be a number, and stays one.
         reduce: `ops.sum` or `ops.mean`, for the axes after the first.
         dtype: of the result.
     """
     values = ops.cast(values, dtype)
+    if type(sample_weight) in (int, float) and not len(values.shape):
+        return values * sample_weight, sample_weight
     if sample_weight is not None:
         sample_weight = ops.cast(sample_weight, dtype)
         values, sample_weight = losses.squeeze_or_expand_to_same_rank(values, sample_weight)

@@ -128,6 +128,11 @@ class Model(Trainer, Layer):
             )
         return graph.run(inputs)
 
+    @classmethod
+    def _tricorn_computes(cls) -> bool:
+        """Whether the class says what a call computes."""
+        return cls.call is not Model.call
+
     def _tricorn_lock(self) -> None:
         if graph_of(self) is None and self.built:
             super()._tricorn_lock()

@@ -34,8 +34,11 @@ _RESIDENT_BYTES = 2**30
 
 
 def batch_of(number: Any, arrays: Any, order: Any, size: int) -> Any:
-    """The rows of step `number`: a slice of `arrays`, or the rows that `order` names."""
+    """The rows of step `number` (a scalar tensor or a number): a slice of `arrays`, or the rows
+    that `order` names."""
     engine = active()
+    if not engine.is_tensor(number):
+        return _rows_on_host(engine, int(number) * size, arrays, order, size)
     start = engine.multiply(number, size)
 
     def cut(x: Any) -> Any:
@@ -47,6 +50,18 @@ def batch_of(number: Any, arrays: Any, order: Any, size: int) -> Any:
         return tree.map(cut, arrays)
     rows = cut(order)
     return tree.map(lambda x: engine.take(x, rows, 0), arrays)
+
+
+def _rows_on_host(engine: Any, start: int, arrays: Any, order: Any, size: int) -> Any:
+    """The rows of a step that runs as Python: of arrays only these become tensors."""
+    rows = slice(start, start + size)
+
+    def take(x: Any) -> Any:
+        if order is None or engine.is_tensor(x) is engine.is_tensor(order) is False:
+            return op.convert(engine, x[rows if order is None else order[rows]], None)
+        return engine.take(op.convert(engine, x, None), op.convert(engine, order[rows], None), 0)
+
+    return tree.map(take, arrays)
 
 
 def standardize(x: Any, what: str) -> Any:

@@ -7,6 +7,7 @@ has one signature on every engine, and is compiled by `tricorn.graph.compiled.Co
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -17,8 +18,9 @@ from tricorn import losses, metrics, ops, optimizers, seeds, tree
 from tricorn.callbacks import CallbackList
 from tricorn.callbacks.callback_list import as_floats
 from tricorn.engines import active
-from tricorn.graph.calls import hand_on
-from tricorn.graph.compiled import Compiled
+from tricorn.graph.compiled import Compiled, checked_jit_compile
+from tricorn.graph.interpreted import Interpreted
+from tricorn.graph.ownership import is_ours
 from tricorn.graph.scope import Scope, own_code
 from tricorn.graph.transforms import discover, value_and_grad
 from tricorn.layers import state
@@ -41,7 +43,10 @@ class Trainer:
         self.loss: Any = None
         self.run_eagerly = False
         self.steps_per_execution: int | str = "auto"
+        self.jit_compile: bool | str | None = "auto"
         self.history: Any = None
+        #: whether all layers that a call reaches are known to be built
+        self._called = False
         self._loss_terms: LossTerms | None = None
         self._metric_terms: MetricTerms | None = None
         self._loss_tracker: Any = None
@@ -74,12 +79,17 @@ class Trainer:
             weighted_metrics: likewise; these use sample and class weights.
             run_eagerly: run the Python of every step line by line, for debugging.
             steps_per_execution: steps in one dispatch: a number, or "auto", about 50 ms' worth.
-            jit_compile: accepted for Keras's sake; the engine compiles when `run_eagerly` is off.
+            jit_compile: "auto": as is best on the engine; on PyTorch code of yours is run at every
+                step then, and only steps that are the library's alone are traced.  True: whatever
+                the engine's compiler can do (XLA on TensorFlow), and your Python may be run once
+                and written down.  False: as little as the engine can: on PyTorch and JAX steps run
+                as Python.
             auto_scale_loss: accepted for Keras's sake.
 
         Raises:
-            ValueError: for an unknown name.
+            ValueError: for an unknown name, and other `steps_per_execution` or `jit_compile`.
         """
+        checked_jit_compile(jit_compile)
         if steps_per_execution != "auto" and (
             not isinstance(steps_per_execution, int) or steps_per_execution < 1
         ):
@@ -108,7 +118,7 @@ class Trainer:
         owned = self._tricorn_parameters()  # type: ignore[attr-defined]
         vars(self)["_trained"] = frozenset(trainable)
         vars(self)["_frozen"] = frozenset(owned - trainable)
-        vars(self)["_programs"] = {}
+        vars(self)["_programs"], self._called = {}, False
         self.compiled = True
 
     def get_compile_config(self) -> dict[str, Any] | None:
@@ -131,6 +141,8 @@ class Trainer:
         }
         if arguments.get("steps_per_execution") == 1:
             arguments["steps_per_execution"] = "auto"
+        if arguments.get("jit_compile") is True:  # Keras writes what it chose itself
+            arguments["jit_compile"] = "auto"
         self.compile(**arguments)
         if self.optimizer is not None and self.built:  # type: ignore[attr-defined]
             self.optimizer.build(self._training_variables())
@@ -186,9 +198,7 @@ class Trainer:
             loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
             return self._scaled(loss), (loss, y_pred)
 
-        if not self.built:  # type: ignore[attr-defined]
-            with Scope():  # makes the weights; what else happens inside is dropped
-                self._forward(x, training=False)
+        self._build_by_call(x)
         variables = self._training_variables()
         if not variables:
             warnings.warn(f"the model {self.name!r} has no trainable weights", stacklevel=2)  # type: ignore[attr-defined]
@@ -224,6 +234,16 @@ class Trainer:
             with calling(training):
                 return self(x)  # type: ignore[operator]
         return self(x, **given)  # type: ignore[operator]
+
+    def _build_by_call(self, x: Any) -> None:
+        """Make the weights of layers that are built when they are called, by a forward pass whose
+        other effects are dropped: once, for what it does not reach is no part of the model."""
+        if self._called:
+            return
+        if not all(layer.built for layer in self._flatten_layers()):  # type: ignore[attr-defined]
+            with Scope():
+                self._forward(x, training=False)
+        self._called = True
 
     def _names_of_outputs(self) -> list[str] | None:
         """The names of a graph's outputs; None for a model that is no graph."""
@@ -285,7 +305,7 @@ class Trainer:
 
     # ------------------------------------------------------------------------------------- programs
 
-    def _program(self, kind: str, looped: bool) -> Callable:
+    def _program(self, kind: str, looped: bool) -> Compiled | Interpreted:
         """The compiled (with run_eagerly: plain) form of train_step, test_step or predict_step."""
         step = getattr(self, f"{kind}_step")
 
@@ -295,13 +315,20 @@ class Trainer:
         def numbered(number: Any, arrays: Any, order: Any, size: int) -> Any:
             return one(adapters.batch_of(number, arrays, order, size))
 
+        fn = numbered if looped else one
         if self.run_eagerly:
-            return _Eager(numbered, self, looped) if looped else _Eager(one, self, looped)
+            return Interpreted(fn, looped)
         key = f"{kind}{'_loop' if looped else ''}"
         made = self._programs.get(key)
-        return made or self._programs.setdefault(
-            key, Compiled(numbered if looped else one, loop=looped, effects=False)
-        )
+        if made is None:
+            pure = functools.partial(is_ours, self)
+            program = Compiled(fn, looped, False, self.jit_compile, pure)
+            made = self._programs.setdefault(key, program)
+        return made
+
+    def _interpreted(self, program: Compiled | Interpreted) -> Interpreted | None:
+        """What runs a program's steps as Python, None: they are compiled."""
+        return program if isinstance(program, Interpreted) else program.interpreted()
 
     def _need_compiled(self, what: str, optimizer: bool = False) -> None:
         if not self.compiled:
@@ -365,14 +392,14 @@ class Trainer:
             x, y, batch_size, validation_split, validation_data, shuffle, class_weight,
             sample_weight, steps_per_epoch, validation_steps, validation_batch_size,
         )  # fmt: skip
-        self._prepare("train", train)
+        program = self._program("train", looped=True)
+        self._prepare("train", program, train.first)
         steps = steps_per_epoch or train.steps
         position = loop.Position(*seeds.begin_fit(), initial_epoch)
         calls = CallbackList(
             callbacks, add_history=True, add_progbar=verbose != 0, model=self, verbose=verbose,
             epochs=epochs, steps=steps, position=position,
         )  # fmt: skip
-        program = self._program("train", looped=True)
         single = self.run_eagerly or calls.needs_batches("train")
         pace = loop.Pace(1 if single else self.steps_per_execution)
         test_pace = loop.Pace(
@@ -438,16 +465,20 @@ class Trainer:
             return train, adapters.feed(*parts, batch_size=size)
         return train, adapters.feed(validation, steps=validation_steps)
 
-    def _prepare(self, kind: str, feed: Any) -> None:
-        """Build what is not built yet by a run on shapes; with errors that name layer and shape."""
-        if self.built and self._optimizer_ready() and not self.run_eagerly:  # type: ignore[attr-defined]
+    def _prepare(self, kind: str, program: Any, first: Callable[[], Any]) -> None:
+        """Build what is not built yet: by a run on shapes, with errors that name layer and shape,
+        or, where steps run as Python, by a forward pass whose effects are dropped."""
+        if self.built and self._optimizer_ready():  # type: ignore[attr-defined]
             return
-        batch = feed.first()
-        step = getattr(self, f"{kind}_step")
-        if self.run_eagerly:
-            _Eager(step, self, False).build(_trimmed(batch))
-        else:
-            discover(step, (_trimmed(batch),))
+        batch, interpreted = _trimmed(first()), self._interpreted(program)
+        if interpreted is None:
+            discover(getattr(self, f"{kind}_step"), (batch,))
+            return
+        if not self.built and self._tricorn_computes():  # type: ignore[attr-defined]
+            interpreted.dropped(lambda data: self._build_by_call(*_inputs(data)), batch)
+        variables = self._training_variables()
+        if kind == "train" and variables and not self._optimizer_ready():
+            self.optimizer.build(variables)
 
     def _optimizer_ready(self) -> bool:
         return self.optimizer is None or getattr(self.optimizer, "built", True)
@@ -508,7 +539,12 @@ class Trainer:
     def _as_list(self, logs: dict[str, Any]) -> Any:
         """Logs in the order of the metrics; a single one alone."""
         ordered = ["loss"] if "loss" in logs else []
-        known, _ = discover(self.get_metrics_result, ())  # for the names: nothing is computed
+        interpreted = self._interpreted(self._program("test", looped=False))
+        if interpreted is not None:
+            with Scope():
+                known = self.get_metrics_result()
+        else:
+            known, _ = discover(self.get_metrics_result, ())  # for the names: nothing is computed
         ordered += [name for name in known if name in logs and name != "loss"]
         ordered += [name for name in logs if name not in ordered]
         values = [logs[name] for name in ordered]
@@ -581,8 +617,11 @@ class Trainer:
 
     def _on_batch(self, kind: str, batch: Any, return_dict: bool) -> Any:
         self.reset_metrics()
+        program = self._program(kind, looped=False)
+        if self._interpreted(program) is not None:
+            self._prepare(kind, program, lambda: batch)
         with loop.interruptible():
-            logs = as_floats(self._program(kind, looped=False)(batch))
+            logs = as_floats(program(batch))
         return logs if return_dict else self._as_list(logs)
 
     def predict_on_batch(self, x: Any) -> Any:
@@ -592,41 +631,6 @@ class Trainer:
 
 
 # ------------------------------------------------------------------------------------------ helpers
-
-
-class _Eager:
-    """A step run as plain Python: on tensors, in an overlay that is written back at the end."""
-
-    def __init__(self, step: Callable, model: Any, looped: bool) -> None:
-        self.step, self.model, self.looped = step, model, looped
-
-    def __call__(self, *args: Any) -> Any:
-        if not self.looped:
-            return self._once(self.step, *args)
-        start, stop, *rest = args
-        result = None
-        for number in range(start, stop):
-            result = self._once(self.step, np.int32(number), *rest)
-        return result
-
-    def _once(self, step: Callable, *args: Any) -> Any:
-        def convert(x: Any) -> Any:
-            return ops.convert_to_tensor(x) if isinstance(x, (np.ndarray, np.generic)) else x
-
-        with Scope() as scope:
-            result = step(*tree.map(convert, list(args)))
-        hand_on(scope.effects)
-        return result
-
-    def build(self, batch: Any) -> None:
-        """Make an unbuilt model's weights by a forward pass whose effects are dropped."""
-        if not self.model.built or not self.model.variables:
-            batch = tree.map(ops.convert_to_tensor, batch)
-            x, _, _ = unpack_x_y_sample_weight(batch)
-            with Scope():
-                self.model._forward(x, training=False)
-        if self.model.optimizer is not None and not self.model._optimizer_ready():
-            self.model.optimizer.build(self.model._training_variables())
 
 
 def _trimmed(data: Any) -> Any:
@@ -674,6 +678,10 @@ def _leaves(loss: Any) -> list:
     if isinstance(loss, dict):
         return list(loss.values())
     return list(loss) if isinstance(loss, (list, tuple)) else [loss]
+
+
+def _inputs(data: Any) -> tuple:
+    return unpack_x_y_sample_weight(data)[:1]
 
 
 def _batch_size(x: Any) -> Any:

@@ -22,7 +22,11 @@ def _enable_cache() -> None:
     policy.enable_compilation_cache()
 
 
-def compile(fn: Callable, loop: bool) -> Callable:
+def as_python(jit: bool | None, pure: bool) -> Callable | None:
+    return contextlib.nullcontext if jit is False else None
+
+
+def compile(fn: Callable, loop: bool, jit: bool | None = None) -> Callable:
     _enable_cache()
     return _Loop(fn) if loop else _Step(fn)
 

@@ -19,7 +19,7 @@ import numpy as np
 from jax import lax
 
 from tricorn import dtypes, tracking, tree
-from tricorn.engines.abstract import AbstractTensor
+from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.contract import PRIMITIVES, EngineError
 from tricorn.engines.jax import kernels, policy
 from tricorn.engines.jax.private import (
@@ -37,7 +37,7 @@ __all__ = [
     *sorted(
         PRIMITIVES.keys()
         - {"compile", "is_live", "read", "gradients", "alias", "set_trainable", "module", "variant"}
-        - {"training", "clear"}
+        - {"as_python", "training", "clear"}
     ),
 ]
 
@@ -692,9 +692,12 @@ def eval_shape(fn: Callable, args: tuple) -> Any:
         known = [m if m == n else None for m, n in zip(x.shape, y.shape)]
         return AbstractTensor(known, dtype(x))
 
-    with wide() if has_wide(args) else contextlib.nullcontext():
-        first = shapes(24)  # lengths that many strides and splits divide
-        return jax.tree.map(merged, first, shapes(48) if unknown else first)
+    try:
+        with wide() if has_wide(args) else contextlib.nullcontext():
+            first = shapes(24)  # lengths that many strides and splits divide
+            return jax.tree.map(merged, first, shapes(48) if unknown else first)
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+        raise NeedsEngine(f"a value decides what runs: {error}") from error
 
 
 # ------------------------------------------------------------------------ collectives, variables

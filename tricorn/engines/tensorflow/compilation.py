@@ -26,10 +26,10 @@ _LOOPS = frozenset(("While", "StatelessWhile"))
 _WINDOWS = ("Conv", "Depthwise", "MaxPool", "AvgPool")
 
 
-def compile(fn: Callable, loop: bool) -> Callable:
+def compile(fn: Callable, loop: bool, jit: bool | None = None) -> Callable:
     if not loop:
-        return _Compiled(fn)
-    steps = _Compiled(functools.partial(repeated, fn), loops=1)
+        return _Compiled(fn, jit=jit)
+    steps = _Compiled(functools.partial(repeated, fn), loops=1, jit=jit)
 
     def run(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
         common.check_bounds(start, stop)
@@ -44,10 +44,11 @@ class _Compiled:
     Args:
         fn: ``fn(state, *args) -> (result, state)``.
         loops: how many loops it has that are not a step's own.
+        jit: whether XLA compiles it; None: where it is faster.
     """
 
-    def __init__(self, fn: Callable, loops: int = 0) -> None:
-        self.fn, self.loops = fn, loops
+    def __init__(self, fn: Callable, loops: int = 0, jit: bool | None = None) -> None:
+        self.fn, self.loops, self.jit = fn, loops, jit
         self.handles: list = []
         self.compiled: Any = None
 
@@ -61,7 +62,9 @@ class _Compiled:
 
     def _first(self, structure: Any, leaves: list) -> Any:
         """Choose how to compile by what is computed, and run it."""
-        self.compiled = tf.function(self.traced, autograph=False)
+        self.compiled = tf.function(self.traced, autograph=False, jit_compile=self.jit or None)
+        if self.jit is not None:
+            return self.compiled(structure, *leaves)
         if self._has_loops(self.compiled.get_concrete_function(structure, *leaves).graph):
             fused = tf.function(self.traced, autograph=False, jit_compile=True)
             try:
@@ -85,8 +88,11 @@ class _Compiled:
     def traced(self, structure: Any, *leaves: tf.Tensor) -> Any:
         state = [handle.value() for handle in self.handles]
         result, after = self.fn(list(state), *tree.unflatten(structure, list(leaves)))
-        for handle, value in changes(self.handles, state, after):
-            handle.assign(value)
+        assigned = changes(self.handles, state, after)
+        # all or nothing: an operation that fails does so before the first is assigned
+        with tf.control_dependencies([*tree.leaves(result), *(value for _, value in assigned)]):
+            for handle, value in assigned:
+                handle.assign(value)
         return result
 
 

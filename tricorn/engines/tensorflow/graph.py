@@ -282,7 +282,7 @@ class _Place:
                 for x, grad in zip(wrt, found)
             ]
 
-    def compile(self, fn: Callable, loop: bool) -> Callable:
+    def compile(self, fn: Callable, loop: bool, jit: bool | None = None) -> Callable:
         if not loop:
             return _Program(self, fn)
         steps = _Program(self, functools.partial(eager.repeated, fn))

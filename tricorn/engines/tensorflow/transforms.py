@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tricorn import dtypes, tree
 from tricorn.engines import common
-from tricorn.engines.abstract import AbstractTensor
+from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.tensorflow.primitives import FLOATING, shape
 from tricorn.engines.tensorflow.private import EagerTensor
 
@@ -256,5 +256,8 @@ def eval_shape(fn: Callable, args: tuple) -> Any:
         out, result = tree.flatten(fn(*tree.unflatten(structure, filled)))
         return [tf.convert_to_tensor(x) for x in out]
 
-    found = _specs(flat, given)
+    try:
+        found = _specs(flat, given)
+    except tf.errors.OperatorNotAllowedInGraphError as error:
+        raise NeedsEngine(f"a value decides what runs: {error}") from error
     return tree.unflatten(result, [AbstractTensor(tuple(s.shape), s.dtype.name) for s in found])

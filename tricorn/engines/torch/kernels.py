@@ -7,6 +7,7 @@ single calls when a step is traced (`tracing`), where tensors have no numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -83,12 +84,7 @@ def gamma(key: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
 # ------------------------------------------------------------------------------------------- Adam
 
 
-@_operator(
-    "adam_(Tensor(a!)[] values, Tensor[] gradients, Tensor(b!)[] momenta, Tensor(c!)[] velocities, "
-    "Tensor rate, float beta_1, float beta_2, float epsilon) -> ()",
-    lambda *args: None,
-)
-def adam_(
+def _adam_in_place(
     values: list[torch.Tensor],
     gradients: list[torch.Tensor],
     momenta: list[torch.Tensor],
@@ -111,12 +107,14 @@ def adam_(
     )  # fmt: skip
 
 
-@_operator(
-    "adam(Tensor value, Tensor gradient, Tensor momentum, Tensor velocity, Tensor rate, "
-    "float beta_1, float beta_2, float epsilon) -> (Tensor, Tensor, Tensor)",
-    lambda value, *args: tuple(torch.empty_like(value) for _ in range(3)),
-)
-def adam(
+adam_ = _operator(
+    "adam_(Tensor(a!)[] values, Tensor[] gradients, Tensor(b!)[] momenta, Tensor(c!)[] velocities, "
+    "Tensor rate, float beta_1, float beta_2, float epsilon) -> ()",
+    lambda *args: None,
+)(_adam_in_place)
+
+
+def _adam_on_copies(
     value: torch.Tensor,
     gradient: torch.Tensor,
     momentum: torch.Tensor,
@@ -127,8 +125,15 @@ def adam(
     value, momentum, velocity = (
         x.clone(memory_format=torch.contiguous_format) for x in (value, momentum, velocity)
     )
-    adam_([value], [gradient], [momentum], [velocity], *numbers)
+    _adam_in_place([value], [gradient], [momentum], [velocity], *numbers)
     return value, momentum, velocity
+
+
+adam = _operator(
+    "adam(Tensor value, Tensor gradient, Tensor momentum, Tensor velocity, Tensor rate, "
+    "float beta_1, float beta_2, float epsilon) -> (Tensor, Tensor, Tensor)",
+    lambda value, *args: tuple(torch.empty_like(value) for _ in range(3)),
+)(_adam_on_copies)
 
 
 def _adam(
@@ -155,8 +160,24 @@ def _adam(
         or not beta_2
     ):
         return NotImplemented
-    rate = learning_rate * (torch.sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step))
-    return *adam(*given, rate, float(beta_1), float(beta_2), float(epsilon)), None
+    rate = _adam_rate(learning_rate, step, float(beta_1), float(beta_2))
+    # an operator for those who trace; to everybody else the way through torch's dispatcher is long
+    run = adam if private.modes_around() else _adam_on_copies
+    return *run(*given, rate, float(beta_1), float(beta_2), float(epsilon)), None
+
+
+#: the last (arguments, result) of `_adam_rate`: all variables of a step ask for the same one
+_last_rate: ContextVar[tuple] = ContextVar("tricorn_torch_adam_rate", default=((None, None), None))
+
+
+def _adam_rate(learning_rate: Any, step: Any, beta_1: float, beta_2: float) -> Any:
+    """η √(1 - β₂ᵗ) / (1 - β₁ᵗ)"""
+    given, rate = _last_rate.get()
+    if given[0] is not learning_rate or given[1] is not step or given[2:] != (beta_1, beta_2):
+        given = learning_rate, step, beta_1, beta_2
+        rate = learning_rate * (torch.sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step))
+        _last_rate.set((given, rate))
+    return rate
 
 
 def _is_differentiated(*tensors: torch.Tensor) -> bool:

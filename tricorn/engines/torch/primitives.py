@@ -18,6 +18,7 @@ from tricorn import dtypes, tracking
 from tricorn.engines import common
 from tricorn.engines.contract import EngineError
 from tricorn.engines.torch import kernels, private
+from tricorn.engines.torch.kernels import in_functorch
 from tricorn.engines.torch.tape import is_held
 
 for _kind, _flatten, _unflatten in tracking.as_trees():
@@ -668,12 +669,33 @@ def memory_of(x: torch.Tensor) -> int:
     return x.untyped_storage().data_ptr()
 
 
+@contextlib.contextmanager
+def outside_of_traces() -> Iterator[None]:
+    """A block in which tensors are concrete, whatever traces, transforms and modes are around it:
+    for what outlives them."""
+    with contextlib.ExitStack() as left:
+        if in_functorch():
+            left.enter_context(private.temporarily_clear_interpreter_stack())
+        if private.modes_around():
+            left.enter_context(private.disable_current_modes())
+        if torch.is_inference_mode_enabled():
+            left.enter_context(torch.inference_mode(False))
+        yield
+
+
+def is_fleeting(x: torch.Tensor) -> bool:
+    """Whether a tensor has no value outside of the trace or transform that it was made in."""
+    return isinstance(x, private.FakeTensor) or private.functorch.is_functorch_wrapped_tensor(x)
+
+
 def variable(value: Any, dtype: str, trainable: bool, name: str) -> torch.Tensor:
     """An ``nn.Parameter``, if it has gradients at all."""
-    made = tensor(value, dtype).detach()
-    if made is value or (isinstance(value, torch.Tensor) and memory_of(made) == memory_of(value)):
-        made = made.clone()
-    return torch.nn.Parameter(made, trainable) if is_differentiable(made) else made
+    with outside_of_traces():
+        made = tensor(value, dtype).detach()
+        is_tensor = isinstance(value, torch.Tensor)
+        if made is value or (is_tensor and memory_of(made) == memory_of(value)):
+            made = made.clone()
+        return torch.nn.Parameter(made, trainable) if is_differentiable(made) else made
 
 
 def read(handle: torch.Tensor) -> torch.Tensor:
@@ -688,7 +710,8 @@ def write(handle: torch.Tensor, value: Any) -> torch.Tensor:
     what it was.
     """
     if isinstance(value, np.ndarray):
-        value = tensor(value, dtype(handle))
+        with outside_of_traces():
+            return write(handle, tensor(value, dtype(handle)))
     if not handle.requires_grad:
         handle.data = value.detach().to(handle.device)
     elif is_held(handle):
@@ -716,7 +739,7 @@ def is_live(x: torch.Tensor) -> bool:
 
 
 def must_not_escape(x: torch.Tensor) -> bool:
-    return private.functorch.is_functorch_wrapped_tensor(x)
+    return is_fleeting(x)
 
 
 def placeholder(shape: Any, dtype: str, name: str) -> None:

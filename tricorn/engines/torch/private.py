@@ -10,12 +10,18 @@ import torch
 from tricorn.engines.common import private_parts
 
 with private_parts("torch", torch.__version__, ("2.13", "2.14"), pip="tricorn[torch]"):
+    from torch._functorch.pyfunctorch import (
+        temporarily_clear_interpreter_stack as temporarily_clear_interpreter_stack,
+    )
     from torch._subclasses.fake_tensor import (
         DataDependentOutputException as DataDependentOutputException,
     )
+    from torch._subclasses.fake_tensor import FakeTensor as FakeTensor
     from torch._subclasses.fake_tensor import FakeTensorMode as FakeTensorMode
 
     functorch = torch._C._functorch
+    disable_current_modes = torch.utils._python_dispatch._disable_current_modes
+    modes_around = torch._C._len_torch_dispatch_stack
     fused_adam_ = torch._fused_adam_
     standard_gamma = torch._standard_gamma
     register_tree = torch.utils._pytree.register_pytree_node

@@ -1,10 +1,12 @@
 """`compile` on PyTorch: a step as one flat function of torch's operators.
 
 Run as it is, a step spends most of its time in Python above torch: layers, overlays, autograd.  So
-after a few runs the step is run once on fake tensors, gradients included, and what it calls of
-torch is written down as a graph, tidied up, and from then on run in place of it.  The calls are the
-same, in the same order, hence so are the numbers.  What cannot be written down (a value decides
-what runs, a tensor goes through NumPy) goes on as Python.
+a step whose Python does nothing but compute is, after some runs, run once on fake tensors,
+gradients included, and what it calls of torch is written down as a graph, tidied up, and from then
+on run in place of it.  The calls are the same, in the same order, hence so are the numbers; tensors
+that the step takes from elsewhere are read anew at every run.  What cannot be written down (a value
+decides what runs, a tensor goes through NumPy) goes on as Python, and so does a kind of arguments
+that has not come often enough to pay for its trace.
 """
 
 from __future__ import annotations
@@ -12,6 +14,10 @@ from __future__ import annotations
 import builtins as py
 import logging
 import operator
+import threading
+import time
+import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -25,8 +31,8 @@ from tricorn.engines.torch import private
 from tricorn.engines.torch.primitives import default_device, dtype, memory_of, tensor, write
 from tricorn.engines.torch.tape import is_held
 
-#: steps that run as Python before one is traced: tracing costs as much as some dozens of steps
-PATIENCE = 16
+#: traces that are kept in the process; those that were not used for the longest time go first
+MOST = 64
 #: calls after which a loop is too long to be written down, one pass after the other
 LONGEST = 20_000
 #: results of calls without inputs are kept in the program up to this size
@@ -40,8 +46,82 @@ class TooLong(Exception):
     """A step makes more calls than are worth writing down."""
 
 
-def compile(fn: Callable, loop: bool) -> Callable:
+def as_python(jit: bool | None, pure: bool) -> Callable | None:
+    return torch.no_grad if jit is False or not pure else None
+
+
+def compile(fn: Callable, loop: bool, jit: bool | None = None) -> Callable:
     return _Loop(fn) if loop else _Program(fn)
+
+
+class _Patience:
+    """How many steps of a kind run as Python before it is traced: twice as many as take the time
+    that a trace takes, as far as is known.  Then a kind that ends soon cost little, and one that
+    goes on has lost little.
+
+    Attributes:
+        steps: how many plain steps a trace has cost so far.
+    """
+
+    def __init__(self) -> None:
+        self.steps = 16.0
+
+    def is_over(self, steps: int) -> bool:
+        return steps >= 2 * self.steps
+
+    def learn(self, trace: float, step: float) -> None:
+        """A trace took `trace` seconds, where a plain step takes `step`."""
+        cost = min(max(trace / max(step, 1e-6), 4.0), 1000.0)
+        self.steps += (cost - self.steps) / 2
+
+
+patience = _Patience()
+_tracing = threading.RLock()
+
+
+class _Kind:
+    """What is known of one kind of arguments.
+
+    Attributes:
+        steps, seconds: how many steps ran as Python, and how long all but the first of them took.
+        traced: whether there is a trace, or cannot be one.
+        trace: the trace or None.
+    """
+
+    def __init__(self) -> None:
+        self.ref = weakref.ref(self, _kept.forget)
+        hash(self.ref)  # which it keeps when this is gone
+        self.drop()
+
+    def drop(self) -> None:
+        """Begin anew, without a trace."""
+        self.steps, self.seconds = 0, 0.0
+        self.trace: _Trace | None = None
+        self.traced = False
+
+
+class _Kept:
+    """The kinds that have traces, the last used at the end: no more than `MOST`."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.refs: OrderedDict[weakref.ref[_Kind], None] = OrderedDict()
+
+    def use(self, kind: _Kind) -> None:
+        """Note that the trace of `kind` is used; drop the one unused for the longest time if there
+        are too many."""
+        with self.lock:
+            self.refs[kind.ref] = None
+            self.refs.move_to_end(kind.ref)
+            oldest = self.refs.popitem(last=False)[0]() if len(self.refs) > MOST else None
+        if oldest is not None:
+            oldest.drop()
+
+    def forget(self, ref: weakref.ref) -> None:
+        self.refs.pop(ref, None)
+
+
+_kept = _Kept()
 
 
 class _Program:
@@ -49,8 +129,7 @@ class _Program:
 
     def __init__(self, fn: Callable) -> None:
         self.fn = fn
-        self.runs: dict[Any, int] = {}
-        self.traces: dict[Any, _Trace | None] = {}
+        self.kinds: dict[Any, _Kind] = {}
 
     def __call__(self, handles: list, *args: Any) -> tuple[Any, list]:
         return self.run(handles, args, None)
@@ -61,35 +140,59 @@ class _Program:
             state = [handle.detach() for handle in handles]
             leaves, structure = tree.flatten(args)
             leaves = [_borrowed(x) for x in leaves]
-            trace = self._trace_for(state, leaves, structure, steps)
-            if trace is not None:
+            kind = self._kind_of(state, leaves, structure)
+            if not kind.traced and patience.is_over(kind.steps):
+                self._trace(kind, state, leaves, structure, steps is not None)
+            trace = kind.trace
+            if trace is not None and not trace.fits():
+                kind.drop()
+            elif trace is not None:
+                _kept.use(kind)
                 return trace.run(handles, state, leaves, steps)
-            args = tree.unflatten(structure, leaves)
-            after, result = state, None
-            for numbers in _numbers(steps):
-                result, after = self.fn(list(after), *numbers, *args)
-            return _settle(handles, state, args, after, result)
+            return self._plainly(kind, handles, state, tree.unflatten(structure, leaves), steps)
 
-    def _trace_for(self, state: list, leaves: list, structure: Any, steps: range | None) -> Any:
-        """The flat function for arguments like these, when there have been enough of them."""
+    def _plainly(
+        self, kind: _Kind, handles: list, state: list, args: Any, steps: range | None
+    ) -> tuple[Any, list]:
+        """Run the steps as Python; after an error the state is that after the last whole one."""
+        after, result = state, None
+        try:
+            for numbers in _numbers(steps):
+                start = time.perf_counter()
+                result, after = self.fn(list(after), *numbers, *args)
+                kind.seconds += (time.perf_counter() - start) if kind.steps else 0.0
+                kind.steps += 1
+        except BaseException:
+            _settle(handles, state, args, after, None)
+            raise
+        return _settle(handles, state, args, after, result)
+
+    def _kind_of(self, state: list, leaves: list, structure: Any) -> _Kind:
         key = (
             structure,
             default_device(),
             tuple([(x.shape, x.stride(), x.dtype, x.device) for x in leaves]),
             tuple([(x.shape, x.stride(), x.device) for x in state]),
         )
-        if key in self.traces:
-            return self.traces[key]
-        runs = self.runs.get(key, 0)
-        self.runs[key] = runs + (1 if steps is None else len(steps))
-        if runs < PATIENCE:
-            return None
-        try:
-            self.traces[key] = _Trace(self.fn, state, leaves, structure, steps is not None)
-        except Exception as error:
-            _log.debug("a step is not traced but run as Python: %s", error)
-            self.traces[key] = None
-        return self.traces[key]
+        kind = self.kinds.get(key)
+        if kind is None:
+            kind = self.kinds.setdefault(key, _Kind())
+        return kind
+
+    def _trace(
+        self, kind: _Kind, state: list, leaves: list, structure: Any, numbered: bool
+    ) -> None:
+        with _tracing:
+            if kind.traced:  # by another thread meanwhile
+                return
+            start = time.perf_counter()
+            try:
+                kind.trace = _Trace(self.fn, state, leaves, structure, numbered)
+            except Exception as error:
+                _log.debug("a step is not traced but run as Python: %s", error)
+            kind.traced = True
+            if kind.steps > 1:
+                patience.learn(time.perf_counter() - start, kind.seconds / (kind.steps - 1))
 
 
 class _Loop(_Program):
@@ -186,6 +289,9 @@ class _Trace:
             i for i, out in zip(self.assigned, _outputs(program.graph)[self.result.count :])
             if out.op == "placeholder"
         )  # fmt: skip
+        #: tensors that are neither arguments nor state, with their layouts
+        taken = [getattr(program, str(n.target)) for n in program.graph.find_nodes(op="get_attr")]
+        self.captured = [(x, _layout(x)) for x in taken if isinstance(x, torch.Tensor)]
         self.call = program.forward
 
     def run(
@@ -196,16 +302,36 @@ class _Trace:
         held = [i for i in self.in_place if is_held(handles[i])]
         for i in held:  # by a tape, which needs what it holds now
             state[i] = handles[i].data = handles[i].detach().clone()
-        for numbers in _numbers(steps):
-            found = self.call(*state, *numbers, *leaves)
-            for i, value in zip(self.assigned, found[results:]):
-                state[i] = value
+        before = state
+        try:
+            for numbers in _numbers(steps):
+                found = self.call(*state, *numbers, *leaves)
+                following = list(state)
+                for i, value in zip(self.assigned, found[results:]):
+                    following[i] = value
+                state = following
+        except BaseException:  # the state after the last whole step is that of all of it
+            self._write(handles, before, state, held)
+            raise
+        after = self._write(handles, before, state, held)
+        return tree.unflatten(self.result, list(found[:results])), after
+
+    def _write(self, handles: list, before: list, state: list, held: list) -> list:
+        """The handles after steps that led from the state `before` to `state`."""
         after = list(handles)
         for i in self.assigned:
-            if i not in self.in_place:
+            if i not in self.in_place and state[i] is not before[i]:
                 after[i] = write(handles[i], state[i])
         torch.autograd.graph.increment_version([handles[i] for i in self.in_place.difference(held)])
-        return tree.unflatten(self.result, list(found[:results])), after
+        return after
+
+    def fits(self) -> bool:
+        """Whether the tensors that the step takes from elsewhere are as they were in kind."""
+        return py.all(_layout(x) == layout for x, layout in self.captured)
+
+
+def _layout(x: torch.Tensor) -> tuple:
+    return x.shape, x.stride(), x.dtype, x.device
 
 
 def _storage(x: torch.Tensor) -> int:
@@ -315,12 +441,10 @@ def _is_draw(node: Node) -> bool:
 
 
 def _fold(traced: GraphModule, fixed: set[Node]) -> None:
-    """Compute once what depends on no input."""
-    graph, values = traced.graph, {}
+    """Compute once what depends on nothing: no input, no captured tensor, which may change."""
+    graph = traced.graph
+    values: dict[Node, torch.Tensor] = {}
     for node in list(graph.nodes):
-        if node.op == "get_attr":
-            values[node] = getattr(traced, str(node.target))
-            continue
         if node.op != "call_function" or node in fixed or _is_draw(node):
             continue
         schema = _schema(node)
@@ -364,12 +488,12 @@ def _share(graph: Graph, touched: set[Node], outputs: set[Node]) -> None:
 
 
 def _adam_in_place(graph: Graph, places: dict[Node, int]) -> None:
-    """Let Adam write to the state itself where nothing reads the old values afterwards.
+    """Let Adam write to the state itself, at the very end: then nothing reads the old values
+    afterwards, and a call that fails does so before anything is written.
 
     Args:
         places: input that holds an entry of the state -> output that holds its next value.
     """
-    order = {node: i for i, node in enumerate(graph.nodes)}
     output = graph.output_node()
     groups: dict[Any, list[Node]] = {}
     for node in graph.find_nodes(op="call_function", target=torch.ops.tricorn.adam.default):
@@ -380,14 +504,12 @@ def _adam_in_place(graph: Graph, places: dict[Node, int]) -> None:
         stays = [output.args[0][places[x]] is new[i] for i, x in enumerate(old)]
         others = [set(part.users) != {output} for part in new.values()]
         used = [x for x in output.args[0] if x in new.values()]
-        readers = {user for x in old for view in _views(x) for user in view.users}
-        late = [order[reader] > order[node] for reader in readers]
-        if not py.all(stays) or len(used) > 3 or py.any(others) or py.any(late):
+        if not py.all(stays) or len(used) > 3 or py.any(others):
             continue
         groups.setdefault(node.args[4:], []).append(node)
-    for numbers, nodes in groups.items():  # one call for all, where the last one stands
+    for numbers, nodes in groups.items():  # one call for all
         columns = [list(column) for column in zip(*[node.args[:4] for node in nodes])]
-        with graph.inserting_before(nodes[-1]):
+        with graph.inserting_before(output):
             graph.call_function(torch.ops.tricorn.adam_.default, (*columns, *numbers))
         for node in nodes:
             for part in list(node.users):

@@ -1,0 +1,105 @@
+"""`Interpreted`: a Python function that reads and assigns Variables, run as the Python it is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tricorn import tree
+from tricorn.engines import registry
+from tricorn.graph import op
+from tricorn.graph.calls import hand_on
+from tricorn.graph.scope import Scope, current, recording_tapes
+from tricorn.graph.symbolic import NotRecording
+from tricorn.graph.turns import EVERYTHING, Use
+
+
+class Interpreted:
+    """`fn`, each time.  What it assigns is written when a run is over, so an error changes nothing.
+
+    Args:
+        fn, loop, effects: as `Compiled` takes them.  In a loop arrays are given to `fn` as they
+            are, for it uses a part of them in each step.
+        within: gives a context manager that each call takes place in.
+    """
+
+    def __init__(
+        self,
+        fn: Callable,
+        loop: bool = False,
+        effects: bool = False,
+        within: Callable = contextlib.nullcontext,
+    ) -> None:
+        self.fn, self.loop, self.effects, self.within = fn, loop, effects, within
+        #: the Variables that runs have read
+        self._known: dict[Any, None] = {}
+
+    def __call__(self, *args: Any) -> Any:
+        if current() is not None or recording_tapes():
+            return self.inside(*args)
+        engine, result = registry.active(), None
+        arrays = args[2:] if self.loop else _tensors(engine, args)
+        steps = [(np.int32(i),) for i in range(*args[:2])] if self.loop else [()]
+        with self.within():
+            for number in steps:
+                result = self._run(engine, number, arrays)
+        return result
+
+    def _run(self, engine: registry.Engine, number: tuple, arrays: tuple) -> Any:
+        read: dict[int, Any] = {}
+
+        def stored(variable: Any) -> Any:
+            value = scope.values[variable] = variable._stored()
+            read[id(value)] = variable
+            return value
+
+        # nobody writes meanwhile to what is read; the first time it is not known what that is
+        with Use(self._known or EVERYTHING, engine=engine):
+            with NotRecording(), Scope(missing=stored) as scope:
+                result = self.fn(*number, *arrays)
+            for variable in read.values():
+                variable._shared = True
+        self._known = {**self._known, **dict.fromkeys(read.values())}
+        effects = scope.effects
+        with Use(effects.assigned, effects.assigned, engine):
+            for variable, value in effects.assigned.items():
+                variable.store(engine, value)
+        if self.effects:
+            effects.assigned = {}
+            hand_on(effects)
+        if not read.keys().isdisjoint(map(id, tree.leaves(result))):  # what is given out is a copy
+            return tree.map(lambda x: _copy(engine, x) if id(x) in read else x, result)
+        return result
+
+    def dropped(self, fn: Callable, *args: Any) -> None:
+        """Run ``fn(*args)`` for the Variables that are made in it; nothing else of it lasts."""
+        arrays = _tensors(registry.active(), args)
+        with self.within(), NotRecording(), Scope():
+            fn(*arrays)
+
+    def inside(self, *args: Any) -> Any:
+        """Run as a part of the step, transform or tape around."""
+        engine, result = registry.active(), None
+        arrays = _tensors(engine, args[2 * self.loop :])
+        for number in self._numbers(engine, args):
+            with NotRecording(), Scope() as scope:
+                result = self.fn(*number, *arrays)
+            hand_on(scope.effects)
+        return result
+
+    def _numbers(self, engine: registry.Engine, args: tuple) -> Iterator[tuple]:
+        """The argument with the number of each step; none for what has no steps."""
+        if not self.loop:
+            return iter([()])
+        return ((op.convert(engine, i, "int32"),) for i in range(*args[:2]))
+
+
+def _tensors(engine: registry.Engine, args: tuple) -> tuple:
+    return tree.map(lambda x: op.convert(engine, x, None) if hasattr(x, "shape") else x, args)
+
+
+def _copy(engine: registry.Engine, x: Any) -> Any:
+    return engine.tensor(engine.numpy(x), engine.dtype(x))
