@@ -201,7 +201,7 @@ def test_alternating_compiles_each_state_once():
         for flag in (True, False):
             model.trainable = flag
             assert moves(model, norm, 8) is flag
-    assert len(model._programs["train_loop"]._programs) == 2
+    assert len(model._tricorn.parts["training"].programs["train_loop"]._programs) == 2
 
 
 def test_a_step_of_ones_own_sees_the_flags():

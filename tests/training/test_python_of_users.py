@@ -312,5 +312,5 @@ def test_native_tensors_that_move_are_read_at_every_step(jit_compile, at_once):
             for parameter in module.parameters():
                 parameter.mul_(1.5)
     if jit_compile is True:
-        (program,) = model._programs["train"]._programs.values()
+        (program,) = model._tricorn.parts["training"].programs["train"]._programs.values()
         assert any(kind.trace is not None for kind in program._run.kinds.values())

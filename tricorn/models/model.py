@@ -37,7 +37,7 @@ class _OfGraph:
         )
 
 
-class Model(Trainer, Layer):
+class Model(Trainer):
     """A layer with `fit`, `evaluate`, `predict` and files.
 
     Made in three ways: functionally, ``Model(inputs, outputs)`` from symbolic tensors; by
@@ -60,14 +60,12 @@ class Model(Trainer, Layer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not _is_functional(args, kwargs):
-            Layer.__init__(self, **_named_only(args, kwargs))
-            Trainer.__init__(self)
+            super().__init__(**_named_only(args, kwargs))
             return
         given = {**dict(zip(("inputs", "outputs", "name", "trainable"), args)), **kwargs}
         inputs, outputs = given.pop("inputs"), given.pop("outputs")
         trainable = given.pop("trainable", None)
-        Layer.__init__(self, **given)
-        Trainer.__init__(self)
+        super().__init__(**given)
         graph = LayerGraph(inputs, outputs, self.name)
         self._tricorn_become(graph)
         self._tricorn.tracker.lead(graph.layers)
@@ -237,11 +235,6 @@ class Model(Trainer, Layer):
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON; `tricorn.models.model_from_json` makes the model again."""
         return _files().model_to_json(self, **kwargs)
-
-    def __getstate__(self) -> dict[str, Any]:
-        saved = super().__getstate__()
-        saved["others"]["_programs"] = {}
-        return saved
 
     # -------------------------------------------------------------------------------------- config
 

@@ -32,10 +32,9 @@ class Sequential(Model):
     def __init__(
         self, layers: Any = None, trainable: bool = True, name: str | None = None, **kwargs: Any
     ) -> None:
-        Layer.__init__(
+        Trainer.__init__(
             self, name=name or naming.unique("sequential"), trainable=trainable, **kwargs
         )
-        Trainer.__init__(self)
         self._tricorn.parts["stack"] = []
         self.supports_masking = True
         for layer in layers or ():
@@ -91,7 +90,7 @@ class Sequential(Model):
         """Make the graph anew when the input's shape is known."""
         self._tricorn_become(None)
         self._tricorn.tracker.lead(_stack(self))
-        vars(self)["_programs"] = {}
+        self._tricorn.parts["training"].programs = {}
         first = _stack(self)[0] if _stack(self) else None
         if isinstance(first, InputLayer) and len(_stack(self)) > 1:
             self._make_graph(first._tricorn.nodes[0].outputs, _stack(self)[1:])

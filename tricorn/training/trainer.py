@@ -21,21 +21,24 @@ from tricorn.engines import active
 from tricorn.graph.compiled import Compiled, checked_jit_compile
 from tricorn.graph.interpreted import Interpreted
 from tricorn.graph.ownership import is_ours
-from tricorn.graph.scope import Scope, own_code
+from tricorn.graph.scope import Scope
 from tricorn.graph.transforms import discover, value_and_grad
 from tricorn.layers import state
+from tricorn.layers.base import Layer
 from tricorn.layers.calling import call_names
 from tricorn.serialization import registry
 from tricorn.training import adapters, loop
 from tricorn.training.adapters import unpack_x_y_sample_weight
+from tricorn.training.state import TrainingState
 from tricorn.training.terms import LossTerms, MetricTerms
 
 
-class Trainer:
+class Trainer(Layer):
     """The part of `Model` that trains."""
 
-    def __init__(self) -> None:
-        vars(self)["_programs"] = {}
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._tricorn.parts["training"] = TrainingState()
         self.compiled = False
         #: callbacks end a run by setting one of these
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
@@ -45,15 +48,11 @@ class Trainer:
         self.steps_per_execution: int | str = "auto"
         self.jit_compile: bool | str | None = "auto"
         self.history: Any = None
-        #: whether all layers that a call reaches are known to be built
-        self._called = False
-        self._loss_terms: LossTerms | None = None
-        self._metric_terms: MetricTerms | None = None
-        self._loss_tracker: Any = None
-        self._compile_arguments: dict[str, Any] | None = None
-        #: the weights that were trainable, and those that were not, when `compile` was called
-        self._trained: frozenset = frozenset()
-        self._frozen: frozenset = frozenset()
+
+    @classmethod
+    def _tricorn_computes(cls) -> bool:
+        """Whether the class says what a call computes."""
+        return True
 
     # -------------------------------------------------------------------------------------- compile
 
@@ -97,14 +96,14 @@ class Trainer:
                 f'steps_per_execution must be "auto" or a positive int, got {steps_per_execution!r}'
             )
         self.optimizer = optimizers.get(optimizer)
-        vars(self)["loss"], self.run_eagerly = loss, bool(run_eagerly)
+        self.loss, self.run_eagerly = loss, bool(run_eagerly)
         self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile
         for one in _leaves(loss):
             losses.get(one)
-        self._loss_terms = LossTerms(loss, loss_weights) if loss is not None else None
-        self._metric_terms = MetricTerms(metrics, weighted_metrics)
-        vars(self)["_loss_tracker"] = _mean("loss")
-        vars(self)["_compile_arguments"] = {
+        now = _state(self)
+        now.losses = LossTerms(loss, loss_weights) if loss is not None else None
+        now.metrics, now.tracker = MetricTerms(metrics, weighted_metrics), _mean("loss")
+        now.arguments = {
             "optimizer": optimizer,
             "loss": loss,
             "loss_weights": loss_weights,
@@ -114,18 +113,18 @@ class Trainer:
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
         }
-        trainable = self._trainable_now()
-        owned = self._tricorn_parameters()  # type: ignore[attr-defined]
-        vars(self)["_trained"] = frozenset(trainable)
-        vars(self)["_frozen"] = frozenset(owned - trainable)
-        vars(self)["_programs"], self._called = {}, False
+        trainable = set(state.trainable_variables(self))
+        now.trained = frozenset(trainable)
+        now.frozen = frozenset(self._tricorn_parameters() - trainable)
+        now.programs, now.called = {}, False
         self.compiled = True
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """The arguments of `compile` as data."""
-        if not self.compiled or self._compile_arguments is None:
+        arguments = _state(self).arguments
+        if not self.compiled or arguments is None:
             return None
-        config = dict(self._compile_arguments)
+        config = dict(arguments)
         config["optimizer"] = self.optimizer
         if config["steps_per_execution"] == "auto":
             config["steps_per_execution"] = 1  # Keras knows numbers only; ours is the default
@@ -144,30 +143,19 @@ class Trainer:
         if arguments.get("jit_compile") is True:  # Keras writes what it chose itself
             arguments["jit_compile"] = "auto"
         self.compile(**arguments)
-        if self.optimizer is not None and self.built:  # type: ignore[attr-defined]
-            self.optimizer.build(self._training_variables())
-
-    @own_code
-    def _trainable_now(self) -> set:
-        return set(self.trainable_variables)  # type: ignore[attr-defined]
-
-    def _training_variables(self) -> list:
-        """The Variables that training changes, as of `compile`."""
-        layers = state.flatten(self)  # type: ignore[arg-type]
-        own = dict.fromkeys(v for layer in layers for v in state.own_trainable(layer))
-        new = own.keys() - self._trained - self._frozen
-        now = new & self._trainable_now() if new else new
-        return [v for v in own if v in self._trained or v in now]
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(_training_variables(self))
 
     @property
     def metrics(self) -> list:
         """The loss's running mean, the metrics of `compile`, and those that layers hold."""
-        found = [] if self._loss_tracker is None else [self._loss_tracker]
-        found += super().metrics  # type: ignore[misc]
-        if self._metric_terms is not None:
-            found += self._metric_terms.metrics
-        if self._loss_terms is not None:
-            found += self._loss_terms.trackers
+        now = _state(self)
+        found = [] if now.tracker is None else [now.tracker]
+        found += super().metrics
+        if now.metrics is not None:
+            found += now.metrics.metrics
+        if now.losses is not None:
+            found += now.losses.trackers
         return list(dict.fromkeys(found))
 
     @property
@@ -194,64 +182,35 @@ class Trainer:
         x, y, sample_weight = unpack_x_y_sample_weight(data)
 
         def forward() -> tuple[Any, Any]:
-            y_pred = self._forward(x, training=True)
+            y_pred = _forward(self, x, training=True)
             loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
-            return self._scaled(loss), (loss, y_pred)
+            return _scaled(self, loss), (loss, y_pred)
 
-        self._build_by_call(x)
-        variables = self._training_variables()
+        _build_by_call(self, x)
+        variables = _training_variables(self)
         if not variables:
-            warnings.warn(f"the model {self.name!r} has no trainable weights", stacklevel=2)  # type: ignore[attr-defined]
+            warnings.warn(f"the model {self.name!r} has no trainable weights", stacklevel=2)
             _, (loss, y_pred) = forward()
         else:
             (_, (loss, y_pred)), grads = value_and_grad(forward, variables, has_aux=True)()
             self.optimizer.apply(grads, variables)
-        self._loss_tracker.update_state(loss, sample_weight=_batch_size(x))
+        _state(self).tracker.update_state(loss, sample_weight=_batch_size(x))
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """One step of evaluation on a batch."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
-        y_pred = self._forward(x, training=False)
+        y_pred = _forward(self, x, training=False)
         loss = self.compute_loss(
             x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False
         )
-        self._loss_tracker.update_state(loss, sample_weight=_batch_size(x))
+        _state(self).tracker.update_state(loss, sample_weight=_batch_size(x))
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def predict_step(self, data: Any) -> Any:
         """The predictions for a batch."""
         x, _, _ = unpack_x_y_sample_weight(data)
-        return self._forward(x, training=False)
-
-    def _forward(self, x: Any, training: bool) -> Any:
-        kind: Any = type(self)
-        names, _, anything = call_names(kind)
-        given = {"training": training} if "training" in names or anything else {}
-        if not given:
-            from tricorn.graph.calls import calling
-
-            with calling(training):
-                return self(x)  # type: ignore[operator]
-        return self(x, **given)  # type: ignore[operator]
-
-    def _build_by_call(self, x: Any) -> None:
-        """Make the weights of layers that are built when they are called, by a forward pass whose
-        other effects are dropped: once, for what it does not reach is no part of the model."""
-        if self._called:
-            return
-        if not all(layer.built for layer in self._flatten_layers()):  # type: ignore[attr-defined]
-            with Scope():
-                self._forward(x, training=False)
-        self._called = True
-
-    def _names_of_outputs(self) -> list[str] | None:
-        """The names of a graph's outputs; None for a model that is no graph."""
-        return getattr(self, "output_names", None) if self.built else None  # type: ignore[attr-defined]
-
-    def _scaled(self, loss: Any) -> Any:
-        scale = getattr(self.optimizer, "scale_loss", None)
-        return scale(loss) if scale is not None else loss
+        return _forward(self, x, training=False)
 
     def compute_loss(
         self,
@@ -266,17 +225,17 @@ class Trainer:
         Raises:
             ValueError: when there is none.
         """
-        parts = []
-        if self._loss_terms is not None:
-            total = self._loss_terms(y, y_pred, sample_weight, self._names_of_outputs())
+        parts, terms = [], _state(self).losses
+        if terms is not None:
+            total = terms(y, y_pred, sample_weight, _names_of_outputs(self))
             if total is not None:
                 parts.append(total)
-        for loss in self.losses:  # type: ignore[attr-defined]
+        for loss in self.losses:
             parts.append(ops.sum(ops.cast(loss, parts[0].dtype if parts else ops.dtype(loss))))
         if not parts:
             if training:
                 raise ValueError(
-                    f"the model {self.name!r} has no loss: give compile a loss, or call add_loss "  # type: ignore[attr-defined]
+                    f"the model {self.name!r} has no loss: give compile a loss, or call add_loss "
                     "in a layer"
                 )
             return ops.zeros(())
@@ -287,57 +246,25 @@ class Trainer:
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict:
         """Update the metrics of `compile` with a batch and give all results."""
-        if self._metric_terms is not None:
-            self._metric_terms.update(y, y_pred, sample_weight, self._names_of_outputs())
+        terms = _state(self).metrics
+        if terms is not None:
+            terms.update(y, y_pred, sample_weight, _names_of_outputs(self))
         return self.get_metrics_result()
 
     def get_metrics_result(self) -> dict[str, Any]:
         """name -> value of all metrics now."""
         results: dict[str, Any] = {}
-        own = set(self._metric_terms.metrics) if self._metric_terms is not None else set()
+        terms = _state(self).metrics
+        own = set(terms.metrics) if terms is not None else set()
         for metric in self.metrics:
             if metric not in own:
                 value = metric.result()
                 results.update(value if isinstance(value, dict) else {metric.name: value})
-        if self._metric_terms is not None:
-            results.update(self._metric_terms.results())
+        if terms is not None:
+            results.update(terms.results())
         return results
 
     # ------------------------------------------------------------------------------------- programs
-
-    def _program(self, kind: str, looped: bool) -> Compiled | Interpreted:
-        """The compiled (with run_eagerly: plain) form of train_step, test_step or predict_step."""
-        step = getattr(self, f"{kind}_step")
-
-        def one(data: Any) -> Any:
-            return step(_trimmed(data))
-
-        def numbered(number: Any, arrays: Any, order: Any, size: int) -> Any:
-            return one(adapters.batch_of(number, arrays, order, size))
-
-        fn = numbered if looped else one
-        if self.run_eagerly:
-            return Interpreted(fn, looped)
-        key = f"{kind}{'_loop' if looped else ''}"
-        made = self._programs.get(key)
-        if made is None:
-            pure = functools.partial(is_ours, self)
-            program = Compiled(fn, looped, False, self.jit_compile, pure)
-            made = self._programs.setdefault(key, program)
-        return made
-
-    def _interpreted(self, program: Compiled | Interpreted) -> Interpreted | None:
-        """What runs a program's steps as Python, None: they are compiled."""
-        return program if isinstance(program, Interpreted) else program.interpreted()
-
-    def _need_compiled(self, what: str, optimizer: bool = False) -> None:
-        if not self.compiled:
-            raise ValueError(
-                f"call compile(...) before {what}: the model {self.name!r} does not know its "  # type: ignore[attr-defined]
-                "optimizer and loss yet"
-            )
-        if optimizer and self.optimizer is None:
-            raise ValueError(f"{what} needs an optimizer; give one to compile(...)")
 
     # ------------------------------------------------------------------------------------------ fit
 
@@ -387,13 +314,13 @@ class Trainer:
         Raises:
             ValueError: for data that do not fit each other or the model; the message says what.
         """
-        self._need_compiled("fit", optimizer=True)
-        train, validation = self._feeds(
+        _need_compiled(self, "fit", optimizer=True)
+        train, validation = _feeds(self,
             x, y, batch_size, validation_split, validation_data, shuffle, class_weight,
             sample_weight, steps_per_epoch, validation_steps, validation_batch_size,
         )  # fmt: skip
-        program = self._program("train", looped=True)
-        self._prepare("train", program, train.first)
+        program = _program(self, "train", looped=True)
+        _prepare(self, "train", program, train.first)
         steps = steps_per_epoch or train.steps
         position = loop.Position(*seeds.begin_fit(), initial_epoch)
         calls = CallbackList(
@@ -428,60 +355,16 @@ class Trainer:
                     calls.set_params({**calls.params, "steps": done})
                 logs = as_floats(result)
                 if validation is not None and _due(validation_freq, epoch):
-                    found = self._evaluate(validation, calls, test_pace, check)
+                    found = _evaluate(self, validation, calls, test_pace, check)
                     logs.update({f"val_{name}": value for name, value in found.items()})
                 calls.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
         finish = getattr(self.optimizer, "finalize_variable_values", None)
         if finish is not None and epochs > initial_epoch:
-            finish(self._training_variables())
+            finish(_training_variables(self))
         calls.on_train_end(logs)
         return self.history
-
-    def _feeds(
-        self, x: Any, y: Any, batch_size: Any, split: float, validation: Any, shuffle: bool,
-        class_weight: Any, sample_weight: Any, steps: Any, validation_steps: Any,
-        validation_batch: Any,
-    ) -> tuple[Any, Any]:  # fmt: skip
-        """The feeds of training and validation."""
-        train: Any = adapters.feed(
-            x, y, sample_weight, batch_size=batch_size, shuffle=bool(shuffle),
-            class_weight=class_weight, steps=steps, stack=not self.run_eagerly,
-        )  # fmt: skip
-        if split and validation is None:
-            if not isinstance(train, adapters.ArrayFeed):
-                raise ValueError("validation_split works on arrays; give validation_data instead")
-            train, held = train.split(split)
-            if validation_batch:
-                x, y, sample_weight = held.arrays
-                held = adapters.ArrayFeed(x, y, sample_weight, validation_batch)
-            return train, held
-        if validation is None:
-            return train, None
-        size = validation_batch or batch_size
-        if isinstance(validation, tuple) and not adapters.is_source(validation[0]):
-            parts = unpack_x_y_sample_weight(validation)
-            return train, adapters.feed(*parts, batch_size=size)
-        return train, adapters.feed(validation, steps=validation_steps)
-
-    def _prepare(self, kind: str, program: Any, first: Callable[[], Any]) -> None:
-        """Build what is not built yet: by a run on shapes, with errors that name layer and shape,
-        or, where steps run as Python, by a forward pass whose effects are dropped."""
-        if self.built and self._optimizer_ready():  # type: ignore[attr-defined]
-            return
-        batch, interpreted = _trimmed(first()), self._interpreted(program)
-        if interpreted is None:
-            discover(getattr(self, f"{kind}_step"), (batch,))
-            return
-        if not self.built and self._tricorn_computes():  # type: ignore[attr-defined]
-            interpreted.dropped(lambda data: self._build_by_call(*_inputs(data)), batch)
-        variables = self._training_variables()
-        if kind == "train" and variables and not self._optimizer_ready():
-            self.optimizer.build(variables)
-
-    def _optimizer_ready(self) -> bool:
-        return self.optimizer is None or getattr(self.optimizer, "built", True)
 
     # ------------------------------------------------------------------------- evaluate and predict
 
@@ -504,7 +387,7 @@ class Trainer:
             The loss, or with metrics a list in the order of `metrics_names`; with `return_dict`
             name -> value.
         """
-        self._need_compiled("evaluate")
+        _need_compiled(self, "evaluate")
         feed = adapters.feed(x, y, sample_weight, batch_size=batch_size, steps=steps)
         calls = CallbackList(
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
@@ -513,42 +396,8 @@ class Trainer:
         single = self.run_eagerly or calls.needs_batches("test")
         pace = loop.Pace(1 if single else self.steps_per_execution)
         with loop.interruptible() as check:
-            logs = self._evaluate(feed, calls, pace, check, steps)
-        return logs if return_dict else self._as_list(logs)
-
-    def _evaluate(
-        self, feed: Any, calls: Any, pace: Any, check: Any, steps: int | None = None
-    ) -> dict[str, float]:
-        self.reset_metrics()
-        self.stop_evaluating = False
-        calls.on_test_begin()
-        result, _ = loop.run(
-            self._program("test", looped=True),
-            feed,
-            _limited(feed, steps, pace),
-            pace,
-            calls.on_test_batch_begin,
-            calls.on_test_batch_end,
-            lambda: self.stop_evaluating,
-            check,
-        )
-        logs = as_floats(result)
-        calls.on_test_end(logs)
-        return logs
-
-    def _as_list(self, logs: dict[str, Any]) -> Any:
-        """Logs in the order of the metrics; a single one alone."""
-        ordered = ["loss"] if "loss" in logs else []
-        interpreted = self._interpreted(self._program("test", looped=False))
-        if interpreted is not None:
-            with Scope():
-                known = self.get_metrics_result()
-        else:
-            known, _ = discover(self.get_metrics_result, ())  # for the names: nothing is computed
-        ordered += [name for name in known if name in logs and name != "loss"]
-        ordered += [name for name in logs if name not in ordered]
-        values = [logs[name] for name in ordered]
-        return values[0] if len(values) == 1 else values
+            logs = _evaluate(self, feed, calls, pace, check, steps)
+        return logs if return_dict else _as_list(self, logs)
 
     def predict(
         self,
@@ -567,7 +416,7 @@ class Trainer:
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
             steps=steps or feed.steps,
         )  # fmt: skip
-        program, engine, outputs = self._program("predict", looped=False), active(), []
+        program, engine, outputs = _program(self, "predict", looped=False), active(), []
         self.stop_predicting = False
         batches = _predict_batches(feed, steps)
         with loop.interruptible() as check, contextlib.ExitStack() as at_end:
@@ -603,34 +452,201 @@ class Trainer:
         return_dict: bool = False,
     ) -> Any:
         """One step on one batch; gives the loss and metrics of this batch."""
-        self._need_compiled("train_on_batch", optimizer=True)
+        _need_compiled(self, "train_on_batch", optimizer=True)
         batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30, class_weight=class_weight).arrays
-        return self._on_batch("train", batch, return_dict)
+        return _on_batch(self, "train", batch, return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
         """Loss and metrics of one batch."""
-        self._need_compiled("test_on_batch")
+        _need_compiled(self, "test_on_batch")
         batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30).arrays
-        return self._on_batch("test", batch, return_dict)
-
-    def _on_batch(self, kind: str, batch: Any, return_dict: bool) -> Any:
-        self.reset_metrics()
-        program = self._program(kind, looped=False)
-        if self._interpreted(program) is not None:
-            self._prepare(kind, program, lambda: batch)
-        with loop.interruptible():
-            logs = as_floats(program(batch))
-        return logs if return_dict else self._as_list(logs)
+        return _on_batch(self, "test", batch, return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
         batch = adapters.ArrayFeed(x, batch_size=1 << 30).arrays
-        return tree.map(active().numpy, self._program("predict", looped=False)(batch))
+        return tree.map(active().numpy, _program(self, "predict", looped=False)(batch))
 
 
 # ------------------------------------------------------------------------------------------ helpers
+
+
+def _state(model: Trainer) -> TrainingState:
+    return model._tricorn.parts["training"]
+
+
+def _training_variables(model: Trainer) -> list:
+    """The Variables that training changes, as of `compile`."""
+    layers = state.flatten(model)
+    own = dict.fromkeys(v for layer in layers for v in state.own_trainable(layer))
+    new = own.keys() - _state(model).trained - _state(model).frozen
+    now = new & set(state.trainable_variables(model)) if new else new
+    return [v for v in own if v in _state(model).trained or v in now]
+
+
+def _forward(model: Trainer, x: Any, training: bool) -> Any:
+    kind: Any = type(model)
+    names, _, anything = call_names(kind)
+    given = {"training": training} if "training" in names or anything else {}
+    if not given:
+        from tricorn.graph.calls import calling
+
+        with calling(training):
+            return model(x)
+    return model(x, **given)
+
+
+def _build_by_call(model: Trainer, x: Any) -> None:
+    """Make the weights of layers that are built when they are called, by a forward pass whose
+    other effects are dropped: once, for what it does not reach is no part of the model."""
+    if _state(model).called:
+        return
+    if not all(layer.built for layer in model._flatten_layers()):
+        with Scope():
+            _forward(model, x, training=False)
+    _state(model).called = True
+
+
+def _names_of_outputs(model: Trainer) -> list[str] | None:
+    """The names of a graph's outputs; None for a model that is no graph."""
+    return getattr(model, "output_names", None) if model.built else None
+
+
+def _scaled(model: Trainer, loss: Any) -> Any:
+    scale = getattr(model.optimizer, "scale_loss", None)
+    return scale(loss) if scale is not None else loss
+
+
+def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
+    """The compiled (with run_eagerly: plain) form of train_step, test_step or predict_step."""
+    step = getattr(model, f"{kind}_step")
+
+    def one(data: Any) -> Any:
+        return step(_trimmed(data))
+
+    def numbered(number: Any, arrays: Any, order: Any, size: int) -> Any:
+        return one(adapters.batch_of(number, arrays, order, size))
+
+    fn = numbered if looped else one
+    if model.run_eagerly:
+        return Interpreted(fn, looped)
+    key = f"{kind}{'_loop' if looped else ''}"
+    made = _state(model).programs.get(key)
+    if made is None:
+        pure = functools.partial(is_ours, model)
+        program = Compiled(fn, looped, False, model.jit_compile, pure)
+        made = _state(model).programs.setdefault(key, program)
+    return made
+
+
+def _interpreted(model: Trainer, program: Compiled | Interpreted) -> Interpreted | None:
+    """What runs a program's steps as Python, None: they are compiled."""
+    return program if isinstance(program, Interpreted) else program.interpreted()
+
+
+def _need_compiled(model: Trainer, what: str, optimizer: bool = False) -> None:
+    if not model.compiled:
+        raise ValueError(
+            f"call compile(...) before {what}: the model {model.name!r} does not know its "
+            "optimizer and loss yet"
+        )
+    if optimizer and model.optimizer is None:
+        raise ValueError(f"{what} needs an optimizer; give one to compile(...)")
+
+
+def _feeds(
+    model: Trainer, x: Any, y: Any, batch_size: Any, split: float, validation: Any, shuffle: bool,
+    class_weight: Any, sample_weight: Any, steps: Any, validation_steps: Any,
+    validation_batch: Any,
+) -> tuple[Any, Any]:  # fmt: skip
+    """The feeds of training and validation."""
+    train: Any = adapters.feed(
+        x, y, sample_weight, batch_size=batch_size, shuffle=bool(shuffle),
+        class_weight=class_weight, steps=steps, stack=not model.run_eagerly,
+    )  # fmt: skip
+    if split and validation is None:
+        if not isinstance(train, adapters.ArrayFeed):
+            raise ValueError("validation_split works on arrays; give validation_data instead")
+        train, held = train.split(split)
+        if validation_batch:
+            x, y, sample_weight = held.arrays
+            held = adapters.ArrayFeed(x, y, sample_weight, validation_batch)
+        return train, held
+    if validation is None:
+        return train, None
+    size = validation_batch or batch_size
+    if isinstance(validation, tuple) and not adapters.is_source(validation[0]):
+        parts = unpack_x_y_sample_weight(validation)
+        return train, adapters.feed(*parts, batch_size=size)
+    return train, adapters.feed(validation, steps=validation_steps)
+
+
+def _prepare(model: Trainer, kind: str, program: Any, first: Callable[[], Any]) -> None:
+    """Build what is not built yet: by a run on shapes, with errors that name layer and shape,
+    or, where steps run as Python, by a forward pass whose effects are dropped."""
+    if model.built and _optimizer_ready(model):
+        return
+    batch, interpreted = _trimmed(first()), _interpreted(model, program)
+    if interpreted is None:
+        discover(getattr(model, f"{kind}_step"), (batch,))
+        return
+    if not model.built and model._tricorn_computes():
+        interpreted.dropped(lambda data: _build_by_call(model, *_inputs(data)), batch)
+    variables = _training_variables(model)
+    if kind == "train" and variables and not _optimizer_ready(model):
+        model.optimizer.build(variables)
+
+
+def _optimizer_ready(model: Trainer) -> bool:
+    return model.optimizer is None or getattr(model.optimizer, "built", True)
+
+
+def _evaluate(
+    model: Trainer, feed: Any, calls: Any, pace: Any, check: Any, steps: int | None = None
+) -> dict[str, float]:
+    model.reset_metrics()
+    model.stop_evaluating = False
+    calls.on_test_begin()
+    result, _ = loop.run(
+        _program(model, "test", looped=True),
+        feed,
+        _limited(feed, steps, pace),
+        pace,
+        calls.on_test_batch_begin,
+        calls.on_test_batch_end,
+        lambda: model.stop_evaluating,
+        check,
+    )
+    logs = as_floats(result)
+    calls.on_test_end(logs)
+    return logs
+
+
+def _as_list(model: Trainer, logs: dict[str, Any]) -> Any:
+    """Logs in the order of the metrics; a single one alone."""
+    ordered = ["loss"] if "loss" in logs else []
+    interpreted = _interpreted(model, _program(model, "test", looped=False))
+    if interpreted is not None:
+        with Scope():
+            known = model.get_metrics_result()
+    else:
+        known, _ = discover(model.get_metrics_result, ())  # for the names: nothing is computed
+    ordered += [name for name in known if name in logs and name != "loss"]
+    ordered += [name for name in logs if name not in ordered]
+    values = [logs[name] for name in ordered]
+    return values[0] if len(values) == 1 else values
+
+
+def _on_batch(model: Trainer, kind: str, batch: Any, return_dict: bool) -> Any:
+    model.reset_metrics()
+    program = _program(model, kind, looped=False)
+    if _interpreted(model, program) is not None:
+        _prepare(model, kind, program, lambda: batch)
+    with loop.interruptible():
+        logs = as_floats(program(batch))
+    return logs if return_dict else _as_list(model, logs)
 
 
 def _trimmed(data: Any) -> Any:
