@@ -99,12 +99,13 @@ def gradients(loss: Any, variables: Any) -> Any:
     Raises:
         TypeError: for a loss that is not symbolic (see `symbolic`).
     """
-    if not current_graph().holds(loss):
-        raise TypeError(
-            f"gradients takes a symbolic loss, got {loss!r}: compute it from a placeholder, or in "
-            "a function decorated with K.symbolic; for values there is tricorn.value_and_grad"
-        )
     with recorded():
+        if not current_graph().holds(loss):
+            raise TypeError(
+                f"gradients takes a symbolic loss, got {loss!r}: compute it from a placeholder, or "
+                "in a function decorated with K.symbolic; for values there is "
+                "tricorn.value_and_grad"
+            )
         return graph.gradients(loss, variables)
 
 
