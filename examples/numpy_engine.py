@@ -310,19 +310,11 @@ def gamma(key, alpha, dtype):
     return generator(key).standard_gamma(alpha).astype(dtypes.to_numpy(dtype))
 
 
-# ----------------------------------------------------------------------------- variables, graphs
+# ------------------------------------------------------------------------------------- variables
 
 
 def variable(value, dtype, trainable, name):
     return tensor(value, dtype)
-
-
-def placeholder(shape, dtype, name):
-    return None  # no symbolic tensors of its own: Tricorn's are used
-
-
-def function(inputs, outputs, updates):
-    return None
 
 
 # ------------------------------------------------------------------------------------- overrides

@@ -22,7 +22,7 @@ import numpy as np
 
 from tricorn.engines import active
 from tricorn.graph import ambient
-from tricorn.graph.phase import native_graph
+from tricorn.graph.graphs import current_graph, graph_of
 from tricorn.graph.scope import current
 from tricorn.variable import Variable
 
@@ -89,7 +89,7 @@ def set_random_seed(seed: int, portable: bool = False) -> None:
         generator = _host.generator
     if generator is None:
         return
-    if any(engine.capabilities["native_graph"] for engine in generator.state._handles):
+    if any(graph_of(engine).owns_variables for engine in generator.state._handles):
         _host.drop()  # the draws that a graph has built stay as they are
     else:
         generator.portable = _host.portable
@@ -171,9 +171,9 @@ class SeedGenerator:
 
     def next(self) -> Any:
         """The key of the next draw, an int32 tensor of shape (2,); counts up."""
-        graph = native_graph()
-        if graph is not None:
-            return graph.draw(self.state.handle(graph))
+        return current_graph().next_key(self.state, self._next)
+
+    def _next(self) -> Any:
         if current() is not None:
             return self._draw()
         with _host.drawing:

@@ -22,6 +22,7 @@ from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.graph import ambient, op
 from tricorn.graph.calls import current_call
+from tricorn.graph.graphs import current_graph, graph_of
 from tricorn.graph.placement import placed, placing
 from tricorn.graph.scope import (
     Readable,
@@ -31,7 +32,7 @@ from tricorn.graph.scope import (
     read,
     recording_tapes,
 )
-from tricorn.graph.symbolic import NotRecording, is_symbolic, recording
+from tricorn.graph.symbolic import NotRecording, recording
 from tricorn.graph.turns import Use, alone, changing
 
 #: float dtype that Variables are read in (set by layers whose compute dtype differs), or None
@@ -137,9 +138,7 @@ class Variable(Readable):
         global _made
         with changing:
             _made += 1
-        engine = registry.native()
-        if engine is not None:  # under the names and on the device that hold here
-            self.handle(engine)
+        current_graph().made(self)
 
     def _initial(self, initializer: Any, shape: Any, dtype: Any) -> np.ndarray:
         """The first value, on the host.
@@ -221,8 +220,7 @@ class Variable(Readable):
             if handle is None:
                 with placing(engine, self._device):
                     handle = engine.variable(value, self.dtype, self._trainable, self.path)
-                if engine.capabilities["native_graph"]:
-                    handle._tricorn_variable = self
+                graph_of(engine).mark(handle, self)
             else:
                 handle = engine.write(handle, value)
             self._handles[engine] = handle
@@ -242,7 +240,7 @@ class Variable(Readable):
         """
         engine = registry.active() if engine is None else engine
         owner = self._owner
-        if engine not in self._handles and owner is not None and owner.capabilities["native_graph"]:
+        if engine not in self._handles and owner is not None and graph_of(owner).owns_variables:
             return self._handles[owner]
         return self._handed_out(engine)
 
@@ -288,12 +286,9 @@ class Variable(Readable):
             ValueError: when the shape differs.
         """
         recorder = recording()
-        if recorder is not None and (is_symbolic(value) or _in_graph(value)):
+        if recorder is not None and (graph := current_graph()).holds(value):
             self._check(tuple(value.shape))
-            engine = registry.native()
-            recorder.effects.assigned[self] = (
-                (self, value) if engine is None else engine.update(self.handle(engine), value)
-            )
+            recorder.effects.assigned[self] = graph.assignment(self, value)
             return value
         scope = current()
         if scope is None and isinstance(value, (np.ndarray, np.generic, int, float, list, tuple)):
@@ -414,7 +409,7 @@ class Variable(Readable):
     def _readable(self) -> bool:
         """Whether its value can be had without running a graph."""
         owner = self._owner
-        return owner is None or (not owner.capabilities["native_graph"] and owner.is_eager())
+        return owner is None or (not graph_of(owner).owns_variables and owner.is_eager())
 
     def __getstate__(self) -> dict:
         state = {**self.__dict__, "_owner": None, "_handles": {}, "_shared": False}
@@ -426,16 +421,9 @@ def shown(variables: list[Variable]) -> list:
     """What user code gets for Variables: the engine's own ones where graphs hold the engine's own
     tensors, since sessions and native optimizers take no others.  Elsewhere, and in the code of
     layers and steps, the Variables themselves; `scope.ours` leads back."""
-    engine = registry.native()
-    if engine is None or in_own_code() or current_call() is not None or current() is not None:
+    if in_own_code() or current_call() is not None or current() is not None:
         return variables
-    return [variable.native(engine) for variable in variables]
-
-
-def _in_graph(value: Any) -> bool:
-    """Whether `value` is a native tensor of a graph, with or without a history."""
-    engine = registry.native()
-    return engine is not None and engine.is_tensor(value)
+    return current_graph().shown(variables)
 
 
 def _host_array(value: Any) -> np.ndarray:

@@ -8,6 +8,7 @@ from tests.backend import references as ref
 from tricorn import backend as K
 from tricorn import layers
 from tricorn.engines import registry
+from tricorn.graph.graphs import current_graph
 
 pytestmark = pytest.mark.engine_free  # it chooses them itself
 
@@ -50,7 +51,7 @@ def test_function_errors(place):
         f([X, X])
     with pytest.raises(ValueError, match="shape"):
         f([X[:, :2]])
-    if registry.native() is None:
+    if not current_graph().owns_variables:
         with pytest.raises(ValueError, match="needs? the tensor 'y'"):
             K.function([x], [x + y])
         with pytest.raises(ValueError, match="disconnected"):

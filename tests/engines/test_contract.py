@@ -35,7 +35,7 @@ BY_HAND = {
     *("eval_shape", "as_python", "compile", "all_reduce", "all_gather", "axis_index", "variable"),
     *("read", "write", "set_trainable", "is_live", "must_not_escape", "module", "unshared"),
     *("variant", "scope", "direct", "training", "clear"),
-    *("placeholder", "function", "gradients", "alias"),
+    *("tape", "own_graph"),
 }
 
 
@@ -686,14 +686,8 @@ def test_interrupts_leave_the_state(engine):
         signal.signal(signal.SIGALRM, before)
 
 
-def test_graph_primitives(engine):
-    """Graph engines give symbolic tensors; others None for all three."""
-    if not engine.capabilities["native_graph"]:
-        assert engine.placeholder((None, 2), "float32", "x") is None
-        assert engine.function([], [], []) is None
-        assert engine.gradients(None, []) is None
-        x = tensor(engine, 1.0)
-        assert engine.alias(x) is x
+def test_no_engine_has_a_graph_of_its_own_where_it_is_eager(engine):
+    assert engine.own_graph() is None
 
 
 # -------------------------------------------------------------------------------------- property

@@ -11,8 +11,8 @@ import numpy as np
 from tricorn import config, dtypes, naming, ops
 from tricorn.config import epsilon, floatx, image_data_format, set_image_data_format
 from tricorn.engines import registry
-from tricorn.engines.contract import EngineError
 from tricorn.graph import phase
+from tricorn.graph.graphs import current_graph
 from tricorn.graph.symbolic import NotRecording, Recorder
 from tricorn.utils import session
 from tricorn.variable import name_scope
@@ -93,24 +93,13 @@ def set_learning_phase(value: Any) -> None:
 # ----------------------------------------------------------------------------------- the session
 
 
-def _sessions() -> Any:
-    engine = registry.native()
-    if engine is None:
-        raise EngineError(
-            f"the engine {backend()!r} has no sessions here: there are sessions where tensors "
-            "belong to a graph, that is with TensorFlow inside a tf.Graph or with eager execution "
-            "switched off. Elsewhere K.function, K.eval and K.get_value run without one"
-        )
-    return engine
-
-
 def get_session() -> Any:
     """The session that runs the graph; its Variables have values.
 
     Raises:
         EngineError: where the engine has no sessions.
     """
-    return _sessions().get_session()
+    return current_graph().get_session()
 
 
 def set_session(session: Any) -> None:
@@ -120,7 +109,7 @@ def set_session(session: Any) -> None:
         EngineError: where the engine has no sessions.
         ValueError: for a session of another graph.
     """
-    _sessions().set_session(session)
+    current_graph().set_session(session)
 
 
 def manual_variable_initialization(value: bool) -> None:
@@ -133,8 +122,7 @@ def manual_variable_initialization(value: bool) -> None:
 def control_dependencies(control_inputs: Any) -> Iterator[None]:
     """In a native graph: what is made inside runs after `control_inputs`.  Elsewhere a value comes
     before what is computed from it, and there is nothing to add."""
-    engine = registry.native()
-    with contextlib.nullcontext() if engine is None else engine.after(control_inputs):
+    with current_graph().after(control_inputs):
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,14 +19,14 @@ from tricorn.backend.values import (
     to_dense,
     within,
 )
-from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph import function as graph
 from tricorn.graph import transforms
 from tricorn.graph.bodies import with_functions
 from tricorn.graph.function import Update
+from tricorn.graph.graphs import current_graph
 from tricorn.graph.scope import ours
-from tricorn.graph.symbolic import is_symbolic, recording
+from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, recording
 from tricorn.variable import Variable
 
 # ------------------------------------------------------------------------------------- functions
@@ -98,12 +99,13 @@ def gradients(loss: Any, variables: Any) -> Any:
     Raises:
         TypeError: for a loss that is not symbolic (see `symbolic`).
     """
-    if not is_symbolic(loss) and registry.native() is None:
-        raise TypeError(
-            f"gradients takes a symbolic loss, got {loss!r}: compute it from a placeholder, or in "
-            "a function decorated with K.symbolic; for values there is tricorn.value_and_grad"
-        )
     with recorded():
+        if not current_graph().holds(loss):
+            raise TypeError(
+                f"gradients takes a symbolic loss, got {loss!r}: compute it from a placeholder, or "
+                "in a function decorated with K.symbolic; for values there is "
+                "tricorn.value_and_grad"
+            )
         return graph.gradients(loss, variables)
 
 
@@ -127,9 +129,13 @@ def _update(x: Variable, compute: Callable[[], Any]) -> Any:
     x = ours(x)
     if not isinstance(x, Variable):
         raise TypeError(f"only Variables can be updated, got {x!r}")
-    engine = registry.native()
-    if engine is not None:
-        return engine.update(x.handle(engine), as_symbolic(compute()))
+    return current_graph().update(
+        x, lambda: as_symbolic(compute()), functools.partial(_updated, x, compute)
+    )
+
+
+def _updated(x: Variable, compute: Callable[[], Any]) -> Update:
+    """An update that no graph of the engine's own holds."""
     if within():
         value = compute()
         x.assign(value)
@@ -228,7 +234,7 @@ def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
         training: the phase: 0, 1 or a bool scalar; None: `learning_phase()`.
     """
     told = learning_phase() if training is None else training
-    if training is None and registry.native() is None and is_symbolic(told) and not within():
+    if training is None and type(told) is SymbolicTensor and not within():
         x, alt = _called(x), _called(alt)
         if not is_symbolic(x) and not is_symbolic(alt):  # values: there is no graph to be run
             return alt

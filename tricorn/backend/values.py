@@ -14,13 +14,13 @@ from tricorn.engines import registry
 from tricorn.graph import sizes
 from tricorn.graph.calls import current_call
 from tricorn.graph.function import Function, Update
+from tricorn.graph.graphs import current_graph
 from tricorn.graph.op import Tensor as _Tensor
 from tricorn.graph.op import op
 from tricorn.graph.scope import Readable, current, ours
 from tricorn.graph.symbolic import (
     Recorder,
     SymbolicTensor,
-    attach,
     is_symbolic,
     node_of,
     recording,
@@ -76,12 +76,7 @@ def placeholder(
     if shape is None and ndim is None:
         raise ValueError("placeholder needs a shape, such as (None, 4), or ndim")
     shape = (None,) * ndim if shape is None else tuple(shape)  # type: ignore[operator]
-    engine = registry.native()
-    if engine is None:
-        return SymbolicTensor(shape, _float(dtype), name)
-    native = engine.placeholder(shape, _float(dtype), name or "placeholder")
-    attach(native, None, 0)
-    return native
+    return current_graph().placeholder(shape, _float(dtype), name)
 
 
 def variable(
@@ -347,7 +342,7 @@ def eval(x: Any) -> np.ndarray:
     """
     if isinstance(x, Update):
         return eval(x.variable)
-    if is_symbolic(x) and registry.native() is None:
+    if type(x) is SymbolicTensor:
         return ops.convert_to_numpy(Function([], [x])([])[0])
     return ops.convert_to_numpy(to_dense(x))
 

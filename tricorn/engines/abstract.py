@@ -29,7 +29,6 @@ CAPABILITIES = {
     "distributes": True,
     "complex": True,
     "abstract": True,
-    "tapes": True,
 }
 
 
@@ -1058,11 +1057,3 @@ def variable(value: Any, dtype: str, trainable: bool, name: str) -> AbstractTens
 
 def write(handle: AbstractTensor, value: AbstractTensor) -> AbstractTensor:
     return _agreed("write", "the variable", handle, "its new value", value)
-
-
-def placeholder(shape: Shape, dtype: str, name: str) -> None:
-    return None
-
-
-def function(inputs: Any, outputs: Any, updates: Any) -> None:
-    return None

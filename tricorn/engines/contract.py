@@ -31,27 +31,13 @@ An engine module may define
 ``HANDLE_TYPES``
     a tuple of types that are not tensors, but that `tensor` makes a tensor of without losing
     gradients: the framework's own variables.
-
-An engine with the capability ``native_graph`` also has
-
-``get_session()``, ``set_session(session)``
-    what runs the graph; every variable of the graph has a value in a session that is got.
-``after(tensors)``
-    a context manager: operations made inside run after `tensors`.
-``learning_phase()``
-    the graph's learning phase: one bool scalar that is False unless it is fed.
-``draw(handle)``
-    the state of a random generator, an int32 tensor (seed, counter); counts up by itself whenever
-    the graph is run.
-``update(handle, value)``
-    an object that unpacks to the handle of a variable and the tensor it shall hold, and that a
-    session can run to let it hold it.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
@@ -63,17 +49,13 @@ CAPABILITIES: dict[str, Any] = {
     "differentiates": False,  # vjp works
     "compiles": False,  # compile() makes a faster function (tracing); otherwise it runs eagerly
     "traces": False,  # transforms and compile() call Python once with tracers
-    "native_graph": False,  # placeholder() gives the engine's own symbolic tensors
     "distributes": False,  # the collectives work over more than one device
     "complex": False,  # has complex dtypes
     "abstract": False,  # its tensors have no values, only shape and dtype
-    "tapes": False,  # tape() records what runs eagerly
 }
 
 #: name -> declaration (signature and documentation) of every primitive.
 PRIMITIVES: dict[str, Callable] = {}
-#: name -> (declaration, the capability that an engine promises it by)
-OPTIONAL: dict[str, tuple[Callable, str]] = {}
 
 
 class EngineError(RuntimeError):
@@ -83,16 +65,6 @@ class EngineError(RuntimeError):
 def primitive(fn: Callable) -> Callable:
     PRIMITIVES[fn.__name__] = fn
     return fn
-
-
-def optional(capability: str) -> Callable[[Callable], Callable]:
-    """Declare a primitive that only engines with the capability have."""
-
-    def declare(fn: Callable) -> Callable:
-        OPTIONAL[fn.__name__] = fn, capability
-        return fn
-
-    return declare
 
 
 class Rule(NamedTuple):
@@ -725,9 +697,10 @@ def checkpoint(fn):
     """`fn`, recomputed rather than remembered when its gradient is taken."""
 
 
-@optional("tapes")
+@primitive
 def tape(persistent):
-    """A new `Tape`; `persistent`: `gradient` may be called more than once."""
+    """A new `Tape`; `persistent`: `gradient` may be called more than once.  Default: an error that
+    says what else there is."""
 
 
 class Tape(Protocol):
@@ -872,27 +845,48 @@ def module(layer):
 
 
 @primitive
-def placeholder(shape, dtype, name):
-    """The engine's own symbolic tensor, or None: then Tricorn's symbolic tensors are used."""
+def own_graph():
+    """The framework's own graph that code builds here, a `Graph`, or None: symbolic tensors are
+    Tricorn's.  Default: None."""
 
 
-@primitive
-def function(inputs, outputs, updates):
-    """Graph engines: ``run(values) -> results``, lists like `inputs` and `outputs`, native symbolic
-    tensors; it also runs the `updates` [(handle, tensor)], all computed from the state before.
-    Other engines return None, Tricorn's own executor is used."""
+class Graph(Protocol):
+    """What `own_graph` gives: a graph of the framework's own symbolic tensors and variables, which
+    take attributes.  It is run by sessions or something like them; the primitives of the engine
+    build into it."""
 
+    def placeholder(self, shape: tuple, dtype: str, name: str) -> Tensor:
+        """A symbolic tensor that is given a value when the graph is run; None: any size."""
 
-@primitive
-def gradients(loss, wrt):
-    """Graph engines: the native symbolic gradients of a native symbolic loss with respect to the
-    handles and native tensors in the list `wrt`; other engines return None."""
+    def learning_phase(self) -> Tensor:
+        """The graph's learning phase: one bool scalar that is False unless it is fed."""
 
+    def function(self, inputs: list, outputs: list, updates: list) -> Callable[[list], list]:
+        """``run(values) -> results``, lists like `inputs` and `outputs`; it also runs the `updates`
+        [(handle, tensor)], all computed from the state before."""
 
-@primitive
-def alias(x):
-    """Graph engines: a native symbolic tensor of its own that equals `x`, to hang another history
-    on; other engines return `x`."""
+    def gradients(self, loss: Tensor, wrt: list) -> list[Tensor]:
+        """The gradients of a loss with respect to the handles and tensors in the list `wrt`."""
+
+    def alias(self, x: Tensor) -> Tensor:
+        """A tensor of its own that equals `x`, to hang another history on."""
+
+    def update(self, handle: Any, value: Tensor) -> Any:
+        """An object that unpacks to the handle of a variable and the tensor it shall hold, and that
+        a session can run to let it hold it."""
+
+    def draw(self, handle: Any) -> Tensor:
+        """The state of a random generator, an int32 tensor (seed, counter); counts up by itself
+        whenever the graph is run."""
+
+    def after(self, tensors: Collection) -> AbstractContextManager:
+        """A block whose operations run after `tensors`."""
+
+    def get_session(self) -> Any:
+        """What runs the graph; every variable of the graph has a value in it."""
+
+    def set_session(self, session: Any) -> None:
+        """Let `session` run the graph that it is of; None: one of the engine's own."""
 
 
 def validate(module: ModuleType | Any, name: str, optional: Collection[str] = ()) -> None:
@@ -911,13 +905,6 @@ def validate(module: ModuleType | Any, name: str, optional: Collection[str] = ()
         elif not _accepts(found, len(want.parameters)):
             got = inspect.signature(found)
             problems.append(f"wrong arguments: {primitive_name}{got}, expected {want}")
-    for optional_name, (declared, capability) in OPTIONAL.items():
-        promised = getattr(module, "CAPABILITIES", {}).get(capability)
-        if promised and not callable(getattr(module, optional_name, None)):
-            problems.append(
-                f"missing: {optional_name}{inspect.signature(declared)}, which the capability "
-                f"{capability!r} promises"
-            )
     for attribute in ("CAPABILITIES", "TENSOR_TYPES"):
         if not hasattr(module, attribute):
             problems.append(f"missing: {attribute}")

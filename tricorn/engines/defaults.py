@@ -30,7 +30,6 @@ UNLESS = {
     "complex": ("complex", "real", "imag", "fft", "ifft", "rfft", "irfft", "eig"),
     "compiles": ("compile",),
     "traces": ("cond", "while_loop", "scan", "vmap", "eval_shape"),
-    "native_graph": ("gradients", "alias"),
 }
 
 # -------------------------------------------------------------------------- tensors, elementwise
@@ -474,12 +473,19 @@ def module(engine: Any, layer: Any) -> Any:
     )
 
 
-def gradients(engine: Any, loss: Any, wrt: Any) -> None:
+def tape(engine: Any, persistent: bool) -> Any:
+    raise EngineError(
+        f"the engine {engine.name!r} has no tape; "
+        + (
+            "use tricorn.value_and_grad"
+            if engine.capabilities["differentiates"]
+            else "nor does it differentiate: use one that does"
+        )
+    )
+
+
+def own_graph(engine: Any) -> None:
     return None
-
-
-def alias(engine: Any, x: Any) -> Any:
-    return x
 
 
 #: primitive -> its default, a function of the engine and the primitive's arguments
@@ -492,7 +498,7 @@ DEFAULTS: dict[str, Callable] = {
         conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
         custom_gradient, checkpoint, eval_shape, as_python, compile, all_reduce, all_gather,
         axis_index, real, imag, read, write, set_trainable, is_live, must_not_escape, module,
-        gradients, alias,
+        tape, own_graph,
     )
 }  # fmt: skip
 DEFAULTS |= dict.fromkeys(("complex", "fft", "ifft", "rfft", "irfft", "eig"), _needs_complex)

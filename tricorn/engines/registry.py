@@ -120,12 +120,10 @@ def active() -> Engine:
     return engine.variant() if engine.has_variants else engine
 
 
-def native() -> Engine | None:
-    """The active engine, if it is loaded and graphs hold its own tensors here."""
+def active_if_loaded() -> Engine | None:
+    """The engine that operations run on now; None where the first one would load it."""
     engine = _scoped.get() or _process
-    if engine is not None:
-        engine = engine.variant()
-    return engine if engine is not None and engine.capabilities["native_graph"] else None
+    return engine.variant() if engine is not None and engine.has_variants else engine
 
 
 def name() -> str:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tricorn import dtypes, tree
-from tricorn.engines import registry
 from tricorn.graph import op
+from tricorn.graph.graphs import current_graph
 from tricorn.graph.phase import is_phase
 from tricorn.graph.plan import Plan
 from tricorn.graph.sizes import is_size
@@ -80,12 +80,8 @@ def with_functions(run: Callable, tensors: Any, functions: Sequence[tuple[Callab
         functions: each with its arguments' examples, or a function of `tensors` that gives them.
     """
     leaves, structure = tree.flatten(tensors)
-    if registry.native() is not None:
-        plain = [fn for fn, _ in functions]
-        return _call(
-            *leaves, compute=lambda values: run(tree.unflatten(structure, list(values)), *plain)
-        )
-    bodies = [Body(fn, examples) for fn, examples in functions]
+    graph = current_graph()
+    bodies = [graph.body(fn, functools.partial(Body, fn, examples)) for fn, examples in functions]
     captured = list({id(x): x for body in bodies for x in body.captured}.values())
 
     def compute(values: Sequence) -> Any:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from tricorn import tree
 from tricorn.engines import registry
 from tricorn.graph import op, phase
 from tricorn.graph.calls import calling, hand_on
 from tricorn.graph.compiled import Compiled
+from tricorn.graph.graphs import check_shape, current_graph
 from tricorn.graph.plan import Plan
 from tricorn.graph.scope import Readable, Scope, ours
-from tricorn.graph.symbolic import is_symbolic, name_of, node_of
+from tricorn.graph.symbolic import is_symbolic, node_of
 
 
 class Update(NamedTuple):
@@ -75,27 +74,31 @@ class Function:
         self.updates = [update(*pair) for pair in updates]
         self._updates_only = updates_only
         self._flat, self._structure = tree.flatten(inputs)
-        values = [u.value for u in self.updates]
         #: which of the inputs is the learning phase, None: no one
         self._phase = next((i for i, t in enumerate(self._flat) if phase.is_phase(t)), None)
-        self._native = None
-        engine = registry.native()
-        if engine is not None and any(
-            map(engine.is_tensor, tree.leaves((inputs, outputs, values)))
-        ):
-            leaves, self._output_structure = tree.flatten(outputs)
-            handles = [(u.variable.handle(engine), u.value) for u in self.updates]
-            given = [t for i, t in enumerate(self._flat) if i != self._phase]
-            self._native = engine.function([*given, phase.tensor()], leaves, handles)
-            return
+        #: the inputs but for it
+        self._given = [t for i, t in enumerate(self._flat) if i != self._phase]
+        self._run = current_graph().function(
+            self._given, outputs, self.updates, self.name, self._planned
+        )
+
+    def _planned(self) -> Callable:
+        """What runs a graph of ours."""
         for tensor in self._flat:
             if not is_symbolic(tensor):
                 raise TypeError(f"the inputs of a Function are symbolic tensors, got {tensor!r}")
-        given = [t for i, t in enumerate(self._flat) if i != self._phase]
-        self._plan = Plan(given, (outputs, values))
-        self._compiled = Compiled(self._run)
+        self._plan = Plan(self._given, (self.outputs, [u.value for u in self.updates]))
+        self._compiled = Compiled(self._compute)
+        return self._run_plan
 
-    def _run(self, values: list, training: bool | None) -> Any:
+    def _run_plan(self, values: list, training: bool | None) -> Any:
+        engine = registry.active()
+        values = [op.convert(engine, value, t.dtype) for value, t in zip(values, self._given)]
+        for value, tensor in zip(values, self._given):
+            check_shape(tuple(engine.shape(value)), tensor, self.name)
+        return self._compiled(values, training)
+
+    def _compute(self, values: list, training: bool | None) -> Any:
         with calling(training), Scope(random_only=self._updates_only) as scope:
             outputs, values = self._plan.run(values)
         hand_on(scope.effects)
@@ -112,23 +115,12 @@ class Function:
                     f"the function {self.name!r} takes {len(self._flat)} inputs, got {len(values)}"
                 )
             values = given
-        tensors = self._flat
         if self._phase is not None:
-            values, tensors = list(values), list(tensors)
-            del tensors[self._phase]
+            values = list(values)
             training = bool(values.pop(self._phase))
         elif training is None:
             training = phase.fixed()
-        if self._native is not None:
-            for value, tensor in zip(values, tensors):
-                _check(np.shape(value), tensor, self.name)
-            found = self._native([*values, bool(training)])
-            return tree.unflatten(self._output_structure, found)
-        engine = registry.active()
-        values = [op.convert(engine, value, t.dtype) for value, t in zip(values, tensors)]
-        for value, tensor in zip(values, tensors):
-            _check(tuple(engine.shape(value)), tensor, self.name)
-        return self._compiled(values, training)
+        return self._run(values, training)
 
     def _arrays(self, inputs: Any) -> list | None:
         """Inputs given as nested Python lists of numbers."""
@@ -136,15 +128,6 @@ class Function:
             return [inputs] if len(self._flat) == 1 else None
         same = isinstance(inputs, (list, tuple)) and len(inputs) == len(self._flat)
         return list(inputs) if same else None
-
-
-def _check(got: tuple, tensor: Any, name: str) -> None:
-    want = tuple(tensor.shape)
-    if len(want) != len(got) or any(w not in (None, g) for w, g in zip(want, got)):
-        raise ValueError(
-            f"the function {name!r} expects shape {want} for the input {name_of(tensor)!r}, "
-            f"got {got}"
-        )
 
 
 def graph_leaves(outputs: Any) -> list:
@@ -178,11 +161,12 @@ def gradients(loss: Any, variables: Any) -> Any:
     """
     single = not isinstance(variables, (list, tuple))
     wrt = [variables] if single else list(variables)
-    engine = registry.native()
-    if engine is not None and engine.is_tensor(loss):
-        handles = [w.handle(engine) if isinstance(w, Readable) else w for w in wrt]
-        found = engine.gradients(loss, handles)
-        return found[0] if single else found
+    found = current_graph().gradients(loss, wrt, _planned_gradients)
+    return found[0] if single else found
+
+
+def _planned_gradients(loss: Any, wrt: list) -> list:
+    """`gradients` of a graph of ours."""
     if not is_symbolic(loss):
         raise TypeError(f"gradients takes a symbolic loss, got {loss!r}; see value_and_grad")
     tensors = [w for w in wrt if is_symbolic(w)]
@@ -210,8 +194,7 @@ def gradients(loss: Any, variables: Any) -> Any:
         of_tensor = {id(w): g for w, g in zip((*tensors, *held), grads)}
         return [of_tensor[id(w)] for w in wrt]
 
-    found = _gradients(*leaves, *tensors, compute=compute)
-    return found[0] if single else list(found)
+    return list(_gradients(*leaves, *tensors, compute=compute))
 
 
 @op.op

@@ -19,8 +19,9 @@ from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.contract import EngineError
+from tricorn.graph.graphs import current_graph
 from tricorn.graph.scope import Readable, Scope, ours
-from tricorn.graph.symbolic import Node, NotRecording, SymbolicTensor, is_symbolic, recording
+from tricorn.graph.symbolic import Node, is_symbolic, recording
 
 _MARK = object()
 #: Annotation of an op's tensor arguments.
@@ -274,19 +275,9 @@ class Op:
         return tree.unflatten(shape, leaves)
 
     def _record(self, args: tuple, kwargs: dict) -> Any:
-        """Make a node; the results' shapes come from the body on abstract tensors."""
-        node = Node(self.wrapper, args, kwargs)
-        engine = registry.native()
-        if engine is not None and not any(
-            type(leaf) is SymbolicTensor for leaf in tree.leaves((args, kwargs))
-        ):
-            with NotRecording():
-                results = self._run(engine, args, kwargs)
-            return node.bind(results)
-        # what a draw assigns while shapes are worked out is thrown away with the scope
-        with NotRecording(), Scope(isolated=True):
-            abstract = tree.map(abstracted, (args, kwargs))
-            return node.bind(self._run(registry.load("abstract"), *abstract))
+        """Make a node; what the results are, the graph says."""
+        node, graph = Node(self.wrapper, args, kwargs), current_graph()
+        return node.bind(graph.results(self._run, args, kwargs), graph.alias)
 
     def _explain(self, engine: Any, args: tuple, kwargs: dict, error: Exception) -> None:
         """Raise the contract's error in place of the engine's, where the shape rule finds one."""
@@ -349,15 +340,6 @@ def _is_list(hint: Any) -> bool:
     if get_origin(hint) in (Union, types.UnionType):
         return any(map(_is_list, get_args(hint)))
     return get_origin(hint) is not Annotated and hint is not type(None)
-
-
-def abstracted(x: Any) -> Any:
-    """A leaf as the abstract engine takes it: symbolic tensors and Variables lose all but shape."""
-    if isinstance(x, Readable):
-        return AbstractTensor(tuple(x.shape), x.read_dtype)
-    if isinstance(x, SymbolicTensor):
-        return AbstractTensor(tuple(x.shape), x.dtype)
-    return x
 
 
 def _read(x: Any) -> Any:

@@ -17,10 +17,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from tricorn.engines import registry
 from tricorn.graph import op
 from tricorn.graph.calls import training_now
-from tricorn.graph.scope import current
+from tricorn.graph.graphs import current_graph
 from tricorn.graph.symbolic import (
     Node,
     NotRecordable,
@@ -63,7 +62,7 @@ def now() -> Any:
     training = training_now()
     if training is not None or _fixed is not None:
         return _fixed if training is None else training
-    return None if registry.native() is None else tensor()
+    return tensor() if current_graph().feeds_phase else None
 
 
 @op.op
@@ -74,28 +73,14 @@ def learning_phase() -> op.Tensor:
 
 
 def tensor() -> Any:
-    """The learning phase as a symbolic tensor: the native graph's own, or ours."""
-    engine = registry.native()
-    if engine is None:
-        return _symbol()
-    native = engine.learning_phase()
-    if not hasattr(native, "_tricorn_node"):
-        attach(native, _node(native), 0)
-    return native
-
-
-@functools.cache
-def _symbol() -> SymbolicTensor:
-    symbol = SymbolicTensor((), "bool", "learning_phase")
-    symbol.node = _node(symbol)
-    return symbol
-
-
-def _node(output: Any) -> Node:
-    with NotRecording():  # it stands in no layer's body
-        node = Node(learning_phase, (), {})
-    node.outputs = output
-    return node
+    """The learning phase as a symbolic tensor of the graph here."""
+    found = current_graph().learning_phase()
+    if node_of(found)[0] is None:
+        with NotRecording():  # it stands in no layer's body
+            node = Node(learning_phase, (), {})
+        node.outputs = found
+        attach(found, node, 0)
+    return found
 
 
 def is_phase(x: Any) -> bool:
@@ -104,13 +89,6 @@ def is_phase(x: Any) -> bool:
         return False
     node = node_of(x)[0]
     return node is not None and node.operation is learning_phase
-
-
-def native_graph() -> registry.Engine | None:
-    """The engine whose native graph is being built here for the user to run, or None: also inside
-    the programs that the library itself compiles there."""
-    scope = current()
-    return None if scope is not None and scope.frozen else registry.native()
 
 
 def either(training: Any, body: Callable, args: tuple) -> Any:
@@ -124,8 +102,8 @@ def either(training: Any, body: Callable, args: tuple) -> Any:
         raise NotRecordable("a graph of symbolic tensors does not see into the two phases")
     yes, no = functools.partial(body, True), functools.partial(body, False)
     layout = layout_of((yes, args), (no, args))
-    if native_graph() is not None:  # random state moves by itself there
-        layout.variables = [v for v in layout.variables if not v.random]
+    by_itself = current_graph().moves_by_itself
+    layout.variables = [v for v in layout.variables if not by_itself(v)]
     with NotRecording():
         yes, no = functools.partial(yes, *args), functools.partial(no, *args)
         result, effects = branch(training, yes, no, layout)

@@ -18,6 +18,7 @@ from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph import op
+from tricorn.graph.graphs import current_graph
 from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, node_of
 
 
@@ -29,8 +30,7 @@ def sizes(x: op.Tensor) -> Any:
     if engine.capabilities["abstract"]:
         return AbstractTensor((len(shape),), "int32")
     if all(isinstance(n, int) for n in shape):
-        value = np.array(shape, np.int32)
-        return engine.tensor(value, "int32") if engine.capabilities["native_graph"] else value
+        return current_graph().sizes(np.array(shape, np.int32))
     return OPS["stack"]([op.convert(engine, n, "int32") for n in shape])
 
 

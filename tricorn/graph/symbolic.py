@@ -14,7 +14,6 @@ from contextvars import ContextVar
 from typing import Any
 
 from tricorn import tree
-from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph.effects import Effects
 
@@ -98,8 +97,12 @@ class Node:
         recorder = _recorder.get()
         self.parent: Node | None = recorder.node if recorder is not None else None
 
-    def bind(self, results: Any) -> Any:
-        """Make the symbolic outputs for a tree of abstract (or native symbolic) results."""
+    def bind(self, results: Any, alias: Callable[[Any], Any]) -> Any:
+        """Make the symbolic outputs for a tree of abstract (or native symbolic) results.
+
+        Args:
+            alias: gives another tensor like one that was given, whose history stays its own.
+        """
         label = getattr(self.operation, "name", None) or self.operation.__name__
         position = itertools.count()
         is_open = self.training is None and self.kwargs.get("training") is None
@@ -108,18 +111,14 @@ class Node:
         )
 
         def output(result: Any) -> Any:
-            if not isinstance(result, AbstractTensor):
-                if any(result is given for given in tree.leaves((self.args, self.kwargs))):
-                    # whose history stays its own
-                    result = registry.active().alias(result)
-                attach(result, self, next(position))
-                result._uses_learning_phase = in_phase
-                return result
-            tensor = SymbolicTensor(result.shape, result.dtype, f"{label}_{next(_names)}")
-            tensor.node, tensor.position = self, next(position)
+            if isinstance(result, AbstractTensor):
+                result = SymbolicTensor(result.shape, result.dtype, f"{label}_{next(_names)}")
+            elif any(result is given for given in tree.leaves((self.args, self.kwargs))):
+                result = alias(result)
+            attach(result, self, next(position))
             if in_phase:
-                tensor._uses_learning_phase = True
-            return tensor
+                result._uses_learning_phase = True
+            return result
 
         self.outputs = tree.map(output, results)
         return self.outputs
@@ -192,6 +191,7 @@ class NotRecording:
 
 #: whether native symbolic tensors are tensors like others, since calls on them are not recorded
 _plain: ContextVar[bool] = ContextVar("tricorn_plain", default=False)
+treated_as_plain = _plain.get
 
 
 def is_symbolic(x: Any) -> bool:
@@ -200,19 +200,13 @@ def is_symbolic(x: Any) -> bool:
     return type(x) is SymbolicTensor or (hasattr(x, "_tricorn_node") and not _plain.get())
 
 
-def is_native(x: Any) -> bool:
-    """Whether `x` is a tensor of an engine's own graph, with a history or without, in a place where
-    calls on it are recorded."""
-    if _plain.get() or type(x) is SymbolicTensor:
-        return False
-    engine = registry.native()
-    return engine is not None and engine.is_tensor(x)
-
-
 def attach(tensor: Any, node: Node | None, position: int) -> None:
-    """Give a native symbolic tensor its history."""
-    tensor._tricorn_node = (node, position)
-    tensor._uses_learning_phase = False
+    """Give a symbolic tensor of either kind its history."""
+    if type(tensor) is SymbolicTensor:
+        tensor.node, tensor.position = node, position
+    else:
+        tensor._tricorn_node = (node, position)
+        tensor._uses_learning_phase = False
 
 
 def node_of(tensor: Any) -> tuple[Node | None, int]:

@@ -74,15 +74,6 @@ class GradientTape:
                 "with block into a layer's call method, or use tricorn.gradients"
             )
         engine = registry.active()
-        if not engine.capabilities["tapes"]:
-            raise registry.EngineError(
-                f"the engine {engine.name!r} has no tape; "
-                + (
-                    "use tricorn.value_and_grad"
-                    if engine.capabilities["differentiates"]
-                    else "nor does it differentiate: use one that does"
-                )
-            )
         if self._tape is None or self._engine is not engine:
             self._engine, self._tape, self._read = engine, engine.tape(self.persistent), {}
         self._start()

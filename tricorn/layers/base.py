@@ -16,9 +16,9 @@ import numpy as np
 
 from tricorn import dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
-from tricorn.engines.registry import native
 from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
+from tricorn.graph.graphs import current_graph
 from tricorn.graph.symbolic import Node, recording
 from tricorn.graph.turns import Use
 from tricorn.layers import calling, state, symbolic_calls
@@ -118,7 +118,7 @@ class Layer:
         found = getattr(type(self), name, None)
         if not hasattr(found, "__set__"):  # a property sets what it sets
             value = tracker.set(name, value)
-            if found is None and isinstance(value, Variable) and native() is not None:
+            if found is None and isinstance(value, Variable) and current_graph().owns_variables:
                 self.__dict__.pop(name, None)
                 return  # see __getattr__
         now = scope.current()
@@ -487,9 +487,7 @@ class Layer:
     def losses(self) -> list:
         """Losses added by the last call and the regularization of trainable weights."""
         added = [loss for layer in state.flatten(self) for loss in losses_of(layer)]
-        if native() is not None and scope.current() is None:
-            nodes = self._tricorn_nodes()
-            added += [x for n in nodes for losses in n.effects.losses.values() for x in losses]
+        added += current_graph().losses_of(self._tricorn_nodes)
         penalties = [
             v.regularizer(v.value)
             for v in state.trainable_variables(self)

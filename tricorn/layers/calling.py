@@ -24,7 +24,8 @@ from tricorn.graph.calls import (
     get_mask,
     set_mask,
 )
-from tricorn.graph.symbolic import is_native, is_symbolic, recording
+from tricorn.graph.graphs import current_graph
+from tricorn.graph.symbolic import is_symbolic, recording
 from tricorn.graph.turns import making
 from tricorn.layers import input_spec as specs
 from tricorn.layers import state
@@ -67,7 +68,7 @@ def prepared(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict, bool
     args, kwargs = _converted(layer, args, kwargs)
     if not symbolic and (current_call() is None or recording() is not None):
         if scope.current() is None:
-            symbolic = any(map(is_native, tree.leaves((args, kwargs))))
+            symbolic = any(map(current_graph().holds, tree.leaves((args, kwargs))))
     return args, kwargs, symbolic
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import dtypes
-from tricorn.engines import registry
-from tricorn.graph.symbolic import Node, SymbolicTensor, attach, is_symbolic, node_of
+from tricorn.graph.graphs import current_graph
+from tricorn.graph.symbolic import Node, SymbolicTensor, attach, node_of
 from tricorn.layers.base import Layer
 
 
@@ -59,24 +59,16 @@ class InputLayer(Layer):
         node = Node(self, (), {})
         node.parent = None
         node.outputs = self._tensor(input_tensor)
-        if type(node.outputs) is SymbolicTensor:
-            node.outputs.node, node.outputs.position = node, 0
-        else:
-            attach(node.outputs, node, 0)
+        attach(node.outputs, node, 0)
         self._tricorn.nodes.append(node)
 
     def _tensor(self, given: Any) -> Any:
-        if given is not None:
-            if is_symbolic(given) and type(given) is SymbolicTensor:
-                made = SymbolicTensor(given.shape, given.dtype, given.name)
-                return made if given.node is None else given
-            if is_symbolic(given) and node_of(given)[0] is not None:  # its history stays its own
-                return registry.active().alias(given)
-            return given
-        engine = registry.native()
-        if engine is not None:
-            return engine.placeholder(self.batch_shape, self._input_dtype, self.name)
-        return SymbolicTensor(self.batch_shape, self._input_dtype, self.name)
+        if given is None:
+            return current_graph().placeholder(self.batch_shape, self._input_dtype, self.name)
+        if type(given) is SymbolicTensor:
+            made = SymbolicTensor(given.shape, given.dtype, given.name)
+            return made if given.node is None else given
+        return given if node_of(given)[0] is None else current_graph().alias(given)
 
     @property
     def dtype(self) -> str:

@@ -6,13 +6,14 @@ inner graph.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from tricorn import ops, tree
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
-from tricorn.engines.registry import native
-from tricorn.graph import op, phase, scope
+from tricorn.graph import phase, scope
 from tricorn.graph.calls import calling, get_mask, hand_on, set_mask
+from tricorn.graph.graphs import abstracted, current_graph
 from tricorn.graph.symbolic import (
     Node,
     NotRecordable,
@@ -55,7 +56,7 @@ def call(layer: Layer, args: tuple, kwargs: dict, lasting: bool = True) -> Any:
             outputs = _recorded(layer, node, args, filled, masks)
         if unlocked:
             layer._tricorn_lock()
-        outputs = node.bind(tree.map(op.abstracted, outputs))
+        outputs = node.bind(tree.map(abstracted, outputs), current_graph().alias)
     except (ValueError, TypeError) as error:
         calls.add_note(layer, error, args)
         raise
@@ -72,8 +73,7 @@ def _recorded(layer: Layer, node: Node, args: tuple, kwargs: dict, masks: list) 
     """The outputs of the body, which becomes the node's inner graph if it can be recorded."""
     try:
         node.inner = calls.run_body(layer, args, kwargs)
-        if layer.activity_regularizer is not None and native() is not None:
-            layer.add_loss(list(map(layer.activity_regularizer, tree.leaves(node.inner))))
+        current_graph().regularize(layer, node.inner)
         return node.inner
     except Exception as error:
         reason = error if isinstance(error, NotRecordable) else needs_engine(error)
@@ -81,9 +81,10 @@ def _recorded(layer: Layer, node: Node, args: tuple, kwargs: dict, masks: list) 
             raise
         node.inner = None
         node.effects.forget()
-        if native() is None:
-            return _shapes(layer, args, kwargs, reason)
-        return _run(layer, args, kwargs, masks)
+        return current_graph().unrecorded(
+            functools.partial(_shapes, layer, args, kwargs, reason),
+            functools.partial(_run, layer, args, kwargs, masks),
+        )
 
 
 def _run(layer: Layer, args: tuple, kwargs: dict, masks: list) -> Any:
@@ -114,7 +115,7 @@ def _shapes(layer: Layer, args: tuple, kwargs: dict, reason: NeedsEngine | NotRe
         args, kwargs = tree.unflatten(structure, filled)
         return calls.run_body(layer, args, kwargs)
 
-    shapes = [op.abstracted(leaves[i]) for i in where]
+    shapes = [abstracted(leaves[i]) for i in where]
     if isinstance(reason, NotRecordable):
         return abstract_shapes(run, shapes)
     return engine_shapes(run, shapes, reason)
@@ -142,7 +143,7 @@ def updates_of(node: Node) -> list:
     if (
         known
         or told
-        or native() is not None
+        or current_graph().feeds_phase
         or len(state.weights(layer)) == len(state.trainable_variables(layer))
     ):
         return known

@@ -8,8 +8,9 @@ from typing import Any
 
 from tricorn import ops, tree
 from tricorn.graph.calls import set_mask
+from tricorn.graph.graphs import current_graph
 from tricorn.graph.plan import Plan
-from tricorn.graph.symbolic import Node, SymbolicTensor, is_native, is_symbolic, mask_of, node_of
+from tricorn.graph.symbolic import Node, SymbolicTensor, is_symbolic, mask_of, node_of
 from tricorn.layers.base import Layer
 from tricorn.layers.input_layer import InputLayer
 from tricorn.layers.input_spec import InputSpec
@@ -36,10 +37,8 @@ class LayerGraph:
     """
 
     def __init__(self, inputs: Any, outputs: Any, name: str) -> None:
-        for tensor in (
-            *itertools.filterfalse(is_native, tree.leaves(inputs)),
-            *tree.leaves(outputs),
-        ):
+        held = current_graph().holds
+        for tensor in (*itertools.filterfalse(held, tree.leaves(inputs)), *tree.leaves(outputs)):
             if not is_symbolic(tensor):
                 raise ValueError(
                     "the inputs and outputs of a model are symbolic tensors made by Input and "
@@ -270,11 +269,12 @@ def _input_of(tensor: Any) -> Any:
     node, _ = node_of(tensor)
     if node is not None and isinstance(node.operation, InputLayer):
         return tensor
-    if node is None and is_native(tensor):
-        return InputLayer(input_tensor=tensor)._tricorn.nodes[0].outputs
-    if type(tensor) is not SymbolicTensor:
+    if type(tensor) is SymbolicTensor:
+        layer = InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype)
+    elif node is None:
+        layer = InputLayer(input_tensor=tensor)
+    else:
         return tensor
-    layer = InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype)
     return layer._tricorn.nodes[0].outputs
 
 

@@ -36,8 +36,8 @@ __all__ = [
     "TENSOR_TYPES",
     *sorted(
         PRIMITIVES.keys()
-        - {"compile", "is_live", "read", "gradients", "alias", "set_trainable", "module", "variant"}
-        - {"as_python", "training", "clear"}
+        - {"compile", "is_live", "read", "set_trainable", "module", "variant", "training", "clear"}
+        - {"as_python", "tape", "own_graph"}
     ),
 ]
 
@@ -50,7 +50,6 @@ CAPABILITIES = {
     "traces": True,
     "distributes": True,
     "complex": True,
-    "tapes": True,
 }
 TENSOR_TYPES = (ArrayImpl, DynamicJaxprTracer, JVPTracer, LinearizeTracer, BatchTracer)
 
@@ -733,11 +732,3 @@ def unshared(handle: jax.Array) -> jax.Array:
 
 def must_not_escape(x: jax.Array) -> bool:
     return isinstance(x, jax.core.Tracer)
-
-
-def placeholder(shape: Any, dtype: str, name: str) -> None:
-    return None
-
-
-def function(inputs: Any, outputs: Any, updates: Any) -> None:
-    return None

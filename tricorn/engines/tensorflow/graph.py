@@ -73,7 +73,6 @@ def _module(place: _Place) -> Any:
         **{
             **{name: getattr(eager, name) for name in dir(eager) if not name.startswith("_")},
             **of_place,
-            "CAPABILITIES": {**eager.CAPABILITIES, "native_graph": True},
             "TENSOR_TYPES": (SymbolicTensor,),
         }
     )
@@ -124,41 +123,16 @@ class _Place:
     """
 
     def __init__(self, graph: tf.Graph) -> None:
-        self.graph = graph
-        self.sessions = Sessions(graph)
-        self._learning_phase: tf.Tensor | None = None
+        self._own = _Graph(graph)
 
-    # --------------------------------------------------------------------------------- the session
-
-    def get_session(self) -> Any:
-        return self.sessions.get()
-
-    def set_session(self, session: Any) -> None:
-        of = self if session is None else engine_of(session.graph)
-        of.sessions.set(session)
+    def own_graph(self) -> _Graph:
+        return self._own
 
     def clear(self) -> None:
         """Forget the default graph, where nobody is inside of another one."""
-        if v1.get_default_graph() is self.graph:
+        if v1.get_default_graph() is self._own.graph:
             with contextlib.suppress(AssertionError):  # nested graphs end with their blocks
                 v1.reset_default_graph()
-
-    def after(self, tensors: Sequence) -> Any:
-        """Operations made inside run after `tensors`."""
-        return self.graph.control_dependencies(list(tensors))
-
-    def _callable(self, fetches: list, feeds: list) -> Callable:
-        """``run(*values) -> values of the fetches`` (None for operations), in today's session."""
-        made: weakref.WeakKeyDictionary[Any, Callable] = weakref.WeakKeyDictionary()
-
-        def run(*values: Any) -> list:
-            session = self.sessions.get()
-            call = made.get(session)
-            if call is None:
-                call = made[session] = session.make_callable(fetches, feeds)
-            return call(*values)
-
-        return run
 
     # --------------------------------------------------------------------------------- the tensors
 
@@ -176,7 +150,7 @@ class _Place:
         if isinstance(x, EagerTensor):
             return eager.numpy(x)
         try:
-            return np.array(self.sessions.get().run(x))
+            return np.array(self._own.sessions.get().run(x))
         except tf.errors.InvalidArgumentError as error:
             if "feed a value for placeholder" not in str(error):
                 raise
@@ -192,7 +166,7 @@ class _Place:
 
     def variable(self, value: Any, dtype: str, trainable: bool, name: str) -> tf.Variable:
         value = self.numpy(value) if isinstance(value, tf.Tensor) else value
-        with self.graph.as_default(), tf.control_dependencies(None):
+        with self._own.graph.as_default(), tf.control_dependencies(None):
             handle = v1.Variable(
                 np.asarray(value, dtypes.to_numpy(dtype)),
                 trainable=trainable,
@@ -204,7 +178,7 @@ class _Place:
             handle._tricorn_value = handle.read_value()
         # in a graph TensorFlow's own method only says that there is no value
         handle.numpy = functools.partial(self.numpy, handle._tricorn_value)
-        self.sessions.made(handle)
+        self._own.sessions.made(handle)
         return handle
 
     def read(self, handle: tf.Variable) -> tf.Tensor:
@@ -213,7 +187,7 @@ class _Place:
     def write(self, handle: tf.Variable, value: Any) -> tf.Variable:
         value = self.numpy(value) if isinstance(value, tf.Tensor) else value
         initializer = handle.initializer  # the assignment of a tensor that can be fed
-        self.sessions.get().run(initializer, {initializer.inputs[1]: value})
+        self._own.sessions.get().run(initializer, {initializer.inputs[1]: value})
         return handle
 
     def cond(self, *args: Any) -> Any:
@@ -230,9 +204,27 @@ class _Place:
 
     def _loops(self) -> Any:
         """Users may differentiate what they build, but not what stands in a program of ours."""
-        return _keeping(self.graph, _kept[-1] is not False)
+        return _keeping(self._own.graph, _kept[-1] is not False)
 
-    # ---------------------------------------------------------------------------------- the graph's
+    def compile(self, fn: Callable, loop: bool, jit: bool | None = None) -> Callable:
+        if not loop:
+            return _Program(self, fn)
+        steps = _Program(self, functools.partial(eager.repeated, fn))
+
+        def run(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
+            common.check_bounds(start, stop)
+            return steps(handles, np.int32(start), np.int32(stop), *args)
+
+        return run
+
+
+class _Graph:
+    """What the contract says of a graph of the framework's own, for a ``tf.Graph``."""
+
+    def __init__(self, graph: tf.Graph) -> None:
+        self.graph = graph
+        self.sessions = Sessions(graph)
+        self._learning_phase: tf.Tensor | None = None
 
     def placeholder(self, shape: Any, dtype: str, name: str) -> tf.Tensor:
         with self.graph.as_default():
@@ -257,7 +249,7 @@ class _Place:
             values = [tf.convert_to_tensor(value, h.dtype) for h, value in updates]
             with tf.control_dependencies([*results, *values]):
                 assignments = [h.assign(v).op for (h, _), v in zip(updates, values)]
-        run = self._callable([*results, *assignments], list(inputs))
+        run = self.callable([*results, *assignments], list(inputs))
 
         kinds = [x.dtype.as_numpy_dtype for x in inputs]
 
@@ -282,14 +274,27 @@ class _Place:
                 for x, grad in zip(wrt, found)
             ]
 
-    def compile(self, fn: Callable, loop: bool, jit: bool | None = None) -> Callable:
-        if not loop:
-            return _Program(self, fn)
-        steps = _Program(self, functools.partial(eager.repeated, fn))
+    def get_session(self) -> Any:
+        return self.sessions.get()
 
-        def run(handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
-            common.check_bounds(start, stop)
-            return steps(handles, np.int32(start), np.int32(stop), *args)
+    def set_session(self, session: Any) -> None:
+        of = self if session is None else engine_of(session.graph).own_graph()
+        of.sessions.set(session)
+
+    def after(self, tensors: Sequence) -> Any:
+        """Operations made inside run after `tensors`."""
+        return self.graph.control_dependencies(list(tensors))
+
+    def callable(self, fetches: list, feeds: list) -> Callable:
+        """``run(*values) -> values of the fetches`` (None for operations), in today's session."""
+        made: weakref.WeakKeyDictionary[Any, Callable] = weakref.WeakKeyDictionary()
+
+        def run(*values: Any) -> list:
+            session = self.sessions.get()
+            call = made.get(session)
+            if call is None:
+                call = made[session] = session.make_callable(fetches, feeds)
+            return call(*values)
 
         return run
 
@@ -339,7 +344,8 @@ class _Program:
         return self.place.numpy(leaf) if isinstance(leaf, tf.Tensor) else np.asarray(leaf)
 
     def _build(self, handles: list, leaves: list, structure: Any) -> tuple[Callable, Any, int]:
-        graph = self.place.graph
+        own = self.place.own_graph()
+        graph = own.graph
         with graph.as_default(), tf.control_dependencies(None), _keeping(graph, False):
             feeds = [v1.placeholder(x.dtype, x.shape) for x in leaves]
             state = [self.place.read(handle) for handle in handles]
@@ -350,5 +356,5 @@ class _Program:
             # assigned together, and after everything was computed from what was
             with tf.control_dependencies([*found, *[new for _, new in changed]]):
                 assignments = [handle.assign(new).op for handle, new in changed]
-        run = self.place._callable([*found, *assignments], feeds)
+        run = own.callable([*found, *assignments], feeds)
         return run, result_structure, len(found)

@@ -28,7 +28,6 @@ CAPABILITIES = {
     "compiles": True,
     "traces": True,
     "complex": True,
-    "tapes": True,
 }
 TENSOR_TYPES = (EagerTensor, SymbolicTensor)
 HANDLE_TYPES = (tf.Variable,)
@@ -744,11 +743,3 @@ def _printed(x: tf.Tensor, message: str) -> tf.Tensor:
 
 
 OVERRIDES: dict[str, Callable] = {"printed": _printed}
-
-
-def placeholder(shape: Any, dtype: str, name: str) -> Any:
-    return None
-
-
-def function(inputs: Any, outputs: Any, updates: Any) -> Any:
-    return None

@@ -26,7 +26,7 @@ for _kind, _flatten, _unflatten in tracking.as_trees():
         _kind, _flatten, lambda children, keys, make=_unflatten: make(keys, children)
     )
 
-CAPABILITIES = {"differentiates": True, "complex": True, "tapes": True}
+CAPABILITIES = {"differentiates": True, "complex": True}
 TENSOR_TYPES = (torch.Tensor, torch.nn.Parameter)
 OVERRIDES = kernels.OVERRIDES
 
@@ -740,11 +740,3 @@ def is_live(x: torch.Tensor) -> bool:
 
 def must_not_escape(x: torch.Tensor) -> bool:
     return is_fleeting(x)
-
-
-def placeholder(shape: Any, dtype: str, name: str) -> None:
-    return None
-
-
-def function(inputs: Any, outputs: Any, updates: Any) -> None:
-    return None
