@@ -2,6 +2,7 @@
 engines has heard of (lazy_engine.py).  TensorFlow's is under tests/tensorflow."""
 
 import contextlib
+import inspect
 import re
 from pathlib import Path
 
@@ -55,6 +56,25 @@ def test_only_one_file_above_the_engines_asks_for_an_engines_graph():
 def test_both_graphs_decide_the_same_things():
     methods = {name for name in vars(Graph) if not name.startswith("_")}
     assert {name for name in vars(EngineGraph) if not name.startswith("_")} == methods
+
+
+@pytest.mark.parametrize("name", ["lazy", "tensorflow"])
+def test_the_engines_graphs_are_what_the_contract_says(name):
+    with contextlib.ExitStack() as stack:
+        if name == "lazy":
+            stack.enter_context(registry.use(lazy_engine.ENGINE))
+        else:
+            tf = pytest.importorskip("tensorflow")
+            stack.enter_context(registry.use(name))
+            assert registry.active().own_graph() is None
+            stack.enter_context(tf.Graph().as_default())
+        own = registry.active().own_graph()
+    declared = {k: v for k, v in vars(contract.Graph).items() if inspect.isfunction(v)}
+    declared = {k: v for k, v in declared.items() if not k.startswith("_")}
+    assert len(declared) == 10
+    for method, want in declared.items():
+        count = len(inspect.signature(want).parameters) - 1
+        assert contract._accepts(getattr(own, method), count), method
 
 
 def test_tensors_and_functions(graph):
