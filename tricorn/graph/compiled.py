@@ -120,7 +120,7 @@ class Compiled:
         key = (around, structure, tuple([_signature(leaf) for leaf in leaves]))
         program = self._find(key)
         if program is None:
-            with making:
+            with making():
                 program = self._find(key) or self._make(key, around.engine, args)
         return program
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,9 @@ class Interpreted:
         within: Callable = contextlib.nullcontext,
     ) -> None:
         self.fn, self.loop, self.effects, self.within = fn, loop, effects, within
-        #: the Variables that runs have read
-        self._known: dict[Any, None] = {}
+        #: the Variables that runs have read and assigned; before the first, all there are
+        self._reads: Collection = EVERYTHING
+        self._writes: Collection = EVERYTHING
 
     def __call__(self, *args: Any) -> Any:
         if current() is not None or recording_tapes():
@@ -56,23 +57,32 @@ class Interpreted:
             read[id(value)] = variable
             return value
 
-        # nobody writes meanwhile to what is read; the first time it is not known what that is
-        with Use(self._known or EVERYTHING, engine=engine):
+        with contextlib.ExitStack() as turn:
+            turn.enter_context(Use(self._reads, self._writes, engine))
             with NotRecording(), Scope(missing=stored) as scope:
                 result = self.fn(*number, *arrays)
             for variable in read.values():
                 variable._shared = True
-        self._known = {**self._known, **dict.fromkeys(read.values())}
-        effects = scope.effects
-        with Use(effects.assigned, effects.assigned, engine):
-            for variable, value in effects.assigned.items():
+            effects, assigned = scope.effects, scope.assigned
+            if any(variable not in self._writes for variable in assigned):
+                turn.close()  # ask anew, so that no two wait for each other
+                turn.enter_context(Use(assigned, assigned, engine))
+            for variable, value in assigned.items():
                 variable.store(engine, value)
+        self._know(read.values(), assigned)
         if self.effects:
             effects.assigned = {}
             hand_on(effects)
         if not read.keys().isdisjoint(map(id, tree.leaves(result))):  # what is given out is a copy
             return tree.map(lambda x: _copy(engine, x) if id(x) in read else x, result)
         return result
+
+    def _know(self, read: Collection, assigned: Collection) -> None:
+        """Remember what a run has read and assigned."""
+        first = self._reads is EVERYTHING
+        reads, writes = ((), ()) if first else (self._reads, self._writes)
+        self._reads = frozenset((*reads, *read, *assigned))
+        self._writes = frozenset((*writes, *assigned))
 
     def dropped(self, fn: Callable, *args: Any) -> None:
         """Run ``fn(*args)`` for the Variables that are made in it; nothing else of it lasts."""

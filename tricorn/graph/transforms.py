@@ -51,7 +51,7 @@ def discover(fn: Callable, args: tuple) -> tuple[Any, Scope]:
     scope = current()
     if scope is not None and scope.frozen:  # a program runs, nothing is made
         return _discover(fn, args)
-    with making:
+    with making():
         return _discover(fn, args)
 
 

@@ -10,13 +10,14 @@ holds nothing while it waits for its first use; callbacks run outside of every u
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
-#: held while a layer is built or a function is run for its shapes, so that weights are made once.
-#: No thread asks for it during a use: what a running program needs was made before
-making = threading.RLock()
+#: held while a layer is built or a function is run for its shapes, so that weights are made once;
+#: see `making`
+_making = threading.RLock()
 #: held for moments: while uses begin and end, and while a handle is taken or replaced
 changing = threading.RLock()
 _ended = threading.Condition(changing)
@@ -116,6 +117,24 @@ class Use:
                     )
 
 
+@contextlib.contextmanager
+def making() -> Iterator[None]:
+    """A block in which weights may be made, by one thread at a time.  A thread that is in a use
+    gives its turn up while it waits for another, which may wait for that turn."""
+    given_up: list[Use] = []
+    if not _making.acquire(blocking=False):
+        given_up = [use for use in list(_running) if use.thread == threading.get_ident()]
+        for use in given_up:
+            use.end()
+        _making.acquire()
+    try:
+        yield
+    finally:
+        _making.release()
+        for use in given_up:
+            use.begin()
+
+
 def alone() -> bool:
     """Whether no other thread uses Variables now, or waits to.  Ask while holding `changing`."""
     thread = threading.get_ident()
@@ -123,6 +142,8 @@ def alone() -> bool:
 
 
 def _overlap(some: Collection, others: Collection) -> bool:
+    if some is EVERYTHING or others is EVERYTHING:
+        return bool(some) and bool(others)
     if len(others) < len(some):
         some, others = others, some
     return any(variable in others for variable in some)

@@ -204,7 +204,7 @@ def build_once(layer: Layer, args: tuple, kwargs: dict) -> None:
     """Build a layer, unless it is built; another thread that does so is waited for."""
     now = scope.current()
     running = now is not None and now.frozen  # a program, and everything was built before
-    with contextlib.nullcontext() if running else making:
+    with contextlib.nullcontext() if running else making():
         if layer.built:
             return
         _in_building.append(layer)
