@@ -57,8 +57,8 @@ class Tracker:
     """
 
     __slots__ = (
-        "__weakref__", "_cache", "_entries", "_gone", "_leading", "_loose", "attributes", "ignored",
-        "locked",
+        "__weakref__", "_cache", "_entries", "_gone", "_leading", "_unattached", "attributes",
+        "ignored", "locked",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Tracker:
         #: id -> (object, what it is tracked as)
         self._entries: dict[int, tuple[Any, str]] = {}
         #: ids of what was added without being in an attribute
-        self._loose: set[int] = set()
+        self._unattached: set[int] = set()
         #: ids of what stands before all else, see `lead`
         self._leading: set[int] = set()
         #: whether something may have been taken away since the entries were last gone through
@@ -89,7 +89,7 @@ class Tracker:
         holds = kind_of(value) is not None or isinstance(value, _CONTAINERS)
         if holds:
             for each in _contents(value):
-                self.add(each, loose=False)
+                self.add(each, unattached=False)
             if not _is_observed(value):
                 _unobserved.add(self)
         before = self.attributes.get(name)
@@ -109,32 +109,32 @@ class Tracker:
             self._gone = True
             changed()
 
-    def add(self, value: Any, kind: str | None = None, loose: bool = True) -> None:
+    def add(self, value: Any, kind: str | None = None, unattached: bool = True) -> None:
         """Hold `value`.
 
         Args:
             kind: what it is tracked as, when its class does not say.
-            loose: no attribute holds it, so that it stays when attributes change.
+            unattached: no attribute holds it, so that it stays when attributes change.
 
         Raises:
             ValueError: while `locked`, unless it is held already.
         """
         key = id(value)
-        if not loose:
-            self._loose.discard(key)
+        if not unattached:
+            self._unattached.discard(key)
         if key in self._entries:
             return
         if self.locked is not None:
             raise ValueError(f"{self.locked}; got {value!r}")
         self._entries[key] = value, kind or kind_of(value) or ""
-        if loose:
-            self._loose.add(key)
+        if unattached:
+            self._unattached.add(key)
         changed()
 
     def lead(self, values: Iterable) -> None:
         """Hold `values` before all else, and no more what an earlier call led with."""
         entries = {id(value): (value, kind_of(value) or "") for value in values}
-        self._loose = (self._loose - self._leading) | entries.keys()
+        self._unattached = (self._unattached - self._leading) | entries.keys()
         self._leading = set(entries)
         self._entries = {**entries, **{k: e for k, e in self._entries.items() if k not in entries}}
         self._gone = True
@@ -167,7 +167,9 @@ class Tracker:
         """Forget what is in no attribute any more."""
         found = {id(x): x for value in list(self.attributes.values()) for x in _contents(value)}
         self._entries = {
-            key: entry for key, entry in self._entries.items() if key in found or key in self._loose
+            key: entry
+            for key, entry in self._entries.items()
+            if key in found or key in self._unattached
         }
         for key, value in found.items():
             self._entries.setdefault(key, (value, kind_of(value) or ""))
@@ -198,15 +200,15 @@ class Tracker:
 
     def __getstate__(self) -> dict[str, Any]:
         held = self.held(*{kind for _, kind in self._entries.values()})
-        entries = [(x, self._entries[id(x)][1], id(x) in self._loose) for x in held]
+        entries = [(x, self._entries[id(x)][1], id(x) in self._unattached) for x in held]
         leading = [x for x in held if id(x) in self._leading]
         settings = {"ignored": self.ignored, "locked": self.locked}
         return {"entries": entries, "leading": leading, **settings}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Tracker.__init__(self)
-        for value, kind, loose in state["entries"]:
-            self.add(value, kind, loose)
+        for value, kind, unattached in state["entries"]:
+            self.add(value, kind, unattached)
         self._leading = set(map(id, state["leading"]))
         self.ignored, self.locked = state["ignored"], state["locked"]
 
@@ -273,7 +275,7 @@ class _Observed:
         for tracker in self._trackers:
             item = tracker.observed(item)
             for each in _contents(item):
-                tracker.add(each, loose=False)
+                tracker.add(each, unattached=False)
         return item
 
     def _leave(self, *items: Any) -> None:

@@ -28,7 +28,7 @@ from tricorn.graph.scope import (
     Readable,
     Suspended,
     current,
-    in_own_code,
+    in_library_code,
     read,
     recording_tapes,
 )
@@ -50,7 +50,7 @@ _OPERATORS = {
 }  # fmt: skip
 #: restorations that wait for Variables to be made (tricorn/saving/checkpoint.py): they are asked
 #: before a new Variable is first read
-waiting: list[Any] = []
+restorations: list[Any] = []
 _restoring = threading.RLock()
 _made = 0
 
@@ -69,10 +69,10 @@ def _ask_waiting(blocking: bool = True) -> None:
     if not _restoring.acquire(blocking):
         return
     try:
-        for restoration in list(waiting):
+        for restoration in list(restorations):
             restoration.run()
-            if not restoration.left() and restoration in waiting:
-                waiting.remove(restoration)
+            if not restoration.left() and restoration in restorations:
+                restorations.remove(restoration)
     finally:
         _restoring.release()
 
@@ -195,7 +195,7 @@ class Variable(Readable):
     def _handed_out(self, engine: registry.Engine) -> Any:
         """The engine's handle, which others may keep from now on.  A thread that changes the
         Variable is waited for."""
-        if waiting and self._owner is None:
+        if restorations and self._owner is None:
             _ask_waiting()
         with changing:
             if alone():
@@ -210,7 +210,7 @@ class Variable(Readable):
         who runs a program may let it be consumed or written to."""
         if self._owner is engine:
             return self._handles[engine]
-        if waiting and self._owner is None:
+        if restorations and self._owner is None:
             _ask_waiting(blocking=False)  # a running program, which others wait for, waits not
         with changing:
             if self._owner is engine:
@@ -260,7 +260,7 @@ class Variable(Readable):
         scope = current()
         if scope is not None and scope.values:
             return registry.active().numpy(self.value)
-        if waiting and self._owner is None:
+        if restorations and self._owner is None:
             _ask_waiting()
         with Use((self,)):
             return self._host.copy() if self._host is not None else self._owner_value()
@@ -417,13 +417,13 @@ class Variable(Readable):
         return state
 
 
-def shown(variables: list[Variable]) -> list:
+def for_users(variables: list[Variable]) -> list:
     """What user code gets for Variables: the engine's own ones where graphs hold the engine's own
     tensors, since sessions and native optimizers take no others.  Elsewhere, and in the code of
     layers and steps, the Variables themselves; `scope.ours` leads back."""
-    if in_own_code() or current_call() is not None or current() is not None:
+    if in_library_code() or current_call() is not None or current() is not None:
         return variables
-    return current_graph().shown(variables)
+    return current_graph().for_users(variables)
 
 
 def _host_array(value: Any) -> np.ndarray:

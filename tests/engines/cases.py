@@ -62,8 +62,8 @@ def to_tensor(engine: Any, x: Any) -> Any:
 
 
 def call(engine: Any, name: str, args: tuple) -> Any:
-    """A primitive on tensors, as the ops call it: within the engine's scope."""
-    with engine.scope((args, {})) or contextlib.nullcontext():
+    """A primitive on tensors, as the ops call it: within the engine's context."""
+    with engine.context_of((args, {})) or contextlib.nullcontext():
         return getattr(engine, name)(*args)
 
 

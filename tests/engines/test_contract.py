@@ -34,7 +34,7 @@ BY_HAND = {
     *("cond", "while_loop", "scan", "vmap", "vjp", "jvp", "custom_gradient", "checkpoint"),
     *("eval_shape", "as_python", "compile", "all_reduce", "all_gather", "axis_index", "variable"),
     *("read", "write", "set_trainable", "is_live", "must_not_escape", "module", "unshared"),
-    *("variant", "scope", "direct", "training", "clear"),
+    *("variant", "context_of", "direct", "training", "clear"),
     *("tape", "own_graph"),
 }
 
@@ -253,7 +253,7 @@ def test_devices(engine):
 
 
 def test_an_engine_says_what_its_operations_need(engine):
-    """`direct` is the quick form of asking `variant` and `scope`, whatever was met before."""
+    """`direct` is the quick form of asking `variant` and `context_of`, whatever was met before."""
     narrow = tensor(engine, [1.0, 2.0])
     wide = [tensor(engine, [1, 2], kind) for kind in ("float64", "int64")]
     assert engine.variant() is engine
@@ -265,7 +265,7 @@ def test_an_engine_says_what_its_operations_need(engine):
         ((narrow,), {"other": narrow}),
     ]
     for args in plain:
-        assert engine.scope(args) is None
+        assert engine.context_of(args) is None
         assert engine.direct(*args)
     special = [(narrow, "float64"), (narrow, np.float64), (narrow, np.dtype("int64"))]
     for x in wide:
@@ -273,8 +273,8 @@ def test_an_engine_says_what_its_operations_need(engine):
     for args in special:
         named = {f"setting_{i}": x for i, x in enumerate(args[1:])}
         for call_args in ((args, {}), (args[:1], named)):
-            assert engine.direct(*call_args) == (engine.scope(call_args) is None)
-            with engine.scope(call_args) or contextlib.nullcontext():
+            assert engine.direct(*call_args) == (engine.context_of(call_args) is None)
+            with engine.context_of(call_args) or contextlib.nullcontext():
                 assert engine.dtype(engine.add(wide[0], wide[0])) == "float64"
 
 

@@ -22,8 +22,9 @@ sys.path.pop(0)
 
 #: what a primitive is that is not computed tensor by tensor
 _OTHER = {"tensor", "numpy", "is_tensor", "shape", "dtype", "devices", "device", "place", "block",
-          "device_of", "is_eager", "variant", "scope", "direct", "training", "clear", "variable",
-          "read", "write", "unshared", "set_trainable", "is_live", "must_not_escape", "module",
+          "device_of", "is_eager", "variant", "context_of", "direct", "training", "clear",
+          "variable", "read", "write", "unshared", "set_trainable", "is_live", "must_not_escape",
+          "module",
           "cond", "while_loop", "scan", "vmap", "vjp", "jvp", "custom_gradient", "checkpoint",
           "eval_shape", "compile", "tape", "own_graph"}  # fmt: skip
 

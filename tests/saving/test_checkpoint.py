@@ -74,7 +74,7 @@ def test_deferred_restoration_goes_on_as_if_nothing_happened(tmp_path):
         train(*each)
     status.assert_consumed().assert_existing_objects_matched().assert_nontrivial_match()
     same(values(other, own), values(model, optimizer))
-    assert not variable.waiting
+    assert not variable.restorations
 
 
 def test_weights_are_there_at_the_first_call(tmp_path):
@@ -190,7 +190,7 @@ def test_a_restoration_does_not_keep_objects_alive(tmp_path):
     keras.Checkpoint(model=Net()).restore(path)
     gc.collect()
     float(keras.Variable(1.0))
-    assert not variable.waiting
+    assert not variable.restorations
 
 
 @pytest.mark.engine_free

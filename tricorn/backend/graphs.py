@@ -25,7 +25,7 @@ from tricorn.graph import transforms
 from tricorn.graph.bodies import with_functions
 from tricorn.graph.function import Update
 from tricorn.graph.graphs import current_graph
-from tricorn.graph.scope import ours
+from tricorn.graph.scope import variable_behind
 from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, recording
 from tricorn.variable import Variable
 
@@ -126,7 +126,7 @@ class _Done(Update):
 
 
 def _update(x: Variable, compute: Callable[[], Any]) -> Any:
-    x = ours(x)
+    x = variable_behind(x)
     if not isinstance(x, Variable):
         raise TypeError(f"only Variables can be updated, got {x!r}")
     return current_graph().update(

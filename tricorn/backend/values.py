@@ -17,7 +17,7 @@ from tricorn.graph.function import Function, Update
 from tricorn.graph.graphs import current_graph
 from tricorn.graph.op import Tensor as _Tensor
 from tricorn.graph.op import op
-from tricorn.graph.scope import Readable, current, ours
+from tricorn.graph.scope import Readable, current, variable_behind
 from tricorn.graph.symbolic import (
     Recorder,
     SymbolicTensor,
@@ -26,7 +26,7 @@ from tricorn.graph.symbolic import (
     recording,
 )
 from tricorn.ops import random
-from tricorn.variable import Variable, shown
+from tricorn.variable import Variable, for_users
 
 
 def within() -> bool:
@@ -92,7 +92,7 @@ def variable(
         constraint: function of the value, applied by optimizers after each update.
     """
     made = Variable(to_dense(value), dtype=_float(dtype), name=name, constraint=constraint)
-    return shown([made])[0]
+    return for_users([made])[0]
 
 
 def constant(
@@ -252,7 +252,7 @@ def is_tensor(x: Any) -> bool:
 
 def is_variable(x: Any) -> bool:
     """Whether `x` is a Variable."""
-    return isinstance(ours(x), Readable)
+    return isinstance(variable_behind(x), Readable)
 
 
 def is_keras_tensor(x: Any) -> bool:
@@ -363,7 +363,7 @@ def set_value(x: Variable, value: Any) -> None:
     Raises:
         ValueError: when the shapes differ.
     """
-    ours(x).assign(np.asarray(to_dense(value)))
+    variable_behind(x).assign(np.asarray(to_dense(value)))
 
 
 def batch_set_value(tuples: Sequence[tuple[Variable, Any]]) -> None:

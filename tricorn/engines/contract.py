@@ -172,7 +172,7 @@ def block(x):
 
 
 # ------------------------------------------------------------ how an op comes to the primitives
-# An engine that defines `variant` or `scope` defines `direct` too.
+# An engine that defines `variant` or `context_of` defines `direct` too.
 
 
 @primitive
@@ -182,16 +182,17 @@ def variant():
 
 
 @primitive
-def scope(args):
+def context_of(args):
     """What an operation must run in: a context manager, or None where there is nothing to enter.
     `args` is a tree of the tensors, dtypes and settings that it is given.  Default: None."""
 
 
 @primitive
 def direct(args, kwargs):
-    """Whether an op may go straight to the primitives: whether `variant` is this engine and `scope`
-    is None for these arguments, a tuple and a dict, whose tensors are all this engine's.  Asked at
-    every op, so it takes no longer than a fraction of a microsecond.  Default: True."""
+    """Whether an op may go straight to the primitives: whether `variant` is this engine and
+    `context_of` is None for these arguments, a tuple and a dict, whose tensors are all this
+    engine's.  Asked at every op, so it takes no longer than a fraction of a microsecond.  Default:
+    True."""
 
 
 @primitive

@@ -67,7 +67,7 @@ def variant(engine: Any) -> Any:
     return engine
 
 
-def scope(engine: Any, args: Any) -> None:
+def context_of(engine: Any, args: Any) -> None:
     return None
 
 
@@ -492,7 +492,7 @@ def own_graph(engine: Any) -> None:
 DEFAULTS: dict[str, Callable] = {
     fn.__name__: fn
     for fn in (
-        devices, device, place, device_of, is_eager, block, variant, scope, direct, training,
+        devices, device, place, device_of, is_eager, block, variant, context_of, direct, training,
         clear, unshared, rsqrt, sigmoid, relu, clip,
         stop_gradient, mean, expand_dims, squeeze, stack, flip, repeat, nonzero, unique, conv,
         conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
@@ -508,7 +508,7 @@ def of(module: Any) -> dict[str, Callable]:
     """The defaults for what an engine module leaves out."""
     declared = {**CAPABILITIES, **getattr(module, "CAPABILITIES", {})}
     promised = {name for key, names in UNLESS.items() if declared[key] for name in names}
-    if hasattr(module, "variant") or hasattr(module, "scope"):
+    if hasattr(module, "variant") or hasattr(module, "context_of"):
         promised.add("direct")
     return {
         name: default

@@ -50,7 +50,7 @@ class Engine:
         self.tensor_types = frozenset(module.TENSOR_TYPES)
         self.handle_types: tuple[type, ...] = tuple(getattr(module, "HANDLE_TYPES", ()))
         self.overrides: dict[str, Callable] = dict(getattr(module, "OVERRIDES", {}))
-        #: whether `variant` and `direct` have to be asked; most engines are one, and need no scope
+        #: whether `variant` and `direct` have to be asked; most engines are one, without contexts
         self.has_variants, self.is_direct = "variant" not in composed, "direct" in composed
         _loaded.add(self)
 

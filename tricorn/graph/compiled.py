@@ -271,7 +271,7 @@ class _Program:
     def _handle(self, variable: Any) -> Any:
         """The handle of a Variable; of one that the program assigns, memory that nobody shares."""
         if variable in self.assigned:
-            return _own(variable, self.engine)
+            return _unshared(variable, self.engine)
         return variable.handle(self.engine)
 
     def _widen(self, late: _Late) -> None:
@@ -294,12 +294,12 @@ def _scope_of(engine: registry.Engine, result: Any) -> Callable:
     bits on JAX, though no argument has them."""
     kinds = {x.dtype for x in tree.leaves(result) if hasattr(x, "dtype")}
     wide = [kind for kind in sorted(kinds) if dtypes.size(kind) >= 8]
-    if engine.scope(wide) is None:
+    if engine.context_of(wide) is None:
         return contextlib.nullcontext
-    return functools.partial(engine.scope, wide)
+    return functools.partial(engine.context_of, wide)
 
 
-def _own(variable: Any, engine: registry.Engine) -> Any:
+def _unshared(variable: Any, engine: registry.Engine) -> Any:
     """A handle that a run may consume or overwrite: one whose memory nobody else was given."""
     handle = variable.handle(engine)
     if variable._shared:

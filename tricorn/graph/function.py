@@ -13,7 +13,7 @@ from tricorn.graph.calls import calling, hand_on
 from tricorn.graph.compiled import Compiled
 from tricorn.graph.graphs import check_shape, current_graph
 from tricorn.graph.plan import Plan
-from tricorn.graph.scope import Readable, Scope, ours
+from tricorn.graph.scope import Readable, Scope, variable_behind
 from tricorn.graph.symbolic import is_symbolic, node_of
 
 
@@ -31,7 +31,7 @@ def update(variable: Any, value: Any) -> Update:
         TypeError: when `variable` is no Variable.
         ValueError: when the shapes differ.
     """
-    variable = ours(variable)
+    variable = variable_behind(variable)
     if not isinstance(variable, Readable):
         raise TypeError(f"only Variables can be updated, got {variable!r}")
     if hasattr(value, "shape") and len(value.shape) != len(variable.shape):

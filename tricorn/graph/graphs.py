@@ -107,9 +107,9 @@ class Graph:
         """A Variable is new: its handle is made when it is needed."""
 
     def mark(self, handle: Any, variable: Any) -> None:
-        """Let `scope.ours` find the Variable of a handle."""
+        """Let `scope.variable_behind` find the Variable of a handle."""
 
-    def shown(self, variables: list) -> list:
+    def for_users(self, variables: list) -> list:
         """What users get for Variables."""
         return variables
 
@@ -222,7 +222,7 @@ class EngineGraph(Graph):
     def mark(self, handle: Any, variable: Any) -> None:
         handle._tricorn_variable = variable
 
-    def shown(self, variables: list) -> list:
+    def for_users(self, variables: list) -> list:
         return [variable.native(self.engine) for variable in variables]
 
     def assignment(self, variable: Any, value: Any) -> Any:

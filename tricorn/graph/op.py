@@ -20,7 +20,7 @@ from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.contract import EngineError
 from tricorn.graph.graphs import current_graph
-from tricorn.graph.scope import Readable, Scope, ours
+from tricorn.graph.scope import Readable, Scope, variable_behind
 from tricorn.graph.symbolic import Node, is_symbolic, recording
 
 _MARK = object()
@@ -222,7 +222,7 @@ class Op:
         with registry.use(engine):
             args = self._prepare(engine, args)
             kwargs = {k: v.value if isinstance(v, Readable) else v for k, v in kwargs.items()}
-            context = engine.scope((args, kwargs))
+            context = engine.context_of((args, kwargs))
             try:
                 if context is None:
                     return self._call(engine, args, kwargs)
@@ -284,8 +284,8 @@ class Op:
         if isinstance(error, (NeedsEngine, EngineError)):
             return
         notes = getattr(error, "__notes__", ())
-        told = any(note.startswith("in the op ") for note in notes)
-        if engine is registry.load("abstract") or told:
+        noted = any(note.startswith("in the op ") for note in notes)
+        if engine is registry.load("abstract") or noted:
             if f"in the op {self.name}" not in notes:
                 error.add_note(f"in the op {self.name}")
             return
@@ -343,7 +343,7 @@ def _is_list(hint: Any) -> bool:
 
 
 def _read(x: Any) -> Any:
-    x = ours(x)
+    x = variable_behind(x)
     return x.value if isinstance(x, Readable) else x
 
 
@@ -380,7 +380,7 @@ def _convert(engine: Any, x: Any) -> Any:
 
 def convert(engine: Any, x: Any, dtype: str | None) -> Any:
     """`x` (array, scalar, nested sequence, another engine's tensor) as a tensor of `engine`."""
-    x = ours(x)
+    x = variable_behind(x)
     if isinstance(x, Readable):
         x = x.value
     if engine.is_tensor(x):

@@ -42,7 +42,7 @@ class Readable(Arithmetic):
     handle: Callable[[Any], Any]
 
 
-def ours(x: Any) -> Any:
+def variable_behind(x: Any) -> Any:
     """The Variable that a native variable of an engine's graph stands for; other objects as they
     are."""
     return getattr(x, "_tricorn_variable", x)
@@ -170,22 +170,22 @@ class Suspended:
         _current.reset(self._token)
 
 
-_own_code: ContextVar[bool] = ContextVar("tricorn_own_code", default=False)
+_library_code: ContextVar[bool] = ContextVar("tricorn_library_code", default=False)
 #: whether the library's own code runs, which works with Variables and never with native ones
-in_own_code = _own_code.get
+in_library_code = _library_code.get
 
 
-def own_code(fn: F) -> F:
+def library_code(fn: F) -> F:
     """Decorator of what works with a layer's Variables outside of its calls: attributes and lists
     give Variables there, never an engine's own (see `tricorn.variable.shown`)."""
 
     @functools.wraps(fn)
     def run(*args: Any, **kwargs: Any) -> Any:
-        token = _own_code.set(True)
+        token = _library_code.set(True)
         try:
             return fn(*args, **kwargs)
         finally:
-            _own_code.reset(token)
+            _library_code.reset(token)
 
     return run  # type: ignore[return-value]
 

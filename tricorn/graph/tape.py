@@ -19,9 +19,9 @@ from tricorn.graph.scope import (
     Scope,
     _tapes,
     current,
-    ours,
     read,
     recording_tapes,
+    variable_behind,
 )
 from tricorn.graph.symbolic import NotRecordable, is_symbolic, recording
 
@@ -128,7 +128,7 @@ class GradientTape:
         assert engine is not None
         if is_symbolic(x):
             raise NotRecordable("a GradientTape watches tensors with values, not symbolic ones")
-        x = ours(x)
+        x = variable_behind(x)
         variable = x if isinstance(x, Readable) else None
         dtype = variable.dtype if variable is not None else None
         tensor = None
@@ -207,7 +207,7 @@ class GradientTape:
     ) -> Any:
         engine = self._prepare_gradient()
         flat, structure = tree.flatten(sources)
-        flat = list(map(ours, flat))
+        flat = list(map(variable_behind, flat))
         tensors = [self._tensors_of(x) for x in flat]
         with registry.use(engine):
             unknown = [x for x in targets if not self._tape.recorded(x)]
@@ -254,7 +254,7 @@ class GradientTape:
         engine = self._engine
         if engine is None:
             raise RuntimeError("this GradientTape recorded nothing: compute inside of its block")
-        x = ours(x)
+        x = variable_behind(x)
         if isinstance(x, Readable):
             reads = self._read.get(x)
             x = list(reads.values())[-1] if reads else x.value

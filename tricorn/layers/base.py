@@ -131,7 +131,7 @@ class Layer:
         if name != "_tricorn":
             found = self._tricorn.tracker.attributes.get(name)
             if isinstance(found, Variable) and not hasattr(type(self), name):
-                return variable.shown([found])[0]
+                return variable.for_users([found])[0]
         return object.__getattribute__(self, name)  # raises, with the words of whoever did first
 
     def __delattr__(self, name: str) -> None:
@@ -161,23 +161,23 @@ class Layer:
     @property
     def variables(self) -> list[Variable]:
         """All state: weights, then random state, of this layer and those inside."""
-        return variable.shown(list(state.variables(self)))
+        return variable.for_users(list(state.variables(self)))
 
     @property
     def weights(self) -> list[Variable]:
         """Trainable and non-trainable weights, layer by layer, without random state."""
-        return variable.shown(list(state.weights(self)))
+        return variable.for_users(list(state.weights(self)))
 
     @property
     def trainable_variables(self) -> list[Variable]:
         """The Variables that training changes."""
-        return variable.shown(list(state.trainable_variables(self)))
+        return variable.for_users(list(state.trainable_variables(self)))
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
         """All state that training by gradient does not change."""
         trainable = set(state.trainable_variables(self))
-        return variable.shown([v for v in state.variables(self) if v not in trainable])
+        return variable.for_users([v for v in state.variables(self) if v not in trainable])
 
     trainable_weights = trainable_variables
 
@@ -185,7 +185,7 @@ class Layer:
     def non_trainable_weights(self) -> list[Variable]:
         """The weights that training by gradient does not change."""
         trainable = set(state.trainable_variables(self))
-        return variable.shown([v for v in state.weights(self) if v not in trainable])
+        return variable.for_users([v for v in state.weights(self) if v not in trainable])
 
     @property
     def trainable(self) -> bool:
@@ -201,7 +201,7 @@ class Layer:
         """Metrics held in attributes, of this layer and those inside."""
         return list(state.metrics(self))
 
-    @scope.own_code
+    @scope.library_code
     def count_params(self) -> int:
         """The number of scalars in the weights.
 
@@ -212,7 +212,7 @@ class Layer:
             raise ValueError(f"layer {self.name!r} is not built yet, so it has no weights to count")
         return sum(w.size for w in self.weights)
 
-    @scope.own_code
+    @scope.library_code
     def get_weights(self) -> list[np.ndarray]:
         """The weights as arrays, in the order of `weights`: all before or after a step that another
         thread makes."""
@@ -220,7 +220,7 @@ class Layer:
         with Use(frozenset(own)):
             return [w.numpy() for w in own]
 
-    @scope.own_code
+    @scope.library_code
     def set_weights(self, weights: list) -> None:
         """Assign all weights from arrays in the order of `weights`.
 
@@ -483,7 +483,7 @@ class Layer:
             state.metric_of(self, name).update_state(value)
 
     @property
-    @scope.own_code
+    @scope.library_code
     def losses(self) -> list:
         """Losses added by the last call and the regularization of trainable weights."""
         added = [loss for layer in state.flatten(self) for loss in losses_of(layer)]
@@ -563,7 +563,7 @@ class Layer:
         for index, weight in enumerate(own):
             weight.assign(np.asarray(store[str(index)]))
 
-    @scope.own_code
+    @scope.library_code
     def stateless_call(
         self,
         trainable_variables: Any,
@@ -690,7 +690,7 @@ def _building(build: Callable) -> Callable:
     """`build` that runs on concrete values, under the layer's name, and once."""
 
     @functools.wraps(build)
-    @scope.own_code
+    @scope.library_code
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
         with variable.name_scope(self.name), variable.concretely():
             build(self, *args, **kwargs)

@@ -9,7 +9,7 @@ import numpy as np
 from tricorn import config, dtypes, ops, random
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
-from tricorn.graph.scope import own_code
+from tricorn.graph.scope import library_code
 from tricorn.layers.arguments import choice, data_format, is_int
 from tricorn.layers.base import Layer
 from tricorn.seeds import SeedGenerator
@@ -91,7 +91,7 @@ class Normalization(Layer):
         self.adapt_variance = self.add_weight(sizes, "ones", trainable=False, name="variance")
         self.count = self.add_weight((), "zeros", "int32", trainable=False, name="count")
 
-    @own_code
+    @library_code
     def adapt(self, data: Any) -> None:
         """Take mean and variance from data.
 

@@ -41,12 +41,12 @@ def call(layer: Layer, args: tuple, kwargs: dict, lasting: bool = True) -> Any:
     try:
         specs.check(layer.input_spec, args[0] if args else None, layer)
         training = kwargs.get("training")
-        told = training is not None and not phase.is_phase(training)
-        if not told:
+        decided = training is not None and not phase.is_phase(training)
+        if not decided:
             kwargs = {key: value for key, value in kwargs.items() if key != "training"}
             training = phase.now()
         node = Node(layer, args, kwargs, index=len(nodes))
-        node.training = None if told else phase.fixed()
+        node.training = None if decided else phase.fixed()
         masks = [tree.map(get_mask, arg) for arg in args]
         unlocked = not layer.built
         if unlocked or calls._in_building:
@@ -139,10 +139,10 @@ def updates_of(node: Node) -> list:
     if hasattr(layer, "op"):
         return []
     known = list(node.effects.assigned.values())
-    told = node.training is not None or node.kwargs.get("training") is not None
+    decided = node.training is not None or node.kwargs.get("training") is not None
     if (
         known
-        or told
+        or decided
         or current_graph().feeds_phase
         or len(state.weights(layer)) == len(state.trainable_variables(layer))
     ):

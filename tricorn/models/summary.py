@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn import dtypes, tree
-from tricorn.graph.scope import own_code
+from tricorn.graph.scope import library_code
 from tricorn.graph.symbolic import is_symbolic, node_of
 from tricorn.models.layer_graph import graph_of
 
@@ -113,7 +113,7 @@ def _sources(model: Any, layer: Any) -> list[str]:
     return found
 
 
-@own_code
+@library_code
 def _totals(model: Any) -> list[str]:
     weights = model.weights
     trainable = set(model.trainable_weights)

@@ -14,7 +14,7 @@ from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph import op as op_module
 from tricorn.graph.op import Tensor, op
-from tricorn.graph.scope import Readable, ours
+from tricorn.graph.scope import Readable, variable_behind
 from tricorn.graph.symbolic import is_symbolic
 from tricorn.ops.arguments import axes_of, axis_of, shape_of
 
@@ -68,7 +68,7 @@ def convert_to_numpy(x: Any) -> np.ndarray:
     Returns:
         array of x's shape and dtype.
     """
-    x = ours(x)
+    x = variable_behind(x)
     if isinstance(x, Readable):
         return np.array(x)
     engine = active()
@@ -94,7 +94,7 @@ def shape(x: Any) -> Shape:
         tuple of ints; None for unknown dimensions of symbolic tensors (graph engines: scalar
         tensors that hold them).
     """
-    x = ours(x)
+    x = variable_behind(x)
     if isinstance(x, (AbstractTensor, Readable, np.ndarray)):
         return tuple(x.shape)
     engine = active()

@@ -17,7 +17,7 @@ import numpy as np
 
 from tricorn import config, initializers, naming, ops
 from tricorn.engines import registry as engines
-from tricorn.graph.scope import Scope, ours
+from tricorn.graph.scope import Scope, variable_behind
 from tricorn.optimizers.schedules import LearningRateSchedule
 from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Configured
@@ -161,7 +161,7 @@ class Optimizer(Configured):
         """Make the slots for `variables`, the trainable variables of a model."""
         if self.built:
             return
-        variables = list(map(ours, variables))
+        variables = list(map(variable_behind, variables))
         self._trainable_variables = variables
         if self.use_ema:
             self._averages = {v: self.add_variable_from_reference(v, "average") for v in variables}
@@ -351,7 +351,7 @@ class Optimizer(Configured):
                 )
             variables = self._trainable_variables
         else:
-            variables = list(map(ours, trainable_variables))
+            variables = list(map(variable_behind, trainable_variables))
             if not self.built:
                 self.build(variables)
                 self.built = True

@@ -3,7 +3,7 @@
 A checkpoint is a graph: objects are nodes, attributes and positions in containers are edges, and
 Variables are the nodes with values.  Restoring walks the live objects and the graph of the file
 side by side.  What is not there yet (layers that are not built, slots of an optimizer that made no
-step) gets its value when it is made: see `Variable.handle`, which asks `tricorn.variable.waiting`.
+step) gets its value when it is made: see `Variable.handle`, which asks `variable.restorations`.
 
 The file is HDF5: ``vars/<number of the node>`` holds a value, ``graph`` the graph as JSON bytes::
 
@@ -65,7 +65,7 @@ _NOT_OBJECTS = (
 )
 
 
-@scope.own_code
+@scope.library_code
 def _children(obj: Any) -> list[tuple[str, Any]]:
     """(name, object) of what has state in an object, or may come to have it."""
     return list(_edges(obj))
@@ -294,7 +294,7 @@ class Checkpoint:
         restoration = _Restoration(self, *_read(found), os.fspath(found))
         restoration.run(again=True)
         if restoration.left():
-            variables.waiting.append(restoration)
+            variables.restorations.append(restoration)
         return RestoreStatus(self, restoration)
 
     read = restore
@@ -685,7 +685,7 @@ class CheckpointManager:
     @property
     def checkpoints(self) -> list[str]:
         """The paths of those that are kept, oldest first."""
-        return [os.fspath(path) for path in self._own(_State.of(self._folder))]
+        return [os.fspath(path) for path in self._checkpoints(_State.of(self._folder))]
 
     @property
     def latest_checkpoint(self) -> str | None:
@@ -693,7 +693,7 @@ class CheckpointManager:
         found = self.checkpoints
         return found[-1] if found else None
 
-    def _own(self, state: _State) -> list[Path]:
+    def _checkpoints(self, state: _State) -> list[Path]:
         return [path for path in state.paths() if self._number(path) is not None]
 
     def _number(self, path: Path) -> int | None:
@@ -719,7 +719,7 @@ class CheckpointManager:
                 return None
         counter = self.checkpoint.save_counter
         before = int(counter)
-        numbers = [self._number(path) or 0 for path in self._own(_State.of(self._folder))]
+        numbers = [self._number(path) or 0 for path in self._checkpoints(_State.of(self._folder))]
         number = max([before, *numbers]) + 1
         if checkpoint_number is not None:
             number = int(checkpoint_number)
@@ -739,7 +739,7 @@ class CheckpointManager:
             return
         state = _State.of(self._folder)
         removed = []
-        for path in self._own(state)[: -self.max_to_keep]:
+        for path in self._checkpoints(state)[: -self.max_to_keep]:
             saved = state.times[state.names.index(path.name)]
             state.removed(path.name)
             hours = self.keep_checkpoint_every_n_hours

@@ -52,7 +52,7 @@ def write(model: Any, group: h5py.Group) -> None:
     with weights.held(model):
         for layer in model.layers:
             written |= _write_layer(group.create_group(layer.name), conversions.units(layer))
-        if own := _own(model):
+        if own := _own_units(model):
             written |= _write_layer(group.create_group(_TOP), own)
     units = (unit for layer in flatten(model) for unit in conversions.units(layer))
     held = (variable for unit in units for variable in unit.variables)
@@ -65,7 +65,7 @@ def write(model: Any, group: h5py.Group) -> None:
         )
 
 
-def _own(model: Any) -> list[conversions.Unit]:
+def _own_units(model: Any) -> list[conversions.Unit]:
     """The weights that the model itself has."""
     return [unit for unit in conversions.units(model) if unit.layer is model]
 
@@ -292,7 +292,7 @@ def _pairs(model: Any, file: WeightsFile, found: Layout, by_name: bool) -> Itera
                 "load_weights(..., by_name=True) loads the layers whose names agree"
             )
         yield from ((units, layer) for (_, units), layer in zip(layers, stored))
-    own = _own(model)
+    own = _own_units(model)
     if own or (found.own is not None and found.own.names):
         yield own, found.own or Stored(model.name, [], _TOP, Store({}))
 

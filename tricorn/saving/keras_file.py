@@ -25,7 +25,7 @@ from typing import IO, Any
 import h5py
 
 from tricorn import _version, variable
-from tricorn.graph.scope import own_code
+from tricorn.graph.scope import library_code
 from tricorn.saving import atomic, hdf5, weights
 from tricorn.serialization import registry
 
@@ -40,7 +40,7 @@ _ROOM = 64 << 20
 # ------------------------------------------------------------------------------------------ saving
 
 
-@own_code
+@library_code
 def save_model(
     model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None
 ) -> None:
@@ -148,7 +148,7 @@ def _save_assets(model: Any, folder: Path) -> None:
             obj.save_assets(str(target))
 
 
-@own_code
+@library_code
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     """Save the weights to a file.
 
@@ -184,7 +184,7 @@ def _check_built(model: Any, action: str) -> None:
 # ----------------------------------------------------------------------------------------- loading
 
 
-@own_code
+@library_code
 def load_model(
     filepath: Any,
     custom_objects: dict[str, Any] | None = None,
@@ -225,7 +225,7 @@ def load_model(
     return model
 
 
-@own_code
+@library_code
 def load_weights(
     model: Any,
     filepath: Any,

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from tricorn import dtypes, naming
-from tricorn.graph.scope import own_code
+from tricorn.graph.scope import library_code
 from tricorn.graph.turns import Use
 from tricorn.seeds import SeedGenerator
 from tricorn.variable import Variable
@@ -130,7 +130,7 @@ def join(path: str, name: str) -> str:
 # ----------------------------------------------------------------------------------------- writing
 
 
-@own_code
+@library_code
 def held(model: Any) -> Use:
     """A block in which no other thread changes the model: what is read inside belongs together."""
     optimizer = getattr(model, "optimizer", None)

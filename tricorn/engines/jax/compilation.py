@@ -51,7 +51,7 @@ class _Step:
         self.pure = jax.jit(self._pure, inline=True)
 
     def __call__(self, handles: list, *args: Any) -> tuple[Any, list]:
-        wide = primitives.has_wide(args) or primitives.scope(handles) is not None
+        wide = primitives.has_wide(args) or primitives.context_of(handles) is not None
         with primitives.wide() if wide else contextlib.nullcontext():
             if self.compiled is None:
                 self.prepare(handles, *args)
@@ -83,8 +83,8 @@ class _Step:
         # No two results may share memory, neither with each other nor with what stays in the state.
         taken = {id(old) for old in state}
         for i in changed:
-            after[i] = _own(after[i], taken)
-        return jax.tree.map(lambda leaf: _own(leaf, taken), result), after
+            after[i] = _separate(after[i], taken)
+        return jax.tree.map(lambda leaf: _separate(leaf, taken), result), after
 
     def dispatch(self, handles: list, args: tuple) -> tuple[Any, list]:
         """Run what is compiled (inside of an outer trace: become a part of that)."""
@@ -118,7 +118,7 @@ class _Step:
         return donated, rest
 
 
-def _own(value: Any, taken: set[int]) -> jax.Array:
+def _separate(value: Any, taken: set[int]) -> jax.Array:
     """`value` as a tensor of definite dtype that is none of `taken`, and is from now on."""
     tensor = jnp.asarray(value)
     tensor = lax.convert_element_type(tensor, tensor.dtype)  # a weakly typed one is typed now

@@ -76,7 +76,7 @@ def _static(*positions: int) -> Callable[[Callable], Callable]:
 
 
 # ---------------------------------------------------------------------------------- 64-bit types
-# JAX has them only inside `jax.enable_x64(True)` and truncates silently elsewhere.  So `scope`
+# JAX has them only inside `jax.enable_x64(True)` and truncates silently elsewhere.  So `context_of`
 # looks for wide tensors and dtypes among what an operation is given; the others run directly.
 
 _WIDE = frozenset(
@@ -106,7 +106,7 @@ def has_wide(args: Any) -> bool:
     return py.any(map(_is_wide, tree.leaves(args)))
 
 
-def scope(args: Any) -> contextlib.AbstractContextManager | None:
+def context_of(args: Any) -> contextlib.AbstractContextManager | None:
     return wide() if has_wide(args) else None
 
 
@@ -129,7 +129,7 @@ def direct(args: tuple, kwargs: dict) -> bool:
 
 
 def _scoped(args: Any) -> contextlib.AbstractContextManager:
-    return scope(args) or contextlib.nullcontext()
+    return context_of(args) or contextlib.nullcontext()
 
 
 def _widening(fn: Callable) -> Callable:

@@ -123,14 +123,14 @@ class _Place:
     """
 
     def __init__(self, graph: tf.Graph) -> None:
-        self._own = _Graph(graph)
+        self._graph_object = _Graph(graph)
 
     def own_graph(self) -> _Graph:
-        return self._own
+        return self._graph_object
 
     def clear(self) -> None:
         """Forget the default graph, where nobody is inside of another one."""
-        if v1.get_default_graph() is self._own.graph:
+        if v1.get_default_graph() is self._graph_object.graph:
             with contextlib.suppress(AssertionError):  # nested graphs end with their blocks
                 v1.reset_default_graph()
 
@@ -150,7 +150,7 @@ class _Place:
         if isinstance(x, EagerTensor):
             return eager.numpy(x)
         try:
-            return np.array(self._own.sessions.get().run(x))
+            return np.array(self._graph_object.sessions.get().run(x))
         except tf.errors.InvalidArgumentError as error:
             if "feed a value for placeholder" not in str(error):
                 raise
@@ -166,7 +166,7 @@ class _Place:
 
     def variable(self, value: Any, dtype: str, trainable: bool, name: str) -> tf.Variable:
         value = self.numpy(value) if isinstance(value, tf.Tensor) else value
-        with self._own.graph.as_default(), tf.control_dependencies(None):
+        with self._graph_object.graph.as_default(), tf.control_dependencies(None):
             handle = v1.Variable(
                 np.asarray(value, dtypes.to_numpy(dtype)),
                 trainable=trainable,
@@ -178,7 +178,7 @@ class _Place:
             handle._tricorn_value = handle.read_value()
         # in a graph TensorFlow's own method only says that there is no value
         handle.numpy = functools.partial(self.numpy, handle._tricorn_value)
-        self._own.sessions.made(handle)
+        self._graph_object.sessions.made(handle)
         return handle
 
     def read(self, handle: tf.Variable) -> tf.Tensor:
@@ -187,7 +187,7 @@ class _Place:
     def write(self, handle: tf.Variable, value: Any) -> tf.Variable:
         value = self.numpy(value) if isinstance(value, tf.Tensor) else value
         initializer = handle.initializer  # the assignment of a tensor that can be fed
-        self._own.sessions.get().run(initializer, {initializer.inputs[1]: value})
+        self._graph_object.sessions.get().run(initializer, {initializer.inputs[1]: value})
         return handle
 
     def cond(self, *args: Any) -> Any:
@@ -204,7 +204,7 @@ class _Place:
 
     def _loops(self) -> Any:
         """Users may differentiate what they build, but not what stands in a program of ours."""
-        return _keeping(self._own.graph, _kept[-1] is not False)
+        return _keeping(self._graph_object.graph, _kept[-1] is not False)
 
     def compile(self, fn: Callable, loop: bool, jit: bool | None = None) -> Callable:
         if not loop:

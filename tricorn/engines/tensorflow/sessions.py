@@ -25,7 +25,7 @@ class Sessions:
     def __init__(self, graph: tf.Graph) -> None:
         self.graph = graph
         self._set: Any = None
-        self._own: Any = None
+        self._made_here: Any = None
         #: session -> how many of the graph's variables were seen to
         self._seen: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
@@ -33,9 +33,9 @@ class Sessions:
         """The session in use, in which all variables of the graph have values now."""
         session = self._of_user()
         if session is None:
-            if self._own is None:
-                self._own = v1.Session(graph=self.graph)
-            session = self._own
+            if self._made_here is None:
+                self._made_here = v1.Session(graph=self.graph)
+            session = self._made_here
         known, seen = self._known(), self._seen.get(session, 0)
         if seen != len(known):
             self._initialize(session, known[seen:] if seen < len(known) else known)

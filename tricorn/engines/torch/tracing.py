@@ -226,12 +226,12 @@ def _described(x: torch.Tensor) -> tuple[str, tuple]:
 def _settle(handles: list, state: list, args: Any, after: list, result: Any) -> tuple[Any, list]:
     """Write what was assigned; (result, handles) of which no two share memory, nor with `args`."""
     taken = {memory_of(x) for x in (*state, *tree.leaves(args)) if isinstance(x, torch.Tensor)}
-    changed = {i: _own(after[i], taken) for i in common.assigned(state, after, _described)}
-    result = tree.map(lambda leaf: _own(leaf, taken), result)
+    changed = {i: _separate(after[i], taken) for i in common.assigned(state, after, _described)}
+    result = tree.map(lambda leaf: _separate(leaf, taken), result)
     return result, [write(h, changed[i]) if i in changed else h for i, h in enumerate(handles)]
 
 
-def _own(x: torch.Tensor, taken: set[int]) -> torch.Tensor:
+def _separate(x: torch.Tensor, taken: set[int]) -> torch.Tensor:
     """`x` with memory that none of `taken` shares, and from now on does; no part of something
     larger."""
     x = x.detach()
@@ -270,7 +270,7 @@ class _Trace:
             taken = {_storage(x) for x in tensors}
             found, self.result = tree.flatten(result)
             self.assigned[:] = common.assigned(before, after, _described)
-            return [_own_fake(x, taken) for x in (*found, *(after[i] for i in self.assigned))]
+            return [_separate_fake(x, taken) for x in (*found, *(after[i] for i in self.assigned))]
 
         numbers = [tensor(0, "int32")] if numbered else []
         example = *state, *numbers, *leaves
@@ -338,8 +338,8 @@ def _storage(x: torch.Tensor) -> int:
     return x.untyped_storage()._cdata
 
 
-def _own_fake(x: torch.Tensor, taken: set[int]) -> torch.Tensor:
-    """As `_own`; fake tensors have storages of their own, but no memory."""
+def _separate_fake(x: torch.Tensor, taken: set[int]) -> torch.Tensor:
+    """As `_separate`; fake tensors have storages of their own, but no memory."""
     if x.untyped_storage().nbytes() != x.numel() * x.itemsize or _storage(x) in taken:
         x = x.clone(memory_format=torch.contiguous_format)
     taken.add(_storage(x))
