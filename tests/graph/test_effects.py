@@ -284,3 +284,24 @@ def test_an_outermost_call_begins_anew():
         assert len(model.losses) == 2
     layer(X)
     assert len(layer.losses) == len(model.losses) == 2
+
+
+def test_effects_of_a_layer_whose_body_cannot_be_recorded():
+    """Loops and recomputation inside of a graph of layers, whose batch size is not known yet."""
+
+    class Recomputed(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = Noting()
+
+        def call(self, inputs):
+            return transforms.checkpoint(self.inner)(inputs)
+
+    outer = Recomputed()
+    i = tricorn.Input((4,))
+    model = tricorn.Model(i, outer(i))
+    model.compile("sgd", "mse")
+    assert set(model.fit(X, X, verbose=0).history) == {"loss", "total"}
+    model(X)
+    assert len(model.losses) == 2
+    np.testing.assert_allclose(array(outer.inner.kept), X + 1.0)

@@ -424,3 +424,22 @@ def test_metrics_hold_metrics_and_variables():
     metric.reset_state()
     assert [float(v) for v in metric.variables] == [0.0] * 4
     assert len(copy.deepcopy(metric).variables) == 4
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_deep_graphs_are_copied_and_pickled(shared):
+    x = i = tricorn.Input((3,))
+    layer = tricorn.layers.Dense(3)
+    for _ in range(300):
+        x = layer(x) if shared else tricorn.layers.Activation("tanh")(x)
+    model = tricorn.Model(i, layer(x))
+    expected = model.predict(X, verbose=0)
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(again.predict(X, verbose=0), expected)
+        assert len(again.layers) == len(model.layers)
+        assert again.layers[-1].get_output_at(-1) is again.output
+        assert not {id(w) for w in again.weights} & {id(w) for w in model.weights}
+        config = again.get_config()
+        assert [entry["inbound_nodes"] for entry in config["layers"]] == [
+            entry["inbound_nodes"] for entry in model.get_config()["layers"]
+        ]

@@ -44,6 +44,8 @@ class Plan:
         self.nodes: list[Node] = []
         self._steps: list[_Step] = []
         self._expanded = self._find_expanded(tree.leaves(outputs))
+        for node in self._expanded:
+            node.expanded = True
         for tensor in self.inputs:
             self._slots.setdefault(id(tensor), len(self._slots))
         leaves, self._structure = tree.flatten(outputs)

@@ -81,11 +81,13 @@ class Node:
         index: which call of the operation it is.
         training: the learning phase that was set when the layer was called, None: it is open.
         effects: what the layers in the call assign and give to `add_loss`.
+        expanded: whether a plan runs the inner graph in place of the layer; only then a copy of
+            the node has it.
     """
 
     __slots__ = (
-        "args", "effects", "index", "inner", "kwargs", "operation", "outputs", "parent",
-        "training",
+        "args", "effects", "expanded", "index", "inner", "kwargs", "operation", "outputs",
+        "parent", "training",
     )  # fmt: skip
 
     def __init__(self, operation: Any, args: tuple, kwargs: dict, index: int = 0) -> None:
@@ -93,7 +95,7 @@ class Node:
         self.outputs: Any = None
         self.inner: Any = None
         self.training: bool | None = None
-        self.effects = Effects()
+        self.effects, self.expanded = Effects(), False
         recorder = _recorder.get()
         self.parent: Node | None = recorder.node if recorder is not None else None
 
@@ -122,6 +124,15 @@ class Node:
 
         self.outputs = tree.map(output, results)
         return self.outputs
+
+    def __getstate__(self) -> dict[str, Any]:
+        dropped = {"effects"} if self.expanded else {"effects", "inner"}
+        return {name: getattr(self, name) for name in self.__slots__ if name not in dropped}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.effects, self.inner = Effects(), None
+        for name, value in state.items():
+            setattr(self, name, value)
 
     @property
     def inputs(self) -> list:

@@ -16,8 +16,10 @@ from tricorn.variable import Variable
 if TYPE_CHECKING:
     from tricorn.layers.base import Layer
 
-_SAVED = ("arguments", "build_shapes", "input_shape", "input_tensor", "metrics", "nodes", "parts",
-          "trainable")  # fmt: skip
+#: what copies have, in this order: a graph among the parts lists its nodes from its inputs on, so
+#: that no copying goes from a node to the one before it, and on, deeper than Python allows
+_SAVED = ("parts", "arguments", "build_shapes", "input_shape", "input_tensor", "metrics",
+          "trainable", "tracker")  # fmt: skip
 
 
 class LayerState:
@@ -37,7 +39,7 @@ class LayerState:
         parts: name -> what models add: the state of training, a graph, a stack.
     """
 
-    __slots__ = (*_SAVED, "effects", "tracker")
+    __slots__ = (*_SAVED, "effects", "nodes")
 
     def __init__(self) -> None:
         self.tracker = Tracker()
@@ -52,7 +54,9 @@ class LayerState:
         self.parts: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in (*_SAVED, "tracker")}
+        # calls are copied with the graphs they belong to; those that begin one are the layer's own
+        begun = [node for node in self.nodes if not node.inputs]
+        return {**{name: getattr(self, name) for name in _SAVED}, "nodes": begun}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         LayerState.__init__(self)

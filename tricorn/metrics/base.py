@@ -185,6 +185,8 @@ class Mean(Metric):
             count = weight if isinstance(weight, (int, float)) else ops.sum(weight)
         else:
             count = ops.shape(values)[0] if len(values.shape) else 1
+            if count is None:  # shapes alone are worked out
+                count = 1
             count = count if isinstance(count, int) else ops.cast(count, self.dtype)
         self.total.assign_add(ops.sum(values) if len(values.shape) else values)
         self.count.assign_add(count)

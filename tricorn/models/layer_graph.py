@@ -60,6 +60,18 @@ class LayerGraph:
                     "name"
                 )
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"nodes": self.nodes, **vars(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        for node in self.nodes:  # the layers know their calls again
+            if isinstance(node.operation, Layer):
+                known = node.operation._tricorn.nodes
+                if node not in known:
+                    node.index = len(known)
+                    known.append(node)
+
     @property
     def inputs(self) -> list:
         """The symbolic inputs, flat."""
