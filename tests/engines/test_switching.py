@@ -231,8 +231,8 @@ def test_nothing_of_a_deleted_model_is_left(name):
                 *made.variables,
                 *made.optimizer.variables,
                 *(v.handle(engine) for v in made.variables),
-                *made._programs.values(),
-                *(p for c in made._programs.values() for p in c._programs.values()),
+                *made._tricorn.parts["training"].programs.values(),
+                *(p for c in made._tricorn.parts["training"].programs.values() for p in c._programs.values()),
             )
         ]
         del made

@@ -62,7 +62,7 @@ def trained(build, optimizer, patience, monkeypatch):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 12)).astype("float32"), rng.integers(0, 3, 40)
     history = model.fit(x, y, batch_size=8, epochs=3, verbose=0).history
-    found = traces(model._programs["train_loop"])
+    found = traces(model._tricorn.parts["training"].programs["train_loop"])
     return history, model.get_weights(), model.predict(x, verbose=0), found
 
 
@@ -173,7 +173,7 @@ def test_adam_in_place_keeps_what_was_read_before(at_once):
     model.compile(keras.optimizers.Adam(0.1), "mse")
     x, y = np.ones((8, 3), "float32"), np.zeros((8, 2), "float32")
     model.fit(x, y, verbose=0)
-    (trace,) = traces(model._programs["train_loop"])
+    (trace,) = traces(model._tricorn.parts["training"].programs["train_loop"])
     assert len(trace.in_place) == 6  # two variables, each with two moments
     parameter = model.layers[-1].kernel.handle(registry.active())
     slots = [v.value for v in model.optimizer.variables]
@@ -190,7 +190,7 @@ def test_adam_in_place_and_gradients_taken_later(at_once):
     model.compile(keras.optimizers.Adam(0.5), "mse")
     x, y = np.ones((8, 3), "float32"), np.zeros((8, 1), "float32")
     model.fit(x, y, epochs=2, verbose=0)
-    (trace,) = traces(model._programs["train_loop"])
+    (trace,) = traces(model._tricorn.parts["training"].programs["train_loop"])
     assert trace.in_place
     first, last = (layer.kernel for layer in model.layers[-2:])
     expected = np.ones((3, 1)) * last.numpy()[:, 0] * 8
@@ -244,7 +244,7 @@ def test_an_error_leaves_the_state_after_the_last_whole_step(bad, dispatch, trac
     for model in (failing, other):
         model.steps_per_execution = dispatch
         model.fit(x, y, batch_size=1, verbose=0, shuffle=False)
-    assert bool(traces(failing._programs["train_loop"])) == traced
+    assert bool(traces(failing._tricorn.parts["training"].programs["train_loop"])) == traced
     wrong = x.copy()
     wrong[bad] = 99
     with pytest.raises(Exception, match="out of range"):

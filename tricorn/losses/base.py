@@ -201,7 +201,7 @@ def reduce_weighted_values(
         return ops.divide_no_nan(total, ops.sum(weight))
     count = ops.size(values)
     if isinstance(count, int) and count:
-        return total / count
+        return ops.divide(total, count)
     return ops.divide_no_nan(total, ops.cast(count, total.dtype))
 
 

@@ -209,7 +209,7 @@ def samplewise(
     """
     values = ops.cast(values, dtype)
     if type(sample_weight) in (int, float) and not len(values.shape):
-        return values * sample_weight, sample_weight
+        return ops.multiply(values, sample_weight), sample_weight
     if sample_weight is not None:
         sample_weight = ops.cast(sample_weight, dtype)
         values, sample_weight = losses.squeeze_or_expand_to_same_rank(values, sample_weight)
