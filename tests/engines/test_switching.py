@@ -224,6 +224,7 @@ def test_nothing_of_a_deleted_model_is_left(name):
         made.fit(X, Y, verbose=0)
         made.predict(X, verbose=0)
         made(X)
+        steps = list(made._tricorn.parts["training"].programs.values())
         left = [
             weakref.ref(thing)
             for thing in (
@@ -231,11 +232,11 @@ def test_nothing_of_a_deleted_model_is_left(name):
                 *made.variables,
                 *made.optimizer.variables,
                 *(v.handle(engine) for v in made.variables),
-                *made._tricorn.parts["training"].programs.values(),
-                *(p for c in made._tricorn.parts["training"].programs.values() for p in c._programs.values()),
+                *steps,
+                *(program for step in steps for program in step._programs.values()),
             )
         ]
-        del made
+        del made, steps
         gc.collect()
         assert [ref() for ref in left if ref() is not None] == []
 
