@@ -148,3 +148,8 @@ def test_a_tensor_tells(place):
 def test_it_is_0_or_1():
     with pytest.raises(ValueError, match="0 .test. or 1 .train."):
         phase.fix(2)
+
+
+def test_a_lambda_heeds_the_phase_only_if_its_function_does():
+    assert not layers.Lambda(lambda x: x + 1.0).uses_learning_phase
+    assert layers.Lambda(lambda x, training=None: x).uses_learning_phase

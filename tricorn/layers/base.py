@@ -351,9 +351,7 @@ class Layer:
 
     def _tricorn_call_masked(self, args: tuple, kwargs: dict, masks: list | None) -> Any:
         """A call with given masks (a list of trees like args) instead of the travelling ones."""
-        for arg, mask in zip(args, masks or ()):
-            if tree.leaves(mask):
-                tree.map_up_to(set_mask, arg, mask)
+        calling.mask_arguments(args, masks or ())
         return self(*args, **kwargs)
 
     @classmethod

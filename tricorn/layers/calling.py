@@ -6,7 +6,7 @@ import contextlib
 import functools
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -254,6 +254,13 @@ def shapes_of(values: Any) -> list:
 
 
 # ------------------------------------------------------------------------------------------- masks
+
+
+def mask_arguments(args: tuple, masks: Iterable) -> None:
+    """Let masks, trees like the arguments, travel with them."""
+    for arg, mask in zip(args, masks):
+        if tree.leaves(mask):
+            tree.map_up_to(set_mask, arg, mask)
 
 
 def pass_masks(layer: Layer, args: tuple, outputs: Any, masks: Any, inner: Any = None) -> None:

@@ -231,7 +231,7 @@ class Lambda(Layer):
         self._takes = _names(function) & {"mask", "training"}
 
     @property
-    def _heeds_training(self) -> bool:
+    def _tricorn_heeds_training(self) -> bool:
         return "training" in self._takes
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tricorn import ops, tree
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import phase, scope
-from tricorn.graph.calls import calling, get_mask, hand_on, set_mask
+from tricorn.graph.calls import calling, get_mask, hand_on
 from tricorn.graph.graphs import abstracted, current_graph
 from tricorn.graph.symbolic import (
     Node,
@@ -91,9 +91,7 @@ def _run(layer: Layer, args: tuple, kwargs: dict, masks: list) -> Any:
     """The body has loops, in a graph of the engine's own: what they compute is tensors like others
     there, and only the effects are recorded."""
     with NotRecording(), scope.Scope() as now:
-        for arg, mask in zip(args, masks):
-            if tree.leaves(mask):
-                tree.map_up_to(set_mask, arg, mask)
+        calls.mask_arguments(args, masks)
         outputs = calls.run_body(layer, args, kwargs)
     hand_on(now.effects)
     return outputs
