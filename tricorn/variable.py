@@ -316,16 +316,24 @@ class Variable(Readable):
         Raises:
             RuntimeError: for a tensor that belongs to a trace or transform around.
         """
+        self.check_escape(engine, tensor)
+        with Use((self,), (self,), engine):
+            self.put(engine, tensor, shared)
+
+    def check_escape(self, engine: registry.Engine, tensor: Any) -> None:
+        """Raise `store`'s error."""
         if engine.must_not_escape(tensor):
             raise RuntimeError(
                 f"the Variable {self.path!r} is assigned inside of a function that {engine.name!r} "
                 "transforms or traces itself (jit, grad, vmap), where new values do not last "
                 "beyond it; use the layer's stateless_call, which gives them as results"
             )
-        with Use((self,), (self,), engine):
-            handle = self.handle(engine)
-            self._handles[engine] = engine.write(handle, tensor)
-            self._shared = shared
+
+    def put(self, engine: registry.Engine, tensor: Any, shared: bool = True) -> None:
+        """`store` of a tensor that may, by a thread whose turn it is."""
+        handle = self.handle(engine)
+        self._handles[engine] = engine.write(handle, tensor)
+        self._shared = shared
 
     def _assign_host(self, value: np.ndarray) -> Any:
         self._check(value.shape)

@@ -305,20 +305,47 @@ def test_optimizer_written_for_keras_3():
 def test_the_engine_may_fuse_the_update(monkeypatch):
     calls = []
 
-    def apply_updates(optimizer, values, gradients, learning_rate, slots, step):
+    def adam(values, gradients, momenta, velocities, largest, *numbers):
         calls.append(len(values))
         if len(calls) > 1:
             return NotImplemented
-        return [(v - g, {}) for v, g in zip(values, gradients)]
+        return [(v - g, m, s, None) for v, g, m, s in zip(values, gradients, momenta, velocities)]
 
-    monkeypatch.setitem(active().overrides, "apply_updates", apply_updates)
+    monkeypatch.setitem(active().overrides, "adam", adam)
+    variables = [Variable(np.ones(2, "float32")), Variable(np.ones(3, "float32"))]
+    optimizer = optimizers.Adam(0.5, 0.0, 0.0, 0.0)
+    grads = [np.ones(2, "float32"), np.ones(3, "float32")]
+    optimizer.apply(grads, variables)
+    np.testing.assert_array_equal(variables[0].numpy(), [0, 0])
+    optimizer.apply(grads, variables)
+    np.testing.assert_array_equal(variables[1].numpy(), [-0.5, -0.5, -0.5])
+    assert calls == [2, 2]
+
+
+def test_an_update_of_ones_own_is_heeded():
+    class Half(optimizers.Adam):
+        def update(self, value, gradient, learning_rate, slots, step):
+            return value / 2, {}
+
     variable = Variable(np.ones(2, "float32"))
-    optimizer = optimizers.SGD(0.5)
-    optimizer.apply([np.ones(2, "float32")], [variable])
-    np.testing.assert_array_equal(variable.numpy(), [0, 0])
-    optimizer.apply([np.ones(2, "float32")], [variable])
-    np.testing.assert_array_equal(variable.numpy(), [-0.5, -0.5])
-    assert calls == [1, 1]
+    Half().apply([np.ones(2, "float32")], [variable])
+    np.testing.assert_array_equal(variable.numpy(), [0.5, 0.5])
+
+
+def test_variables_of_several_dtypes():
+    rng = np.random.default_rng(3)
+    first = [rng.random(3).astype(dtype) for dtype in ("float32", "float64", "float32")]
+    together = [Variable(x) for x in first]
+    alone = [Variable(x) for x in first]
+    optimizer, others = optimizers.Adam(0.1), [optimizers.Adam(0.1) for _ in first]
+    for _ in range(3):
+        grads = [rng.random(3).astype(x.dtype) for x in first]
+        optimizer.apply(grads, together)
+        for other, gradient, variable in zip(others, grads, alone):
+            other.apply([gradient], [variable])
+    for a, b in zip(together, alone):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
 def test_names():

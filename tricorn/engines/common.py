@@ -166,6 +166,20 @@ def check_bounds(start: int, stop: int) -> None:
         raise ValueError(f"compile: there is no step from {start} to {stop}")
 
 
+def separate(x: Any, taken: set, place: Callable[[Any], Any], copied: Callable[[Any], Any]) -> Any:
+    """A result of a compiled step with memory of its own: `x`, or a copy of it.
+
+    Args:
+        taken: the places of what else there is; that of the result is added.
+        place: gives what tensors that share memory have in common.
+        copied: gives a copy of a tensor.
+    """
+    if place(x) in taken:
+        x = copied(x)
+    taken.add(place(x))
+    return x
+
+
 def assigned(
     state: Sequence, after: Sequence, described: Callable[[Any], tuple[str, tuple]]
 ) -> list[int]:

@@ -140,6 +140,17 @@ class Op:
             types = engine.tensor_types
             return all(x is None or type(x) in types for x in args[:count])
 
+        def several_lists(engine: Any, args: tuple) -> bool:
+            """As `several`, of ops that take lists."""
+            types = engine.tensor_types
+            for x, many in zip(args, self.lists):
+                if many and type(x) is list:
+                    if not all(type(part) in types for part in x):
+                        return False
+                elif x is not None and type(x) not in types:
+                    return False
+            return True
+
         def pair(engine: Any, args: tuple) -> bool:
             """Of one dtype already, or one is a number and the other a float."""
             x, y, types = args[0], args[1], engine.tensor_types
@@ -180,6 +191,8 @@ class Op:
             return pair
         if self.promote:
             return (one_float if floating else one) if self.lists == (False,) else promoted
+        if any(self.lists):
+            return several_lists
         return one if count == 1 else several
 
     # ------------------------------------------------------------------------------ the slow path

@@ -71,13 +71,26 @@ class Adam(_Moments):
     def update(
         self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
     ) -> tuple[Any, Slots]:
-        m, v, largest = slots["momentum"], slots["velocity"], slots.get("velocity_hat")
-        value, m, v, largest = adam(
-            value, gradient, m, v, largest, learning_rate, step, self.beta_1, self.beta_2,
-            self.epsilon,
+        return self._together([value], [gradient], learning_rate, [slots], step)[0]
+
+    def update_several(
+        self, values: list, gradients: list, learning_rate: Any, slots: list[Slots], step: Any
+    ) -> list[tuple[Any, Slots]]:
+        own = type(self).update is Adam.update  # a subclass may say otherwise
+        run = self._together if own else super().update_several
+        return run(values, gradients, learning_rate, slots, step)
+
+    def _together(
+        self, values: list, gradients: list, learning_rate: Any, slots: list[Slots], step: Any
+    ) -> list[tuple[Any, Slots]]:
+        names = "momentum", "velocity", "velocity_hat"
+        columns = [[own[name] for own in slots] for name in names[: 2 + self.amsgrad]]
+        momenta, velocities, largest = columns if self.amsgrad else (*columns, None)
+        after = adam(
+            values, gradients, momenta, velocities, largest, learning_rate, step, self.beta_1,
+            self.beta_2, self.epsilon,
         )  # fmt: skip
-        new = {"momentum": m, "velocity": v}
-        return value, new if largest is None else {**new, "velocity_hat": largest}
+        return [(w, dict(zip(names[: 2 + self.amsgrad], rest))) for w, *rest in after]
 
 
 class AdamW(Adam):

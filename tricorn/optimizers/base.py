@@ -16,7 +16,6 @@ from typing import Any, TypedDict
 import numpy as np
 
 from tricorn import config, initializers, naming, ops
-from tricorn.engines import registry as engines
 from tricorn.graph.scope import Scope, variable_behind
 from tricorn.optimizers.schedules import LearningRateSchedule
 from tricorn.serialization import registry
@@ -146,6 +145,21 @@ class Optimizer(Configured):
             (new value, new tensors of the slots of `init`).
         """
         raise NotImplementedError(f"{type(self).__name__} must define update() or update_step()")
+
+    def update_several(
+        self,
+        values: list,
+        gradients: list,
+        learning_rate: Any,
+        slots: list[dict[str, Any]],
+        step: Any,
+    ) -> list[tuple[Any, dict[str, Any]]]:
+        """`update` of several variables of one dtype; for optimizers that engines can run for all
+        of them at once."""
+        return [
+            self.update(value, gradient, learning_rate, own, step)
+            for value, gradient, own in zip(values, gradients, slots)
+        ]
 
     def init_shared(self) -> dict[str, float]:
         """Scalars that belong to no variable: name -> first value."""
@@ -409,26 +423,14 @@ class Optimizer(Configured):
         shared = self._step_shared()
         values = [self._decayed(v, rates[v.dtype]) for v in variables]
         slots = [{**shared, **_values(self._slots[v])} for v in variables]
-        results = self._updated(variables, values, grads, rates, slots, steps)
-        for variable, (value, changed) in zip(variables, results):
-            variable.assign(value)
-            for name, slot in changed.items():
-                self._slots[variable][name].assign(slot)
-
-    def _updated(
-        self, variables: list, values: list, grads: list, rates: dict, slots: list, steps: dict
-    ) -> list[tuple[Any, dict]]:
-        """(new value, new slots) of each variable: the engine's fused update, or one by one."""
-        override = engines.active().overrides.get("apply_updates")
-        if override is not None and len(rates) == 1:
-            (rate,), (step,) = rates.values(), steps.values()
-            results = override(self, values, grads, rate, slots, step)
-            if results is not NotImplemented:
-                return results
-        return [
-            self.update(value, gradient, rates[v.dtype], own, steps[v.dtype])
-            for v, value, gradient, own in zip(variables, values, grads, slots)
-        ]
+        for dtype, rate in rates.items():
+            where = [i for i, v in enumerate(variables) if v.dtype == dtype]
+            columns = [[column[i] for i in where] for column in (values, grads, slots)]
+            results = self.update_several(columns[0], columns[1], rate, columns[2], steps[dtype])
+            for i, (value, changed) in zip(where, results):
+                variables[i].assign(value)
+                for name, slot in changed.items():
+                    self._slots[variables[i]][name].assign(slot)
 
     def _step_shared(self) -> dict[str, Any]:
         """Update the shared scalars; gives their new values."""
