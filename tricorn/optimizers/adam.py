@@ -83,14 +83,13 @@ class Adam(_Moments):
     def _together(
         self, values: list, gradients: list, learning_rate: Any, slots: list[Slots], step: Any
     ) -> list[tuple[Any, Slots]]:
-        names = "momentum", "velocity", "velocity_hat"
-        columns = [[own[name] for own in slots] for name in names[: 2 + self.amsgrad]]
-        momenta, velocities, largest = columns if self.amsgrad else (*columns, None)
+        names = ("momentum", "velocity", "velocity_hat")[: 2 + self.amsgrad]
+        momenta, velocities, *largest = [[own[name] for own in slots] for name in names]
         after = adam(
-            values, gradients, momenta, velocities, largest, learning_rate, step, self.beta_1,
-            self.beta_2, self.epsilon,
+            values, gradients, momenta, velocities, largest[0] if largest else None, learning_rate,
+            step, self.beta_1, self.beta_2, self.epsilon,
         )  # fmt: skip
-        return [(w, dict(zip(names[: 2 + self.amsgrad], rest))) for w, *rest in after]
+        return [(w, dict(zip(names, rest))) for w, *rest in after]
 
 
 class AdamW(Adam):
