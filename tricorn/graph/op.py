@@ -413,7 +413,7 @@ def convert(engine: Any, x: Any, dtype: str | None) -> Any:
         else:
             x = _to_numpy(x)
     found = dtypes.standardize(x.dtype)
-    if isinstance(x, np.ndarray) and x.dtype == object:
+    if isinstance(x, np.ndarray) and x.dtype == object and not dtypes.is_text(x):
         raise TypeError(
             "expected numbers, got an array of objects (ragged lists or mixed types); give every "
             "row the same length, or convert with np.asarray(values, dtype=...)"
@@ -449,6 +449,6 @@ def _to_numpy(x: Any) -> np.ndarray:
         return array
     owner = registry.owner_of(x)
     array = np.asarray(x) if owner is None else owner.numpy(x)
-    if array.dtype == object:
+    if array.dtype == object and not dtypes.is_text(array):
         raise TypeError(f"expected a tensor, an array or numbers, got {type(x).__name__}: {x!r}")
     return array

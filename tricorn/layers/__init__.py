@@ -118,7 +118,18 @@ from tricorn.layers.pooling import (
 from tricorn.layers.pooling import (
     MaxPooling3D as MaxPool3D,
 )
-from tricorn.layers.preprocessing import Normalization, RandomFlip, Rescaling
+from tricorn.layers.preprocessing import (
+    CategoryEncoding,
+    Discretization,
+    HashedCrossing,
+    Hashing,
+    IntegerLookup,
+    Normalization,
+    RandomFlip,
+    Rescaling,
+    StringLookup,
+    TextVectorization,
+)
 from tricorn.layers.recurrent import (
     GRU,
     LSTM,

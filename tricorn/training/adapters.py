@@ -70,13 +70,17 @@ def standardize(x: Any, what: str) -> Any:
     float64 becomes floatx; int64 becomes int32 where all values fit.
 
     Raises:
-        TypeError: for what is no array of numbers.
+        TypeError: for what is no array of numbers, nor of strings.
+        EngineError: for strings, where the engine has no tensors of them.
     """
     if hasattr(x, "detach"):
         x = x.detach().cpu()
     if hasattr(x, "to_numpy") and not isinstance(x, np.ndarray):
         x = x.to_numpy()
     array = np.asarray(x)
+    if dtypes.is_text(array):
+        active().tensor(array[:0], "string")
+        return array.astype(object)
     if array.dtype == object or array.dtype.kind in "USOV":
         raise TypeError(
             f"{what} must hold numbers, got an array of dtype {array.dtype}"

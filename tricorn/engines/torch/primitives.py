@@ -53,7 +53,7 @@ def default_device() -> torch.device:
 
 def torch_type(dtype: str) -> torch.dtype:
     if dtype == "string":
-        raise EngineError("the engine 'torch' has no tensors of strings; keep them in NumPy arrays")
+        raise EngineError(common.no_strings("torch"))
     return _TYPES[dtype]
 
 
