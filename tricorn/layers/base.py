@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -26,6 +26,11 @@ from tricorn.layers.input_spec import InputSpec
 from tricorn.serialization import registry
 from tricorn.tracking import PLAIN, plain
 from tricorn.variable import Variable
+
+
+def overridable(method: Callable) -> Callable[..., Any]:
+    """Decorator that does nothing: to type checkers, overriding methods take what they like."""
+    return method
 
 
 class _Inside:
@@ -96,7 +101,7 @@ class Layer:
         self.built = False
         self._tricorn.trainable = bool(trainable)
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = object.__new__(cls)
         object.__setattr__(self, "_tricorn", state.LayerState())
         return self
@@ -126,13 +131,15 @@ class Layer:
             now.keep(self, name, plain(value))
         object.__setattr__(self, name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        """Variables that were set in an engine's own graph, as what users get there."""
-        if name != "_tricorn":
-            found = self._tricorn.tracker.attributes.get(name)
-            if isinstance(found, Variable) and not hasattr(type(self), name):
-                return variable.for_users([found])[0]
-        return object.__getattribute__(self, name)  # raises, with the words of whoever did first
+    if not TYPE_CHECKING:  # a name that is nowhere is an error to type checkers
+
+        def __getattr__(self, name: str) -> Any:
+            """Variables that were set in an engine's own graph, as what users get there."""
+            if name != "_tricorn":
+                found = self._tricorn.tracker.attributes.get(name)
+                if isinstance(found, Variable) and not hasattr(type(self), name):
+                    return variable.for_users([found])[0]
+            return object.__getattribute__(self, name)  # raises, with the words of who did first
 
     def __delattr__(self, name: str) -> None:
         tracker = self._tricorn.tracker
@@ -307,6 +314,7 @@ class Layer:
 
     # ----------------------------------------------------------------------------------- building
 
+    @overridable
     def build(self, input_shape: Any) -> None:
         """Make the weights.  Called once, before the first call, with the input's shape (a tree of
         shapes for a tree of inputs; one argument per tensor argument of `call` where `build` names
@@ -359,6 +367,7 @@ class Layer:
         """Whether `compute_mask` is another than the general rule."""
         return cls.compute_mask is not Layer.compute_mask
 
+    @overridable
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask of the output: the input's when `supports_masking`, else none (with a warning,
         since a mask that disappears silently gives wrong numbers)."""

@@ -813,7 +813,7 @@ class _OneCellRNN(RNN):
         cell = self.__dict__.get("cell")
         if cell is not None and name in _arguments(cast(Any, type(cell))):
             return getattr(cell, name)
-        return super().__getattr__(name)
+        return super().__getattr__(name)  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

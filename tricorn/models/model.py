@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self, cast
 
 from tricorn import tree
 from tricorn.graph.symbolic import Node, is_symbolic
 from tricorn.graph.transforms import discover
 from tricorn.layers import calling, state
-from tricorn.layers.base import Layer
+from tricorn.layers.base import overridable
 from tricorn.layers.symbolic_calls import abstract_outputs
 from tricorn.models import layer_graph
 from tricorn.models.layer_graph import LayerGraph, graph_of
@@ -51,11 +51,11 @@ class Model(Trainer):
         trainable: whether the weights are; None leaves the layers of a graph as they are.
     """
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if cls is Model and _is_functional(args, kwargs):
             from tricorn.models.functional import Functional
 
-            return Functional.__new__(Functional, *args, **kwargs)
+            return cast(Self, Functional.__new__(Functional, *args, **kwargs))
         return super().__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -116,6 +116,7 @@ class Model(Trainer):
             args = (graph.arranged(args[0]), *args[1:])
         return super().__call__(*args, **kwargs)
 
+    @overridable
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Run the graph on a tree of tensors like the model's input; subclasses compute theirs."""
         graph = graph_of(self)
@@ -141,6 +142,7 @@ class Model(Trainer):
         inside = [] if graph is None else graph.nodes_on(inputs)
         return [*inside, *super()._tricorn_nodes(inputs)]
 
+    @overridable
     def build(self, input_shape: Any = None) -> None:
         """Make the weights by running `call` for shapes only.
 
@@ -161,12 +163,12 @@ class Model(Trainer):
             super()._tricorn_build(args, kwargs)
 
     @property
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[Any]:
         """The layers of the graph, inputs first, by depth; else those directly inside."""
         graph = graph_of(self)
         return state.children(self) if graph is None else graph.layers
 
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
         """One layer by name or index.
 
         Raises:

@@ -251,3 +251,12 @@ _catalogue = Catalogue(
     ),
 )  # fmt: skip
 serialize, deserialize = _catalogue.serialize, _catalogue.deserialize
+
+
+__all__ = [
+    "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay",
+    "LearningRateSchedule", "PiecewiseConstantDecay", "PolynomialDecay", "deserialize",
+    "serialize",
+]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

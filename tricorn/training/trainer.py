@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import losses, metrics, ops, optimizers, seeds, tree
-from tricorn.callbacks import CallbackList
+from tricorn.callbacks import CallbackList, History
 from tricorn.callbacks.callback_list import as_floats
 from tricorn.engines import active
 from tricorn.graph.compiled import Compiled, checked_jit_compile
@@ -287,7 +287,7 @@ class Trainer(Layer):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | list[int] = 1,
-    ) -> Any:
+    ) -> History:
         """Train for a number of epochs.
 
         Args:
