@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import dtypes, tracking
+from tricorn import checks, dtypes, tracking
 from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.graph import ambient, op
@@ -114,7 +114,7 @@ class Variable(Readable):
         regularizer: Callable | None = None,
         constraint: Callable | None = None,
     ) -> None:
-        self.name = name or "variable"
+        self.name = checks.name(self, name) or "variable"
         self.path = "/".join((*_names.get(), self.name))
         self.regularizer, self.constraint = regularizer, constraint
         self._trainable, self._autocast = bool(trainable), autocast

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tricorn import checks
+
 Logs = dict[str, Any]
 
 
@@ -25,6 +27,10 @@ class Callback:
     """
 
     passive: bool = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        checks.checked(cls)
 
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from tricorn import dtype_policies, dtypes, initializers, naming, tree, variable
+from tricorn import checks, dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
 from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
@@ -89,17 +89,20 @@ class Layer:
         for name_ in _FOREIGN:  # Keras's files say how a layer was quantized or fine-tuned
             kwargs.pop(name_, None)
         if kwargs:
-            raise TypeError(f"{type(self).__name__} does not know the arguments {sorted(kwargs)}")
-        if name is not None and (not isinstance(name, str) or "/" in name):
-            raise ValueError(f"a layer's name is a string without '/', got {name!r}")
-        self.name = name or naming.unique(type(self).__name__)
-        self.dtype_policy = dtype_policies.get(dtype)
+            raise ValueError(
+                f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}; every "
+                "layer takes name, dtype, trainable, autocast and activity_regularizer"
+            )
+        self.name = checks.name(self, name) or naming.unique(type(self).__name__)
+        self.dtype_policy = checks.named(self, "dtype", dtype_policies.get, dtype)
         self.autocast = autocast
-        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.activity_regularizer = checks.named(
+            self, "activity_regularizer", regularizers.get, activity_regularizer
+        )
         self.supports_masking = False
         self.input_spec: Any = None
         self.built = False
-        self._tricorn.trainable = bool(trainable)
+        self._tricorn.trainable = checks.boolean(self, "trainable", trainable)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = object.__new__(cls)
@@ -201,7 +204,7 @@ class Layer:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        state.set_trainable(self, bool(value))
+        state.set_trainable(self, checks.boolean(self, "trainable", value))
 
     @property
     def metrics(self) -> list:
@@ -675,6 +678,7 @@ def _capturing(cls: type, init: Callable) -> Callable:
     kinds = {p.kind: p.name for p in signature.parameters.values()}
     loose = kinds.get(inspect.Parameter.VAR_KEYWORD)
     starred = kinds.get(inspect.Parameter.VAR_POSITIONAL)  # cannot be given by name
+    plain = checks.kinds(init) if cls.__module__.startswith("tricorn.") else {}
 
     @functools.wraps(init)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -682,6 +686,7 @@ def _capturing(cls: type, init: Callable) -> Callable:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{cls.__name__}: {error}; arguments: {signature}") from None
+        checks.of_kinds(self, bound.arguments, plain)
         bound.apply_defaults()
         given = dict(list(bound.arguments.items())[1:])
         given.pop(starred or "", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tricorn import dtypes, tree
+from tricorn import checks, dtypes, tree
 
 
 class InputSpec:
@@ -33,10 +33,15 @@ class InputSpec:
         optional: bool = False,
     ) -> None:
         self.dtype = dtypes.standardize(dtype) if dtype is not None else None
-        self.shape = tuple(shape) if shape is not None else None
+        self.shape = checks.shape(self, "shape", shape) if shape is not None else None
         self.ndim = len(self.shape) if self.shape is not None else ndim
         self.max_ndim, self.min_ndim = max_ndim, min_ndim
-        self.axes = {int(axis): size for axis, size in (axes or {}).items()}
+        try:
+            self.axes = {int(axis): size for axis, size in (axes or {}).items()}
+        except (AttributeError, TypeError, ValueError):
+            raise TypeError(
+                f"InputSpec: axes must be a dict of axes, integers, and sizes, got {axes!r}"
+            ) from None
         self.allow_last_axis_squeeze = allow_last_axis_squeeze
         self.name, self.optional = name, optional
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from tricorn import activations, initializers, naming, ops, random, tree
+from tricorn.checks import named
 from tricorn.engines import active
 from tricorn.graph import transforms
 from tricorn.graph.op import Tensor, op
@@ -215,7 +216,7 @@ class SimpleRNNCell(_Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, use_bias, dropout, recurrent_dropout, seed, **kwargs)
-        self.activation = activations.get(activation)
+        self.activation = named(self, "activation", activations.get, activation)
         resolve(
             self,
             kernel_initializer=kernel_initializer,
@@ -283,8 +284,10 @@ class LSTMCell(_Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, use_bias, dropout, recurrent_dropout, seed, **kwargs)
-        self.activation = activations.get(activation)
-        self.recurrent_activation = activations.get(recurrent_activation)
+        self.activation = named(self, "activation", activations.get, activation)
+        self.recurrent_activation = named(
+            self, "recurrent_activation", activations.get, recurrent_activation
+        )
         self.unit_forget_bias = unit_forget_bias
         resolve(
             self,
@@ -374,8 +377,10 @@ class GRUCell(_Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, use_bias, dropout, recurrent_dropout, seed, **kwargs)
-        self.activation = activations.get(activation)
-        self.recurrent_activation = activations.get(recurrent_activation)
+        self.activation = named(self, "activation", activations.get, activation)
+        self.recurrent_activation = named(
+            self, "recurrent_activation", activations.get, recurrent_activation
+        )
         self.reset_after = reset_after
         resolve(
             self,
@@ -477,10 +482,11 @@ class StackedRNNCells(Layer):
 
     def __init__(self, cells: list, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        for cell in cells:
+        for cell in cells if isinstance(cells, (list, tuple)) else [cells]:
             if not hasattr(cell, "call") or not hasattr(cell, "state_size"):
                 raise ValueError(
-                    f"StackedRNNCells: each cell needs a call method and a state_size, got {cell!r}"
+                    "StackedRNNCells: each of cells needs a call method and a state_size, "
+                    f"got {cell!r}"
                 )
         self.cells = list(cells)
 
@@ -937,6 +943,7 @@ class LSTM(_OneCellRNN):
         use_cudnn: Any = "auto",
         **kwargs: Any,
     ) -> None:
+        choice(self, "use_cudnn", use_cudnn, ("auto", True, False))
         super().__init__(locals(), kwargs)
 
 
@@ -1005,6 +1012,7 @@ class GRU(_OneCellRNN):
         use_cudnn: Any = "auto",
         **kwargs: Any,
     ) -> None:
+        choice(self, "use_cudnn", use_cudnn, ("auto", True, False))
         super().__init__(locals(), kwargs)
 
 

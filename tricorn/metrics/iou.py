@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import config, ops
+from tricorn.checks import integer, is_int, wrong
 from tricorn.metrics.base import Metric
 
 
@@ -40,10 +41,12 @@ class IoU(Metric):
         axis: int = -1,
     ) -> None:
         super().__init__(dtype or "int32", name)
-        unknown = [i for i in target_class_ids if not 0 <= i < num_classes]
-        if unknown:
-            raise ValueError(f"target_class_ids {unknown} are not within [0, {num_classes})")
-        self.num_classes, self.target_class_ids = num_classes, list(target_class_ids)
+        self.num_classes = integer(self, "num_classes", num_classes, 1)
+        several = isinstance(target_class_ids, (Sequence, np.ndarray)) and len(target_class_ids)
+        self.target_class_ids = list(target_class_ids) if several else []
+        if not several or not all(is_int(i) and 0 <= i < num_classes for i in target_class_ids):
+            wanted = f"a list of classes within [0, {num_classes})"
+            raise wrong(self, "target_class_ids", wanted, target_class_ids)
         self.ignore_class, self.axis = ignore_class, axis
         self.sparse_y_true, self.sparse_y_pred = sparse_y_true, sparse_y_pred
         shape = (num_classes, num_classes)
@@ -127,8 +130,8 @@ class MeanIoU(IoU):
         axis: int = -1,
     ) -> None:
         super().__init__(
-            num_classes, range(num_classes), name, dtype, ignore_class, sparse_y_true,
-            sparse_y_pred, axis,
+            num_classes, range(integer(self, "num_classes", num_classes, 1)), name, dtype,
+            ignore_class, sparse_y_true, sparse_y_pred, axis,
         )  # fmt: skip
 
 
