@@ -10,6 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+#: NumPy's functions behind the operators of its arrays -> our ops.
+NUMPY_OPERATORS = {
+    "add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide",
+    "floor_divide": "floor_divide", "remainder": "mod", "power": "power", "matmul": "matmul",
+    "less": "less", "less_equal": "less_equal", "greater": "greater",
+    "greater_equal": "greater_equal", "bitwise_and": "logical_and", "bitwise_or": "logical_or",
+    "bitwise_xor": "logical_xor",
+}  # fmt: skip
 #: Every op by its name.
 OPS: dict[str, Callable] = {}
 
@@ -40,7 +48,7 @@ class Arithmetic:
 
     __slots__ = ()
     __array_priority__ = 100  # NumPy arrays on the left give way to the reflected operators
-    __array_ufunc__ = None
+    __array_ufunc__: Any = None
 
     __add__, __radd__ = _forward("add"), _reflected("add")
     __sub__, __rsub__ = _forward("subtract"), _reflected("subtract")

@@ -138,11 +138,17 @@ class Layer:
 
         def __getattr__(self, name: str) -> Any:
             """Variables that were set in an engine's own graph, as what users get there."""
+            found = None
             if name != "_tricorn":
                 found = self._tricorn.tracker.attributes.get(name)
                 if isinstance(found, Variable) and not hasattr(type(self), name):
                     return variable.for_users([found])[0]
-            return object.__getattribute__(self, name)  # raises, with the words of who did first
+            try:
+                return object.__getattribute__(self, name)  # raises, in the words of who did first
+            except AttributeError as error:
+                if found is None and str(error).endswith(f"has no attribute {name!r}"):
+                    error.args = (f"{error}{_advice(self, name)}",)
+                raise
 
     def __delattr__(self, name: str) -> None:
         tracker = self._tricorn.tracker
@@ -204,7 +210,7 @@ class Layer:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        state.set_trainable(self, checks.boolean(self, "trainable", value))
+        state.set_trainable(self, bool(value))
 
     @property
     def metrics(self) -> list:
@@ -352,11 +358,17 @@ class Layer:
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation.  Arguments named `training` and `mask` are filled in when not given."""
-        raise TypeError(f"{type(self).__name__} has no call method; define call(self, inputs)")
+        raise NotImplementedError(
+            f"Layer {type(self).__name__} does not have a `call` method implemented; define "
+            "call(self, inputs)"
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if "name" not in self.__dict__:
-            raise RuntimeError(f"{type(self).__name__}.__init__ did not call super().__init__()")
+            raise RuntimeError(
+                f"{type(self).__name__}.__init__ did not call super().__init__(); make it the "
+                "first thing that it does"
+            )
         args, kwargs, symbolic = calling.prepared(self, args, kwargs)
         return (symbolic_calls if symbolic else calling).call(self, args, kwargs)
 
@@ -596,6 +608,11 @@ class Layer:
             (outputs, new values of the non-trainable variables), with `return_losses` also the
             losses.
         """
+        if not self.built:
+            raise ValueError(
+                f"To call stateless_call, {self.name!r} must be built: call it once, or build it "
+                "with the input's shape"
+            )
         own = [*self.trainable_variables, *self.non_trainable_variables]
         values = [
             *_in_order(trainable_variables, self.trainable_variables, self.name),
@@ -646,6 +663,27 @@ _NOT_CONFIG = frozenset(
      "batch_shape", "input_dim")
 )  # fmt: skip
 _FOREIGN = ("quantization_config", "lora_rank", "lora_alpha", "gptq_unpacked_column_size")
+
+
+#: what Keras's layers and models have and these have not -> what to do
+_ELSEWHERE = {
+    "quantize": "there are no quantized layers here",
+    "enable_lora": "there is no LoRA here; wrap the layer in one of your own",
+    "export": "save the weights and the architecture: model.save('name.keras')",
+    "get_quantization_layer_structure": "there are no quantized layers here",
+}
+
+
+def _advice(layer: Layer, name: str) -> str:
+    """What to do about an attribute that a layer has not, if there is something."""
+    if name in _ELSEWHERE:
+        return f". Keras has it; {_ELSEWHERE[name]}"
+    if not layer.__dict__.get("built", True) and type(layer).build is not Layer.build:
+        return (
+            f". You must build the layer before accessing `{name}`, if it is a weight: call it "
+            "once, or build it with the input's shape"
+        )
+    return ""
 
 
 def _first_node(layer: Layer) -> Node:

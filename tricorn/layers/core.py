@@ -8,6 +8,7 @@ from typing import Any
 
 from tricorn import activations, dtypes, ops
 from tricorn.checks import named
+from tricorn.graph.interpreted import warn_outside, watched
 from tricorn.layers.arguments import is_int, positive, resolve, weight
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
@@ -129,6 +130,8 @@ class Embedding(Layer):
     def call(self, inputs: Any) -> Any:
         if dtypes.standardize(inputs.dtype) not in ("int32", "int64"):
             inputs = ops.cast(inputs, "int32")
+        if watched():
+            warn_outside(f"{self.name!r} is given indices", inputs, self.input_dim)
         return ops.cast(ops.take(self.embeddings, inputs, axis=0), self.compute_dtype)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from tricorn import activations, initializers, naming, ops, random, tree
-from tricorn.checks import named
+from tricorn.checks import named, wrong
 from tricorn.engines import active
 from tricorn.graph import transforms
 from tricorn.graph.op import Tensor, op
@@ -1075,6 +1075,8 @@ class Bidirectional(Layer):
         self.merge_mode = choice(self, "merge_mode", merge_mode, known)
         plain = layer.name.removeprefix("forward_")
         self.forward_layer = _copy(layer, name=f"forward_{plain}")
+        if not hasattr(layer, "go_backwards"):
+            raise wrong(self, "layer", "a recurrent layer, with go_backwards", layer)
         if backward_layer is None:
             backwards = not layer.go_backwards
             backward_layer = _copy(layer, name=f"backward_{plain}", go_backwards=backwards)

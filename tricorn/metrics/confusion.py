@@ -77,6 +77,9 @@ def confusion_counts(
     dtype = dtype or config.floatx()
     y_true, y_pred = ops.cast(y_true, dtype), ops.cast(y_pred, dtype)
     y_pred, y_true = squeeze_or_expand_to_same_rank(y_pred, y_true)
+    shapes = [tuple(y.shape) for y in (y_true, y_pred)]
+    if any(None not in (m, n) and m != n for m, n in zip(*shapes)) or len({*map(len, shapes)}) > 1:
+        raise ValueError(f"labels and scores must have one shape, got {shapes[0]} and {shapes[1]}")
     weights = _weights(y_true, sample_weight, dtype)
     if top_k is not None:
         y_pred = _only_top_k(y_pred, top_k)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tricorn import config, ops
+from tricorn import config, dtypes, ops
 from tricorn.checks import integer, is_int, wrong
 from tricorn.metrics.base import Metric
 
@@ -61,6 +62,13 @@ class IoU(Metric):
         """
         y_true = self._indices(y_true, self.sparse_y_true)
         y_pred = self._indices(y_pred, self.sparse_y_pred)
+        given = getattr(sample_weight, "dtype", None) or np.asarray(sample_weight or 0).dtype
+        if dtypes.is_float(dtypes.standardize(given)) and not dtypes.is_float(self.dtype):
+            warnings.warn(
+                f"{self.name!r} counts in {self.dtype}, so the float sample_weight is cut to "
+                f"integers; give dtype='float32'",
+                stacklevel=2,
+            )
         weight = ops.cast(1 if sample_weight is None else sample_weight, self.dtype)
         if len(weight.shape) > 1:
             weight = ops.reshape(weight, (-1,))

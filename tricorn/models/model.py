@@ -113,6 +113,7 @@ class Model(Trainer):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         graph = self._tricorn.parts.get("graph")
         if graph is not None and args:
+            graph.note_structure(args[0])
             args = (graph.arranged(args[0]), *args[1:])
         return super().__call__(*args, **kwargs)
 
@@ -121,9 +122,9 @@ class Model(Trainer):
         """Run the graph on a tree of tensors like the model's input; subclasses compute theirs."""
         graph = graph_of(self)
         if graph is None:
-            raise TypeError(
-                f"{type(self).__name__} does not define call(self, inputs), and was not made from "
-                "inputs and outputs"
+            raise NotImplementedError(
+                f"Model {type(self).__name__} does not have a `call()` method implemented, and was "
+                "not made from inputs and outputs; define call(self, inputs)"
             )
         return graph.run(inputs)
 
@@ -215,9 +216,12 @@ class Model(Trainer):
 
     # --------------------------------------------------------------------------------------- files
 
-    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None) -> None:
-        """Save architecture, weights, compile arguments and optimizer state to a `.keras` file."""
-        _files().save_model(self, filepath, overwrite=overwrite, zipped=zipped)
+    def save(
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+    ) -> None:
+        """Save architecture, weights, compile arguments and optimizer state to a `.keras` file; see
+        `tricorn.saving.save_model`."""
+        _files().save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Save the weights to a ``.weights.h5`` file, or to an ``.h5`` file as Keras 2 has it."""
@@ -285,8 +289,8 @@ def _is_functional(args: tuple, kwargs: dict) -> bool:
 
 def _named_only(args: tuple, kwargs: dict) -> dict:
     if args:
-        raise TypeError(
-            "Model takes inputs and outputs that are symbolic tensors (made by Input and layers), "
-            f"or keyword arguments only; got {args!r}"
+        raise ValueError(
+            "Model takes inputs and outputs, or keyword arguments only. All `inputs` and `outputs` "
+            f"values must be symbolic tensors (made by Input and layers), got {args!r}"
         )
     return kwargs

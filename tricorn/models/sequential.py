@@ -62,7 +62,7 @@ class Sequential(Model):
             layer = getattr(node_of(layer)[0], "operation", layer)
         if not isinstance(layer, Layer):
             raise ValueError(
-                f"a Sequential model holds layers, got {layer!r} for one of its layers"
+                f"Only instances of Layer can be added to a Sequential's layers, got {layer!r}"
                 + ("; did you forget to call the class?" if isinstance(layer, type) else "")
             )
         if isinstance(layer, InputLayer) and _stack(self):
@@ -163,7 +163,7 @@ class Sequential(Model):
     ) -> Any:
         """The model of `get_config`'s result."""
         with registry.custom_object_scope(custom_objects or {}):
-            layers = [registry.deserialize_keras_object(entry) for entry in config["layers"]]
+            layers = [registry.layer_of(entry) for entry in config["layers"]]
         model = cls(layers, name=config.get("name"), trainable=config.get("trainable", True))
         shape = config.get("build_input_shape")
         if (

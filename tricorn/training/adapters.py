@@ -78,7 +78,7 @@ def standardize(x: Any, what: str) -> Any:
         x = x.to_numpy()
     array = np.asarray(x)
     if array.dtype == object or array.dtype.kind in "USOV":
-        raise TypeError(
+        raise ValueError(
             f"{what} must hold numbers, got an array of dtype {array.dtype}"
             + ("; rows of different lengths? pad them first" if array.dtype == object else "")
         )
