@@ -178,3 +178,11 @@ def set_backend(name: str) -> None:
     _load()["backend"] = _check_backend(name)
     for call in on_set_backend:
         call()
+
+
+__all__ = [
+    "backend", "epsilon", "floatx", "image_data_format", "set_backend", "set_epsilon",
+    "set_floatx", "set_image_data_format",
+]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

@@ -68,7 +68,7 @@ def standardize(dtype: Any) -> str:
         return config.floatx()
     if isinstance(dtype, str):
         name = dtype
-    elif dtype in _WEAK:
+    elif isinstance(dtype, type) and dtype in _WEAK:
         name = {bool: "bool", int: "int32", float: config.floatx(), complex: "complex64"}[dtype]
     else:
         name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)

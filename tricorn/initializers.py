@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import dtypes, ops
+from tricorn.checks import choice, named, number
 from tricorn.graph.scope import Suspended
 from tricorn.seeds import SeedGenerator, host_generator
 from tricorn.serialization import registry
@@ -138,10 +139,11 @@ class STFT(HostInitializer):
         scaling: str | None = "density",
         periodic: bool = False,
     ) -> None:
-        _one_of("side", side, ("real", "imag"))
-        if scaling is not None:
-            _one_of("scaling", scaling, ("density", "spectrum"))
-        self.side, self.window, self.scaling, self.periodic = side, window, scaling, periodic
+        self.side = choice(self, "side", side, ("real", "imag"))
+        self.scaling = choice(self, "scaling", scaling, ("density", "spectrum", None))
+        self.window, self.periodic = window, periodic
+        if isinstance(window, str):
+            named(self, "window", lambda window: self._window(4), window)
 
     def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         if len(shape) != 3:
@@ -161,7 +163,7 @@ class STFT(HostInitializer):
         if isinstance(window, str):
             from scipy.signal import get_window  # type: ignore[import-untyped]
 
-            window = get_window(window, length, self.periodic)
+            window = get_window(window, length, bool(self.periodic))
         window = np.asarray(window, np.float64)
         if window.shape != (length,):
             raise ValueError(f"the window has the shape {window.shape}, the frame {length}")
@@ -300,14 +302,11 @@ class VarianceScaling(RandomInitializer):
         output_axes: Sequence[int] | None = None,
     ) -> None:
         super().__init__(seed)
-        distribution = distribution.lower()
+        distribution = choice(self, "distribution", distribution, (*_DISTRIBUTIONS, "normal"))
         if distribution == "normal":
             distribution = "truncated_normal"
-        if not scale > 0:
-            raise ValueError(f"scale must be positive, got {scale!r}")
-        _one_of("mode", mode, ("fan_in", "fan_out", "fan_avg"))
-        _one_of("distribution", distribution, tuple(_DISTRIBUTIONS))
-        self.scale, self.mode, self.distribution = scale, mode, distribution
+        self.scale, self.distribution = number(self, "scale", scale, above=0), distribution
+        self.mode = choice(self, "mode", mode, ("fan_in", "fan_out", "fan_avg"))
         self.input_axes, self.output_axes = input_axes, output_axes
 
     def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -325,11 +324,6 @@ _DISTRIBUTIONS = {
     ),
     "untruncated_normal": lambda g, shape, dtype, s: _normal(g, shape, dtype, 0.0, s),
 }
-
-
-def _one_of(argument: str, value: Any, allowed: tuple) -> None:
-    if value not in allowed:
-        raise ValueError(f"{argument} must be one of {', '.join(allowed)}, got {value!r}")
 
 
 def compute_fans(
@@ -501,3 +495,16 @@ class _FromValue(Constant):
                 f"weight of shape {shape}"
             )
         return np.asarray(ops.convert_to_numpy(self.value))
+
+
+__all__ = [
+    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity",
+    "IdentityInitializer", "Initializer", "LecunNormal", "LecunUniform", "Ones", "Orthogonal",
+    "OrthogonalInitializer", "RandomNormal", "RandomUniform", "STFT", "STFTInitializer",
+    "TruncatedNormal", "VarianceScaling", "Zeros", "constant", "deserialize", "get",
+    "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal",
+    "lecun_uniform", "ones", "orthogonal", "random_normal", "random_uniform", "serialize",
+    "stft", "truncated_normal", "variance_scaling", "zeros",
+]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from tricorn import checks
 from tricorn.engines import active
 from tricorn.graph import ambient
 from tricorn.graph.graphs import current_graph, graph_of
@@ -157,7 +158,7 @@ class SeedGenerator:
             seed = make_default_seed()
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
             raise ValueError(f"seed must be an integer or None, got {seed!r}")
-        self.seed, self.name = int(seed), name or "seed_generator"
+        self.seed, self.name = int(seed), checks.name(self, name) or "seed_generator"
         self.portable = _host.portable
         self.state = Variable(
             _first_state(self.seed), dtype="int32", trainable=False, name="seed_generator_state"

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import dtypes, tracking
-from tricorn.arithmetic import OPS
+from tricorn import checks, dtypes, tracking
+from tricorn.arithmetic import NUMPY_OPERATORS, OPS
 from tricorn.engines import registry
 from tricorn.graph import ambient, op
 from tricorn.graph.calls import current_call
@@ -41,13 +41,6 @@ ambient.sources["autocast"] = _autocast.get
 _names: ContextVar[tuple[str, ...]] = ContextVar("tricorn_names", default=())
 #: bytes that new Variables may still take (one item), or None: no limit
 _budget: ContextVar[list[int] | None] = ContextVar("tricorn_budget", default=None)
-#: the functions of NumPy that its operators call -> our ops
-_OPERATORS = {
-    "add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide",
-    "floor_divide": "floor_divide", "remainder": "mod", "power": "power", "matmul": "matmul",
-    "less": "less", "less_equal": "less_equal", "greater": "greater",
-    "greater_equal": "greater_equal",
-}  # fmt: skip
 #: restorations that wait for Variables to be made (tricorn/saving/checkpoint.py): they are asked
 #: before a new Variable is first read
 restorations: list[Any] = []
@@ -114,7 +107,7 @@ class Variable(Readable):
         regularizer: Callable | None = None,
         constraint: Callable | None = None,
     ) -> None:
-        self.name = name or "variable"
+        self.name = checks.name(self, name) or "variable"
         self.path = "/".join((*_names.get(), self.name))
         self.regularizer, self.constraint = regularizer, constraint
         self._trainable, self._autocast = bool(trainable), autocast
@@ -271,7 +264,7 @@ class Variable(Readable):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:  # type: ignore[override]
         """NumPy's functions take the value; ``array + variable`` and its like are our ops."""
-        name = _OPERATORS.get(ufunc.__name__)
+        name = NUMPY_OPERATORS.get(ufunc.__name__)
         if name is not None and method == "__call__" and not settings:
             return OPS[name](*inputs)
         values = [x.numpy() if isinstance(x, Variable) else x for x in inputs]

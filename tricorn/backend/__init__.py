@@ -209,3 +209,5 @@ __all__ = [
     "symbolic", "tanh", "temporal_padding", "tile", "to_dense", "transpose", "truncated_normal",
     "update", "update_add", "update_sub", "var", "variable", "zeros", "zeros_like",
 ]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

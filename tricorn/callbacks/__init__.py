@@ -25,3 +25,5 @@ __all__ = [
     "ProgbarLogger",
     "TerminateOnNaN",
 ]
+
+__dir__ = lambda: list(__all__)

@@ -71,6 +71,8 @@ class Function:
         updates_only: bool = False,
     ) -> None:
         self.inputs, self.outputs, self.name = inputs, outputs, name or "function"
+        if not tree.leaves(outputs) and not updates:
+            raise ValueError(f"`outputs` argument cannot be empty, got {outputs!r}")
         self.updates = [update(*pair) for pair in updates]
         self._updates_only = updates_only
         self._flat, self._structure = tree.flatten(inputs)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from tricorn import dtype_policies, dtypes, initializers, naming, tree, variable
+from tricorn import checks, dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
 from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
@@ -26,6 +26,11 @@ from tricorn.layers.input_spec import InputSpec
 from tricorn.serialization import registry
 from tricorn.tracking import PLAIN, plain
 from tricorn.variable import Variable
+
+
+def overridable(method: Callable) -> Callable[..., Any]:
+    """Decorator that does nothing: to type checkers, overriding methods take what they like."""
+    return method
 
 
 class _Inside:
@@ -84,19 +89,22 @@ class Layer:
         for name_ in _FOREIGN:  # Keras's files say how a layer was quantized or fine-tuned
             kwargs.pop(name_, None)
         if kwargs:
-            raise TypeError(f"{type(self).__name__} does not know the arguments {sorted(kwargs)}")
-        if name is not None and (not isinstance(name, str) or "/" in name):
-            raise ValueError(f"a layer's name is a string without '/', got {name!r}")
-        self.name = name or naming.unique(type(self).__name__)
-        self.dtype_policy = dtype_policies.get(dtype)
+            raise ValueError(
+                f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}; every "
+                "layer takes name, dtype, trainable, autocast and activity_regularizer"
+            )
+        self.name = checks.name(self, name) or naming.unique(type(self).__name__)
+        self.dtype_policy = checks.named(self, "dtype", dtype_policies.get, dtype)
         self.autocast = autocast
-        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.activity_regularizer = checks.named(
+            self, "activity_regularizer", regularizers.get, activity_regularizer
+        )
         self.supports_masking = False
         self.input_spec: Any = None
         self.built = False
-        self._tricorn.trainable = bool(trainable)
+        self._tricorn.trainable = checks.boolean(self, "trainable", trainable)
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = object.__new__(cls)
         object.__setattr__(self, "_tricorn", state.LayerState())
         return self
@@ -126,13 +134,21 @@ class Layer:
             now.keep(self, name, plain(value))
         object.__setattr__(self, name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        """Variables that were set in an engine's own graph, as what users get there."""
-        if name != "_tricorn":
-            found = self._tricorn.tracker.attributes.get(name)
-            if isinstance(found, Variable) and not hasattr(type(self), name):
-                return variable.for_users([found])[0]
-        return object.__getattribute__(self, name)  # raises, with the words of whoever did first
+    if not TYPE_CHECKING:  # a name that is nowhere is an error to type checkers
+
+        def __getattr__(self, name: str) -> Any:
+            """Variables that were set in an engine's own graph, as what users get there."""
+            found = None
+            if name != "_tricorn":
+                found = self._tricorn.tracker.attributes.get(name)
+                if isinstance(found, Variable) and not hasattr(type(self), name):
+                    return variable.for_users([found])[0]
+            try:
+                return object.__getattribute__(self, name)  # raises, in the words of who did first
+            except AttributeError as error:
+                if found is None and str(error).endswith(f"has no attribute {name!r}"):
+                    error.args = (f"{error}{_advice(self, name)}",)
+                raise
 
     def __delattr__(self, name: str) -> None:
         tracker = self._tricorn.tracker
@@ -307,6 +323,7 @@ class Layer:
 
     # ----------------------------------------------------------------------------------- building
 
+    @overridable
     def build(self, input_shape: Any) -> None:
         """Make the weights.  Called once, before the first call, with the input's shape (a tree of
         shapes for a tree of inputs; one argument per tensor argument of `call` where `build` names
@@ -341,11 +358,17 @@ class Layer:
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation.  Arguments named `training` and `mask` are filled in when not given."""
-        raise TypeError(f"{type(self).__name__} has no call method; define call(self, inputs)")
+        raise NotImplementedError(
+            f"Layer {type(self).__name__} does not have a `call` method implemented; define "
+            "call(self, inputs)"
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if "name" not in self.__dict__:
-            raise RuntimeError(f"{type(self).__name__}.__init__ did not call super().__init__()")
+            raise RuntimeError(
+                f"{type(self).__name__}.__init__ did not call super().__init__(); make it the "
+                "first thing that it does"
+            )
         args, kwargs, symbolic = calling.prepared(self, args, kwargs)
         return (symbolic_calls if symbolic else calling).call(self, args, kwargs)
 
@@ -359,6 +382,7 @@ class Layer:
         """Whether `compute_mask` is another than the general rule."""
         return cls.compute_mask is not Layer.compute_mask
 
+    @overridable
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask of the output: the input's when `supports_masking`, else none (with a warning,
         since a mask that disappears silently gives wrong numbers)."""
@@ -584,6 +608,11 @@ class Layer:
             (outputs, new values of the non-trainable variables), with `return_losses` also the
             losses.
         """
+        if not self.built:
+            raise ValueError(
+                f"To call stateless_call, {self.name!r} must be built: call it once, or build it "
+                "with the input's shape"
+            )
         own = [*self.trainable_variables, *self.non_trainable_variables]
         values = [
             *_in_order(trainable_variables, self.trainable_variables, self.name),
@@ -636,6 +665,27 @@ _NOT_CONFIG = frozenset(
 _FOREIGN = ("quantization_config", "lora_rank", "lora_alpha", "gptq_unpacked_column_size")
 
 
+#: what Keras's layers and models have and these have not -> what to do
+_ELSEWHERE = {
+    "quantize": "there are no quantized layers here",
+    "enable_lora": "there is no LoRA here; wrap the layer in one of your own",
+    "export": "save the weights and the architecture: model.save('name.keras')",
+    "get_quantization_layer_structure": "there are no quantized layers here",
+}
+
+
+def _advice(layer: Layer, name: str) -> str:
+    """What to do about an attribute that a layer has not, if there is something."""
+    if name in _ELSEWHERE:
+        return f". Keras has it; {_ELSEWHERE[name]}"
+    if not layer.__dict__.get("built", True) and type(layer).build is not Layer.build:
+        return (
+            f". You must build the layer before accessing `{name}`, if it is a weight: call it "
+            "once, or build it with the input's shape"
+        )
+    return ""
+
+
 def _first_node(layer: Layer) -> Node:
     if not layer._tricorn.nodes:
         raise AttributeError(
@@ -666,6 +716,7 @@ def _capturing(cls: type, init: Callable) -> Callable:
     kinds = {p.kind: p.name for p in signature.parameters.values()}
     loose = kinds.get(inspect.Parameter.VAR_KEYWORD)
     starred = kinds.get(inspect.Parameter.VAR_POSITIONAL)  # cannot be given by name
+    plain = checks.kinds(init) if cls.__module__.startswith("tricorn.") else {}
 
     @functools.wraps(init)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -673,6 +724,7 @@ def _capturing(cls: type, init: Callable) -> Callable:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{cls.__name__}: {error}; arguments: {signature}") from None
+        checks.of_kinds(self, bound.arguments, plain)
         bound.apply_defaults()
         given = dict(list(bound.arguments.items())[1:])
         given.pop(starred or "", None)

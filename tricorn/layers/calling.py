@@ -94,7 +94,8 @@ def _call_inside(layer: Layer, outer: Call, args: tuple, kwargs: dict) -> Any:
         training = phase.fixed() if before is None else before
     outer.training = training
     try:
-        specs.check(layer.input_spec, args[0] if args else None, layer)
+        if args:
+            specs.check(layer.input_spec, args[0], layer)
         masks = [tree.map(get_mask, arg) for arg in args] if any_masks() else []
         masked = any(tree.leaves(m) for m in masks)
         unlocked = not layer.built
@@ -194,7 +195,17 @@ def _converted(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         leaves = tree.leaves(args[0])
         if leaves and all(type(leaf) in (int, float, bool) for leaf in leaves):
             args = (np.asarray(op._to_numpy(args[0])), *args[1:])
-    return tree.map(convert, args), tree.map(convert, kwargs)
+
+    def tensor(x: Any) -> Any:
+        x = convert(x)
+        if x is None or hasattr(x, "dtype"):
+            return x
+        raise ValueError(
+            f"{layer!r}: Only input tensors may be passed as positional arguments, got {x!r}; pass "
+            "other arguments by name"
+        )
+
+    return tree.map(tensor, args), tree.map(convert, kwargs)
 
 
 # ---------------------------------------------------------------------------------------- building
@@ -212,7 +223,8 @@ def build_once(layer: Layer, args: tuple, kwargs: dict) -> None:
             layer._tricorn_build(args, kwargs)
         finally:
             _in_building.remove(layer)
-    specs.check(layer.input_spec, args[0] if args else None, layer)
+    if args:
+        specs.check(layer.input_spec, args[0], layer)
 
 
 def build(layer: Layer, args: tuple, kwargs: dict) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import activations, ops
+from tricorn.checks import named
 from tricorn.layers.arguments import (
     channel_axis,
     check_fits,
@@ -113,7 +114,7 @@ class _Conv(_Convolution):
                 f"{type(self).__name__}: filters must be a multiple of groups, got "
                 f"filters={self.filters}, groups={self.groups}"
             )
-        self.activation = activations.get(activation)
+        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
         resolve(
             self,
@@ -233,7 +234,7 @@ class _DepthwiseConv(_Convolution):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self._window(kernel_size, strides, padding, data_format, dilation_rate)
         self.depth_multiplier = positive(self, "depth_multiplier", depth_multiplier)
-        self.activation = activations.get(activation)
+        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
         resolve(
             self,
@@ -323,7 +324,7 @@ class _SeparableConv(_Convolution):
         self.filters = positive(self, "filters", filters)
         self._window(kernel_size, strides, padding, data_format, dilation_rate)
         self.depth_multiplier = positive(self, "depth_multiplier", depth_multiplier)
-        self.activation = activations.get(activation)
+        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
         resolve(
             self,
@@ -433,7 +434,7 @@ class _ConvTranspose(_Convolution):
                     f"{type(self).__name__}: output_padding must be below strides, got "
                     f"output_padding={self.output_padding}, strides={self.strides}"
                 )
-        self.activation = activations.get(activation)
+        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
         resolve(
             self,

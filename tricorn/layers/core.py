@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn import activations, dtypes, ops
+from tricorn.checks import named
+from tricorn.graph.interpreted import warn_outside, watched
 from tricorn.layers.arguments import is_int, positive, resolve, weight
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
@@ -48,7 +50,7 @@ class Dense(Layer):
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = positive(self, "units", units)
-        self.activation = activations.get(activation)
+        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
         resolve(
             self,
@@ -118,7 +120,8 @@ class Embedding(Layer):
         self.supports_masking = self.mask_zero
         if weights is not None:
             self.build()
-            self.set_weights(weights if isinstance(weights, list) else [weights])
+            given = weights if isinstance(weights, list) else [weights]
+            named(self, "weights", self.set_weights, given)
 
     def build(self, input_shape: Any = None) -> None:
         if not self.built:
@@ -127,6 +130,8 @@ class Embedding(Layer):
     def call(self, inputs: Any) -> Any:
         if dtypes.standardize(inputs.dtype) not in ("int32", "int64"):
             inputs = ops.cast(inputs, "int32")
+        if watched():
+            warn_outside(f"{self.name!r} is given indices", inputs, self.input_dim)
         return ops.cast(ops.take(self.embeddings, inputs, axis=0), self.compute_dtype)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
@@ -150,7 +155,7 @@ class Activation(Layer):
 
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.activation = activations.get(activation)
+        self.activation = named(self, "activation", activations.get, activation)
         self.supports_masking = True
 
     def call(self, inputs: Any) -> Any:

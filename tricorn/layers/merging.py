@@ -214,7 +214,7 @@ class Dot(Layer):
         super().__init__(**kwargs)
         pair = isinstance(axes, (tuple, list)) and len(axes) == 2 and all(map(is_int, axes))
         if not is_int(axes) and not pair:
-            raise ValueError(f"Dot: axes must be an integer or two of them, got {axes!r}")
+            raise TypeError(f"Dot: axes must be an integer or two of them, got {axes!r}")
         self.axes = axes
         self.normalize = normalize
         self.supports_masking = True

@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from tricorn import activations, initializers, naming, ops, random, tree
+from tricorn.checks import named, wrong
 from tricorn.engines import active
 from tricorn.graph import transforms
 from tricorn.graph.op import Tensor, op
@@ -215,7 +216,7 @@ class SimpleRNNCell(_Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, use_bias, dropout, recurrent_dropout, seed, **kwargs)
-        self.activation = activations.get(activation)
+        self.activation = named(self, "activation", activations.get, activation)
         resolve(
             self,
             kernel_initializer=kernel_initializer,
@@ -283,8 +284,10 @@ class LSTMCell(_Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, use_bias, dropout, recurrent_dropout, seed, **kwargs)
-        self.activation = activations.get(activation)
-        self.recurrent_activation = activations.get(recurrent_activation)
+        self.activation = named(self, "activation", activations.get, activation)
+        self.recurrent_activation = named(
+            self, "recurrent_activation", activations.get, recurrent_activation
+        )
         self.unit_forget_bias = unit_forget_bias
         resolve(
             self,
@@ -374,8 +377,10 @@ class GRUCell(_Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, use_bias, dropout, recurrent_dropout, seed, **kwargs)
-        self.activation = activations.get(activation)
-        self.recurrent_activation = activations.get(recurrent_activation)
+        self.activation = named(self, "activation", activations.get, activation)
+        self.recurrent_activation = named(
+            self, "recurrent_activation", activations.get, recurrent_activation
+        )
         self.reset_after = reset_after
         resolve(
             self,
@@ -477,10 +482,11 @@ class StackedRNNCells(Layer):
 
     def __init__(self, cells: list, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        for cell in cells:
+        for cell in cells if isinstance(cells, (list, tuple)) else [cells]:
             if not hasattr(cell, "call") or not hasattr(cell, "state_size"):
                 raise ValueError(
-                    f"StackedRNNCells: each cell needs a call method and a state_size, got {cell!r}"
+                    "StackedRNNCells: each of cells needs a call method and a state_size, "
+                    f"got {cell!r}"
                 )
         self.cells = list(cells)
 
@@ -813,7 +819,7 @@ class _OneCellRNN(RNN):
         cell = self.__dict__.get("cell")
         if cell is not None and name in _arguments(cast(Any, type(cell))):
             return getattr(cell, name)
-        return super().__getattr__(name)
+        return super().__getattr__(name)  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -937,6 +943,7 @@ class LSTM(_OneCellRNN):
         use_cudnn: Any = "auto",
         **kwargs: Any,
     ) -> None:
+        choice(self, "use_cudnn", use_cudnn, ("auto", True, False))
         super().__init__(locals(), kwargs)
 
 
@@ -1005,6 +1012,7 @@ class GRU(_OneCellRNN):
         use_cudnn: Any = "auto",
         **kwargs: Any,
     ) -> None:
+        choice(self, "use_cudnn", use_cudnn, ("auto", True, False))
         super().__init__(locals(), kwargs)
 
 
@@ -1067,6 +1075,8 @@ class Bidirectional(Layer):
         self.merge_mode = choice(self, "merge_mode", merge_mode, known)
         plain = layer.name.removeprefix("forward_")
         self.forward_layer = _copy(layer, name=f"forward_{plain}")
+        if not hasattr(layer, "go_backwards"):
+            raise wrong(self, "layer", "a recurrent layer, with go_backwards", layer)
         if backward_layer is None:
             backwards = not layer.go_backwards
             backward_layer = _copy(layer, name=f"backward_{plain}", go_backwards=backwards)

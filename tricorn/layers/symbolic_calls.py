@@ -169,6 +169,8 @@ def symbolic_inputs(shape: Any) -> Any:
         return SymbolicTensor(tuple(shape))
     if isinstance(shape, dict):
         return {key: symbolic_inputs(item) for key, item in shape.items()}
+    if not isinstance(shape, (list, tuple)):
+        raise ValueError(f"expected a shape, a list or a dict of shapes, got {shape!r}")
     return [symbolic_inputs(item) for item in shape]
 
 
@@ -178,4 +180,6 @@ def abstract_outputs(shape: Any, dtype: str) -> Any:
         return AbstractTensor(tuple(shape), dtype)
     if isinstance(shape, dict):
         return {key: abstract_outputs(item, dtype) for key, item in shape.items()}
+    if not isinstance(shape, (list, tuple)):
+        raise ValueError(f"expected a shape, a list or a dict of shapes, got {shape!r}")
     return [abstract_outputs(item, dtype) for item in shape]

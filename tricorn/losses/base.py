@@ -138,9 +138,9 @@ class LossFunctionWrapper(Loss):
 
 def standardize_reduction(reduction: str | None) -> str | None:
     """`reduction`, checked."""
-    if reduction is not None and reduction not in REDUCTIONS:
+    if reduction is not None and reduction not in tuple(REDUCTIONS):
         raise ValueError(
-            f"unknown reduction {reduction!r}; known: {', '.join(REDUCTIONS)} (None is 'none')"
+            f"reduction {reduction!r} is unknown; known: {', '.join(REDUCTIONS)} (None is 'none')"
         )
     return reduction
 

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from tricorn import config, ops
+from tricorn.graph.interpreted import warn_outside, watched
 from tricorn.losses.base import LossFunctionWrapper, to_pair
 
 
@@ -144,6 +145,8 @@ def sparse_categorical_crossentropy(
     """
     y_pred = ops.convert_to_tensor(y_pred)
     y_true = _indices(y_true, y_pred, axis)
+    if watched():
+        warn_outside("a loss is given labels", y_true, y_pred.shape[axis], ignore_class)
     if ignore_class is None:
         return ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits, axis)
     valid = ops.not_equal(y_true, ignore_class)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from tricorn import dtypes, initializers, naming, ops
+from tricorn import checks, dtypes, initializers, naming, ops
 from tricorn.losses import base as losses
 from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Configured
@@ -36,7 +36,7 @@ class Metric(Configured):
     #: what it holds
     _tricorn: Tracker
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = object.__new__(cls)
         object.__setattr__(self, "_tricorn", Tracker())
         return self
@@ -241,6 +241,8 @@ class MeanMetricWrapper(Mean):
         self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
         super().__init__(name or naming.unique(type(self).__name__), dtype)
+        if not callable(fn):
+            raise checks.wrong(self, "fn", "a function", fn)
         self._fn, self._fn_kwargs = fn, kwargs
         vars(self).update(kwargs)
 

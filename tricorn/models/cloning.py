@@ -30,6 +30,8 @@ def clone_model(
     Raises:
         ValueError: for options that a subclassed model cannot heed.
     """
+    if not isinstance(model, Model):
+        raise ValueError(f"clone_model: model must be a Model, got {model!r}")
     copy = clone_function or (lambda layer: type(layer).from_config(layer.get_config()))
     if isinstance(model, Sequential):
         layers = [

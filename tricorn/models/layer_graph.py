@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,8 @@ class LayerGraph:
     """
 
     def __init__(self, inputs: Any, outputs: Any, name: str) -> None:
+        if not tree.leaves(outputs):
+            raise ValueError(f"`outputs` argument of the model {name!r} cannot be empty")
         held = current_graph().holds
         for tensor in (*itertools.filterfalse(held, tree.leaves(inputs)), *tree.leaves(outputs)):
             if not is_symbolic(tensor):
@@ -155,6 +158,22 @@ class LayerGraph:
                 set_mask(leaf, mask)
         return outputs
 
+    def note_structure(self, inputs: Any) -> None:
+        """Warn of inputs in another structure than the model's, which are put in order all the
+        same; a dict by names for a list is no other."""
+        wanted, several = self.input, isinstance(inputs, (list, tuple, dict))
+        if isinstance(wanted, dict):
+            differs = several and (not isinstance(inputs, dict) or inputs.keys() > wanted.keys())
+        else:
+            differs = isinstance(wanted, (list, tuple)) != several and not isinstance(inputs, dict)
+        if differs:
+            warnings.warn(
+                "The structure of `inputs` doesn't match the expected structure of the model "
+                f"{self.name!r}: expected {tree.map(lambda x: x.name, wanted)}, got "
+                f"{tree.map(lambda x: tuple(getattr(x, 'shape', ())), inputs)}",
+                stacklevel=3,
+            )
+
     def arranged(self, inputs: Any) -> Any:
         """Inputs in the structure of the model's: a dict by input names for a list and back."""
         struct = self.input
@@ -244,7 +263,7 @@ def from_config(
         custom_objects: name -> class or function, besides what is registered.
         make: ``(name, config entry) -> layer`` instead of making it from the entry.
     """
-    make = make or (lambda _, entry: registry.deserialize_keras_object(entry))
+    make = make or (lambda _, entry: registry.layer_of(entry))
     with registry.custom_object_scope(custom_objects or {}):
         made = {
             entry["name"]: make(entry["name"], _without_graph(entry)) for entry in config["layers"]

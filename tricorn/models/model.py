@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self, cast
 
 from tricorn import tree
 from tricorn.graph.symbolic import Node, is_symbolic
 from tricorn.graph.transforms import discover
 from tricorn.layers import calling, state
-from tricorn.layers.base import Layer
+from tricorn.layers.base import overridable
 from tricorn.layers.symbolic_calls import abstract_outputs
 from tricorn.models import layer_graph
 from tricorn.models.layer_graph import LayerGraph, graph_of
@@ -51,11 +51,11 @@ class Model(Trainer):
         trainable: whether the weights are; None leaves the layers of a graph as they are.
     """
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if cls is Model and _is_functional(args, kwargs):
             from tricorn.models.functional import Functional
 
-            return Functional.__new__(Functional, *args, **kwargs)
+            return cast(Self, Functional.__new__(Functional, *args, **kwargs))
         return super().__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -113,16 +113,18 @@ class Model(Trainer):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         graph = self._tricorn.parts.get("graph")
         if graph is not None and args:
+            graph.note_structure(args[0])
             args = (graph.arranged(args[0]), *args[1:])
         return super().__call__(*args, **kwargs)
 
+    @overridable
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Run the graph on a tree of tensors like the model's input; subclasses compute theirs."""
         graph = graph_of(self)
         if graph is None:
-            raise TypeError(
-                f"{type(self).__name__} does not define call(self, inputs), and was not made from "
-                "inputs and outputs"
+            raise NotImplementedError(
+                f"Model {type(self).__name__} does not have a `call()` method implemented, and was "
+                "not made from inputs and outputs; define call(self, inputs)"
             )
         return graph.run(inputs)
 
@@ -141,6 +143,7 @@ class Model(Trainer):
         inside = [] if graph is None else graph.nodes_on(inputs)
         return [*inside, *super()._tricorn_nodes(inputs)]
 
+    @overridable
     def build(self, input_shape: Any = None) -> None:
         """Make the weights by running `call` for shapes only.
 
@@ -161,12 +164,12 @@ class Model(Trainer):
             super()._tricorn_build(args, kwargs)
 
     @property
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[Any]:
         """The layers of the graph, inputs first, by depth; else those directly inside."""
         graph = graph_of(self)
         return state.children(self) if graph is None else graph.layers
 
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
         """One layer by name or index.
 
         Raises:
@@ -213,9 +216,12 @@ class Model(Trainer):
 
     # --------------------------------------------------------------------------------------- files
 
-    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None) -> None:
-        """Save architecture, weights, compile arguments and optimizer state to a `.keras` file."""
-        _files().save_model(self, filepath, overwrite=overwrite, zipped=zipped)
+    def save(
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+    ) -> None:
+        """Save architecture, weights, compile arguments and optimizer state to a `.keras` file; see
+        `tricorn.saving.save_model`."""
+        _files().save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Save the weights to a ``.weights.h5`` file, or to an ``.h5`` file as Keras 2 has it."""
@@ -283,8 +289,8 @@ def _is_functional(args: tuple, kwargs: dict) -> bool:
 
 def _named_only(args: tuple, kwargs: dict) -> dict:
     if args:
-        raise TypeError(
-            "Model takes inputs and outputs that are symbolic tensors (made by Input and layers), "
-            f"or keyword arguments only; got {args!r}"
+        raise ValueError(
+            "Model takes inputs and outputs, or keyword arguments only. All `inputs` and `outputs` "
+            f"values must be symbolic tensors (made by Input and layers), got {args!r}"
         )
     return kwargs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import dtypes, naming, tree
+from tricorn.checks import wrong
 from tricorn.graph.symbolic import is_symbolic, node_of
 from tricorn.layers.base import Layer
 from tricorn.layers.input_layer import Input, InputLayer
@@ -32,11 +33,12 @@ class Sequential(Model):
     def __init__(
         self, layers: Any = None, trainable: bool = True, name: str | None = None, **kwargs: Any
     ) -> None:
-        Trainer.__init__(
-            self, name=name or naming.unique("sequential"), trainable=trainable, **kwargs
-        )
+        name = naming.unique("sequential") if name is None else name
+        Trainer.__init__(self, name=name, trainable=trainable, **kwargs)
         self._tricorn.parts["stack"] = []
         self.supports_masking = True
+        if layers is not None and not hasattr(layers, "__iter__"):
+            raise wrong(self, "layers", "a list of layers", layers)
         for layer in layers or ():
             self._append(layer)
         self._rebuild()
@@ -59,8 +61,8 @@ class Sequential(Model):
         if is_symbolic(layer):
             layer = getattr(node_of(layer)[0], "operation", layer)
         if not isinstance(layer, Layer):
-            raise TypeError(
-                f"a Sequential model holds layers, got {layer!r}"
+            raise ValueError(
+                f"Only instances of Layer can be added to a Sequential's layers, got {layer!r}"
                 + ("; did you forget to call the class?" if isinstance(layer, type) else "")
             )
         if isinstance(layer, InputLayer) and _stack(self):
@@ -161,7 +163,7 @@ class Sequential(Model):
     ) -> Any:
         """The model of `get_config`'s result."""
         with registry.custom_object_scope(custom_objects or {}):
-            layers = [registry.deserialize_keras_object(entry) for entry in config["layers"]]
+            layers = [registry.layer_of(entry) for entry in config["layers"]]
         model = cls(layers, name=config.get("name"), trainable=config.get("trainable", True))
         shape = config.get("build_input_shape")
         if (

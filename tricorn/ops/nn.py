@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins as py
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -312,6 +313,12 @@ def softmax(x: Tensor, axis: Axis | None = -1) -> Tensor:
         floating tensor of x's shape.
     """
     engine, axes = active(), axes_of(axis, x)
+    if len(axes) == 1 and engine.shape(x)[axes[0]] == 1:
+        warnings.warn(
+            f"a softmax over axis {axis} of a tensor of shape {tuple(engine.shape(x))}: the axis "
+            "has size 1, so the result is always 1; did you mean sigmoid?",
+            stacklevel=2,
+        )
     powers = exp(subtract(x, engine.stop_gradient(engine.max(x, axes, True))))
     return divide(powers, engine.sum(powers, axes, True))
 
@@ -375,6 +382,8 @@ def one_hot(
     """
     if sparse:
         raise ValueError("one_hot: sparse results are not supported, leave sparse=False")
+    if num_classes < 0:
+        raise ValueError(f"one_hot: num_classes must not be negative, got {num_classes}")
     engine, axis = active(), axis_of(axis, x, 1)
     places = (1,) * axis + (num_classes,) + (1,) * (len(engine.shape(x)) - axis)
     classes = engine.reshape(engine.arange(0, num_classes, 1, engine.dtype(x)), places)

@@ -15,3 +15,5 @@ __all__ = [
     "LossScaleOptimizer", "Nadam", "Optimizer", "RMSprop", "ScheduleFreeAdamW",
     "deserialize", "get", "schedules", "serialize",
 ]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

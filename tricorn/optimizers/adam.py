@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from tricorn import ops
+from tricorn.checks import number
 from tricorn.graph.scope import Suspended
 from tricorn.ops.fused import adam
 from tricorn.optimizers.base import Common, Optimizer
@@ -299,9 +300,7 @@ class Lion(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, **common)
-        if not 0 < beta_1 <= 1:
-            raise ValueError(f"beta_1 must be within (0, 1], got {beta_1!r}")
-        self.beta_1, self.beta_2 = beta_1, beta_2
+        self.beta_1, self.beta_2 = number(self, "beta_1", beta_1, most=1, above=0), beta_2
 
     def init(self, variable: Any) -> dict[str, float]:
         return {"momentum": 0.0}

@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from tricorn import config, initializers, naming, ops
+from tricorn import checks, config, initializers, naming, ops
 from tricorn.graph.scope import Scope, variable_behind
 from tricorn.optimizers.schedules import LearningRateSchedule
 from tricorn.serialization import registry
@@ -87,12 +87,12 @@ class Optimizer(Configured):
         if sum(value is not None for value in clips.values()) > 1:
             raise ValueError(f"give only one of {', '.join(clips)}, got {clips}")
         if gradient_accumulation_steps is not None:
-            _at_least("gradient_accumulation_steps", gradient_accumulation_steps, 2)
-        if use_ema and not 0 <= ema_momentum <= 1:
-            raise ValueError(f"ema_momentum must be within [0, 1], got {ema_momentum!r}")
+            checks.integer(self, "gradient_accumulation_steps", gradient_accumulation_steps, 2)
+        if use_ema:
+            checks.number(self, "ema_momentum", ema_momentum, 0, 1)
         if use_ema and ema_overwrite_frequency is not None:
-            _at_least("ema_overwrite_frequency", ema_overwrite_frequency, 1)
-        self.name = name or naming.unique(type(self).__name__)
+            checks.integer(self, "ema_overwrite_frequency", ema_overwrite_frequency, 1)
+        self.name = checks.name(self, name) or naming.unique(type(self).__name__)
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self.use_ema, self.ema_momentum = use_ema, ema_momentum
@@ -306,6 +306,8 @@ class Optimizer(Configured):
     def _as_learning_rate(self, value: Any) -> Variable | Callable:
         if callable(value) and not isinstance(value, Variable):
             return value
+        if isinstance(value, bool):
+            raise checks.wrong(self, "learning_rate", "a number, not a boolean", value)
         try:
             number = float(value)
         except (TypeError, ValueError):
@@ -614,8 +616,3 @@ def _values(slots: dict[str, Variable]) -> dict[str, Any]:
 def _shrink(square: Any, limit: float) -> Any:
     """The factor that brings a norm, given by its square, down to `limit`."""
     return limit / ops.maximum(ops.sqrt(square), limit)
-
-
-def _at_least(argument: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{argument} must be an integer of at least {least}, got {value!r}")

@@ -42,7 +42,7 @@ _ROOM = 64 << 20
 
 @library_code
 def save_model(
-    model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None
+    model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
 ) -> None:
     """Save architecture, weights, compile arguments and optimizer state.
 
@@ -51,14 +51,23 @@ def save_model(
             file object.
         overwrite: False: refuse when there is a file already.
         zipped: False writes a folder instead of an archive.
+        kwargs: `save_format` of Keras 2: the path's ending says the format.
 
     Raises:
-        ValueError: another ending.
+        ValueError: another ending, another argument.
         FileExistsError: with ``overwrite=False``.
         TypeError: something in a config that is not plain data.
 
     Source: the format of ``keras.saving.save_model``.
     """
+    save_format = kwargs.pop("save_format", None)
+    if kwargs:
+        raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
+    if save_format is not None and not str(filepath).endswith(".keras"):
+        raise ValueError(
+            "The `save_format` argument is deprecated in Keras 3: give a path that ends in .keras, "
+            f"got save_format={save_format!r} and {str(filepath)!r}"
+        )
     if not model.built:
         warnings.warn(
             f"the model {model.name!r} is saved before it was built: its weights do not exist yet. "

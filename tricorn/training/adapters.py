@@ -82,7 +82,7 @@ def standardize(x: Any, what: str) -> Any:
         active().tensor(array[:0], "string")
         return array.astype(object)
     if array.dtype == object or array.dtype.kind in "USOV":
-        raise TypeError(
+        raise ValueError(
             f"{what} must hold numbers, got an array of dtype {array.dtype}"
             + ("; rows of different lengths? pad them first" if array.dtype == object else "")
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import numbers
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -15,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from tricorn import losses, metrics, ops, optimizers, seeds, tree
-from tricorn.callbacks import CallbackList
+from tricorn.callbacks import CallbackList, History
 from tricorn.callbacks.callback_list import as_floats
 from tricorn.engines import active
 from tricorn.graph.compiled import Compiled, checked_jit_compile
-from tricorn.graph.interpreted import Interpreted
+from tricorn.graph.interpreted import Interpreted, watching
 from tricorn.graph.ownership import is_ours
 from tricorn.graph.scope import Scope
 from tricorn.graph.transforms import discover, value_and_grad
@@ -27,7 +28,7 @@ from tricorn.layers import state
 from tricorn.layers.base import Layer
 from tricorn.layers.calling import call_names
 from tricorn.serialization import registry
-from tricorn.training import adapters, loop
+from tricorn.training import adapters, loop, ranges
 from tricorn.training.adapters import unpack_x_y_sample_weight
 from tricorn.training.state import TrainingState
 from tricorn.training.terms import LossTerms, MetricTerms
@@ -89,6 +90,13 @@ class Trainer(Layer):
             ValueError: for an unknown name, and other `steps_per_execution` or `jit_compile`.
         """
         checked_jit_compile(jit_compile)
+        if run_eagerly and jit_compile is True:
+            warnings.warn("run_eagerly=True: jit_compile=True is of no effect", stacklevel=2)
+        for argument, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
+            if given is not None and not isinstance(given, (list, tuple, dict)):
+                raise ValueError(
+                    f"Expected `{argument}` argument to be a list, tuple, or dict, got {given!r}"
+                )
         if steps_per_execution != "auto" and (
             not isinstance(steps_per_execution, int) or steps_per_execution < 1
         ):
@@ -287,7 +295,7 @@ class Trainer(Layer):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | list[int] = 1,
-    ) -> Any:
+    ) -> History:
         """Train for a number of epochs.
 
         Args:
@@ -315,12 +323,15 @@ class Trainer(Layer):
             ValueError: for data that do not fit each other or the model; the message says what.
         """
         _need_compiled(self, "fit", optimizer=True)
+        _check_counts(epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq)
         train, validation = _feeds(self,
             x, y, batch_size, validation_split, validation_data, shuffle, class_weight,
             sample_weight, steps_per_epoch, validation_steps, validation_batch_size,
         )  # fmt: skip
         program = _program(self, "train", looped=True)
         _prepare(self, "train", program, train.first)
+        if isinstance(train, adapters.ArrayFeed):
+            ranges.look_at(self, train.arrays)
         steps = steps_per_epoch or train.steps
         position = loop.Position(*seeds.begin_fit(), initial_epoch)
         calls = CallbackList(
@@ -531,7 +542,7 @@ def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
 
     fn = numbered if looped else one
     if model.run_eagerly:
-        return Interpreted(fn, looped)
+        return Interpreted(fn, looped, within=watching)
     key = f"{kind}{'_loop' if looped else ''}"
     made = _state(model).programs.get(key)
     if made is None:
@@ -682,6 +693,25 @@ def _limited(feed: Any, steps: int | None, pace: Any, position: Any = None) -> A
         left -= count
         if left <= 0:
             return
+
+
+def _check_counts(epochs: Any, first: Any, steps: Any, steps_after: Any, frequency: Any) -> None:
+    """The arguments of `fit` that say how often.
+
+    Raises:
+        ValueError: for one that is no number, or too small.
+    """
+    for name, value, least in (
+        ("epochs", epochs, 0), ("initial_epoch", first, 0),
+        ("steps_per_epoch", steps, 1), ("validation_steps", steps_after, 1),
+    ):  # fmt: skip
+        if value is not None and not (isinstance(value, numbers.Integral) and value >= least):
+            raise ValueError(f"fit: {name} must be an integer of at least {least}, got {value!r}")
+    several = isinstance(frequency, (list, tuple, set, range))
+    if not several and (not isinstance(frequency, numbers.Integral) or frequency < 1):
+        raise ValueError(
+            f"fit: Expected `validation_freq` to be a list or int, at least 1; got {frequency!r}"
+        )
 
 
 def _due(frequency: int | list[int], epoch: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import config, dtypes, ops, random
+from tricorn.checks import wrong
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
 from tricorn.graph.scope import library_code
@@ -72,7 +73,10 @@ class Normalization(DataLayer):
                 "Normalization: mean and variance go together, with equal shapes; got "
                 f"mean={mean!r}, variance={variance!r}"
             )
-        self.axis = () if axis is None else (axis,) if is_int(axis) else tuple(axis)
+        self.axis = tuple(axis) if isinstance(axis, (list, tuple)) else (axis,)
+        self.axis = () if axis is None else self.axis
+        if not all(map(is_int, self.axis)):
+            raise wrong(self, "axis", "an integer, several, or None", axis)
         self.invert = bool(invert)
         self._given = None if mean is None else (np.asarray(mean), np.asarray(variance))
         self.supports_masking = True
