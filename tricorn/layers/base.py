@@ -93,7 +93,7 @@ class Layer:
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.supports_masking = False
         self.input_spec: Any = None
-        self.built = False
+        self.built = self._tricorn_holds_nothing()
         self._tricorn.trainable = bool(trainable)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -307,6 +307,12 @@ class Layer:
 
     # ----------------------------------------------------------------------------------- building
 
+    @classmethod
+    def _tricorn_holds_nothing(cls) -> bool:
+        """Whether no layer of the class has weights to make, so that each is built from the start:
+        a layer of the library's own that has no `build`, and what is derived from it without one."""
+        return cls.build is Layer.build and _is_ours(cls.__mro__[cls.__mro__.index(Layer) - 1])
+
     def build(self, input_shape: Any) -> None:
         """Make the weights.  Called once, before the first call, with the input's shape (a tree of
         shapes for a tree of inputs; one argument per tensor argument of `call` where `build` names
@@ -501,9 +507,7 @@ class Layer:
         A class that overrides this gets here what the classes above it took.
         """
         overriding = [i for i, c in enumerate(type(self).__mro__) if "get_config" in c.__dict__]
-        below = [
-            i for i in overriding if not type(self).__mro__[i].__module__.startswith("tricorn.")
-        ]
+        below = [i for i in overriding if not _is_ours(type(self).__mro__[i])]
         config: dict[str, Any] = {
             "name": self.name,
             "trainable": self._tricorn.trainable,
@@ -511,7 +515,7 @@ class Layer:
         }
         for cls in type(self).__mro__[(below[-1] + 1 if below else 0) :]:
             if cls in self._tricorn.arguments and cls is not Layer:
-                ours = cls.__module__.startswith("tricorn.")
+                ours = _is_ours(cls)
                 for key, value in self._tricorn.arguments[cls].items():
                     if key not in config:
                         live = getattr(self, key, value) if ours else value
@@ -636,6 +640,11 @@ _NOT_CONFIG = frozenset(
 _FOREIGN = ("quantization_config", "lora_rank", "lora_alpha", "gptq_unpacked_column_size")
 
 
+def _is_ours(cls: type) -> bool:
+    """Whether a class is the library's own."""
+    return cls.__module__.startswith("tricorn.")
+
+
 def _first_node(layer: Layer) -> Node:
     if not layer._tricorn.nodes:
         raise AttributeError(
@@ -680,6 +689,8 @@ def _capturing(cls: type, init: Callable) -> Callable:
         given.update({k: v for k, v in extra.items() if k not in (*_NOT_CONFIG, *_FOREIGN)})
         self._tricorn.arguments.setdefault(cls, given)
         init(self, *args, **kwargs)
+        if type(self).__init__ is wrapped and type(self)._tricorn_holds_nothing():
+            self._tricorn_lock()
 
     return wrapped
 

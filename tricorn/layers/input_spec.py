@@ -95,30 +95,45 @@ def check(spec: Any, inputs: Any, owner: Any) -> None:
     """
     if spec is None:
         return
-    if isinstance(spec, dict) and isinstance(inputs, dict):
-        missing = [name for name, s in spec.items() if name not in inputs and not s.optional]
-        if missing:
-            raise ValueError(
-                f"{owner}: missing the inputs {missing}; expected {sorted(spec)}, "
-                f"got {sorted(inputs)}"
-            )
-        pairs = [(spec[name], inputs[name]) for name in spec if name in inputs]
-    else:
-        specs = tree.leaves(spec)
-        values = [inputs] if not isinstance(inputs, (list, tuple, dict)) else tree.leaves(inputs)
-        if len(specs) == 1 and len(values) == 1:
-            pairs = [(specs[0], values[0])]
-        elif len(specs) != len(values):
-            raise ValueError(
-                f"{owner}: expected {len(specs)} input tensors, got {len(values)}: "
-                f"{[tuple(getattr(v, 'shape', ())) for v in values]}"
-            )
-        else:
-            pairs = list(zip(specs, values))
-    for one, value in pairs:
-        if value is None or not hasattr(value, "shape"):
+    for one, value in _pairs(spec, inputs, owner):
+        if value is None and one.shape is not None and not one.optional:
+            raise ValueError(f"{owner}: got None for an input that is not optional: {one}")
+        if not hasattr(value, "shape"):
             continue
         shape = tuple(value.shape)
         found = one.problem(shape, str(getattr(value, "dtype", "")))
         if found is not None:
             raise ValueError(f"{owner}: incompatible input: {found}; full shape: {shape}")
+
+
+def _pairs(spec: Any, inputs: Any, owner: Any) -> list[tuple[InputSpec, Any]]:
+    """The specs of a tree, each with its input."""
+    if isinstance(spec, InputSpec) and not isinstance(inputs, (list, tuple, dict)):
+        return [(spec, inputs)]
+    if isinstance(spec, dict) and isinstance(inputs, dict):
+        missing = [name for name, s in spec.items() if name not in inputs and not _optional(s)]
+        if missing:
+            raise ValueError(
+                f"{owner}: missing the inputs {missing}; expected {sorted(spec)}, "
+                f"got {sorted(inputs)}"
+            )
+        parts = [(spec[name], inputs[name]) for name in spec if name in inputs]
+    elif (
+        isinstance(spec, (list, tuple))
+        and isinstance(inputs, (list, tuple))
+        and len(spec) == len(inputs)
+    ):
+        parts = list(zip(spec, inputs))
+    else:
+        specs, values = tree.leaves(spec), tree.leaves(inputs)
+        if len(specs) != len(values):
+            raise ValueError(
+                f"{owner}: expected {len(specs)} input tensors, got {len(values)}: "
+                f"{[tuple(getattr(v, 'shape', ())) for v in values]}"
+            )
+        return list(zip(specs, values))
+    return [pair for part in parts for pair in _pairs(*part, owner)]
+
+
+def _optional(spec: Any) -> bool:
+    return isinstance(spec, InputSpec) and spec.optional
