@@ -403,7 +403,11 @@ class Layer:
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shape (tree of shapes) of the output for the input's shape, without computing."""
-        spec = self.compute_output_spec(*map(symbolic_calls.symbolic_inputs, args))
+        inputs = tuple(map(symbolic_calls.symbolic_inputs, args))
+        if type(self).compute_output_spec is Layer.compute_output_spec:
+            spec = symbolic_calls.call(self, inputs, kwargs, lasting=False, by_rule=False)
+        else:
+            spec = self.compute_output_spec(*inputs, **kwargs)
         return tree.map(lambda x: tuple(x.shape), spec)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:

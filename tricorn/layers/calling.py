@@ -61,6 +61,8 @@ def _has_default(cls: Any, name: str) -> bool:
 
 def prepared(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict, bool]:
     """The arguments of a call as tensors, and whether it is a call on symbolic ones."""
+    if len(args) > 1:
+        args, kwargs = _named_training(layer, args, kwargs)
     if len(args) == 1 and not kwargs and not isinstance(args[0], (list, tuple, dict)):
         symbolic = is_symbolic(args[0])
     else:
@@ -167,6 +169,15 @@ def filled(layer: Layer, args: tuple, kwargs: dict, training: Any, masks: list) 
             if key in names and kwargs.get(key) is None and tree.leaves(mask):
                 kwargs[key] = mask
     return kwargs
+
+
+def _named_training(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """The arguments of a call with `training`, and what comes after it, given by name."""
+    positional = call_names(type(layer))[1]
+    if "training" not in positional[: len(args)]:
+        return args, kwargs
+    first = positional.index("training")
+    return args[:first], {**dict(zip(positional[first:], args[first:])), **kwargs}
 
 
 def _converted(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict]:

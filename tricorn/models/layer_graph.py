@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn import ops, tree
-from tricorn.graph.calls import set_mask
+from tricorn.graph.calls import calling, current_call, get_mask, set_mask, training_now
 from tricorn.graph.graphs import current_graph
 from tricorn.graph.plan import Plan
 from tricorn.graph.symbolic import Node, SymbolicTensor, is_symbolic, mask_of, node_of
@@ -113,7 +113,7 @@ class LayerGraph:
             return InputSpec(shape=shape, allow_last_axis_squeeze=True, name=name,
                              optional=_is_optional(tensor))  # fmt: skip
 
-        if isinstance(self.input, dict) and all(map(is_symbolic, self.input.values())):
+        if isinstance(self.input, dict) and not any(map(_is_tree, self.input.values())):
             return {key: spec(t, key) for key, t in self.input.items()}
         return tree.map(spec, self.input)
 
@@ -138,11 +138,34 @@ class LayerGraph:
 
     # ---------------------------------------------------------------------------------- running it
 
+    def call(self, inputs: Any, training: bool | None, mask: Any) -> Any:
+        """`run`, in the phase `training` and with masks of the inputs, where they are given."""
+        outer = current_call()
+        if training is None or (outer is not None and outer.training == training):
+            return self.run(inputs) if mask is None else self._run_masked(inputs, mask)
+        with calling(training):
+            return self.run(inputs) if mask is None else self._run_masked(inputs, mask)
+
+    def _run_masked(self, inputs: Any, mask: Any) -> Any:
+        """`run` with masks, a tree like the inputs, that are the inputs' in this run only."""
+        inputs = self.arranged(inputs)
+        tensors = [x for x in tree.leaves_up_to(self.input, inputs) if x is not None]
+        masks = tree.leaves_up_to(self.input, self.arranged(mask) if _is_tree(mask) else mask)
+        before = [get_mask(x) for x in tensors]
+        with calling(training_now()):
+            for x, own in zip(tensors, masks):
+                set_mask(x, own)
+            try:
+                return self.run(inputs)
+            finally:
+                for x, own in zip(tensors, before):
+                    set_mask(x, own)
+
     def run(self, inputs: Any) -> Any:
         """The tree of outputs for a tree of tensors like the model's input; on tensors a list of
         one is given as the tensor, as Keras does."""
         values = [inputs]
-        if _is_tree(inputs) or not is_symbolic(self.input):
+        if _is_tree(inputs) or _is_tree(self.input):
             values = tree.leaves_up_to(self.input, self.arranged(inputs))
         values = [_fitted(v, t) for v, t in zip(values, self.inputs)]
         outputs, masks = self._plan.run(values)
@@ -161,7 +184,7 @@ class LayerGraph:
             ValueError: when inputs are missing, or too many.
         """
         struct = self.input
-        if is_symbolic(struct) and not _is_tree(inputs):
+        if not _is_tree(struct) and not _is_tree(inputs):
             return inputs
         if isinstance(inputs, dict):
             names = self.input_names
@@ -173,7 +196,7 @@ class LayerGraph:
                 return tree.unflatten(tree.structure(struct), values)
             self._check_keys(struct, inputs)
             inputs = {key: inputs.get(key) for key in struct}
-        elif is_symbolic(struct):
+        elif not _is_tree(struct):
             return inputs[0] if len(inputs) == 1 and hasattr(inputs[0], "shape") else inputs
         elif not _is_tree(inputs):
             inputs = [inputs]
@@ -195,7 +218,7 @@ class LayerGraph:
         missing = [
             key
             for key, tensor in wanted.items()
-            if key not in inputs and not (is_symbolic(tensor) and _is_optional(tensor))
+            if key not in inputs and (_is_tree(tensor) or not _is_optional(tensor))
         ]
         if missing:
             raise ValueError(

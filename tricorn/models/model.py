@@ -117,14 +117,20 @@ class Model(Trainer):
         return super().__call__(*args, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Run the graph on a tree of tensors like the model's input; subclasses compute theirs."""
+        """Run the graph on a tree of tensors like the model's input; subclasses compute theirs.
+
+        Args:
+            inputs: tree of tensors.
+            training: the phase of the layers inside; None: that of the call in progress.
+            mask: tree of masks of the inputs; None: those that travel with them.
+        """
         graph = graph_of(self)
         if graph is None:
             raise TypeError(
                 f"{type(self).__name__} does not define call(self, inputs), and was not made from "
                 "inputs and outputs"
             )
-        return graph.run(inputs)
+        return graph.call(inputs, training, mask)
 
     @classmethod
     def _tricorn_computes(cls) -> bool:

@@ -123,10 +123,9 @@ class Sequential(Model):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Run the layers one after the other."""
-        graph = graph_of(self)
-        if graph is None:
+        if graph_of(self) is None:
             raise ValueError(f"{self.name!r} is not built")
-        return graph.run(inputs)
+        return super().call(inputs, training, mask)
 
     @property
     def layers(self) -> list[Layer]:
