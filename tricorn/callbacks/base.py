@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tricorn import signatures
+
 Logs = dict[str, Any]
 
 
@@ -74,11 +76,11 @@ class Callback:
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """A training batch, counted from 0 in each epoch, begins."""
-        self.on_batch_begin(batch, logs=logs)
+        signatures.call(self.on_batch_begin, {"batch": batch}, logs=logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """A training batch ends; `logs` hold the metrics of the epoch so far."""
-        self.on_batch_end(batch, logs=logs)
+        signatures.call(self.on_batch_end, {"batch": batch}, logs=logs)
 
     def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """A batch of `evaluate` or of the validation begins."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tricorn import dtypes, ops, tree, variable
+from tricorn import dtypes, ops, signatures, tree, variable
 from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph import op, phase, scope
@@ -233,6 +233,9 @@ def build(layer: Layer, args: tuple, kwargs: dict) -> None:
     positional = call_names(kind)[1]
     parameters = list(inspect.signature(layer.build).parameters.values())
     named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+    needed = [p for p in named if p.default is p.empty]
+    if len(needed) == 1 and not any(p.name[:-6] in call_names(kind)[0] for p in named[1:]):
+        named = needed
     if len(named) == 1 and named[0].kind is not named[0].VAR_POSITIONAL:
         shape = shapes[0] if shapes else shapes_of((next(iter(kwargs.values()), None),))[0]
         build_with(layer, {named[0].name: shape}, lambda: layer.build(shape))
@@ -282,7 +285,7 @@ def pass_masks(layer: Layer, args: tuple, outputs: Any, masks: Any, inner: Any =
         handed = hand_on_masks(outputs if inner is None else inner, outputs, args)
         if handed or layer._tricorn_composite:
             return
-    out = layer.compute_mask(inputs, masks)
+    out = signatures.call(layer.compute_mask, {"inputs": inputs, "previous_mask": masks})
     if out is None and not tree.leaves(masks):
         return
     leaves = tree.leaves(outputs)

@@ -276,13 +276,17 @@ def graph_of(model: Any) -> LayerGraph | None:
 
 
 def from_config(
-    config: dict[str, Any], custom_objects: Any = None, make: Callable | None = None
+    config: dict[str, Any],
+    custom_objects: Any = None,
+    make: Callable | None = None,
+    call: Callable | None = None,
 ) -> tuple[Any, Any]:
     """(inputs, outputs) of the graph that a config describes.
 
     Args:
         custom_objects: name -> class or function, besides what is registered.
         make: ``(name, config entry) -> layer`` instead of making it from the entry.
+        call: ``(layer, *args, **kwargs)`` instead of calling it.
     """
     make = make or (lambda _, entry: registry.deserialize_keras_object(entry))
     with registry.custom_object_scope(custom_objects or {}):
@@ -294,7 +298,7 @@ def from_config(
             if isinstance(made[entry["name"]], InputLayer):
                 layer = made[entry["name"]]
                 tensors[(entry["name"], 0, 0)] = layer._tricorn.nodes[0].outputs
-        _replay(config["layers"], made, tensors)
+        _replay(config["layers"], made, tensors, call or (lambda layer, *a, **k: layer(*a, **k)))
     return _places(config["input_layers"], tensors), _places(config["output_layers"], tensors)
 
 
@@ -464,7 +468,9 @@ class _Waiting(Exception):
     """A call needs a tensor that is not made yet."""
 
 
-def _replay(entries: list[dict], made: dict[str, Any], tensors: dict[tuple, Any]) -> None:
+def _replay(
+    entries: list[dict], made: dict[str, Any], tensors: dict[tuple, Any], call: Callable
+) -> None:
     """Call the layers as the config says, each call once its inputs exist."""
     todo = [
         (entry["name"], number, node)
@@ -496,7 +502,7 @@ def _replay(entries: list[dict], made: dict[str, Any], tensors: dict[tuple, Any]
             except _Waiting:
                 waiting.append((name, number, node))
                 continue
-            outputs = made[name](*args, **kwargs)
+            outputs = call(made[name], *args, **kwargs)
             for position, tensor in enumerate(tree.leaves(outputs)):
                 tensors[(name, number + _first_number(made[name]), position)] = tensor
         if len(waiting) == len(todo):
