@@ -170,8 +170,12 @@ class SeedGenerator:
         self.seed = seed
         self.state.hold(_first_state(seed))
 
-    def next(self) -> Any:
-        """The key of the next draw, an int32 tensor of shape (2,); counts up."""
+    def next(self, ordered: bool = True) -> Any:
+        """The key of the next draw, an int32 tensor of shape (2,); counts up.
+
+        Args:
+            ordered: draws always come in the order of asking; for Keras's signature.
+        """
         return current_graph().next_key(self.state, self._next)
 
     def _next(self) -> Any:
@@ -187,7 +191,7 @@ class SeedGenerator:
         return key
 
     def get_config(self) -> dict[str, Any]:
-        return {"seed": self.seed}
+        return {"seed": self.seed, "name": self.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> SeedGenerator:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import checks, dtypes, tracking
+from tricorn import checks, dtypes, signatures, tracking
 from tricorn.arithmetic import NUMPY_OPERATORS, OPS
 from tricorn.engines import registry
 from tricorn.graph import ambient, op
@@ -45,6 +45,7 @@ _budget: ContextVar[list[int] | None] = ContextVar("tricorn_budget", default=Non
 #: before a new Variable is first read
 restorations: list[Any] = []
 _restoring = threading.RLock()
+_AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
 _made = 0
 
 
@@ -74,12 +75,13 @@ class Variable(Readable):
     """A named tensor that can be assigned.
 
     Args:
-        initializer: an array, tensor or number, or a function ``(shape, dtype) -> value`` (then
-            `shape` is needed), or an initializer's name via the layers' ``add_weight``.
+        initializer: an array, tensor or number; or an initializer, its name, or another function
+            ``(shape, dtype) -> value`` (then `shape` is needed).
         shape: tuple of ints, for a function.
         dtype: name; None: floatx for a function and for Python floats, else the value's own.
         trainable: whether optimizers change it.
         autocast: read in the compute dtype inside layers of mixed precision.
+        aggregation, synchronization: how devices put their parts together; for Keras's signature.
         name: for people and files.
 
     Attributes:
@@ -102,6 +104,8 @@ class Variable(Readable):
         dtype: Any = None,
         trainable: bool = True,
         autocast: bool = True,
+        aggregation: str | None = "none",
+        synchronization: str | None = "auto",
         name: str | None = None,
         *,
         regularizer: Callable | None = None,
@@ -110,6 +114,11 @@ class Variable(Readable):
         self.name = checks.name(self, name) or "variable"
         self.path = "/".join((*_names.get(), self.name))
         self.regularizer, self.constraint = regularizer, constraint
+        if aggregation not in (None, *_AGGREGATIONS):
+            raise ValueError(
+                f"aggregation must be one of {', '.join(_AGGREGATIONS)}, got {aggregation!r}"
+            )
+        self.aggregation, self.synchronization = aggregation, synchronization
         self._trainable, self._autocast = bool(trainable), autocast
         scope = current()
         if scope is not None and scope.frozen:
@@ -138,6 +147,10 @@ class Variable(Readable):
 
         Always an array of its own: two Variables made from one array do not share memory.
         """
+        if isinstance(initializer, str):
+            from tricorn import initializers
+
+            initializer = initializers.get(initializer)
         if callable(initializer) and not isinstance(initializer, Readable):
             if shape is None:
                 raise ValueError(f"the Variable {self.path!r} needs a shape for its initializer")
@@ -149,7 +162,7 @@ class Variable(Readable):
                 value = draw(shape, name)
             else:
                 with concretely():
-                    value = initializer(shape, name)
+                    value = signatures.call(initializer, {"shape": shape, "dtype": name})
             value = _host_array(value)
             if tuple(value.shape) != shape:
                 raise ValueError(

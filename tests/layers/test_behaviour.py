@@ -358,7 +358,7 @@ ERRORS = [
     (lambda: layers.Conv2D(3, 3)(floats(2, 5, 3)), "expected ndim=4, found ndim=3"),
     (lambda: layers.Conv2D(4, 3, groups=2)(floats(2, 5, 5, 3)), "2 groups, but .* 3 channels"),
     (lambda: layers.Conv2D(3, 7)(floats(2, 5, 5, 3)), "size .7, 7., which do not fit into .*5, 5"),
-    (lambda: layers.MaxPooling2D(7)(floats(2, 5, 5, 3)), "which do not fit"),
+    (lambda: layers.MaxPooling2D(7)(floats(2, 5, 5, 3)), "window does not fit"),
     (lambda: layers.Conv2D(3, 1)(Input((5, 5, None))), "a known number of channels"),
     (lambda: layers.MaxPooling2D((2, 0)), "MaxPooling2D: pool_size must be"),
     (lambda: layers.MaxPooling2D()(floats(2, 5, 3)), "expected ndim=4, found ndim=3"),

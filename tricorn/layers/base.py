@@ -20,6 +20,7 @@ from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
 from tricorn.graph.graphs import current_graph
 from tricorn.graph.symbolic import Node, recording
+from tricorn.graph.transforms import checkpoint
 from tricorn.graph.turns import Use
 from tricorn.layers import calling, state, symbolic_calls
 from tricorn.layers.input_spec import InputSpec
@@ -101,7 +102,7 @@ class Layer:
         )
         self.supports_masking = False
         self.input_spec: Any = None
-        self.built = False
+        self.built = self._tricorn_holds_nothing()
         self._tricorn.trainable = checks.boolean(self, "trainable", trainable)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -217,6 +218,11 @@ class Layer:
         """Metrics held in attributes, of this layer and those inside."""
         return list(state.metrics(self))
 
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """The state of `metrics`."""
+        return list(dict.fromkeys(v for metric in self.metrics for v in metric.variables))
+
     @scope.library_code
     def count_params(self) -> int:
         """The number of scalars in the weights.
@@ -269,6 +275,8 @@ class Layer:
         autocast: bool = True,
         regularizer: Any = None,
         constraint: Any = None,
+        aggregation: str | None = "none",
+        overwrite_with_gradient: bool = False,
         name: str | None = None,
     ) -> Variable:
         """Make a weight of this layer.
@@ -282,6 +290,8 @@ class Layer:
             autocast: read in the compute dtype (mixed precision).
             regularizer: function of the weight that gives a loss.
             constraint: function applied to the weight after each update.
+            aggregation: how devices put their parts together; for Keras's signature.
+            overwrite_with_gradient: its gradient is its next value, scales of float8 say.
             name: default "variable".
         """
         from tricorn import constraints, regularizers
@@ -302,12 +312,19 @@ class Layer:
                 name_,
                 trainable and self._tricorn.trainable,
                 autocast,
-                name,
+                aggregation,
+                name=name,
                 regularizer=regularizers.get(regularizer),
                 constraint=constraints.get(constraint),
             )
+        if overwrite_with_gradient:
+            made.overwrite_with_gradient = True
         self._tricorn.tracker.add(made, "trainable variable" if trainable else "variable")
         return made
+
+    def add_variable(self, shape: Any, initializer: Any, *args: Any, **kwargs: Any) -> Variable:
+        """Make a weight of this layer, see `add_weight`."""
+        return self.add_weight(shape, initializer, *args, **kwargs)
 
     # ---------------------------------------------------------------------------------- the dtype
 
@@ -322,6 +339,12 @@ class Layer:
         return self.dtype_policy.compute_dtype
 
     # ----------------------------------------------------------------------------------- building
+
+    @classmethod
+    def _tricorn_holds_nothing(cls) -> bool:
+        """Whether a layer has no weights to make, so that it is built from the start: one of the
+        library's own that has no `build`, or one derived from it without one."""
+        return cls.build is Layer.build and is_ours(cls.__mro__[cls.__mro__.index(Layer) - 1])
 
     @overridable
     def build(self, input_shape: Any) -> None:
@@ -372,6 +395,20 @@ class Layer:
         args, kwargs, symbolic = calling.prepared(self, args, kwargs)
         return (symbolic_calls if symbolic else calling).call(self, args, kwargs)
 
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
+        """A call whose result is symbolic: nothing is computed."""
+        args, kwargs, _ = calling.prepared(self, args, kwargs)
+        return symbolic_calls.call(self, args, kwargs)
+
+    def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
+        """`layer_call`, a method of this layer, in a form whose intermediate values are computed
+        again for the gradient, instead of kept: less memory for more time.
+
+        Args:
+            args, kwargs: those it is to be called with; for Keras's signature.
+        """
+        return checkpoint(layer_call)
+
     def _tricorn_call_masked(self, args: tuple, kwargs: dict, masks: list | None) -> Any:
         """A call with given masks (a list of trees like args) instead of the travelling ones."""
         calling.mask_arguments(args, masks or ())
@@ -421,7 +458,18 @@ class Layer:
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shape (tree of shapes) of the output for the input's shape, without computing."""
-        spec = self.compute_output_spec(*map(symbolic_calls.symbolic_inputs, args))
+        shapes = {key.removesuffix("_shape"): kwargs[key] for key in kwargs}
+        first = calling.call_names(type(self))[1][:1]
+        if "input" in shapes and not args:  # what Keras names the shape of whatever comes first
+            args = (shapes.pop("input"),)
+        elif first and first[0] in shapes:
+            args = (shapes.pop(first[0]),)
+        inputs = tuple(map(symbolic_calls.symbolic_inputs, args))
+        kwargs = {key: symbolic_calls.symbolic_inputs(shape) for key, shape in shapes.items()}
+        if type(self).compute_output_spec is Layer.compute_output_spec:
+            spec = symbolic_calls.call(self, inputs, kwargs, lasting=False, by_rule=False)
+        else:
+            spec = self.compute_output_spec(*inputs, **kwargs)
         return tree.map(lambda x: tuple(x.shape), spec)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
@@ -525,9 +573,7 @@ class Layer:
         A class that overrides this gets here what the classes above it took.
         """
         overriding = [i for i, c in enumerate(type(self).__mro__) if "get_config" in c.__dict__]
-        below = [
-            i for i in overriding if not type(self).__mro__[i].__module__.startswith("tricorn.")
-        ]
+        below = [i for i in overriding if not is_ours(type(self).__mro__[i])]
         config: dict[str, Any] = {
             "name": self.name,
             "trainable": self._tricorn.trainable,
@@ -535,11 +581,11 @@ class Layer:
         }
         for cls in type(self).__mro__[(below[-1] + 1 if below else 0) :]:
             if cls in self._tricorn.arguments and cls is not Layer:
-                ours = cls.__module__.startswith("tricorn.")
+                ours = is_ours(cls)
                 for key, value in self._tricorn.arguments[cls].items():
                     if key not in config:
                         live = getattr(self, key, value) if ours else value
-                        config[key] = _serialized(live)
+                        config[key] = serialized(live)
                 break
         return config
 
@@ -553,7 +599,7 @@ class Layer:
             if key in config and not accepts and key not in parameters:
                 later[key] = config.pop(key)
         try:
-            made = cls(**_deserialized(config))
+            made = cls(**deserialized(config))
             for key in later.keys() - {"dtype"}:
                 setattr(made, key, later[key])
             return made
@@ -615,8 +661,8 @@ class Layer:
             )
         own = [*self.trainable_variables, *self.non_trainable_variables]
         values = [
-            *_in_order(trainable_variables, self.trainable_variables, self.name),
-            *_in_order(non_trainable_variables, self.non_trainable_variables, self.name),
+            *in_order(trainable_variables, self.trainable_variables, self.name),
+            *in_order(non_trainable_variables, self.non_trainable_variables, self.name),
         ]
         with scope.Scope(dict(zip(own, values)), isolated=True):
             outputs = self(*args, **kwargs)
@@ -686,6 +732,11 @@ def _advice(layer: Layer, name: str) -> str:
     return ""
 
 
+def is_ours(cls: type) -> bool:
+    """Whether a class is the library's own."""
+    return cls.__module__.startswith("tricorn.")
+
+
 def _first_node(layer: Layer) -> Node:
     if not layer._tricorn.nodes:
         raise AttributeError(
@@ -695,7 +746,7 @@ def _first_node(layer: Layer) -> Node:
     return layer._tricorn.nodes[0]
 
 
-def _in_order(values: Any, variables: list[Variable], name: str) -> list:
+def in_order(values: Any, variables: list[Variable], name: str) -> list:
     """One value per Variable, from a sequence or from a dict by paths."""
     if isinstance(values, dict):
         paths = [v.path for v in variables]
@@ -732,6 +783,8 @@ def _capturing(cls: type, init: Callable) -> Callable:
         given.update({k: v for k, v in extra.items() if k not in (*_NOT_CONFIG, *_FOREIGN)})
         self._tricorn.arguments.setdefault(cls, given)
         init(self, *args, **kwargs)
+        if type(self).__init__ is wrapped and type(self)._tricorn_holds_nothing():
+            self._tricorn_lock()
 
     return wrapped
 
@@ -751,23 +804,23 @@ def _building(build: Callable) -> Callable:
     return wrapped
 
 
-def _serialized(value: Any) -> Any:
+def serialized(value: Any) -> Any:
     """A constructor's argument as Keras writes it: functions of `activations` by name."""
     from tricorn import activations
 
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     if isinstance(value, (tuple, list)):
-        return [_serialized(item) for item in value]
+        return [serialized(item) for item in value]
     return activations.serialize(value)
 
 
-def _deserialized(config: Any) -> Any:
+def deserialized(config: Any) -> Any:
     if isinstance(config, dict):
         if "class_name" in config:
             return registry.deserialize_keras_object(config)
-        return {key: _deserialized(value) for key, value in config.items()}
-    return [_deserialized(item) for item in config] if isinstance(config, list) else config
+        return {key: deserialized(value) for key, value in config.items()}
+    return [deserialized(item) for item in config] if isinstance(config, list) else config
 
 
 def _tupled(shape: Any) -> Any:

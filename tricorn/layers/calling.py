@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tricorn import dtypes, ops, tree, variable
+from tricorn import dtypes, ops, signatures, tree, variable
 from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph import op, phase, scope
@@ -61,6 +61,8 @@ def _has_default(cls: Any, name: str) -> bool:
 
 def prepared(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict, bool]:
     """The arguments of a call as tensors, and whether it is a call on symbolic ones."""
+    if len(args) > 1:
+        args, kwargs = _named_training(layer, args, kwargs)
     if len(args) == 1 and not kwargs and not isinstance(args[0], (list, tuple, dict)):
         symbolic = is_symbolic(args[0])
     else:
@@ -170,6 +172,15 @@ def filled(layer: Layer, args: tuple, kwargs: dict, training: Any, masks: list) 
     return kwargs
 
 
+def _named_training(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """The arguments of a call with `training`, and what comes after it, given by name."""
+    positional = call_names(type(layer))[1]
+    if "training" not in positional[: len(args)]:
+        return args, kwargs
+    first = positional.index("training")
+    return args[:first], {**dict(zip(positional[first:], args[first:])), **kwargs}
+
+
 def _converted(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     """Arrays as tensors, floating ones in the compute dtype."""
     compute, cast, outermost = layer.compute_dtype, layer.autocast, current_call() is None
@@ -234,6 +245,9 @@ def build(layer: Layer, args: tuple, kwargs: dict) -> None:
     positional = call_names(kind)[1]
     parameters = list(inspect.signature(layer.build).parameters.values())
     named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+    needed = [p for p in named if p.default is p.empty]
+    if len(needed) == 1 and not any(p.name[:-6] in call_names(kind)[0] for p in named[1:]):
+        named = needed
     if len(named) == 1 and named[0].kind is not named[0].VAR_POSITIONAL:
         shape = shapes[0] if shapes else shapes_of((next(iter(kwargs.values()), None),))[0]
         build_with(layer, {named[0].name: shape}, lambda: layer.build(shape))
@@ -283,7 +297,7 @@ def pass_masks(layer: Layer, args: tuple, outputs: Any, masks: Any, inner: Any =
         handed = hand_on_masks(outputs if inner is None else inner, outputs, args)
         if handed or layer._tricorn_composite:
             return
-    out = layer.compute_mask(inputs, masks)
+    out = signatures.call(layer.compute_mask, {"inputs": inputs, "previous_mask": masks})
     if out is None and not tree.leaves(masks):
         return
     leaves = tree.leaves(outputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import ops
-from tricorn.layers.arguments import check_fits, choice, data_format, ints
+from tricorn.layers.arguments import choice, data_format, ints
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
 
@@ -37,10 +37,6 @@ class _Pooling(Layer):
         self.padding = choice(self, "padding", padding, ("valid", "same"))
         self.data_format = _data_format(data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
-
-    def build(self, input_shape: tuple) -> None:
-        if self.padding == "valid":
-            check_fits(self, input_shape, self.pool_size, (1,) * self.rank)
 
 
 class _MaxPooling(_Pooling):

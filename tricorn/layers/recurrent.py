@@ -27,7 +27,7 @@ from tricorn.ops import recurrent
 from tricorn.ops.fused import add_bias
 from tricorn.seeds import SeedGenerator
 from tricorn.serialization import registry
-from tricorn.variable import Variable, name_scope
+from tricorn.variable import Variable, autocast, name_scope
 
 # ------------------------------------------------------------------------------------------ cells
 
@@ -712,7 +712,7 @@ class RNN(Layer):
 
     def get_initial_state(self, batch_size: Any) -> list:
         """The states before the first step."""
-        return _initial_state(self.cell, batch_size, self.compute_dtype)
+        return _initial_state(self.cell, batch_size, self._cell_dtype)
 
     @property
     def _tricorn_heeds_training(self) -> bool:
@@ -722,6 +722,11 @@ class RNN(Layer):
             for cell in cells
         )
 
+    @property
+    def _cell_dtype(self) -> str:
+        """The dtype that the cell computes in: a layer has a policy of its own."""
+        return getattr(self.cell, "compute_dtype", self.compute_dtype)
+
     def call(
         self,
         sequences: Any,
@@ -729,6 +734,18 @@ class RNN(Layer):
         mask: Any = None,
         training: bool | None = None,
     ) -> Any:
+        dtype = self._cell_dtype
+        if dtype == self.compute_dtype:
+            return self._run(sequences, initial_state, mask, training)
+        sequences, initial_state = tree.map(
+            lambda x: ops.cast(x, dtype), (sequences, initial_state)
+        )
+        with autocast(dtype):
+            outputs = self._run(sequences, initial_state, mask, training)
+        return tree.map(lambda x: ops.cast(x, self.compute_dtype), outputs)
+
+    def _run(self, sequences: Any, initial_state: Any, mask: Any, training: bool | None) -> Any:
+        """The loop, all in the cell's dtype."""
         cell, reverse = self.cell, self.go_backwards
         states = self._first_states(sequences, initial_state)
         if mask is not None:
@@ -772,9 +789,9 @@ class RNN(Layer):
                 )
             return states
         if self.states is not None:
-            return tree.map(lambda state: ops.cast(state, self.compute_dtype), self.states)
+            return tree.map(lambda state: ops.cast(state, self._cell_dtype), self.states)
         if _splits(self.cell):
-            return [_zero_state(sequences, n, self.compute_dtype) for n in self.state_size]
+            return [_zero_state(sequences, n, self._cell_dtype) for n in self.state_size]
         return self.get_initial_state(ops.shape(sequences)[0])
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:

@@ -31,11 +31,14 @@ if TYPE_CHECKING:
     from tricorn.layers.base import Layer
 
 
-def call(layer: Layer, args: tuple, kwargs: dict, lasting: bool = True) -> Any:
+def call(
+    layer: Layer, args: tuple, kwargs: dict, lasting: bool = True, by_rule: bool = True
+) -> Any:
     """Make a node; record the body as its inner graph.
 
     Args:
         lasting: the layer remembers the node, as one of its calls.
+        by_rule: the layer's own rule may tell the shapes, where the body calls a native framework.
     """
     nodes = layer._tricorn.nodes
     try:
@@ -53,7 +56,7 @@ def call(layer: Layer, args: tuple, kwargs: dict, lasting: bool = True) -> Any:
             calls.build_once(layer, args, kwargs)
         filled = calls.filled(layer, args, kwargs, training, masks)
         with Recorder(node, node.effects), calling(training):
-            outputs = _recorded(layer, node, args, filled, masks)
+            outputs = _recorded(layer, node, args, filled, masks, by_rule)
         if unlocked:
             layer._tricorn_lock()
         outputs = node.bind(tree.map(abstracted, outputs), current_graph().alias)
@@ -69,7 +72,9 @@ def call(layer: Layer, args: tuple, kwargs: dict, lasting: bool = True) -> Any:
     return outputs
 
 
-def _recorded(layer: Layer, node: Node, args: tuple, kwargs: dict, masks: list) -> Any:
+def _recorded(
+    layer: Layer, node: Node, args: tuple, kwargs: dict, masks: list, by_rule: bool
+) -> Any:
     """The outputs of the body, which becomes the node's inner graph if it can be recorded."""
     try:
         node.inner = calls.run_body(layer, args, kwargs)
@@ -82,7 +87,7 @@ def _recorded(layer: Layer, node: Node, args: tuple, kwargs: dict, masks: list) 
         node.inner = None
         node.effects.forget()
         return current_graph().unrecorded(
-            functools.partial(_shapes, layer, args, kwargs, reason),
+            functools.partial(_shapes, layer, args, kwargs, reason, by_rule),
             functools.partial(_run, layer, args, kwargs, masks),
         )
 
@@ -97,10 +102,12 @@ def _run(layer: Layer, args: tuple, kwargs: dict, masks: list) -> Any:
     return outputs
 
 
-def _shapes(layer: Layer, args: tuple, kwargs: dict, reason: NeedsEngine | NotRecordable) -> Any:
+def _shapes(
+    layer: Layer, args: tuple, kwargs: dict, reason: NeedsEngine | NotRecordable, by_rule: bool
+) -> Any:
     """The outputs' shapes: from a run on abstract tensors, from the layer's own rule, or, of a body
     that calls a native framework, from the engine."""
-    if isinstance(reason, NeedsEngine) and not layer._tricorn_infers_shapes():
+    if by_rule and isinstance(reason, NeedsEngine) and not layer._tricorn_infers_shapes():
         shape = layer.compute_output_shape(calls.shapes_of(args)[0])
         return abstract_outputs(shape, layer.compute_dtype)
     leaves, structure = tree.flatten((args, kwargs))

@@ -356,6 +356,41 @@ class Optimizer(Configured):
                 variable.assign(variable.constraint(variable.value))
         self._iterations.assign_add(1)
 
+    def stateless_apply(
+        self, optimizer_variables: Sequence, grads: Sequence, trainable_variables: Sequence
+    ) -> tuple[list, list]:
+        """`apply` with the state given, changing none: a pure function, for ``jax.jit`` and its
+        like.
+
+        Args:
+            optimizer_variables: values of `variables`, in their order.
+            grads: gradients, in the order of the variables it was built with.
+            trainable_variables: the values of those.
+
+        Returns:
+            (new values of the trainable variables, new values of `variables`).
+
+        Raises:
+            ValueError: not built, or another number of values.
+        """
+        if not self.built:
+            raise ValueError(
+                f"the optimizer {self.name!r} is not built: call build(trainable_variables) first"
+            )
+        trained, own = self._trainable_variables, self.variables
+        for what, given, known in (
+            ("trainable_variables", trainable_variables, trained),
+            ("optimizer_variables", optimizer_variables, own),
+        ):
+            if len(given) != len(known):
+                raise ValueError(
+                    f"the optimizer {self.name!r} has {len(known)} {what}, got {len(given)} values"
+                )
+        values = dict(zip([*trained, *own], [*trainable_variables, *optimizer_variables]))
+        with Scope(values, isolated=True):
+            self.apply(grads, trained)
+            return [v.value for v in trained], [v.value for v in own]
+
     def _variables_for(
         self, grads: list, trainable_variables: Iterable[Variable] | None
     ) -> list[Variable]:

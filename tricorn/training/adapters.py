@@ -571,9 +571,11 @@ def feed(
 
 def _is_arrays(x: Any) -> bool:
     if isinstance(x, Mapping):
-        return bool(x) and all(map(_is_arrays, x.values()))
+        x = list(x.values())
     if isinstance(x, (list, tuple)):
-        return bool(x) and all(isinstance(v, (int, float)) or _is_arrays(v) for v in x)
+        return any(v is not None for v in x) and all(
+            v is None or isinstance(v, (int, float)) or _is_arrays(v) for v in x
+        )
     return (hasattr(x, "shape") and hasattr(x, "dtype")) or hasattr(x, "to_numpy")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import losses, metrics, ops, optimizers, seeds, tree
+from tricorn import losses, metrics, ops, optimizers, seeds, signatures, tree
 from tricorn.callbacks import CallbackList, History
 from tricorn.callbacks.callback_list import as_floats
 from tricorn.engines import active
@@ -191,7 +191,7 @@ class Trainer(Layer):
 
         def forward() -> tuple[Any, Any]:
             y_pred = _forward(self, x, training=True)
-            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
+            loss = _loss_of(self, x, y, y_pred, sample_weight, training=True)
             return _scaled(self, loss), (loss, y_pred)
 
         _build_by_call(self, x)
@@ -203,17 +203,15 @@ class Trainer(Layer):
             (_, (loss, y_pred)), grads = value_and_grad(forward, variables, has_aux=True)()
             self.optimizer.apply(grads, variables)
         _state(self).tracker.update_state(loss, sample_weight=_batch_size(x))
-        return self.compute_metrics(x, y, y_pred, sample_weight)
+        return _metrics_of(self, x, y, y_pred, sample_weight)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """One step of evaluation on a batch."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = _forward(self, x, training=False)
-        loss = self.compute_loss(
-            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False
-        )
+        loss = _loss_of(self, x, y, y_pred, sample_weight, training=False)
         _state(self).tracker.update_state(loss, sample_weight=_batch_size(x))
-        return self.compute_metrics(x, y, y_pred, sample_weight)
+        return _metrics_of(self, x, y, y_pred, sample_weight)
 
     def predict_step(self, data: Any) -> Any:
         """The predictions for a batch."""
@@ -507,6 +505,18 @@ def _forward(model: Trainer, x: Any, training: bool) -> Any:
         with calling(training):
             return model(x)
     return model(x, **given)
+
+
+def _loss_of(
+    model: Trainer, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool
+) -> Any:
+    offered = {"x": x, "y": y, "y_pred": y_pred, "sample_weight": sample_weight}
+    return signatures.call(model.compute_loss, offered, training=training)
+
+
+def _metrics_of(model: Trainer, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+    offered = {"x": x, "y": y, "y_pred": y_pred, "sample_weight": sample_weight}
+    return signatures.call(model.compute_metrics, offered)
 
 
 def _build_by_call(model: Trainer, x: Any) -> None:
