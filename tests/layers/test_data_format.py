@@ -98,7 +98,8 @@ def first(x, places=1):
 
 
 def compare(last, early, x, places=1):
-    """Results, gradients and state of two layers, the second with the channels early."""
+    """Results, gradients and state of two layers, the second with the channels early: after so many
+    axes of the input, and of an output of as many."""
     x_early = first(x, places)
     last.build(x.shape)
     early.build(x_early.shape)
@@ -126,8 +127,9 @@ def compare(last, early, x, places=1):
 
     tricorn.set_random_seed(1, portable=True)
     y, dx, dw = run(last, x, weights)
-    y_early, dx_early, dw_early = run(early, x_early, first(weights, places))
-    close(y_early, first(array(y), places))
+    of_output = places - (x.ndim - weights.ndim if places > 1 else 0)
+    y_early, dx_early, dw_early = run(early, x_early, first(weights, of_output))
+    close(y_early, first(array(y), of_output))
     close(dx_early, first(array(dx), places))
     for a, b in zip(dw_early, dw, strict=True):
         close(a, b)

@@ -623,10 +623,10 @@ def _where(present: Any, new: Any, old: Any) -> Any:
 
 
 @op
-def _zero_state(x: Tensor, size: int, dtype: str) -> Tensor:
-    """Zeros of shape (batch size of `x`, size)."""
+def _zero_state(x: Tensor, shape: tuple[int, ...], dtype: str) -> Tensor:
+    """Zeros of shape (batch size of `x`, *shape)."""
     engine = active()
-    return engine.full((engine.shape(x)[0], size), 0, dtype)
+    return engine.full((engine.shape(x)[0], *shape), 0, dtype)
 
 
 class RNN(Layer):
@@ -697,11 +697,15 @@ class RNN(Layer):
             )
 
         def state(size: int) -> Variable:
-            zeros = np.zeros((batch, size), np.float32)
+            zeros = np.zeros((batch, *self._state_shape(size)), np.float32)
             return Variable(zeros, dtype=self.variable_dtype, trainable=False, name="rnn_state")
 
         with name_scope(self.name):
             self.states = tree.map(state, self.state_size)
+
+    def _state_shape(self, size: int) -> tuple[int, ...]:
+        """The shape, without the batch axis, of a state of that size."""
+        return (size,)
 
     def reset_state(self) -> None:
         """Let the kept states be zeros again."""
@@ -791,7 +795,8 @@ class RNN(Layer):
         if self.states is not None:
             return tree.map(lambda state: ops.cast(state, self._cell_dtype), self.states)
         if _splits(self.cell):
-            return [_zero_state(sequences, n, self._cell_dtype) for n in self.state_size]
+            shapes = map(self._state_shape, self.state_size)
+            return [_zero_state(sequences, shape, self._cell_dtype) for shape in shapes]
         return self.get_initial_state(ops.shape(sequences)[0])
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
