@@ -198,7 +198,7 @@ class Optimizer(Configured):
 
     def _add_slot(self, variable: Variable, name: str, value: Any) -> Variable:
         name = f"{variable.path.replace('/', '_')}_{name}"
-        shape = np.shape(value) or variable.shape
+        shape = value.shape if isinstance(value, np.ndarray) else variable.shape
         return self.add_variable(shape, initializers.Constant(value), variable.dtype, name=name)
 
     def _slot_groups(self, initial: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -536,15 +536,18 @@ class Optimizer(Configured):
 
     def _decays(self, variable: Variable) -> bool:
         variables, pattern = self._no_decay
-        if self.weight_decay is None or variable in variables:
+        if self._decay_of(variable) is None or variable in variables:
             return False
         return pattern is None or pattern.search(variable.name) is None
+
+    def _decay_of(self, variable: Variable) -> float | None:
+        return self.weight_decay
 
     def _decayed(self, variable: Variable, learning_rate: Any) -> Any:
         value = variable.value
         if not self._decays(variable):
             return value
-        return value - value * (self.weight_decay * learning_rate)
+        return value - value * (self._decay_of(variable) * learning_rate)
 
     def _decay(self, variables: list[Variable], learning_rate: Any) -> None:
         for variable in variables:
@@ -577,6 +580,11 @@ class Optimizer(Configured):
         if self.use_ema:
             for variable in var_list:
                 variable.assign(self._averages[variable].value)
+
+    @property
+    def averages(self) -> dict[Variable, Variable]:
+        """Variable -> its moving average (with `use_ema`); empty before the first update."""
+        return dict(self._averages) if self.built and int(self._iterations) else {}
 
     # --------------------------------------------------------------------------------------- files
 

@@ -345,8 +345,9 @@ class Trainer(Layer):
         logs: dict[str, Any] = {}
         calls.on_train_begin()
         with loop.interruptible() as check:
-            for epoch in range(initial_epoch, epochs):
-                position.epoch, position.step = epoch, 0
+            for epoch in range(position.epoch, epochs):  # a callback may have gone ahead
+                if epoch > position.epoch:
+                    position.epoch, position.step = epoch, 0
                 self.reset_metrics()
                 calls.on_epoch_begin(epoch)
                 result, done = loop.run(

@@ -246,6 +246,11 @@ def device_of(x: jax.Array) -> str | None:
 
 is_eager = policy.is_eager
 
+
+def profile(folder: str) -> Any:
+    return jax.profiler.trace(folder)
+
+
 block = jax.block_until_ready
 
 # ----------------------------------------------------------------------------------- elementwise

@@ -135,6 +135,10 @@ def device_of(x: tf.Tensor) -> str | None:
     return ":".join(x.device.lower().split(":")[-2:]) or None
 
 
+def profile(folder: str) -> Any:
+    return tf.profiler.experimental.Profile(folder)
+
+
 def is_eager() -> bool:
     return tf.executing_eagerly()
 

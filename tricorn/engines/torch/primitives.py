@@ -141,6 +141,10 @@ def device_of(x: torch.Tensor) -> str:
     return f"gpu:{x.device.index or 0}" if x.device.type == "cuda" else f"{x.device.type}:0"
 
 
+def profile(folder: str) -> Any:
+    return torch.profiler.profile(on_trace_ready=torch.profiler.tensorboard_trace_handler(folder))
+
+
 def is_eager() -> bool:
     return not torch.compiler.is_compiling()
 
