@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import ops
-from tricorn.layers.arguments import check_fits, choice, data_format, ints, is_int
+from tricorn.layers.arguments import choice, data_format, ints, is_int
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
 
