@@ -12,6 +12,7 @@ from tricorn.models.layer_graph import LayerGraph, graph_of
 from tricorn.models.model import Model
 from tricorn.serialization import registry
 from tricorn.training.trainer import Trainer
+from tricorn.variable import name_scope
 
 
 class Sequential(Model):
@@ -101,7 +102,8 @@ class Sequential(Model):
     def _make_graph(self, inputs: Any, layers: list[Layer]) -> None:
         x = inputs
         for layer in layers:
-            x = layer(x)
+            with name_scope(self.name, self):
+                x = layer(x)
             if isinstance(x, (list, tuple, dict)) and layer is not layers[-1]:
                 raise ValueError(
                     f"{self.name!r}: the layer {layer.name!r} gives several outputs; in a "
