@@ -98,8 +98,8 @@ class Graph:
         """The losses that belong to calls: none, a run finds its own."""
         return ()
 
-    def regularize(self, layer: Any, outputs: Any) -> None:
-        """Add the losses of a layer's `activity_regularizer` for a recorded call."""
+    def regularize(self, layer: Any, penalties: Callable[[], list]) -> None:
+        """Add what a layer's `activity_regularizer` gives for a recorded call."""
 
     # --------------------------------------------------------------------------------- variables
 
@@ -212,9 +212,9 @@ class EngineGraph(Graph):
             return ()
         return [x for n in nodes() for losses in n.effects.losses.values() for x in losses]
 
-    def regularize(self, layer: Any, outputs: Any) -> None:
+    def regularize(self, layer: Any, penalties: Callable[[], list]) -> None:
         if layer.activity_regularizer is not None:
-            layer.add_loss(list(map(layer.activity_regularizer, tree.leaves(outputs))))
+            layer.add_loss(penalties())
 
     def made(self, variable: Any) -> None:
         variable.handle(self.engine)  # under the names and on the device that hold here

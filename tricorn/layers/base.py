@@ -305,7 +305,7 @@ class Layer:
                 f"layer {self.name!r}: the weight {name or 'variable'!r} would have the shape "
                 f"{shape}; a dimension of the input that must be known is None"
             )
-        with variable.name_scope(self.name, again=False):
+        with variable.name_scope(self.name, self):
             made = Variable(
                 initializers.get(initializer),
                 shape,
@@ -795,7 +795,7 @@ def _building(build: Callable) -> Callable:
     @functools.wraps(build)
     @scope.library_code
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
-        with variable.name_scope(self.name), variable.concretely():
+        with variable.name_scope(self.name, self), variable.concretely():
             build(self, *args, **kwargs)
         if self._tricorn.build_shapes is None and not kwargs and len(args) == 1:
             self._tricorn.build_shapes = {"input_shape": _tupled(args[0])}

@@ -90,7 +90,7 @@ def call(layer: Layer, args: tuple, kwargs: dict) -> Any:
 
 def _call_inside(layer: Layer, outer: Call, args: tuple, kwargs: dict) -> Any:
     """One call on tensors, as part of `outer`."""
-    before = outer.training
+    before, around = outer.training, outer.layers
     training = kwargs.get("training")
     if training is None:
         training = phase.fixed() if before is None else before
@@ -104,20 +104,35 @@ def _call_inside(layer: Layer, outer: Call, args: tuple, kwargs: dict) -> Any:
         if unlocked or _in_building:
             build_once(layer, args, kwargs)
         kwargs = filled(layer, args, kwargs, training, masks)
+        outer.layers = layer, around
         outputs = run_body(layer, args, kwargs)
         if unlocked:
             layer._tricorn_lock()
         if masked or layer._tricorn_makes_masks():
             pass_masks(layer, args, outputs, masks[0] if masks else None)
         if layer.activity_regularizer is not None:
-            for leaf in tree.leaves(outputs):
-                layer.add_loss(layer.activity_regularizer(leaf))
+            layer.add_loss(penalties(layer, outputs))
         return outputs
     except (ValueError, TypeError) as error:
         add_note(layer, error, args)
         raise
     finally:
-        outer.training = before
+        outer.training, outer.layers = before, around
+
+
+def penalties(layer: Layer, outputs: Any) -> list:
+    """What the layer's `activity_regularizer` gives for each output, per sample of the batch."""
+    found = []
+    for leaf in tree.leaves(outputs):
+        loss = layer.activity_regularizer(leaf)
+        if len(leaf.shape):
+            count = ops.shape(leaf)[0]
+            if count is None or isinstance(count, int):  # None: shapes alone are worked out
+                loss = ops.divide(loss, max(count or 1, 1))
+            else:
+                loss = ops.divide_no_nan(loss, ops.cast(count, loss.dtype))
+        found.append(loss)
+    return found
 
 
 def add_note(layer: Layer, error: Exception, args: tuple) -> None:

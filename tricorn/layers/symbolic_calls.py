@@ -55,7 +55,7 @@ def call(
         if unlocked or calls._in_building:
             calls.build_once(layer, args, kwargs)
         filled = calls.filled(layer, args, kwargs, training, masks)
-        with Recorder(node, node.effects), calling(training):
+        with Recorder(node, node.effects), calling(training, layer):
             outputs = _recorded(layer, node, args, filled, masks, by_rule)
         if unlocked:
             layer._tricorn_lock()
@@ -78,7 +78,8 @@ def _recorded(
     """The outputs of the body, which becomes the node's inner graph if it can be recorded."""
     try:
         node.inner = calls.run_body(layer, args, kwargs)
-        current_graph().regularize(layer, node.inner)
+        penalties = functools.partial(calls.penalties, layer, node.inner)
+        current_graph().regularize(layer, penalties)
         return node.inner
     except Exception as error:
         reason = error if isinstance(error, NotRecordable) else needs_engine(error)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn import dtypes, naming, ops, signatures, tree
+from tricorn.graph.calls import get_mask
 from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Configured
 
@@ -53,9 +54,7 @@ class Loss(Configured):
         """The dtype that the loss is computed in."""
         return self._dtype
 
-    def __call__(
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
-    ) -> Any:
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss.
 
         Args:
@@ -63,11 +62,12 @@ class Loss(Configured):
             y_pred: predictions (batch, ..., d).
             sample_weight: scalar, or weights that broadcast to the values per sample (batch, ...);
                 a last axis of 1 too many or too few is fitted.
-            mask: bool (batch, ...): which predictions count.  Averages are over those that do.
 
         Returns:
-            A scalar; with reduction ``"none"`` the values per sample.
+            A scalar; with reduction ``"none"`` the values per sample.  Predictions that a mask
+            travelling with `y_pred` leaves out do not count; averages are over those that do.
         """
+        mask = get_mask(y_pred)
         y_pred = tree.map(self._cast, y_pred)
         y_true = tree.map(self._cast, y_true)
         values = self.call(y_true, y_pred)

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from tricorn import checks, dtypes, initializers, naming, ops, signatures
+from tricorn.graph.calls import get_mask
 from tricorn.graph.scope import Scope
 from tricorn.losses import base as losses
 from tricorn.serialization import registry
@@ -30,8 +31,6 @@ class Metric(Configured):
 
     #: whether more ("up") or less ("down") is better, None: not known
     _direction: str | None = None
-    #: whether `update_state` takes the mask of the predictions
-    uses_mask = False
 
     __slots__ = ("_tricorn",)
     _tricorn_tracked_as = "metric"
@@ -292,8 +291,6 @@ class MeanMetricWrapper(Mean):
         kwargs: further arguments of the function.
     """
 
-    uses_mask = True
-
     def __init__(
         self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
@@ -304,18 +301,24 @@ class MeanMetricWrapper(Mean):
         vars(self).update(kwargs)
 
     def update_state(  # type: ignore[override]
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
         """Take a batch in.
 
         Args:
-            y_true, y_pred: what the function takes.
+            y_true, y_pred: what the function takes.  Predictions that a mask travelling with
+                `y_pred` leaves out do not count.
             sample_weight: weights of the values.
-            mask: bool, which predictions count.
         """
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
-        weight = losses.apply_mask(sample_weight, mask, self.dtype, "sum")
+        weight = losses.apply_mask(sample_weight, get_mask(y_pred), self.dtype, "sum")
+        if weight is not None:
+            weight = losses.apply_mask(weight, self.valid(y_true, y_pred), self.dtype, "sum")
         super().update_state(values, weight)
+
+    def valid(self, y_true: Any, y_pred: Any) -> Any:
+        """Mask of the values whose weights count, or None: all."""
+        return None
 
     def get_config(self) -> dict[str, Any]:
         settings = super().get_config()

@@ -100,8 +100,9 @@ class LayerGraph:
     @property
     def output_names(self) -> list[str]:
         """The names of the layers that give the outputs; keys of a dict of outputs."""
-        if isinstance(self.output, dict):
-            return [str(path[-1]) for path, _ in tree.paths(self.output)]
+        paths = [path for path, _ in tree.paths(self.output)]
+        if isinstance(self.output, dict) and all(len(path) == 1 for path in paths):
+            return [str(path[0]) for path in paths]
         return [self._name_of(node_of(t)[0]) for t in self.outputs]
 
     @property

@@ -14,6 +14,7 @@ from tricorn.models.layer_graph import LayerGraph, graph_of
 from tricorn.models.model import Model
 from tricorn.serialization import registry
 from tricorn.training.trainer import Trainer
+from tricorn.variable import name_scope
 
 
 class Sequential(Model):
@@ -104,7 +105,8 @@ class Sequential(Model):
     def _make_graph(self, inputs: Any, layers: list[Layer]) -> None:
         x = inputs
         for layer in layers:
-            x = layer(x)
+            with name_scope(self.name, self):
+                x = layer(x)
         graph = LayerGraph(inputs, x, self.name)
         self._tricorn_become(graph)
         self._tricorn.build_shapes = {"input_shape": graph.input_shape}

@@ -343,12 +343,14 @@ class Optimizer(Configured):
             return
         variables = self._variables_for(grads, trainable_variables)
         grads, variables = self._present(grads, variables)
-        if self.loss_scale_factor is not None:
-            grads = [gradient / self.loss_scale_factor for gradient in grads]
-        if self.gradient_accumulation_steps:
-            self._accumulate(grads, variables)
-        else:
-            self._step(grads, variables)
+        grads, variables = self._overwrite(grads, variables)
+        if variables:
+            if self.loss_scale_factor is not None:
+                grads = [gradient / self.loss_scale_factor for gradient in grads]
+            if self.gradient_accumulation_steps:
+                self._accumulate(grads, variables)
+            else:
+                self._step(grads, variables)
         if self.use_ema:
             self._average()
         for variable in variables:
@@ -435,10 +437,32 @@ class Optimizer(Configured):
         pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
         return [ops.convert_to_tensor(g) for g, _ in pairs], [v for _, v in pairs]
 
+    def _overwrite(self, grads: list, variables: list[Variable]) -> tuple[list, list[Variable]]:
+        """Assign the gradients of variables that are overwritten with them, with accumulation the
+        largest of those that came together; gives the others."""
+        if not any(variable.overwrite_with_gradient for variable in variables):
+            return grads, variables
+        rest = []
+        for gradient, variable in zip(grads, variables):
+            if not variable.overwrite_with_gradient:
+                rest.append((gradient, variable))
+            elif self.gradient_accumulation_steps:
+                due = self._is_due()
+                kept = self._accumulators[variable]
+                largest = ops.maximum(gradient, kept.value)
+                variable.assign(ops.where(due, largest, variable.value))
+                kept.assign(ops.where(due, ops.zeros_like(largest), largest))
+            else:
+                variable.assign(gradient)
+        return [gradient for gradient, _ in rest], [variable for _, variable in rest]
+
+    def _is_due(self) -> Any:
+        """Whether this call updates by the gradients that were accumulated."""
+        return ops.equal(ops.mod(self._iterations + 1, self.gradient_accumulation_steps), 0)
+
     def _accumulate(self, grads: list, variables: list[Variable]) -> None:
         """Add the gradients up; every so many calls update by their mean."""
-        steps = self.gradient_accumulation_steps
-        due = ops.equal(ops.mod(ops.add(self._iterations, 1), steps), 0)
+        steps, due = self.gradient_accumulation_steps, self._is_due()
         totals = {v: g + self._accumulators[v].value for g, v in zip(grads, variables)}
         means = [total / steps for total in totals.values()]
         assign_if(due, lambda: self._step(means, variables))

@@ -89,7 +89,10 @@ class LossScaleOptimizer(Optimizer):
         variables = self._variables_for(grads, trainable_variables)
         scale, count = self.dynamic_scale.value, self.step_counter.value
         finite = self.check_finite(grads)
-        unscaled = [g if g is None else ops.cast(g, "float32") / scale for g in grads]
+        unscaled = [
+            g if g is None or v.overwrite_with_gradient else ops.cast(g, "float32") / scale
+            for g, v in zip(grads, variables)
+        ]
         assign_if(finite, lambda: self.inner_optimizer.apply(unscaled, variables))
         grows = count >= self.dynamic_growth_steps - 1
         larger = ops.where(grows, scale * 2.0, scale)

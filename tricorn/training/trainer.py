@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import numbers
 import warnings
 from collections.abc import Callable
@@ -31,7 +32,7 @@ from tricorn.serialization import registry
 from tricorn.training import adapters, loop, ranges
 from tricorn.training.adapters import unpack_x_y_sample_weight
 from tricorn.training.state import TrainingState
-from tricorn.training.terms import LossTerms, MetricTerms
+from tricorn.training.terms import LossTerms, MetricTerms, is_crossentropy
 
 
 class Trainer(Layer):
@@ -73,10 +74,13 @@ class Trainer(Layer):
 
         Args:
             optimizer: name or `Optimizer`.
-            loss: name, function, `Loss`; a list or dict of them for several outputs.
+            loss: name, function, `Loss`; for several outputs a list, a dict by their names, or a
+                tree in the form of the outputs; None for an output without a loss.
             loss_weights: factors of the losses of several outputs.
-            metrics: list of names, functions, `Metric` objects (by output: list or dict of lists).
-            weighted_metrics: likewise; these use sample and class weights.
+            metrics: list of names, functions, `Metric` objects (by output: list, dict or tree of
+                lists).
+            weighted_metrics: likewise; these use sample and class weights.  What has the name of
+                one of `metrics` is logged as ``weighted_...``.
             run_eagerly: run the Python of every step line by line, for debugging.
             steps_per_execution: steps in one dispatch: a number, or "auto", about 50 ms' worth.
             jit_compile: "auto": as is best on the engine; on PyTorch code of yours is run at every
@@ -84,7 +88,8 @@ class Trainer(Layer):
                 the engine's compiler can do (XLA on TensorFlow), and your Python may be run once
                 and written down.  False: as little as the engine can: on PyTorch and JAX steps run
                 as Python.
-            auto_scale_loss: accepted for Keras's sake.
+            auto_scale_loss: with the dtype policy "mixed_float16" scale the loss, by a
+                `LossScaleOptimizer` around the optimizer.
 
         Raises:
             ValueError: for an unknown name, and other `steps_per_execution` or `jit_compile`.
@@ -104,13 +109,23 @@ class Trainer(Layer):
                 f'steps_per_execution must be "auto" or a positive int, got {steps_per_execution!r}'
             )
         self.optimizer = optimizers.get(optimizer)
+        if (
+            auto_scale_loss
+            and self.dtype_policy.name == "mixed_float16"
+            and isinstance(self.optimizer, optimizers.Optimizer)
+            and not isinstance(self.optimizer, optimizers.LossScaleOptimizer)
+        ):
+            self.optimizer = optimizers.LossScaleOptimizer(self.optimizer)
         self.loss, self.run_eagerly = loss, bool(run_eagerly)
         self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile
-        for one in _leaves(loss):
-            losses.get(one)
-        now = _state(self)
-        now.losses = LossTerms(loss, loss_weights) if loss is not None else None
-        now.metrics, now.tracker = MetricTerms(metrics, weighted_metrics), _mean("loss")
+        for one in tree.leaves(loss):
+            if not is_crossentropy(one):
+                losses.get(one)
+        now, names = _state(self), _names_of_outputs(self)
+        now.losses = LossTerms(loss, loss_weights, names) if loss is not None else None
+        needed = now.losses.needed if now.losses is not None else None
+        now.metrics = MetricTerms(metrics, weighted_metrics, names, needed)
+        now.tracker = _mean("loss")
         now.arguments = {
             "optimizer": optimizer,
             "loss": loss,
@@ -156,20 +171,24 @@ class Trainer(Layer):
 
     @property
     def metrics(self) -> list:
-        """The loss's running mean, the metrics of `compile`, and those that layers hold."""
+        """The loss's running mean and those of the outputs' losses; the metrics of `compile` as
+        one metric, whose result is a dict; and the metrics that layers hold."""
         now = _state(self)
         found = [] if now.tracker is None else [now.tracker]
-        found += super().metrics
-        if now.metrics is not None:
-            found += now.metrics.metrics
         if now.losses is not None:
             found += now.losses.trackers
+        if now.metrics is not None and (now.metrics.given or now.metrics.weighted):
+            found.append(now.metrics)
+        found += super().metrics
         return list(dict.fromkeys(found))
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of `metrics`."""
-        return [metric.name for metric in self.metrics]
+        """What the values are that `evaluate` lists: those of the metrics of `compile` and of
+        several losses are known after the first batch."""
+        terms = _state(self).metrics
+        names = ((m.labels if m is terms else [m.name]) for m in self.metrics)
+        return [name for several in names for name in several]
 
     def reset_metrics(self) -> None:
         """Begin all metrics anew."""
@@ -233,7 +252,7 @@ class Trainer(Layer):
         """
         parts, terms = [], _state(self).losses
         if terms is not None:
-            total = terms(y, y_pred, sample_weight, _names_of_outputs(self))
+            total = terms(y, y_pred, sample_weight)
             if total is not None:
                 parts.append(total)
         for loss in self.losses:
@@ -254,23 +273,16 @@ class Trainer(Layer):
         """Update the metrics of `compile` with a batch and give all results."""
         terms = _state(self).metrics
         if terms is not None:
-            terms.update(y, y_pred, sample_weight, _names_of_outputs(self))
+            terms.update_state(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
     def get_metrics_result(self) -> dict[str, Any]:
         """name -> value of all metrics now."""
         results: dict[str, Any] = {}
-        terms = _state(self).metrics
-        own = set(terms.metrics) if terms is not None else set()
         for metric in self.metrics:
-            if metric not in own:
-                value = metric.result()
-                results.update(value if isinstance(value, dict) else {metric.name: value})
-        if terms is not None:
-            results.update(terms.results())
+            value = metric.result()
+            results.update(value if isinstance(value, dict) else {metric.name: value})
         return results
-
-    # ------------------------------------------------------------------------------------- programs
 
     # ------------------------------------------------------------------------------------------ fit
 
@@ -310,8 +322,10 @@ class Trainer(Layer):
             class_weight: {class: weight} of the loss.
             sample_weight: weight of each sample in the loss.
             initial_epoch: number of the first epoch, when a training goes on.
-            steps_per_epoch: steps per epoch, for endless sources.
-            validation_steps, validation_batch_size: likewise for the validation.
+            steps_per_epoch: steps per epoch, for endless sources.  The next epoch goes on where one
+                ended; when the data end, the epoch does, with a warning, and the next begins anew.
+            validation_steps, validation_batch_size: likewise for the validation, which begins anew
+                each time.
             validation_freq: validate every so many epochs, or after the listed ones (from 1).
 
         Returns:
@@ -331,16 +345,12 @@ class Trainer(Layer):
         if isinstance(train, adapters.ArrayFeed):
             ranges.look_at(self, train.arrays)
         steps = steps_per_epoch or train.steps
-        position = loop.Position(*seeds.begin_fit(), initial_epoch)
+        position = loop.Position(*seeds.begin_fit(), initial_epoch, first_epoch=initial_epoch)
         calls = CallbackList(
             callbacks, add_history=True, add_progbar=verbose != 0, model=self, verbose=verbose,
             epochs=epochs, steps=steps, position=position,
         )  # fmt: skip
-        single = self.run_eagerly or calls.needs_batches("train")
-        pace = loop.Pace(1 if single else self.steps_per_execution)
-        test_pace = loop.Pace(
-            1 if self.run_eagerly or calls.needs_batches("test") else self.steps_per_execution
-        )
+        pace, test_pace = _pace(self, calls, "train"), _pace(self, calls, "test")
         self.stop_training = False
         logs: dict[str, Any] = {}
         calls.on_train_begin()
@@ -353,7 +363,7 @@ class Trainer(Layer):
                 result, done = loop.run(
                     program,
                     train,
-                    _limited(train, steps_per_epoch, pace, position),
+                    train.epoch(position, pace),
                     pace,
                     calls.on_train_batch_begin,
                     calls.on_train_batch_end,
@@ -365,6 +375,7 @@ class Trainer(Layer):
                     calls.set_params({**calls.params, "steps": done})
                 logs = as_floats(result)
                 if validation is not None and _due(validation_freq, epoch):
+                    validation.begin_anew()
                     found = _evaluate(self, validation, calls, test_pace, check)
                     logs.update({f"val_{name}": value for name, value in found.items()})
                 calls.on_epoch_end(epoch, logs)
@@ -394,8 +405,9 @@ class Trainer(Layer):
         Args: as `fit`'s.
 
         Returns:
-            The loss, or with metrics a list in the order of `metrics_names`; with `return_dict`
-            name -> value.
+            The loss; with metrics, or several losses, a list in the order of `metrics_names`: the
+            loss, those of the outputs, the metrics in the order of `compile`, those of layers.
+            With `return_dict` name -> value.
         """
         _need_compiled(self, "evaluate")
         feed = adapters.feed(x, y, sample_weight, batch_size=batch_size, steps=steps)
@@ -403,10 +415,8 @@ class Trainer(Layer):
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
             steps=steps or feed.steps,
         )  # fmt: skip
-        single = self.run_eagerly or calls.needs_batches("test")
-        pace = loop.Pace(1 if single else self.steps_per_execution)
         with loop.interruptible() as check:
-            logs = _evaluate(self, feed, calls, pace, check, steps)
+            logs = _evaluate(self, feed, calls, _pace(self, calls, "test"), check)
         return logs if return_dict else _as_list(self, logs)
 
     def predict(
@@ -432,24 +442,23 @@ class Trainer(Layer):
         with loop.interruptible() as check, contextlib.ExitStack() as at_end:
             at_end.callback(feed.keep)
             calls.on_predict_begin()
-            for number, (batch, size) in enumerate(batches):
-                calls.on_predict_batch_begin(number)
-                found = program(batch)
-                feed.done(1)
-                outputs.append((found, size))
-                calls.on_predict_batch_end(number, {"outputs": found})
-                if number >= 8:  # a few batches ahead of the device
-                    engine.block(outputs[number - 8][0])
+            together = 1 if self.steps_per_execution == "auto" else self.steps_per_execution
+            while group := list(itertools.islice(batches, together)):
+                calls.on_predict_batch_begin(len(outputs))
+                found = [program(batch) for batch, _ in group]
+                feed.done(len(group))
+                outputs += found
+                logs = functools.partial(_outputs_of, engine, found)
+                calls.on_predict_batch_end(len(outputs) - 1, logs)
+                if len(outputs) > 8:  # a few batches ahead of the device
+                    engine.block(outputs[-9])
                 check()
                 if self.stop_predicting:
                     break
             calls.on_predict_end()
-        arrays = [tree.map(engine.numpy, found) for found, _ in outputs]
-        if not arrays:
+        if not outputs:
             raise ValueError("predict was given no batch")
-        return tree.map(
-            lambda *parts: np.concatenate(parts) if len(parts) > 1 else parts[0], *arrays
-        )
+        return _joined(engine, outputs)
 
     # ------------------------------------------------------------------------------ single batches
 
@@ -578,6 +587,17 @@ def _need_compiled(model: Trainer, what: str, optimizer: bool = False) -> None:
         raise ValueError(f"{what} needs an optimizer; give one to compile(...)")
 
 
+def _joined(engine: Any, outputs: list) -> Any:
+    """The outputs of several batches as arrays."""
+    arrays = [tree.map(engine.numpy, found) for found in outputs]
+    return tree.map(lambda *parts: np.concatenate(parts) if len(parts) > 1 else parts[0], *arrays)
+
+
+def _outputs_of(engine: Any, found: list) -> dict[str, Any]:
+    """The logs of batches that were predicted in one execution."""
+    return {"outputs": found[0] if len(found) == 1 else _joined(engine, found)}
+
+
 def _feeds(
     model: Trainer, x: Any, y: Any, batch_size: Any, split: float, validation: Any, shuffle: bool,
     class_weight: Any, sample_weight: Any, steps: Any, validation_steps: Any,
@@ -591,17 +611,13 @@ def _feeds(
     if split and validation is None:
         if not isinstance(train, adapters.ArrayFeed):
             raise ValueError("validation_split works on arrays; give validation_data instead")
-        train, held = train.split(split)
-        if validation_batch:
-            x, y, sample_weight = held.arrays
-            held = adapters.ArrayFeed(x, y, sample_weight, validation_batch)
-        return train, held
+        return train.split(split, validation_batch, validation_steps)
     if validation is None:
         return train, None
     size = validation_batch or batch_size
     if isinstance(validation, tuple) and not adapters.is_source(validation[0]):
         parts = unpack_x_y_sample_weight(validation)
-        return train, adapters.feed(*parts, batch_size=size)
+        return train, adapters.feed(*parts, batch_size=size, steps=validation_steps)
     return train, adapters.feed(validation, steps=validation_steps)
 
 
@@ -625,16 +641,23 @@ def _optimizer_ready(model: Trainer) -> bool:
     return model.optimizer is None or getattr(model.optimizer, "built", True)
 
 
-def _evaluate(
-    model: Trainer, feed: Any, calls: Any, pace: Any, check: Any, steps: int | None = None
-) -> dict[str, float]:
+def _pace(model: Trainer, calls: CallbackList, mode: str) -> loop.Pace:
+    """How many steps go into a dispatch: as `compile` says, else one where Python or a callback
+    wants each."""
+    steps = model.steps_per_execution
+    if steps == "auto" and (model.run_eagerly or calls.needs_batches(mode)):
+        steps = 1
+    return loop.Pace(steps)
+
+
+def _evaluate(model: Trainer, feed: Any, calls: Any, pace: Any, check: Any) -> dict[str, float]:
     model.reset_metrics()
     model.stop_evaluating = False
     calls.on_test_begin()
     result, _ = loop.run(
         _program(model, "test", looped=True),
         feed,
-        _limited(feed, steps, pace),
+        feed.epoch(None, pace),
         pace,
         calls.on_test_batch_begin,
         calls.on_test_batch_end,
@@ -684,26 +707,12 @@ def _trimmed(data: Any) -> Any:
 def _predict_batches(feed: Any, steps: int | None) -> Any:
     """(batch, size) pairs of a feed, one per step."""
     if isinstance(feed, adapters.ArrayFeed):
-        starts = range(0, feed.size, feed.batch_size)
-        for start in starts if steps is None else list(starts)[:steps]:
+        for start in range(0, feed.size, feed.batch_size)[:steps]:
             stop = start + feed.batch_size
             yield tree.map(lambda a, rows=slice(start, stop): a[rows], feed.arrays), stop - start
         return
     for (arrays, _, size), _ in feed.epoch():
         yield arrays, size
-
-
-def _limited(feed: Any, steps: int | None, pace: Any, position: Any = None) -> Any:
-    """The chunks of an epoch; of arrays no more than `steps` steps."""
-    if steps is None or not isinstance(feed, adapters.ArrayFeed):
-        yield from feed.epoch(position, pace)
-        return
-    left = steps - (position.step if position is not None else 0)
-    for args, count in feed.epoch(position, pace):
-        yield args, min(count, left)
-        left -= count
-        if left <= 0:
-            return
 
 
 def _check_counts(epochs: Any, first: Any, steps: Any, steps_after: Any, frequency: Any) -> None:
@@ -729,12 +738,6 @@ def _due(frequency: int | list[int], epoch: int) -> bool:
     if isinstance(frequency, int):
         return (epoch + 1) % frequency == 0
     return epoch + 1 in frequency
-
-
-def _leaves(loss: Any) -> list:
-    if isinstance(loss, dict):
-        return list(loss.values())
-    return list(loss) if isinstance(loss, (list, tuple)) else [loss]
 
 
 def _inputs(data: Any) -> tuple:
