@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import tree
-from tricorn.engines import contract, registry
+from tricorn.engines import contract, known, registry
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.engines.contract import EngineError
 from tricorn.graph.scope import Readable, Scope, current
@@ -33,8 +33,11 @@ _PHASE = SymbolicTensor((), "bool", "learning_phase")
 
 
 def current_graph() -> Graph:
-    """The graph that code builds here; asking loads no engine."""
+    """The graph that code builds here.  Asking loads no engine, but for one whose framework is
+    imported and has graphs: the code may be in one of those."""
     engine = registry.active_if_loaded()
+    if engine is None and known.may_be_in_a_graph(registry.name()):
+        engine = registry.active()
     return _OURS if engine is None else graph_of(engine)
 
 
