@@ -15,6 +15,7 @@ import numpy as np
 
 from tricorn import dtypes, ops
 from tricorn.checks import choice, named, number
+from tricorn.docstrings import arguments_of
 from tricorn.graph.scope import Suspended
 from tricorn.seeds import SeedGenerator, host_generator
 from tricorn.serialization import registry
@@ -351,7 +352,12 @@ def compute_fans(
 
 
 class _Scaled(VarianceScaling):
-    """`VarianceScaling` with the first three arguments settled by the class."""
+    """`VarianceScaling` with the first three arguments settled by the class.
+
+    Args:
+        seed: see `RandomInitializer`.
+        input_axes, output_axes: see `VarianceScaling`.
+    """
 
     _settled: tuple[float, str, str]
 
@@ -364,6 +370,7 @@ class _Scaled(VarianceScaling):
         super().__init__(*self._settled, seed, input_axes, output_axes)
 
 
+@arguments_of(_Scaled)
 class GlorotUniform(_Scaled):
     """Uniform on ±√(6 / (inputs + outputs)).
 
@@ -374,6 +381,7 @@ class GlorotUniform(_Scaled):
     _settled = (1.0, "fan_avg", "uniform")
 
 
+@arguments_of(_Scaled)
 class GlorotNormal(_Scaled):
     """Truncated normal of variance 2 / (inputs + outputs).
 
@@ -383,6 +391,7 @@ class GlorotNormal(_Scaled):
     _settled = (1.0, "fan_avg", "truncated_normal")
 
 
+@arguments_of(_Scaled)
 class LecunNormal(_Scaled):
     """Truncated normal of variance 1 / inputs.
 
@@ -392,6 +401,7 @@ class LecunNormal(_Scaled):
     _settled = (1.0, "fan_in", "truncated_normal")
 
 
+@arguments_of(_Scaled)
 class LecunUniform(_Scaled):
     """Uniform on ±√(3 / inputs).
 
@@ -401,6 +411,7 @@ class LecunUniform(_Scaled):
     _settled = (1.0, "fan_in", "uniform")
 
 
+@arguments_of(_Scaled)
 class HeNormal(_Scaled):
     """Truncated normal of variance 2 / inputs.
 
@@ -410,6 +421,7 @@ class HeNormal(_Scaled):
     _settled = (2.0, "fan_in", "truncated_normal")
 
 
+@arguments_of(_Scaled)
 class HeUniform(_Scaled):
     """Uniform on ±√(6 / inputs).
 

@@ -24,6 +24,7 @@ from tricorn.graph.turns import Use
 from tricorn.layers import calling, state, symbolic_calls
 from tricorn.layers.input_spec import InputSpec
 from tricorn.serialization import registry
+from tricorn.tracebacks import shorten, shortened
 from tricorn.tracking import PLAIN, plain
 from tricorn.variable import Variable
 
@@ -369,8 +370,12 @@ class Layer:
                 f"{type(self).__name__}.__init__ did not call super().__init__(); make it the "
                 "first thing that it does"
             )
-        args, kwargs, symbolic = calling.prepared(self, args, kwargs)
-        return (symbolic_calls if symbolic else calling).call(self, args, kwargs)
+        try:
+            args, kwargs, symbolic = calling.prepared(self, args, kwargs)
+            return (symbolic_calls if symbolic else calling).call(self, args, kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
 
     def _tricorn_call_masked(self, args: tuple, kwargs: dict, masks: list | None) -> Any:
         """A call with given masks (a list of trees like args) instead of the travelling ones."""
@@ -718,6 +723,7 @@ def _capturing(cls: type, init: Callable) -> Callable:
     starred = kinds.get(inspect.Parameter.VAR_POSITIONAL)  # cannot be given by name
     plain = checks.kinds(init) if cls.__module__.startswith("tricorn.") else {}
 
+    @shortened
     @functools.wraps(init)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
         try:
