@@ -20,7 +20,18 @@ LIBRARIES = {"jax", "jaxlib", "tensorflow", "torch", "pytensor", "onnxruntime", 
 #: the floors of the house, lowest first: folders and files of which those on one floor do not know
 #: of each other.  A module imports from its own folder and from floors below
 FLOORS = [
-    ["_version", "arithmetic", "tree", "checks", "config", "naming", "signatures", "tracking"],
+    [
+        "_version",
+        "arithmetic",
+        "tree",
+        "config",
+        "docstrings",
+        "naming",
+        "signatures",
+        "tracking",
+    ],
+    ["tracebacks"],
+    ["checks"],
     ["dtypes"],
     ["engines"],
     ["graph"],

@@ -10,6 +10,8 @@ import numbers
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tricorn.tracebacks import shortened
+
 #: what annotations of constructors say -> what it is called in errors
 _WORDS = {
     "int": "an integer",
@@ -102,7 +104,7 @@ def number(
     elif least == -math.inf and most < math.inf:
         bounds = f" of at most {most}"
     elif most < math.inf:
-        bounds = f" within [{least}, {most}]"
+        bounds = f" between {least} and {most}"
     else:
         bounds = f" of at least {least}" if least > -math.inf else ""
     raise wrong(owner, name, f"a number{bounds}", value)
@@ -168,6 +170,7 @@ def checked(cls: type) -> None:
         return
     signature = inspect.signature(init)
 
+    @shortened
     @functools.wraps(init)
     def checking(self: Any, *args: Any, **kwargs: Any) -> None:
         try:

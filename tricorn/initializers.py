@@ -15,6 +15,7 @@ import numpy as np
 
 from tricorn import dtypes, ops
 from tricorn.checks import choice, named, number
+from tricorn.docstrings import arguments_of
 from tricorn.graph.scope import Suspended
 from tricorn.seeds import SeedGenerator, host_generator
 from tricorn.serialization import registry
@@ -346,7 +347,12 @@ def compute_fans(
 
 
 class _Scaled(VarianceScaling):
-    """`VarianceScaling` with the first three arguments settled by the class."""
+    """`VarianceScaling` with the first three arguments settled by the class.
+
+    Args:
+        seed: see `RandomInitializer`.
+        input_axes, output_axes: see `VarianceScaling`.
+    """
 
     _settled: tuple[float, str, str]
 
@@ -359,6 +365,7 @@ class _Scaled(VarianceScaling):
         super().__init__(*self._settled, seed, input_axes, output_axes)
 
 
+@arguments_of(_Scaled)
 class GlorotUniform(_Scaled):
     """Uniform on ±√(6 / (inputs + outputs)).
 
@@ -369,6 +376,7 @@ class GlorotUniform(_Scaled):
     _settled = (1.0, "fan_avg", "uniform")
 
 
+@arguments_of(_Scaled)
 class GlorotNormal(_Scaled):
     """Truncated normal of variance 2 / (inputs + outputs).
 
@@ -378,6 +386,7 @@ class GlorotNormal(_Scaled):
     _settled = (1.0, "fan_avg", "truncated_normal")
 
 
+@arguments_of(_Scaled)
 class LecunNormal(_Scaled):
     """Truncated normal of variance 1 / inputs.
 
@@ -387,6 +396,7 @@ class LecunNormal(_Scaled):
     _settled = (1.0, "fan_in", "truncated_normal")
 
 
+@arguments_of(_Scaled)
 class LecunUniform(_Scaled):
     """Uniform on ±√(3 / inputs).
 
@@ -396,6 +406,7 @@ class LecunUniform(_Scaled):
     _settled = (1.0, "fan_in", "uniform")
 
 
+@arguments_of(_Scaled)
 class HeNormal(_Scaled):
     """Truncated normal of variance 2 / inputs.
 
@@ -405,6 +416,7 @@ class HeNormal(_Scaled):
     _settled = (2.0, "fan_in", "truncated_normal")
 
 
+@arguments_of(_Scaled)
 class HeUniform(_Scaled):
     """Uniform on ±√(6 / inputs).
 

@@ -75,8 +75,10 @@ def needed(place: str, name: str, library) -> dict:
     return {
         p.name: NEEDED[p.name]
         for p in parameters
-        if (p.name in NEEDED
-        and (p.default is p.empty or (p.name not in ONLY_WHERE_NEEDED and p.name != "filename")))
+        if (
+            p.name in NEEDED
+            and (p.default is p.empty or (p.name not in ONLY_WHERE_NEEDED and p.name != "filename"))
+        )
         or p.name in ("kernel_size", "pool_size")
     }
 

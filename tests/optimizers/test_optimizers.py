@@ -450,7 +450,7 @@ def test_names():
     ("settings", "message"),
     [
         ({"clipnorm": 1.0, "clipvalue": 1.0}, "only one of"),
-        ({"use_ema": True, "ema_momentum": 2.0}, r"within \[0, 1\]"),
+        ({"use_ema": True, "ema_momentum": 2.0}, "between 0 and 1"),
         ({"use_ema": True, "ema_overwrite_frequency": 0}, "a positive integer"),
         ({"gradient_accumulation_steps": 1}, "at least 2"),
         ({"learning_rate": "fast"}, "learning_rate must be"),

@@ -81,6 +81,7 @@ from tricorn.backend.maths import (
     sum,
     var,
 )
+from tricorn.backend.meanings import MEANINGS
 from tricorn.backend.neural import (
     batch_normalization,
     bias_add,
@@ -177,6 +178,7 @@ from tricorn.backend.values import (
     zeros,
     zeros_like,
 )
+from tricorn.docstrings import complete
 from tricorn.dtypes import result_type
 from tricorn.dtypes import standardize as standardize_dtype
 
@@ -211,3 +213,5 @@ __all__ = [
 ]  # fmt: skip
 
 __dir__ = lambda: list(__all__)
+
+complete((globals()[name] for name in __all__), MEANINGS)

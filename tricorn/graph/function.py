@@ -15,6 +15,7 @@ from tricorn.graph.graphs import check_shape, current_graph
 from tricorn.graph.plan import Plan
 from tricorn.graph.scope import Readable, Scope, variable_behind
 from tricorn.graph.symbolic import is_symbolic, node_of
+from tricorn.tracebacks import shortened
 
 
 class Update(NamedTuple):
@@ -108,6 +109,7 @@ class Function:
             pair.variable.assign(value)
         return tree.map(functools.partial(op.convert, registry.active(), dtype=None), outputs)
 
+    @shortened
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         values = tree.leaves(inputs)
         if len(values) != len(self._flat):

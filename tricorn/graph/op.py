@@ -22,6 +22,7 @@ from tricorn.engines.contract import EngineError
 from tricorn.graph.graphs import current_graph
 from tricorn.graph.scope import Readable, Scope, variable_behind
 from tricorn.graph.symbolic import Node, is_symbolic, recording
+from tricorn.tracebacks import shorten
 
 _MARK = object()
 #: Annotation of an op's tensor arguments.
@@ -315,7 +316,9 @@ class Op:
         except (ValueError, TypeError, IndexError) as clear:
             if not isinstance(clear, NeedsEngine):
                 clear.add_note(f"in the op {self.name}")
-                raise clear from (None if str(clear) == str(error) else error)
+                clear.__cause__ = None if str(clear) == str(error) else error
+                shorten(clear)
+                raise clear from clear.__cause__
         except Exception:
             return
 

@@ -25,6 +25,7 @@ from tricorn.graph.turns import Use
 from tricorn.layers import calling, state, symbolic_calls
 from tricorn.layers.input_spec import InputSpec
 from tricorn.serialization import registry
+from tricorn.tracebacks import shorten, shortened
 from tricorn.tracking import PLAIN, plain
 from tricorn.variable import Variable
 
@@ -392,8 +393,12 @@ class Layer:
                 f"{type(self).__name__}.__init__ did not call super().__init__(); make it the "
                 "first thing that it does"
             )
-        args, kwargs, symbolic = calling.prepared(self, args, kwargs)
-        return (symbolic_calls if symbolic else calling).call(self, args, kwargs)
+        try:
+            args, kwargs, symbolic = calling.prepared(self, args, kwargs)
+            return (symbolic_calls if symbolic else calling).call(self, args, kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
 
     def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
         """A call whose result is symbolic: nothing is computed."""
@@ -769,6 +774,7 @@ def _capturing(cls: type, init: Callable) -> Callable:
     starred = kinds.get(inspect.Parameter.VAR_POSITIONAL)  # cannot be given by name
     plain = checks.kinds(init) if cls.__module__.startswith("tricorn.") else {}
 
+    @shortened
     @functools.wraps(init)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
         try:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tricorn import activations, ops
 from tricorn.checks import named
+from tricorn.docstrings import SEQUENCES, VOLUMES, arguments_of
 from tricorn.layers.arguments import (
     channel_axis,
     check_fits,
@@ -203,6 +204,7 @@ class Conv2D(_Conv):
     rank = 2
 
 
+@arguments_of(Conv2D, VOLUMES)
 class Conv3D(_Conv):
     """Convolution (cross-correlation) of volumes: `Conv2D` with three spatial axes."""
 
@@ -257,16 +259,6 @@ class _DepthwiseConv(_Convolution):
         return self._finish(ops.depthwise_conv(inputs, self.kernel, **self._windows()), self.bias)
 
 
-class DepthwiseConv1D(_DepthwiseConv):
-    """Convolution of each channel of sequences by itself; arguments of `DepthwiseConv2D`.
-
-    Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
-    channels · depth_multiplier), or channels second.
-    """
-
-    rank = 1
-
-
 class DepthwiseConv2D(_DepthwiseConv):
     """Convolution of each channel of images by itself.
 
@@ -292,6 +284,17 @@ class DepthwiseConv2D(_DepthwiseConv):
     """
 
     rank = 2
+
+
+@arguments_of(DepthwiseConv2D, SEQUENCES)
+class DepthwiseConv1D(_DepthwiseConv):
+    """Convolution of each channel of sequences by itself.
+
+    Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
+    channels · depth_multiplier), or channels second.
+    """
+
+    rank = 1
 
 
 class _SeparableConv(_Convolution):
@@ -354,17 +357,6 @@ class _SeparableConv(_Convolution):
         return self._finish(outputs, self.bias)
 
 
-class SeparableConv1D(_SeparableConv):
-    """A depthwise convolution of sequences, then one that mixes the channels; arguments of
-    `SeparableConv2D`.
-
-    Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
-    filters), or channels second.
-    """
-
-    rank = 1
-
-
 class SeparableConv2D(_SeparableConv):
     """A depthwise convolution of images, then a 1×1 convolution that mixes the channels.
 
@@ -395,6 +387,17 @@ class SeparableConv2D(_SeparableConv):
     """
 
     rank = 2
+
+
+@arguments_of(SeparableConv2D, SEQUENCES)
+class SeparableConv1D(_SeparableConv):
+    """A depthwise convolution of sequences, then one that mixes the channels.
+
+    Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
+    filters), or channels second.
+    """
+
+    rank = 1
 
 
 class _ConvTranspose(_Convolution):
@@ -458,16 +461,6 @@ class _ConvTranspose(_Convolution):
         return self._finish(outputs, self.bias)
 
 
-class Conv1DTranspose(_ConvTranspose):
-    """The transpose of `Conv1D`; arguments of `Conv2DTranspose`.
-
-    Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
-    filters), or channels second.
-    """
-
-    rank = 1
-
-
 class Conv2DTranspose(_ConvTranspose):
     """The transpose of `Conv2D`: what maps its output's shape back to its input's.
 
@@ -499,6 +492,18 @@ class Conv2DTranspose(_ConvTranspose):
     rank = 2
 
 
+@arguments_of(Conv2DTranspose, SEQUENCES)
+class Conv1DTranspose(_ConvTranspose):
+    """The transpose of `Conv1D`.
+
+    Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
+    filters), or channels second.
+    """
+
+    rank = 1
+
+
+@arguments_of(Conv2DTranspose, VOLUMES)
 class Conv3DTranspose(_ConvTranspose):
     """The transpose of `Conv3D`: `Conv2DTranspose` with three spatial axes."""
 

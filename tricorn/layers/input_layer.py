@@ -21,6 +21,7 @@ class InputLayer(Layer):
         dtype: dtype of the data; default floatx.
         batch_shape: the whole shape, instead of `shape` and `batch_size`.
         input_tensor: a symbolic tensor to begin at, instead of a shape.
+        sparse, ragged: must be False.
         optional: the input may be None.
         name: default ``input_layer`` with a count.
     """
@@ -110,6 +111,7 @@ def Input(
         shape: shape without the batch axis; None for sizes not known.
         batch_size: size of the batch axis, usually None.
         dtype: dtype of the data; default floatx.
+        sparse, ragged: must be False.
         batch_shape: the whole shape, instead of `shape` and `batch_size`.
         name: name of the input layer, and key of the data when inputs are given as a dict.
         tensor: a symbolic tensor to begin at, instead of a shape.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import ops
+from tricorn.docstrings import VOLUMES, arguments_of
 from tricorn.layers.arguments import choice, data_format, ints, is_int
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
@@ -61,6 +62,7 @@ class MaxPooling1D(_MaxPooling):
         strides: from window to window; None: `pool_size`.
         padding: "valid" (whole windows only) or "same" (output length ⌈length / strides⌉).
         data_format: "channels_last" or "channels_first"; None: as configured.
+        name: as every `Layer` takes it.
         kwargs: what every `Layer` takes.
 
     Input shape: (batch, time, channels), or channels second.  Output shape: time becomes
@@ -78,6 +80,7 @@ class MaxPooling2D(_MaxPooling):
         strides: int or two of them, from window to window; None: `pool_size`.
         padding: "valid" (whole windows only) or "same" (output size ⌈size / strides⌉).
         data_format: "channels_last" or "channels_first"; None: as configured.
+        name: as every `Layer` takes it.
         kwargs: what every `Layer` takes.
 
     Input shape: (batch, height, width, channels), or channels second.  Output shape: each spatial
@@ -87,12 +90,14 @@ class MaxPooling2D(_MaxPooling):
     rank = 2
 
 
+@arguments_of(MaxPooling2D, VOLUMES)
 class MaxPooling3D(_MaxPooling):
     """The largest value of each window of a volume: `MaxPooling2D` with three spatial axes."""
 
     rank = 3
 
 
+@arguments_of(MaxPooling1D)
 class AveragePooling1D(_AveragePooling):
     """The mean of each window of a sequence, padding not counted; arguments and shapes of
     `MaxPooling1D`."""
@@ -100,6 +105,7 @@ class AveragePooling1D(_AveragePooling):
     rank = 1
 
 
+@arguments_of(MaxPooling2D)
 class AveragePooling2D(_AveragePooling):
     """The mean of each window of an image, padding not counted; arguments and shapes of
     `MaxPooling2D`."""
@@ -107,6 +113,7 @@ class AveragePooling2D(_AveragePooling):
     rank = 2
 
 
+@arguments_of(MaxPooling2D, VOLUMES)
 class AveragePooling3D(_AveragePooling):
     """The mean of each window of a volume, padding not counted: `AveragePooling2D` with three
     spatial axes."""
@@ -172,6 +179,7 @@ class GlobalMaxPooling2D(_GlobalMax):
     rank = 2
 
 
+@arguments_of(GlobalMaxPooling2D)
 class GlobalMaxPooling3D(_GlobalMax):
     """The largest value of each channel of a volume: `GlobalMaxPooling2D` with three spatial
     axes."""
@@ -212,12 +220,14 @@ class GlobalAveragePooling1D(_GlobalAverage):
         return None
 
 
+@arguments_of(GlobalMaxPooling2D)
 class GlobalAveragePooling2D(_GlobalAverage):
     """The mean of each channel of an image; arguments and shapes of `GlobalMaxPooling2D`."""
 
     rank = 2
 
 
+@arguments_of(GlobalMaxPooling2D)
 class GlobalAveragePooling3D(_GlobalAverage):
     """The mean of each channel of a volume: `GlobalAveragePooling2D` with three spatial axes."""
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tricorn import ops, random, regularizers
+from tricorn.docstrings import arguments_of
 from tricorn.graph.op import Tensor, op
 from tricorn.layers.arguments import data_format, fraction, is_int
 from tricorn.layers.base import Layer
@@ -189,6 +190,7 @@ class SpatialDropout2D(_SpatialDropoutND):
     rank = 2
 
 
+@arguments_of(SpatialDropout2D)
 class SpatialDropout3D(_SpatialDropoutND):
     """Dropout of whole feature volumes; see `SpatialDropout2D`.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tricorn import ops
 from tricorn.checks import wrong
+from tricorn.docstrings import VOLUMES, arguments_of
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
 from tricorn.layers.arguments import choice, data_format, ints, is_int, pairs, positive
@@ -191,6 +192,7 @@ class ZeroPadding2D(_ZeroPadding):
     rank = 2
 
 
+@arguments_of(ZeroPadding2D, VOLUMES)
 class ZeroPadding3D(_ZeroPadding):
     """Zeros around each volume: `ZeroPadding2D` with three spatial axes."""
 
@@ -255,6 +257,7 @@ class Cropping2D(_Cropping):
         super().__init__(cropping, data_format, **kwargs)
 
 
+@arguments_of(Cropping2D, VOLUMES)
 class Cropping3D(_Cropping):
     """Each volume without its borders: `Cropping2D` with three spatial axes."""
 

@@ -123,6 +123,11 @@ class Optimizer(Configured):
             common = [base[name] for name in Common.__annotations__ if name not in names]
             keywords = [p.replace(kind=p.KEYWORD_ONLY) for p in common]
             cls.__signature__ = inspect.Signature(own[:-1] + keywords)  # type: ignore[attr-defined]
+            told = re.findall(r"^    \w+: .*", inspect.getdoc(Optimizer) or "", re.MULTILINE)
+            known = {p.name for p in common}
+            lines = "\n".join(line for line in told if line.split(":")[0].strip() in known)
+            doc = inspect.cleandoc(cls.__doc__ or "")
+            cls.__doc__ = doc.replace("    common: see `Optimizer`.", lines)
 
     # ----------------------------------------------------------------- what a concrete one defines
 

@@ -28,6 +28,7 @@ from tricorn import _version, variable
 from tricorn.graph.scope import library_code
 from tricorn.saving import atomic, hdf5, weights
 from tricorn.serialization import registry
+from tricorn.tracebacks import shortened
 
 #: the version whose layout is written
 KERAS_VERSION = "3.15.1"
@@ -40,6 +41,7 @@ _ROOM = 64 << 20
 # ------------------------------------------------------------------------------------------ saving
 
 
+@shortened
 @library_code
 def save_model(
     model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
@@ -47,6 +49,7 @@ def save_model(
     """Save architecture, weights, compile arguments and optimizer state.
 
     Args:
+        model: what is saved.
         filepath: path that ends in ``.keras``, a folder's path with ``zipped=False``, or a binary
             file object.
         overwrite: False: refuse when there is a file already.
@@ -193,6 +196,7 @@ def _check_built(model: Any, action: str) -> None:
 # ----------------------------------------------------------------------------------------- loading
 
 
+@shortened
 @library_code
 def load_model(
     filepath: Any,
@@ -234,6 +238,7 @@ def load_model(
     return model
 
 
+@shortened
 @library_code
 def load_weights(
     model: Any,
@@ -431,8 +436,13 @@ def model_to_json(model: Any, **options: Any) -> str:
     return _dumps(registry.serialize_shared(model), model, **options)
 
 
+@shortened
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """The model that `model_to_json` (or Keras 3's ``to_json``) described, with fresh weights.
+
+    Args:
+        json_string: the text.
+        custom_objects: names in it -> classes and functions.
 
     Raises:
         ValueError: text that is not JSON or describes no model.

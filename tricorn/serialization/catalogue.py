@@ -116,7 +116,7 @@ class Catalogue:
         return identifier
 
     def serialize(self, obj: Any) -> Any:
-        """The config that describes an object; for a function its name."""
+        """The config that describes the object `obj`; for a function its name."""
         return registry.serialize_keras_object(obj)
 
     def deserialize(self, config: Any, custom_objects: dict[str, Any] | None = None) -> Any:

@@ -29,6 +29,7 @@ from tricorn.layers import state
 from tricorn.layers.base import Layer
 from tricorn.layers.calling import call_names
 from tricorn.serialization import registry
+from tricorn.tracebacks import shortened
 from tricorn.training import adapters, loop, ranges
 from tricorn.training.adapters import unpack_x_y_sample_weight
 from tricorn.training.state import TrainingState
@@ -58,6 +59,7 @@ class Trainer(Layer):
 
     # -------------------------------------------------------------------------------------- compile
 
+    @shortened
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -286,6 +288,7 @@ class Trainer(Layer):
 
     # ------------------------------------------------------------------------------------------ fit
 
+    @shortened
     @loop.training()
     def fit(
         self,
@@ -389,6 +392,7 @@ class Trainer(Layer):
 
     # ------------------------------------------------------------------------- evaluate and predict
 
+    @shortened
     def evaluate(
         self,
         x: Any = None,
@@ -419,6 +423,7 @@ class Trainer(Layer):
             logs = _evaluate(self, feed, calls, _pace(self, calls, "test"), check)
         return logs if return_dict else _as_list(self, logs)
 
+    @shortened
     def predict(
         self,
         x: Any,
@@ -462,6 +467,7 @@ class Trainer(Layer):
 
     # ------------------------------------------------------------------------------ single batches
 
+    @shortened
     def train_on_batch(
         self,
         x: Any,
@@ -475,6 +481,7 @@ class Trainer(Layer):
         batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30, class_weight=class_weight).arrays
         return _on_batch(self, "train", batch, return_dict)
 
+    @shortened
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -483,6 +490,7 @@ class Trainer(Layer):
         batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30).arrays
         return _on_batch(self, "test", batch, return_dict)
 
+    @shortened
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
         batch = adapters.ArrayFeed(x, batch_size=1 << 30).arrays
