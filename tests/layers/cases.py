@@ -290,6 +290,45 @@ CONV_LSTM = [
     _case("ConvLSTM3D", floats(1, 2, 3, 4, 3, 2), filters=2, kernel_size=2),
 ]
 
+SIGNAL = floats(2, 50, 2)
+AUDIO = [
+    *(
+        _case("STFTSpectrogram", SIGNAL, mode=mode, frame_length=12, window="hamming")
+        for mode in ("log", "magnitude", "psd", "real", "imag", "angle", "stft")
+    ),
+    _case(
+        "STFTSpectrogram",
+        floats(2, 2, 50),
+        mode="stft",
+        frame_length=8,
+        frame_step=3,
+        fft_length=10,
+        window=None,
+        scaling=None,
+        padding="same",
+        data_format="channels_first",
+    ),
+    _case(
+        "STFTSpectrogram", SIGNAL, mode="real", frame_length=8, expand_dims=True,
+        scaling="spectrum", periodic=True,
+    ),
+    _case(
+        "MelSpectrogram", floats(2, 60), fft_length=16, sequence_stride=5, num_mel_bins=4
+    ),
+    _case(
+        "MelSpectrogram",
+        floats(60),
+        fft_length=16,
+        sequence_stride=5,
+        sequence_length=12,
+        window="hamming",
+        num_mel_bins=3,
+        power_to_db=False,
+        mag_exp=1.0,
+        max_freq=7000,
+    ),
+]  # fmt: skip
+
 PAIR = [apart(2, 6, 4), apart(2, 6, 4)]
 MERGING = [
     *(
@@ -393,5 +432,5 @@ ATTENTION = [
 
 ALL = [
     *ATTENTION, *CONV_LSTM, *CORE, *RESHAPING, *CONVOLUTIONAL, *POOLING, *NORMALIZATION,
-    *RECURRENT, *MERGING,
+    *RECURRENT, *AUDIO, *MERGING,
 ]  # fmt: skip

@@ -40,6 +40,11 @@ CASES = {
     "AdaptiveMaxPooling1D": [(1, {"output_size": 3})],
     "AdaptiveMaxPooling2D": [(2, {"output_size": 3})],
     "AdaptiveMaxPooling3D": [(3, {"output_size": 2})],
+    # the elements of a larger window come in another order
+    "LocallyConnected1D": [(1, {"filters": 3, "kernel_size": 1, "strides": 2})],
+    "LocallyConnected2D": [(2, {"filters": 3, "kernel_size": 1, "strides": 2})],
+    "STFTSpectrogram": [(1, {"frame_length": 4, "mode": "magnitude"}),
+                        (1, {"frame_length": 4, "mode": "stft", "expand_dims": True})],
     "Flatten": [(1, {}), (2, {}), (3, {})],
     "ZeroPadding1D": [(1, {"padding": (1, 2)})],
     "ZeroPadding2D": [(2, {"padding": ((1, 0), (2, 3))})],

@@ -7,6 +7,7 @@ from tricorn.layers.attention import (
     GroupQueryAttention,
     MultiHeadAttention,
 )
+from tricorn.layers.audio import MelSpectrogram, STFTSpectrogram
 from tricorn.layers.base import Layer
 from tricorn.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from tricorn.layers.convolutional import (

@@ -1046,10 +1046,11 @@ def extract_sequences(x: Tensor, sequence_length: int, sequence_stride: int) -> 
     Returns:
         tensor of shape (..., frames, sequence_length).
     """
-    engine, axis = active(), len(active().shape(x)) - 1
-    count = 1 + (engine.shape(x)[-1] - sequence_length) // sequence_stride
-    index = np.arange(count)[:, None] * sequence_stride + np.arange(sequence_length)[None, :]
-    return engine.take(x, engine.tensor(index, "int32"), axis)
+    engine, length = active(), active().shape(x)[-1]
+    end = None if length is None else length - sequence_length + 1
+    starts = engine.expand_dims(engine.arange(0, end, sequence_stride, "int32"), (1,))
+    index = engine.add(starts, engine.tensor(np.arange(sequence_length)[None], "int32"))
+    return engine.take(x, index, len(engine.shape(x)) - 1)
 
 
 def _blocks(x: Any, data_format: str) -> tuple[Any, Sequence]:
