@@ -397,17 +397,25 @@ class Layer:
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shape (tree of shapes) of the output for the input's shape, without computing."""
-        spec = self.compute_output_spec(*map(symbolic_calls.symbolic_inputs, args))
+        inputs = tuple(map(symbolic_calls.symbolic_inputs, args))
+        if self._tricorn_states_specs():
+            spec = self.compute_output_spec(*inputs)
+        else:
+            spec = symbolic_calls.call(self, inputs, {}, lasting=False, rules=False)
         return tree.map(lambda x: tuple(x.shape), spec)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Symbolic outputs for symbolic inputs; makes no lasting node."""
-        return symbolic_calls.call(self, args, kwargs, lasting=False)
+        rules = not self._tricorn_states_specs()
+        return symbolic_calls.call(self, args, kwargs, lasting=False, rules=rules)
 
-    @classmethod
-    def _tricorn_infers_shapes(cls) -> bool:
-        """Whether the output's shape is found by running the body, not by a rule of its own."""
-        return cls.compute_output_shape is Layer.compute_output_shape
+    def _tricorn_states_shapes(self) -> bool:
+        """Whether the layer has a rule of its own for the shape of its output."""
+        return type(self).compute_output_shape is not Layer.compute_output_shape
+
+    def _tricorn_states_specs(self) -> bool:
+        """Whether the layer has a rule of its own for the shape and dtype of its output."""
+        return type(self).compute_output_spec is not Layer.compute_output_spec
 
     @property
     def input(self) -> Any:
