@@ -96,11 +96,14 @@ def _unflatten(node: _Node, leaves: Iterator) -> Tree:
     if node.keys is not None:
         items = zip(node.keys, children)
         return dict(items) if node.kind is dict else node.kind(items)
-    if node.kind is list:
+    return _sequence(node.kind, children)
+
+
+def _sequence(kind: type, children: list) -> Any:
+    """A list or tuple of a class."""
+    if kind is list:
         return children
-    if hasattr(node.kind, "_fields"):
-        return node.kind(*children)
-    return node.kind(children)
+    return kind(*children) if hasattr(kind, "_fields") else kind(children)
 
 
 def leaves(tree: Tree) -> list:
@@ -130,16 +133,34 @@ def map(fn: Callable, tree: Tree, *others: Tree) -> Tree:
 
 
 def map_up_to(fn: Callable, shallow: Tree, tree: Tree) -> Tree:
-    """`fn(leaf, subtree)` for each leaf of `shallow` and the part of `tree` at its place."""
+    """`fn(leaf, subtree)` for each leaf of `shallow` and the part of `tree` at its place; None in
+    the place of a container of `shallow` stands for all its leaves.
+
+    Raises:
+        ValueError: when `tree` is of another structure.
+    """
     if shallow is None:
         return None
     if isinstance(shallow, (tuple, list)):
-        return _plain(type(shallow))(
-            [map_up_to(fn, s, t) for s, t in zip(shallow, tree, strict=True)]
-        )
+        parts = [None] * len(shallow) if tree is None else tree
+        if not isinstance(parts, (tuple, list)) or len(parts) != len(shallow):
+            raise ValueError(f"expected {len(shallow)} values, got {tree!r}")
+        children = [map_up_to(fn, s, t) for s, t in zip(shallow, parts)]
+        return _sequence(_plain(type(shallow)), children)
     if isinstance(shallow, dict):
-        return {key: map_up_to(fn, value, tree[key]) for key, value in shallow.items()}
+        keys = _sorted_keys(shallow)
+        parts = dict.fromkeys(keys) if tree is None else tree
+        if not isinstance(parts, dict) or any(key not in parts for key in keys):
+            raise ValueError(f"expected a dict with the keys {list(keys)}, got {tree!r}")
+        return {key: map_up_to(fn, shallow[key], parts[key]) for key in keys}
     return fn(shallow, tree)
+
+
+def leaves_up_to(shallow: Tree, tree: Tree) -> list:
+    """The parts of `tree` at the places of the leaves of `shallow`, in order."""
+    found: list = []
+    map_up_to(lambda _, part: found.append(part), shallow, tree)
+    return found
 
 
 def paths(tree: Tree, prefix: tuple = ()) -> list[tuple[tuple, Any]]:

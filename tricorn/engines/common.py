@@ -160,10 +160,33 @@ def flat_gradients(structure: Any, grads: Sequence) -> list:
 # --------------------------------------------------------------------------------- compiled steps
 
 
+def no_strings(engine: str) -> str:
+    """What is said where strings would be tensors."""
+    return (
+        f"the engine {engine!r} has no tensors of strings: keep them in NumPy arrays and give them "
+        "to layers of text (StringLookup, TextVectorization, Hashing) before the model or in its "
+        'data pipeline; the engine "tensorflow" takes them inside of a model'
+    )
+
+
 def check_bounds(start: int, stop: int) -> None:
     """Refuse a compiled loop without a step."""
     if stop <= start:
         raise ValueError(f"compile: there is no step from {start} to {stop}")
+
+
+def separate(x: Any, taken: set, place: Callable[[Any], Any], copied: Callable[[Any], Any]) -> Any:
+    """A result of a compiled step with memory of its own: `x`, or a copy of it.
+
+    Args:
+        taken: the places of what else there is; that of the result is added.
+        place: gives what tensors that share memory have in common.
+        copied: gives a copy of a tensor.
+    """
+    if place(x) in taken:
+        x = copied(x)
+    taken.add(place(x))
+    return x
 
 
 def assigned(

@@ -203,6 +203,12 @@ def training():
 
 
 @primitive
+def profile(folder):
+    """A context manager that writes into a folder, for TensorBoard, what the framework was busy
+    with inside.  Default: EngineError."""
+
+
+@primitive
 def clear():
     """Forget what belongs to nobody any more: default graphs, caches; handles, tensors and compiled
     functions that are held stay good.  Default: nothing."""

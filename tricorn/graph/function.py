@@ -15,6 +15,7 @@ from tricorn.graph.graphs import check_shape, current_graph
 from tricorn.graph.plan import Plan
 from tricorn.graph.scope import Readable, Scope, variable_behind
 from tricorn.graph.symbolic import is_symbolic, node_of, recording
+from tricorn.tracebacks import shortened
 
 
 class Update(NamedTuple):
@@ -71,6 +72,8 @@ class Function:
         updates_only: bool = False,
     ) -> None:
         self.inputs, self.outputs, self.name = inputs, outputs, name or "function"
+        if not tree.leaves(outputs) and not updates:
+            raise ValueError(f"`outputs` argument cannot be empty, got {outputs!r}")
         self.updates = [update(*pair) for pair in updates]
         self._updates_only = updates_only
         self._flat, self._structure = tree.flatten(inputs)
@@ -106,6 +109,7 @@ class Function:
             pair.variable.assign(value)
         return tree.map(functools.partial(op.convert, registry.active(), dtype=None), outputs)
 
+    @shortened
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         values = tree.leaves(inputs)
         if recording() is not None or any(map(is_symbolic, values)):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import tree
-from tricorn.engines import contract, registry
+from tricorn.engines import contract, known, registry
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.engines.contract import EngineError
 from tricorn.graph.scope import Readable, Scope, current
@@ -35,8 +35,11 @@ _PHASE = SymbolicTensor((), "bool", name="learning_phase")
 
 
 def current_graph() -> Graph:
-    """The graph that code builds here; asking loads no engine."""
+    """The graph that code builds here.  Asking loads no engine, but for one whose framework is
+    imported and has graphs: the code may be in one of those."""
     engine = registry.active_if_loaded()
+    if engine is None and known.may_be_in_a_graph(registry.name()):
+        engine = registry.active()
     return _OURS if engine is None else graph_of(engine)
 
 
@@ -105,8 +108,8 @@ class Graph:
         """The losses that belong to calls: none, a run finds its own."""
         return ()
 
-    def regularize(self, layer: Any, outputs: Any) -> None:
-        """Add the losses of a layer's `activity_regularizer` for a recorded call."""
+    def regularize(self, layer: Any, penalties: Callable[[], list]) -> None:
+        """Add what a layer's `activity_regularizer` gives for a recorded call."""
 
     # --------------------------------------------------------------------------------- variables
 
@@ -219,9 +222,9 @@ class EngineGraph(Graph):
             return ()
         return [x for n in nodes() for losses in n.effects.losses.values() for x in losses]
 
-    def regularize(self, layer: Any, outputs: Any) -> None:
+    def regularize(self, layer: Any, penalties: Callable[[], list]) -> None:
         if layer.activity_regularizer is not None:
-            layer.add_loss(list(map(layer.activity_regularizer, tree.leaves(outputs))))
+            layer.add_loss(penalties())
 
     def made(self, variable: Any) -> None:
         variable.handle(self.engine)  # under the names and on the device that hold here

@@ -23,6 +23,7 @@ from tricorn.graph.graphs import current_graph
 from tricorn.graph.scope import Readable, Scope, variable_behind
 from tricorn.graph.size_values import tried_out
 from tricorn.graph.symbolic import Node, is_symbolic, recording
+from tricorn.tracebacks import shorten
 
 _MARK = object()
 #: Annotation of an op's tensor arguments.
@@ -141,6 +142,17 @@ class Op:
             types = engine.tensor_types
             return all(x is None or type(x) in types for x in args[:count])
 
+        def several_lists(engine: Any, args: tuple) -> bool:
+            """As `several`, of ops that take lists."""
+            types = engine.tensor_types
+            for x, many in zip(args, self.lists):
+                if many and type(x) is list:
+                    if not all(type(part) in types for part in x):
+                        return False
+                elif x is not None and type(x) not in types:
+                    return False
+            return True
+
         def pair(engine: Any, args: tuple) -> bool:
             """Of one dtype already, or one is a number and the other a float."""
             x, y, types = args[0], args[1], engine.tensor_types
@@ -181,6 +193,8 @@ class Op:
             return pair
         if self.promote:
             return (one_float if floating else one) if self.lists == (False,) else promoted
+        if any(self.lists):
+            return several_lists
         return one if count == 1 else several
 
     # ------------------------------------------------------------------------------ the slow path
@@ -310,7 +324,9 @@ class Op:
         except (ValueError, TypeError, IndexError) as clear:
             if not isinstance(clear, NeedsEngine):
                 clear.add_note(f"in the op {self.name}")
-                raise clear from (None if str(clear) == str(error) else error)
+                clear.__cause__ = None if str(clear) == str(error) else error
+                shorten(clear)
+                raise clear from clear.__cause__
         except Exception:
             return
 
@@ -418,7 +434,7 @@ def convert(engine: Any, x: Any, dtype: str | None) -> Any:
         else:
             x = _to_numpy(x)
     found = dtypes.standardize(x.dtype)
-    if isinstance(x, np.ndarray) and x.dtype == object:
+    if isinstance(x, np.ndarray) and x.dtype == object and not dtypes.is_text(x):
         raise TypeError(
             "expected numbers, got an array of objects (ragged lists or mixed types); give every "
             "row the same length, or convert with np.asarray(values, dtype=...)"
@@ -454,6 +470,6 @@ def _to_numpy(x: Any) -> np.ndarray:
         return array
     owner = registry.owner_of(x)
     array = np.asarray(x) if owner is None else owner.numpy(x)
-    if array.dtype == object:
+    if array.dtype == object and not dtypes.is_text(array):
         raise TypeError(f"expected a tensor, an array or numbers, got {type(x).__name__}: {x!r}")
     return array

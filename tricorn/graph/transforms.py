@@ -328,7 +328,7 @@ def value_and_grad(
 
 
 def grad(fn: Callable, variables: Iterable | None = None) -> Callable:
-    """Like `value_and_grad`, giving the gradient alone."""
+    """Like `value_and_grad` of `fn` by `variables`, giving the gradient alone."""
     both = value_and_grad(fn, variables)
 
     @functools.wraps(fn)
@@ -403,7 +403,8 @@ def value_and_gradients_function(f: Callable, params: Iterable | None = None) ->
 
 
 def gradients_function(f: Callable, params: Iterable | None = None) -> Callable:
-    """Like `value_and_gradients_function`, giving the list of gradients alone."""
+    """Like `value_and_gradients_function` of `f` by `params`, giving the list of gradients
+    alone."""
     both = value_and_gradients_function(f, params)
 
     @functools.wraps(f)
@@ -579,7 +580,8 @@ def while_loop(
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
-    """``for i in range(lower, upper): val = body_fun(i, val)``, bounds may be tensors."""
+    """``for i in range(lower, upper): val = body_fun(i, val)``, from `init_val` on; bounds may be
+    tensors."""
     if _of_graph("fori_loop", (lower, upper, init_val)):
         run = lambda now, body: fori_loop(now[0], now[1], body, now[2])
         index = AbstractTensor((), "int32")

@@ -7,6 +7,7 @@ inner graph.
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,12 +34,14 @@ if TYPE_CHECKING:
     from tricorn.layers.base import Layer
 
 
-def call(layer: Layer, args: tuple, kwargs: dict, lasting: bool = True, rules: bool = True) -> Any:
+def call(
+    layer: Layer, args: tuple, kwargs: dict, lasting: bool = True, by_rule: bool = True
+) -> Any:
     """Make a node; record the body as its inner graph.
 
     Args:
         lasting: the layer remembers the node, as one of its calls.
-        rules: what the layer itself says of its outputs (`compute_output_shape`) is believed.
+        by_rule: what the layer itself says of its outputs (`compute_output_shape`) is believed.
     """
     nodes = layer._tricorn.nodes
     try:
@@ -55,8 +58,8 @@ def call(layer: Layer, args: tuple, kwargs: dict, lasting: bool = True, rules: b
         if unlocked or calls._in_building:
             calls.build_once(layer, args, kwargs)
         filled = calls.filled(layer, args, kwargs, training, masks)
-        stated = _stated(layer, args, kwargs) if rules else None
-        with Recorder(node, node.effects), calling(training):
+        stated = _stated(layer, args, kwargs) if by_rule else None
+        with Recorder(node, node.effects), calling(training, layer):
             outputs = _recorded(layer, node, args, filled, masks, stated)
         if unlocked:
             layer._tricorn_lock()
@@ -80,10 +83,14 @@ def _stated(layer: Layer, args: tuple, kwargs: dict) -> Any:
     """Abstract tensors of what the layer itself says of its outputs; None: it says nothing."""
     if layer._tricorn_states_specs():
         return tree.map(abstracted, layer.compute_output_spec(*args, **kwargs))
-    if layer._tricorn_states_shapes():
-        shapes = calls.named_shapes(layer, layer.compute_output_shape, args, kwargs)
-        return abstract_outputs(layer.compute_output_shape(**shapes), layer.compute_dtype)
-    return None
+    if not layer._tricorn_states_shapes():
+        return None
+    rule = layer.compute_output_shape
+    named = calls.named_shapes(layer, rule, args, kwargs)
+    parameters = inspect.signature(rule).parameters.values()
+    if any(p.default is p.empty and p.name not in named for p in parameters):
+        return abstract_outputs(rule(*calls.shapes_of(args)), layer.compute_dtype)
+    return abstract_outputs(rule(**named), layer.compute_dtype)
 
 
 def _believed(layer: Layer, outputs: Any, stated: Any) -> Any:
@@ -112,7 +119,8 @@ def _recorded(layer: Layer, node: Node, args: tuple, kwargs: dict, masks: list, 
     that states its outputs need not run on tensors without values."""
     try:
         node.inner = calls.run_body(layer, args, kwargs)
-        current_graph().regularize(layer, node.inner)
+        penalties = functools.partial(calls.penalties, layer, node.inner)
+        current_graph().regularize(layer, penalties)
         return node.inner
     except Exception as error:
         reason = error if isinstance(error, NotRecordable) else _needs_engine(error, args)
@@ -219,6 +227,8 @@ def symbolic_inputs(shape: Any) -> Any:
         return SymbolicTensor(tuple(shape))
     if isinstance(shape, dict):
         return {key: symbolic_inputs(item) for key, item in shape.items()}
+    if not isinstance(shape, (list, tuple)):
+        raise ValueError(f"expected a shape, a list or a dict of shapes, got {shape!r}")
     return [symbolic_inputs(item) for item in shape]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins as py
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -324,6 +325,12 @@ def softmax(x: Tensor, axis: Axis | None = -1) -> Tensor:
         floating tensor of x's shape.
     """
     engine, axes = active(), axes_of(axis, x)
+    if len(axes) == 1 and engine.shape(x)[axes[0]] == 1:
+        warnings.warn(
+            f"a softmax over axis {axis} of a tensor of shape {tuple(engine.shape(x))}: the axis "
+            "has size 1, so the result is always 1; did you mean sigmoid?",
+            stacklevel=2,
+        )
     powers = exp(subtract(x, engine.stop_gradient(engine.max(x, axes, True))))
     return divide(powers, engine.sum(powers, axes, True))
 
@@ -387,6 +394,8 @@ def one_hot(
     """
     if sparse:
         raise ValueError("one_hot: sparse results are not supported, leave sparse=False")
+    if num_classes < 0:
+        raise ValueError(f"one_hot: num_classes must not be negative, got {num_classes}")
     engine, axis = active(), axis_of(axis, x, 1)
     places = (1,) * axis + (num_classes,) + (1,) * (len(engine.shape(x)) - axis)
     classes = engine.reshape(engine.arange(0, num_classes, 1, engine.dtype(x)), places)
@@ -1059,10 +1068,11 @@ def extract_sequences(x: Tensor, sequence_length: int, sequence_stride: int) -> 
     Returns:
         tensor of shape (..., frames, sequence_length).
     """
-    engine, axis = active(), len(active().shape(x)) - 1
-    count = 1 + (engine.shape(x)[-1] - sequence_length) // sequence_stride
-    index = np.arange(count)[:, None] * sequence_stride + np.arange(sequence_length)[None, :]
-    return engine.take(x, engine.tensor(index, "int32"), axis)
+    engine, length = active(), active().shape(x)[-1]
+    end = None if length is None else length - sequence_length + 1
+    starts = engine.expand_dims(engine.arange(0, end, sequence_stride, "int32"), (1,))
+    index = engine.add(starts, engine.tensor(np.arange(sequence_length)[None], "int32"))
+    return engine.take(x, index, len(engine.shape(x)) - 1)
 
 
 def _blocks(x: Any, data_format: str) -> tuple[Any, Sequence]:

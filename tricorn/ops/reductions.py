@@ -747,7 +747,7 @@ def histogram(x: Tensor, bins: int = 10, range: Any = None) -> tuple[Tensor, Ten
     """How many elements fall into each of `bins` equal intervals.
 
     Args:
-        x: tensor of any shape.
+        x: tensor of rank 1.
         bins: number of intervals.
         range: (lowest, highest) border; None: the extremes of x.
 
@@ -756,7 +756,14 @@ def histogram(x: Tensor, bins: int = 10, range: Any = None) -> tuple[Tensor, Ten
     """
     from tricorn.ops.arrays import linspace, searchsorted
 
-    x = ravel(_real(x))
+    if len(active().shape(x)) != 1:
+        shape = tuple(active().shape(x))
+        raise ValueError(f"histogram: Input tensor must be 1-dimensional, got the shape {shape}")
+    if range and not range[0] < range[1]:
+        raise ValueError(
+            f"histogram: The second element of `range` must be greater than the first, got {range}"
+        )
+    x = _real(x)
     low, high = (min(x), max(x)) if range is None else range
     edges = linspace(low, high, bins + 1, dtype=active().dtype(x))
     place = subtract(searchsorted(edges, x, "right"), 1)

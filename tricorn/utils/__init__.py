@@ -38,3 +38,5 @@ __all__ = [
     "set_random_seed",
     "to_categorical",
 ]
+
+__dir__ = lambda: list(__all__)

@@ -19,6 +19,7 @@ import numpy as np
 from jax import lax
 
 from tricorn import dtypes, tracking, tree
+from tricorn.engines import common
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.contract import PRIMITIVES, EngineError
 from tricorn.engines.jax import kernels, policy
@@ -157,7 +158,7 @@ def tensor(value: Any, dtype: str) -> jax.Array:
     if isinstance(value, jax.Array):
         return cast(value, dtype)
     if dtype == "string":
-        raise EngineError("the engine 'jax' has no tensors of strings; keep them in NumPy arrays")
+        raise EngineError(common.no_strings("jax"))
     return _copy(np.asarray(value, _numpy_dtype(dtype)))  # a view would follow the array's changes
 
 
@@ -244,6 +245,11 @@ def device_of(x: jax.Array) -> str | None:
 
 
 is_eager = policy.is_eager
+
+
+def profile(folder: str) -> Any:
+    return jax.profiler.trace(folder)
+
 
 block = jax.block_until_ready
 
@@ -513,12 +519,22 @@ def _printed(x: jax.Array, message: str) -> jax.Array:
     return x
 
 
+def _on_host(x: list, fn: Callable, shape: Callable, dtype: str) -> Any:
+    """In a trace: a call back to Python."""
+    if policy.is_eager():
+        return NotImplemented
+    kind = jax.ShapeDtypeStruct(shape(*[a.shape for a in x]), dtypes.to_numpy(dtype))
+    return jax.pure_callback(lambda *arrays: np.asarray(fn(*map(np.asarray, arrays)), kind.dtype),
+                             kind, *x)  # fmt: skip
+
+
 OVERRIDES = {
     "add_bias": _kernel(kernels.add_bias),
     "batch_norm": _kernel(kernels.batch_norm, "epsilon"),
     "lstm": _kernel(kernels.lstm, "reverse"),
     "gru": _kernel(kernels.gru, "reverse", "reset_after"),
     "printed": _printed,
+    "on_host": _on_host,
 }
 
 

@@ -135,6 +135,10 @@ def device_of(x: tf.Tensor) -> str | None:
     return ":".join(x.device.lower().split(":")[-2:]) or None
 
 
+def profile(folder: str) -> Any:
+    return tf.profiler.experimental.Profile(folder)
+
+
 def is_eager() -> bool:
     return tf.executing_eagerly()
 
@@ -789,4 +793,19 @@ def _printed(x: tf.Tensor, message: str) -> tf.Tensor:
         return tf.identity(x)
 
 
-OVERRIDES: dict[str, Callable] = {"printed": _printed}
+def _called_back(x: list, fn: Callable, shape: Callable, dtype: str) -> Any:
+    """The op `on_host` in a graph: a call back to Python."""
+    if py.all(isinstance(a, EagerTensor) for a in x):
+        return NotImplemented
+    kind = tf.as_dtype(dtype)
+
+    def run(*arrays: Any) -> Any:
+        found = np.asarray(fn(*arrays))
+        return found if dtype == "string" else found.astype(kind.as_numpy_dtype)
+
+    found = tf.numpy_function(run, x, kind, stateful=False)
+    found.set_shape(shape(*[a.shape.as_list() for a in x]))
+    return found
+
+
+OVERRIDES: dict[str, Callable] = {"printed": _printed, "on_host": _called_back}

@@ -54,7 +54,7 @@ def default_device() -> torch.device:
 
 def torch_type(dtype: str) -> torch.dtype:
     if dtype == "string":
-        raise EngineError("the engine 'torch' has no tensors of strings; keep them in NumPy arrays")
+        raise EngineError(common.no_strings("torch"))
     return _TYPES[dtype]
 
 
@@ -140,6 +140,10 @@ def place(x: torch.Tensor, device: str) -> torch.Tensor:
 
 def device_of(x: torch.Tensor) -> str:
     return f"gpu:{x.device.index or 0}" if x.device.type == "cuda" else f"{x.device.type}:0"
+
+
+def profile(folder: str) -> Any:
+    return torch.profiler.profile(on_trace_ready=torch.profiler.tensorboard_trace_handler(folder))
 
 
 def is_eager() -> bool:
