@@ -197,6 +197,7 @@ _KINDS: dict[str, Callable[[str], bool]] = {
     "complex": dtypes.is_complex,
     "integer": dtypes.is_integer,
     "bool": lambda d: d == "bool",
+    "numeric": lambda d: d not in ("bool", "string"),
     "numeric or bool": lambda d: d != "string",
 }
 
@@ -884,6 +885,10 @@ def _draw(name: str, key: AbstractTensor, shape: Shape, dtype: str) -> AbstractT
 
 uniform = functools.partial(_draw, "uniform")
 normal = functools.partial(_draw, "normal")
+
+
+def bernoulli(key: AbstractTensor, shape: Shape, probability: float) -> AbstractTensor:
+    return _draw("bernoulli", key, shape, "bool")
 
 
 def randint(key: AbstractTensor, shape: Shape, low: int, high: int, dtype: str) -> AbstractTensor:

@@ -446,6 +446,10 @@ def imag(engine: Any, x: Any) -> Any:
     return engine.multiply(x, 0)
 
 
+def bernoulli(engine: Any, key: Any, shape: tuple, probability: float) -> Any:
+    return engine.less(engine.uniform(key, shape, "float32"), probability)
+
+
 def read(engine: Any, handle: Any) -> Any:
     return handle
 
@@ -501,8 +505,8 @@ DEFAULTS: dict[str, Callable] = {
         stop_gradient, mean, expand_dims, squeeze, stack, flip, repeat, nonzero, unique, conv,
         conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
         custom_gradient, checkpoint, eval_shape, as_python, compile, all_reduce, all_gather,
-        axis_index, real, imag, read, write, set_trainable, is_live, must_not_escape, module,
-        tape, own_graph,
+        axis_index, real, imag, bernoulli, read, write, set_trainable, is_live, must_not_escape,
+        module, tape, own_graph,
     )
 }  # fmt: skip
 DEFAULTS |= dict.fromkeys(("complex", "fft", "ifft", "rfft", "irfft", "eig"), _needs_complex)

@@ -14,7 +14,7 @@ from tricorn.graph.compiled import Compiled
 from tricorn.graph.graphs import check_shape, current_graph
 from tricorn.graph.plan import Plan
 from tricorn.graph.scope import Readable, Scope, variable_behind
-from tricorn.graph.symbolic import is_symbolic, node_of
+from tricorn.graph.symbolic import is_symbolic, node_of, recording
 from tricorn.tracebacks import shortened
 
 
@@ -112,6 +112,8 @@ class Function:
     @shortened
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         values = tree.leaves(inputs)
+        if recording() is not None or any(map(is_symbolic, values)):
+            return self._called_in_graph(values)
         if len(values) != len(self._flat):
             given = self._arrays(inputs)
             if given is None:
@@ -125,6 +127,18 @@ class Function:
         elif training is None:
             training = phase.fixed()
         return self._run(values, training)
+
+    def _called_in_graph(self, values: list) -> Any:
+        """The calls of this graph made again on tensors of another."""
+        if self.updates or len(values) != len(self._flat):
+            raise ValueError(
+                f"the function {self.name!r} takes {len(self._flat)} inputs, got {len(values)}, "
+                f"and has {len(self.updates)} updates; on symbolic tensors only a function without "
+                "updates can be called, with one tensor for each input"
+            )
+        for value, tensor in zip(values, self._flat):
+            check_shape(tuple(value.shape), tensor, self.name)
+        return Plan(self._flat, self.outputs).run(values)
 
     def _arrays(self, inputs: Any) -> list | None:
         """Inputs given as nested Python lists of numbers."""

@@ -21,6 +21,7 @@ from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.contract import EngineError
 from tricorn.graph.graphs import current_graph
 from tricorn.graph.scope import Readable, Scope, variable_behind
+from tricorn.graph.size_values import tried_out
 from tricorn.graph.symbolic import Node, is_symbolic, recording
 from tricorn.tracebacks import shorten
 
@@ -243,6 +244,13 @@ class Op:
                 with context:
                     return self._call(engine, args, kwargs)
             except Exception as error:
+                found = None
+                if engine.capabilities["abstract"]:  # a length may be needed that is not known
+                    found = tried_out(functools.partial(self._call, engine), (args, kwargs))
+                if found is not None:
+                    return found
+                if isinstance(error, TypeError) and "NoneType" in str(error):
+                    raise ValueError(_unknown(self.name, (args, kwargs))) from error
                 self._explain(engine, args, kwargs, error)
                 raise
 
@@ -321,6 +329,16 @@ class Op:
                 raise clear from clear.__cause__
         except Exception:
             return
+
+
+def _unknown(name: str, arguments: Any) -> str:
+    """What to say when a shape is asked for that depends on a length which is not known."""
+    shapes = [x.shape for x in tree.leaves(arguments) if isinstance(x, AbstractTensor)]
+    listed = ", ".join(map(str, shapes))
+    return (
+        f"{name}: the shape of the result cannot be told from the shapes {listed}; give the "
+        "lengths that are None, e.g. to Input"
+    )
 
 
 def _is_library(fn: Callable) -> bool:

@@ -10,7 +10,7 @@ from tricorn import tree
 from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.graph.scope import Readable
-from tricorn.graph.sizes import HOST, is_size
+from tricorn.graph.size_values import HOST, is_size
 from tricorn.graph.symbolic import (
     Node,
     SymbolicTensor,

@@ -471,20 +471,24 @@ class Layer:
             args = (shapes.pop(first[0]),)
         inputs = tuple(map(symbolic_calls.symbolic_inputs, args))
         kwargs = {key: symbolic_calls.symbolic_inputs(shape) for key, shape in shapes.items()}
-        if type(self).compute_output_spec is Layer.compute_output_spec:
-            spec = symbolic_calls.call(self, inputs, kwargs, lasting=False, by_rule=False)
-        else:
+        if self._tricorn_states_specs():
             spec = self.compute_output_spec(*inputs, **kwargs)
+        else:
+            spec = symbolic_calls.call(self, inputs, kwargs, lasting=False, by_rule=False)
         return tree.map(lambda x: tuple(x.shape), spec)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Symbolic outputs for symbolic inputs; makes no lasting node."""
-        return symbolic_calls.call(self, args, kwargs, lasting=False)
+        by_rule = not self._tricorn_states_specs()
+        return symbolic_calls.call(self, args, kwargs, lasting=False, by_rule=by_rule)
 
-    @classmethod
-    def _tricorn_infers_shapes(cls) -> bool:
-        """Whether the output's shape is found by running the body, not by a rule of its own."""
-        return cls.compute_output_shape is Layer.compute_output_shape
+    def _tricorn_states_shapes(self) -> bool:
+        """Whether the layer has a rule of its own for the shape of its output."""
+        return type(self).compute_output_shape is not Layer.compute_output_shape
+
+    def _tricorn_states_specs(self) -> bool:
+        """Whether the layer has a rule of its own for the shape and dtype of its output."""
+        return type(self).compute_output_spec is not Layer.compute_output_spec
 
     @property
     def input(self) -> Any:

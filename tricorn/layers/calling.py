@@ -255,22 +255,27 @@ def build_once(layer: Layer, args: tuple, kwargs: dict) -> None:
 
 def build(layer: Layer, args: tuple, kwargs: dict) -> None:
     """Build a layer from the shapes of the arguments of its first call."""
+    given = named_shapes(layer, layer.build, args, kwargs)
+    build_with(layer, given, lambda: layer.build(**given))
+
+
+def named_shapes(layer: Layer, method: Callable, args: tuple, kwargs: dict) -> dict[str, Any]:
+    """The shapes of a call's arguments as `method` of the layer takes them: the first one's for its
+    only argument, else that of the argument ``x`` for ``x_shape``."""
     shapes = shapes_of(args)
     kind: Any = type(layer)
     positional = call_names(kind)[1]
-    parameters = list(inspect.signature(layer.build).parameters.values())
+    parameters = list(inspect.signature(method).parameters.values())
     named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
     needed = [p for p in named if p.default is p.empty]
     if len(needed) == 1 and not any(p.name[:-6] in call_names(kind)[0] for p in named[1:]):
         named = needed
     if len(named) == 1 and named[0].kind is not named[0].VAR_POSITIONAL:
         shape = shapes[0] if shapes else shapes_of((next(iter(kwargs.values()), None),))[0]
-        build_with(layer, {named[0].name: shape}, lambda: layer.build(shape))
-        return
+        return {named[0].name: shape}
     by_name = dict(zip((f"{name}_shape" for name in positional), shapes))
     by_name.update({f"{key}_shape": s for key, s in zip(kwargs, shapes_of(kwargs.values()))})
-    given = {p.name: by_name.get(p.name) for p in named if p.name in by_name}
-    build_with(layer, given, lambda: layer.build(**given))
+    return {p.name: by_name[p.name] for p in named if p.name in by_name}
 
 
 def build_with(layer: Layer, shapes: dict[str, Any], run: Callable[[], None]) -> None:

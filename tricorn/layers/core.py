@@ -319,6 +319,9 @@ class Lambda(Layer):
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
 
+    def _tricorn_states_shapes(self) -> bool:
+        return self.output_shape is not None
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         if self.output_shape is None:
             return super().compute_output_shape(input_shape)

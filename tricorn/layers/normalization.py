@@ -234,7 +234,7 @@ class RMSNormalization(Layer):
 @op
 def _normalize_groups(x: Tensor, groups: int, axis: int, epsilon: float) -> Tensor:
     """`x` with mean 0 and variance 1 in each of `groups` equal parts of the axis `axis`."""
-    shape: tuple = ops.shape(x)
+    shape: tuple = tuple(x.shape)
     apart = (*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
     # an unknown length keeps its place only before the split axis; behind it -1 stands for it
     unknown = tuple(-1 if n is None and i > axis else n for i, n in enumerate(apart))

@@ -151,7 +151,8 @@ def _greedy(logits: Any, lengths: Any, merge: bool, blank: int) -> tuple[Any, An
     keep = logical_and(counts, not_equal(best, blank))
     if merge:
         keep = logical_and(keep, _differs(best))
-    score = -sum(where(counts, max(logits, axis=-1), 0.0), axis=1, keepdims=True)
+    wide = cast(logits, dtypes.result_type(dtype(logits), "float32"))
+    score = -sum(where(counts, max(wide, axis=-1), 0.0), axis=1, keepdims=True)
     return expand_dims(compacted(best, keep), 0), score
 
 

@@ -20,6 +20,7 @@ from tricorn.ops.arrays import (
     expand_dims,
     ones_like,
     pad,
+    repeat,
     reshape,
     squeeze,
     take_along_axis,
@@ -30,6 +31,7 @@ from tricorn.ops.arrays import (
 from tricorn.ops.elementwise import (
     abs,
     add,
+    clip,
     divide,
     exp,
     expm1,
@@ -76,9 +78,9 @@ def relu(x: Tensor) -> Tensor:
         x: tensor of any shape.
 
     Returns:
-        tensor of x's shape and dtype.
+        tensor of x's shape and dtype; bool gives int32.
     """
-    return active().relu(x)
+    return active().relu(cast(x, "int32") if active().dtype(x) == "bool" else x)
 
 
 @activation
@@ -131,9 +133,19 @@ def tanh_shrink(x: Tensor) -> Tensor:
     return subtract(x, tanh(x))
 
 
-@activation
+@op
 def hard_tanh(x: Tensor) -> Tensor:
-    """min(max(x, -1), 1)."""
+    """min(max(x, -1), 1).
+
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        tensor of x's shape and dtype; bool gives int32.
+    """
+    name = active().dtype(x)
+    if not dtypes.is_float(name):
+        return clip(x, 0 if name in dtypes.UNSIGNED else -1, 1)
     return where(greater(x, 1.0), 1.0, where(greater(-1.0, x), -1.0, x))
 
 
@@ -680,7 +692,8 @@ def dot_product_attention(
 
     Args:
         query: tensor of shape (batch, n, heads, depth).
-        key, value: tensors of shape (batch, m, heads, depth).
+        key, value: tensors of shape (batch, m, heads, depth); with fewer heads, each serves as
+            many of the query's that follow each other.
         bias: added to the scores; broadcasts to (batch, heads, n, m).
         mask: bool, which scores count; broadcasts to (batch, heads, n, m).
         scale: None: 1 / √depth.
@@ -692,16 +705,25 @@ def dot_product_attention(
         tensor of shape (batch, n, heads, depth).
 
     Raises:
-        ValueError: when the inputs are not 4-D.
+        ValueError: when the inputs are not 4-D, or the heads do not divide.
     """
     shapes = [active().shape(x) for x in (query, key, value)]
     if py.any(len(shape) != 4 for shape in shapes):
         raise ValueError(
             f"dot_product_attention: (batch, length, heads, depth) expected, got {shapes}"
         )
+    heads, groups = shapes[0][2], shapes[1][2]
+    if heads != groups:
+        if heads % groups or shapes[2][2] != groups:
+            raise ValueError(
+                f"dot_product_attention: {heads} heads of the query cannot share {groups} of the "
+                f"key and {shapes[2][2]} of the value; expected a divisor, the same for both"
+            )
+        key, value = (repeat(x, heads // groups, 2) for x in (key, value))
     scores = _scores(query, key, bias, scale, attn_logits_soft_cap)
     weights = softmax(_masked(scores, mask, is_causal))
-    return einsum("bnts,bsnh->btnh", cast(weights, active().dtype(value)), value)
+    found = einsum("bnts,bsnh->btnh", cast(weights, active().dtype(value)), value)
+    return cast(found, active().dtype(value))
 
 
 def _scores(query: Any, key: Any, bias: Any, scale: float | None, cap: float | None) -> Any:
@@ -1172,7 +1194,7 @@ def fold(
     x = reshape(x, (-1, channels, size[0], size[1], rows.shape[1], columns.shape[1]))
     row_hits = _hits(rows, h + 2 * top, engine.dtype(x))
     column_hits = _hits(columns, w + 2 * side, engine.dtype(x))
-    image = einsum("nckluv,kuh,lvw->nchw", x, row_hits, column_hits)
+    image = cast(einsum("nckluv,kuh,lvw->nchw", x, row_hits, column_hits), engine.dtype(x))
     return image[:, :, top : top + h, side : side + w]
 
 

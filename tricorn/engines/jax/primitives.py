@@ -362,8 +362,21 @@ max = _reduction(jnp.max)
 min = _reduction(jnp.min)
 any = _reduction(jnp.any)
 all = _reduction(jnp.all)
-argmax = _reduction(lambda *args, **options: jnp.argmax(*args, **options).astype(np.int32))
-argmin = _reduction(lambda *args, **options: jnp.argmin(*args, **options).astype(np.int32))
+
+
+def _ordered(x: jax.Array, largest: int) -> jax.Array:
+    """Integers in the order of the floats x, with NaN as `largest`.  XLA's programs for CPUs take
+    numbers near 0 (subnormal ones) for 0 when they compare floats."""
+    if not jnp.issubdtype(x.dtype, np.floating):
+        return x
+    bits = lax.bitcast_convert_type(x, f"int{8 * x.dtype.itemsize}")
+    ends = np.iinfo(bits.dtype)
+    bits = jnp.where(bits < 0, ends.min - bits, bits)  # negative floats descend, -0 is 0
+    return jnp.where(jnp.isnan(x), ends.max if largest > 0 else ends.min, bits)
+
+
+argmax = _reduction(lambda x, *a, **k: jnp.argmax(_ordered(x, 1), *a, **k).astype(np.int32))
+argmin = _reduction(lambda x, *a, **k: jnp.argmin(_ordered(x, -1), *a, **k).astype(np.int32))
 cumsum = _jit(lambda x, axis: lax.cumsum(x, axis), 1)
 cumprod = _jit(lambda x, axis: lax.cumprod(x, axis), 1)
 sort = _jit(lambda x, axis: jnp.sort(x, axis), 1)
@@ -578,7 +591,10 @@ def _key(key: jax.Array) -> jax.Array:
 
 
 bits = _jit(kernels.bits, 1)
-uniform = _widening(_jit(kernels.uniform, 1, 2))
+bernoulli = _jit(kernels.bernoulli, 1)
+uniform = _widening(
+    _jit(lambda key, shape, dtype: jax.random.uniform(_key(key), shape, dtype), 1, 2)
+)
 normal = _widening(_jit(lambda key, shape, dtype: jax.random.normal(_key(key), shape, dtype), 1, 2))
 randint = _widening(
     _jit(
@@ -601,11 +617,13 @@ def cond(pred: jax.Array, true_fn: Callable, false_fn: Callable, operands: Seque
 
 
 def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
-    return lax.while_loop(lambda now: cond(*now), lambda now: tuple(body(*now)), tuple(state))
+    with _scoped(state):
+        return lax.while_loop(lambda now: cond(*now), lambda now: tuple(body(*now)), tuple(state))
 
 
 def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
-    return lax.scan(body, init, xs, length, reverse)
+    with _scoped((init, xs)):
+        return lax.scan(body, init, xs, length, reverse)
 
 
 vmap = jax.vmap

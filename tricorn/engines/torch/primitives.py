@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins as py
 import contextlib
 import functools
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -449,11 +450,15 @@ def scatter(
 # --------------------------------------------------------------------------------- linear algebra
 
 matmul = torch.matmul
-cholesky = torch.linalg.cholesky
 fft = torch.fft.fft
 ifft = torch.fft.ifft
 rfft = torch.fft.rfft
 irfft = torch.fft.irfft
+
+
+def cholesky(x: torch.Tensor) -> torch.Tensor:
+    factor, failed = torch.linalg.cholesky_ex(x)
+    return torch.where((failed > 0)[..., None, None], math.nan, factor)
 
 
 def einsum(subscripts: str, operands: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -473,7 +478,7 @@ def eigh(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def lu(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    packed, pivots = torch.linalg.lu_factor(x)
+    packed, pivots, _ = torch.linalg.lu_factor_ex(x)  # a singular matrix has factors, too
     return packed, pivots - 1
 
 
