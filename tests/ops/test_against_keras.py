@@ -237,9 +237,9 @@ def arguments(case, data=DATA):
     return name, eval(f"(lambda *a, **k: (a, k))({source})", scope)
 
 
-def opened(case, kinds="biufc"):
+def opened(case, kinds="biufc", data=DATA):
     """(name, arrays of those kinds among the arguments, function of an op and such arrays)."""
-    name, call = arguments(case)
+    name, call = arguments(case, data)
     flat, shape = tree.leaves(call), tree.structure(call)
     places = [i for i, v in enumerate(flat) if isinstance(v, np.ndarray) and v.dtype.kind in kinds]
 

@@ -489,6 +489,47 @@ def custom_gradient(f: Callable) -> Callable:
     return call
 
 
+def jvp(fun: Callable, primals: Sequence, tangents: Sequence, has_aux: bool = False) -> tuple:
+    """The value of a function, and its derivative along a direction.
+
+    Args:
+        fun: function of tensors, or trees of them, that gives a tensor or a tree; with `has_aux`
+            ``(result, aux)``.  It may read and assign Variables.
+        primals: its arguments.
+        tangents: the direction: a sequence like `primals`.
+        has_aux: `fun` gives something besides the result that is passed on.
+
+    Returns:
+        ``(result, derivative)``, two trees of one kind; with `has_aux` ``(result, derivative,
+        aux)``.
+
+    Raises:
+        ValueError: when `tangents` has not the structure of `primals`.
+    """
+    _refuse_symbolic("jvp", (tuple(primals), tuple(tangents)))
+    engine = registry.active()
+    _need_gradients(engine)
+    points, masks = _tensors(tuple(primals)), masks_of(tuple(primals))
+    if tree.structure(tuple(tangents)) != tree.structure(tuple(primals)):
+        raise ValueError(f"jvp: tangents like the primals expected, got {tangents} for {primals}")
+    direction = tree.map(
+        lambda t, x: op.convert(engine, t, engine.dtype(x)), tuple(tangents), points
+    )
+    layout: Any = None
+
+    def pure(*values: Any) -> tuple:
+        nonlocal layout
+        with Scope() as scope:
+            give_masks(values, masks)
+            result = fun(*values)
+            layout = Layout(engine, [scope.effects])
+            return _tensors(result), layout.collect(scope, result, scalar=False)
+
+    (result, effects), (moved, _) = engine.jvp(pure, points, direction)
+    layout.commit(effects, result)
+    return (result[0], moved[0], result[1]) if has_aux else (result, moved)
+
+
 def checkpoint(fn: Callable) -> Callable:
     """`fn`, whose intermediate results are computed again for the gradient instead of kept."""
 
@@ -735,6 +776,7 @@ __all__ = [
     "fori_loop",
     "grad",
     "gradients_function",
+    "jvp",
     "map",
     "scan",
     "stop_gradient",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins as py
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -937,6 +938,70 @@ def pad(
     rank = len(active().shape(x))
     pads = np.broadcast_to(np.asarray(pad_width), (rank, 2)).tolist()
     return active().pad(x, tuple(map(tuple, pads)), mode, constant_values or 0)
+
+
+@op
+def rearrange(tensor: Tensor, pattern: str, **axes_lengths: int) -> Tensor:
+    """Axes split, reordered and merged, as a pattern like "b (h x) w -> b h (w x)" says.
+
+    Args:
+        tensor: tensor of any shape.
+        pattern: the names of its axes, then those of the result; what stands in brackets is one
+            axis of several.  https://arxiv.org/abs/2006.16666
+        axes_lengths: lengths of named axes: of all but one in each pair of brackets at the left.
+
+    Returns:
+        tensor of the same elements.
+
+    Raises:
+        ValueError: when the pattern does not fit the shape, or lengths are missing.
+    """
+    shape = active().shape(tensor)
+    left, right, sizes = _axis_groups(pattern, shape, axes_lengths)
+    names = [name for group in left for name in group]
+    x = tensor if len(names) == len(left) else reshape(tensor, _sizes(left, sizes, flat=True))
+    order = [names.index(name) for group in right for name in group]
+    x = transpose(x, order)
+    return x if len(names) == len(right) else reshape(x, _sizes(right, sizes))
+
+
+def _axis_groups(pattern: str, shape: Sequence, known: dict[str, int]) -> tuple[list, list, dict]:
+    """(the groups of axes at the left, those at the right, each name's length) of a pattern."""
+    if pattern.count("->") != 1:
+        raise ValueError(f"rearrange: a pattern like 'b h w -> b (h w)' expected, got {pattern!r}")
+    left, right = (
+        [group.strip("()").split() for group in re.findall(r"\w+|\([^()]*\)", side)]
+        for side in pattern.split("->")
+    )
+    names, wanted = (sorted(name for g in groups for name in g) for groups in (left, right))
+    if len(left) != len(shape) or names != wanted or len(set(names)) < len(names):
+        raise ValueError(
+            f"rearrange: the pattern {pattern!r} must name each axis of the shape {tuple(shape)} "
+            "once at each side"
+        )
+    sizes: dict[str, Any] = dict(known)
+    for group, n in zip(left, shape):
+        rest = [name for name in group if name not in known]
+        product = math.prod(known[name] for name in group if name in known)
+        wrong = isinstance(n, int) and (n % product if rest else n != product)
+        if len(rest) > 1 or wrong or not known.keys() <= set(names):
+            raise ValueError(
+                f"rearrange: the lengths {known} do not divide the shape {tuple(shape)} as "
+                f"{pattern!r} says (all but one name in brackets must be given)"
+            )
+        sizes.update(dict.fromkeys(rest, None if n is None else n // product))
+    return left, right, sizes
+
+
+def _sizes(groups: list, sizes: dict, flat: bool = False) -> list:
+    """The lengths of groups of axes, or of the axes in them; one that is not known is -1."""
+    found = [[sizes[name] for name in group] for group in groups]
+    shape = [n for g in found for n in g] if flat else [
+        None if None in g else math.prod(g) for g in found
+    ]  # fmt: skip
+    if None in shape:
+        shape[shape.index(None)] = -1
+    return shape
 
 
 # ---------------------------------------------------------------------------------- join and cut

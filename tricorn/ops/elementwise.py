@@ -209,6 +209,20 @@ def heaviside(x1: Tensor, x2: Tensor) -> Tensor:
     return where(isnan(x1), x1, step)
 
 
+@quotient
+def nextafter(x1: Tensor, x2: Tensor) -> Tensor:
+    """The floating number next to x1 in the direction of x2; x2 where they are equal."""
+    engine, both = active(), add(x1, x2)
+    dtype, kind = _dtype(both), f"int{8 * dtypes.size(_dtype(both))}"
+    x1, x2 = (cast(x, dtype) for x in (x1, x2))
+    # the bits of numbers of one sign, read as integers, are in the order of their sizes
+    step = where(equal(less(x1, x2), greater(x1, 0)), 1, -1)
+    bits = engine.add(engine.bitcast(x1, kind), engine.cast(step, kind))
+    least = [engine.tensor(n, kind) for n in (1, dtypes.bounds(kind)[0] + 1)]
+    moved = engine.bitcast(where(equal(x1, 0), where(less(x1, x2), *least), bits), dtype)
+    return where(equal(x1, x2), x2, where(isnan(both), both, moved))
+
+
 @op
 def ldexp(x1: Tensor, x2: Tensor) -> Tensor:
     """x1 · 2ˣ² for integer x2.

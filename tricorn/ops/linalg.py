@@ -12,6 +12,7 @@ import numpy as np
 from tricorn import dtypes, tree
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
+from tricorn.graph.transforms import jvp
 from tricorn.ops.arguments import axes_of, letters
 from tricorn.ops.arrays import (
     cast,
@@ -834,3 +835,9 @@ def view_as_real(x: Tensor) -> Tensor:
         floating tensor of shape (..., 2).
     """
     return stack(list(_parts(x)), -1)
+
+
+__all__ = [
+    "cholesky", "cholesky_inverse", "det", "eig", "eigh", "inv", "jvp", "lstsq", "lu_factor",
+    "matrix_rank", "norm", "pinv", "qr", "solve", "solve_triangular", "svd",
+]  # fmt: skip

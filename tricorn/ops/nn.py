@@ -28,6 +28,7 @@ from tricorn.ops.arrays import (
     tril,
     where,
 )
+from tricorn.ops.ctc import ctc_decode, ctc_loss
 from tricorn.ops.elementwise import (
     abs,
     add,
@@ -45,6 +46,7 @@ from tricorn.ops.elementwise import (
     maximum,
     multiply,
     negative,
+    polar,
     power,
     rsqrt,
     sqrt,
@@ -52,7 +54,7 @@ from tricorn.ops.elementwise import (
     subtract,
     tanh,
 )
-from tricorn.ops.linalg import einsum
+from tricorn.ops.linalg import einsum, normalize
 from tricorn.ops.reductions import cumsum, max, mean, moments, sum
 
 Axis = int | Sequence[int]
@@ -1201,3 +1203,16 @@ def fold(
 def _hits(index: np.ndarray, length: int, dtype: str) -> Any:
     """1 at (window place, position, padded index) where they meet."""
     return active().tensor(index[..., None] == np.arange(length), dtype)
+
+
+__all__ = [
+    "adaptive_average_pool", "adaptive_max_pool", "average_pool", "batch_normalization",
+    "binary_crossentropy", "categorical_crossentropy", "celu", "conv", "conv_transpose",
+    "ctc_decode", "ctc_loss", "depth_to_space", "depthwise_conv", "dot_product_attention",
+    "elu", "fold", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish",
+    "hard_tanh", "layer_normalization", "leaky_relu", "log_sigmoid", "log_softmax", "max_pool",
+    "moments", "multi_hot", "normalize", "one_hot", "polar", "psnr", "relu", "relu6",
+    "rms_normalization", "selu", "separable_conv", "sigmoid", "silu", "soft_shrink", "softmax",
+    "softplus", "softsign", "space_to_depth", "sparse_categorical_crossentropy", "sparse_plus",
+    "sparse_sigmoid", "sparsemax", "squareplus", "swish", "tanh_shrink", "threshold", "unfold",
+]  # fmt: skip
