@@ -103,7 +103,7 @@ def _shapes(layer: Layer, args: tuple, kwargs: dict, reason: NeedsEngine | NotRe
     if isinstance(reason, NeedsEngine) and not layer._tricorn_infers_shapes():
         shape = layer.compute_output_shape(calls.shapes_of(args)[0])
         return abstract_outputs(shape, layer.compute_dtype)
-    leaves, structure = tree.flatten((args, kwargs))
+    leaves, structure = tree.take_apart((args, kwargs))
     where = [i for i, leaf in enumerate(leaves) if is_symbolic(leaf)]
 
     def run(*tensors: Any) -> Any:
