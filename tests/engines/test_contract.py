@@ -104,7 +104,7 @@ def test_derivative(engine, case):
     """vjp in float32 against a central difference along a random direction in float64."""
     if not engine.capabilities["differentiates"]:
         pytest.skip(f"{engine.name} does not differentiate")
-    leaves, structure = tree.flatten(supported(engine, case).args)
+    leaves, structure = tree.take_apart(supported(engine, case).args)
     where = [i for i, x in enumerate(leaves) if getattr(x, "dtype", None) == np.float32]
     random = np.random.default_rng(3)
 

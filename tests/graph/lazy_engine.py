@@ -153,7 +153,7 @@ def _lazy(name):
     """A primitive on `Lazy`s: shapes by the abstract engine, values by NumPy."""
 
     def call(*args):
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
 
         def shaped(x):
             return AbstractTensor(x.shape, x.dtype) if isinstance(x, Lazy) else x

@@ -87,8 +87,6 @@ class BackupAndRestore(Callback):
             self._save(epoch + 1, 0)
 
     def _save(self, epoch: int, step: int) -> None:
-        from tricorn.saving.atomic import writing
-
         self._since_save = 0
         self._weights.parent.mkdir(parents=True, exist_ok=True)
         if self.double_checkpoint and self._metadata.exists():
@@ -98,8 +96,9 @@ class BackupAndRestore(Callback):
         state: dict[str, Any] = {"epoch": epoch, "batch": max(step - 1, 0), "step": step}
         state.update(seed=position.seed, fit=position.fit)
         self.model.save_weights(self._weights, overwrite=True)
-        with writing(self._metadata, "w") as file:
-            json.dump(state, file)
+        whole = self._metadata.with_suffix(".new")
+        whole.write_text(json.dumps(state))
+        whole.replace(self._metadata)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         if not self.delete_checkpoint:

@@ -945,7 +945,7 @@ def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
 
 
 def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
-    leaves, structure = tree.flatten(xs)
+    leaves, structure = tree.take_apart(xs)
     lengths = {x.shape[0] for x in leaves} - {None} | ({length} - {None})
     if len(lengths) > 1:
         raise ValueError(f"scan: the leading axes differ: {sorted(map(str, lengths))}")
@@ -958,14 +958,14 @@ def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) 
 
 def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
     def mapped(*args: Any) -> Any:
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
         axes = common.mapped_axes(in_axes, args)
         lengths = {x.shape[i] for x, i in zip(leaves, axes) if i is not None} - {None}
         if len(lengths) > 1:
             raise ValueError(f"vmap: the mapped axes have different lengths: {sorted(lengths)}")
         count = lengths.pop() if lengths else None
         inner = [x if i is None else _drop(x, i) for x, i in zip(leaves, axes)]
-        out, structure = tree.flatten(fn(*tree.unflatten(structure, inner)))
+        out, structure = tree.take_apart(fn(*tree.unflatten(structure, inner)))
         result = tree.unflatten(structure, out)
         axes = common.mapped_axes(out_axes, result)
         outer = [x if i is None else _insert(x, i, count) for x, i in zip(out, axes)]

@@ -296,7 +296,7 @@ def while_loop(engine: Any, cond: Callable, body: Callable, state: tuple) -> tup
 def scan(
     engine: Any, body: Callable, init: Any, xs: Any, length: int | None, reverse: bool
 ) -> tuple:
-    leaves, structure = tree.flatten(xs)
+    leaves, structure = tree.take_apart(xs)
     steps: Any = engine.shape(leaves[0])[0] if leaves else length
     if steps == 0:  # only the shapes of what body gives are needed
         nothing = [engine.full(engine.shape(x)[1:], 0, engine.dtype(x)) for x in leaves]
@@ -315,7 +315,7 @@ def scan(
 
 def vmap(engine: Any, fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
     def mapped(*args: Any) -> Any:
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
         axes = common.mapped_axes(in_axes, args)
         count = next(engine.shape(x)[a] for x, a in zip(leaves, axes) if a is not None)
         found = []

@@ -84,7 +84,7 @@ def with_functions(run: Callable, tensors: Any, functions: Sequence[tuple[Callab
         tensors: tree of tensors.
         functions: each with its arguments' examples, or a function of `tensors` that gives them.
     """
-    leaves, structure = tree.flatten(tensors)
+    leaves, structure = tree.take_apart(tensors)
     graph = current_graph()
     bodies = [graph.body(fn, functools.partial(Body, fn, examples)) for fn, examples in functions]
     captured = list({id(x): x for body in bodies for x in body.captured}.values())

@@ -118,7 +118,7 @@ class Compiled:
         return self._program(ambient.now(), *args)
 
     def _program(self, around: ambient.Ambient, *args: Any) -> _Program:
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
         key = (around, structure, tuple([_signature(leaf) for leaf in leaves]))
         program = self._find(key)
         if program is None:
@@ -189,7 +189,7 @@ class _Program:
         #: how effects other than assignments come out
         self._layout: Layout | None = None
         number = (engine.tensor(0, "int32"),) if self.loop else ()
-        leaves, self.structure = tree.flatten(args)
+        leaves, self.structure = tree.take_apart(args)
         #: positions of the arrays among the arguments; the rest are constants
         self.where = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "shape")]
         self.constants = [None if hasattr(leaf, "shape") else leaf for leaf in leaves]

@@ -76,7 +76,7 @@ class Function:
             raise ValueError(f"`outputs` argument cannot be empty, got {outputs!r}")
         self.updates = [update(*pair) for pair in updates]
         self._updates_only = updates_only
-        self._flat, self._structure = tree.flatten(inputs)
+        self._flat, self._structure = tree.take_apart(inputs)
         #: which of the inputs is the learning phase, None: no one
         self._phase = next((i for i, t in enumerate(self._flat) if phase.is_phase(t)), None)
         #: the inputs but for it

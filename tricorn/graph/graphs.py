@@ -256,7 +256,7 @@ class EngineGraph(Graph):
     def function(
         self, inputs: list, outputs: Any, updates: Sequence, name: str, planned: Callable[[], Any]
     ) -> Callable[[list, bool | None], Any]:
-        leaves, structure = tree.flatten(outputs)
+        leaves, structure = tree.take_apart(outputs)
         given = [*inputs, *leaves, *(value for _, value in updates)]
         if not any(map(self.engine.is_tensor, given)):
             return planned()

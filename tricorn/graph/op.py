@@ -280,7 +280,7 @@ class Op:
 
     def _promoted(self, engine: Any, head: tuple) -> tuple:
         """Arguments in their common dtype."""
-        leaves, shape = tree.flatten(head)
+        leaves, shape = tree.take_apart(head)
         kinds = [
             type(x) if type(x) in _SCALARS else dtypes.standardize(_dtype(engine, x))
             for x in leaves

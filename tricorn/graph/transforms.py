@@ -293,7 +293,7 @@ def value_and_grad(
         _need_gradients(engine)
         layout: Any = None
         if chosen is None:
-            leaves, structure = tree.flatten(_tensors(args[0]))
+            leaves, structure = tree.take_apart(_tensors(args[0]))
             masks = masks_of(args[0])
         else:
             leaves, masks = list(builtins.map(read, chosen)), []
@@ -365,7 +365,7 @@ def value_and_gradients_function(f: Callable, params: Iterable | None = None) ->
         where = _positions(f, chosen, args)
         names = _argument_names(f)
         given = [_tensors(args[i]) for i in where]
-        leaves, structure = tree.flatten(given)
+        leaves, structure = tree.take_apart(given)
         for i, value in zip(where, given):
             for leaf in tree.leaves(value):
                 if not dtypes.is_float(engine.dtype(leaf)):

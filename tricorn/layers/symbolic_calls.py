@@ -96,7 +96,7 @@ def _stated(layer: Layer, args: tuple, kwargs: dict) -> Any:
 def _believed(layer: Layer, outputs: Any, stated: Any) -> Any:
     """The outputs of the body with the shapes (and dtypes, by `compute_output_spec`) that the layer
     states; tensors of an engine's graph have their own."""
-    leaves, structure = tree.flatten(outputs)
+    leaves, structure = tree.take_apart(outputs)
     said = tree.leaves(stated)
     if len(leaves) != len(said):
         raise ValueError(
@@ -160,7 +160,7 @@ def _shapes(layer: Layer, args: tuple, kwargs: dict, reason: Any, stated: Any) -
     that calls a native framework, from the engine."""
     if stated is not None:
         return stated
-    leaves, structure = tree.flatten((args, kwargs))
+    leaves, structure = tree.take_apart((args, kwargs))
     where = [i for i, leaf in enumerate(leaves) if is_symbolic(leaf)]
 
     def run(*tensors: Any) -> Any:

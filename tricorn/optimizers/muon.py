@@ -86,10 +86,11 @@ class Muon(Optimizer):
         self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
     ) -> tuple[Any, Slots]:
         if "velocity" in slots:
-            rate, moments = learning_rate * self.adam_lr_ratio, [[m] for m in slots.values()]
-            betas = self.adam_beta_1, self.adam_beta_2
-            after = adam([value], [gradient], *moments, None, rate, step, *betas, self.epsilon)
-            return after[0][0], dict(zip(slots, after[0][1:]))
+            m, v = [slots["momentum"]], [slots["velocity"]]
+            rate, betas = learning_rate * self.adam_lr_ratio, (self.adam_beta_1, self.adam_beta_2)
+            after = adam([value], [gradient], m, v, None, rate, step, *betas, self.epsilon)
+            new, momentum, velocity, _ = after[0]
+            return new, {"momentum": momentum, "velocity": velocity}
         m = slots["momentum"] * self.momentum + gradient
         change = self._orthogonal(gradient + m * self.momentum if self.nesterov else m)
         scale = 1.0 if self.rms_rate is None else self.rms_rate * max(value.shape) ** 0.5

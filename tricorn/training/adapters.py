@@ -474,7 +474,7 @@ class StreamFeed:
                 raw, batch = self._next()
             except StopIteration:
                 break
-            leaves, structure = tree.flatten(batch)
+            leaves, structure = tree.take_apart(batch)
             found = structure, tuple([(a.shape, a.dtype.str) for a in leaves])
             if not chunk:
                 signature = found

@@ -699,7 +699,7 @@ def custom_gradient(fn: Callable) -> Callable:
 
 
 def eval_shape(fn: Callable, args: tuple) -> Any:
-    leaves, structure = tree.flatten(tuple(args))
+    leaves, structure = tree.take_apart(tuple(args))
     where = [i for i, x in enumerate(leaves) if hasattr(x, "shape") and hasattr(x, "dtype")]
     unknown = py.any(None in leaves[i].shape for i in where)
 
