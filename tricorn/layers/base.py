@@ -254,6 +254,7 @@ class Layer:
         regularizer: Any = None,
         constraint: Any = None,
         name: str | None = None,
+        overwrite_with_gradient: bool = False,
     ) -> Variable:
         """Make a weight of this layer.
 
@@ -267,6 +268,7 @@ class Layer:
             regularizer: function of the weight that gives a loss.
             constraint: function applied to the weight after each update.
             name: default "variable".
+            overwrite_with_gradient: an optimizer lets it hold its gradient as it is.
         """
         from tricorn import constraints, regularizers
 
@@ -290,6 +292,7 @@ class Layer:
                 regularizer=regularizers.get(regularizer),
                 constraint=constraints.get(constraint),
             )
+        made.overwrite_with_gradient = overwrite_with_gradient
         self._tricorn.tracker.add(made, "trainable variable" if trainable else "variable")
         return made
 
