@@ -21,7 +21,7 @@ CASES = parse(SMOOTH) + parse(DISCRETE)
 def places(case):
     """(name, the arguments' leaves, function that makes a call of leaves, where arrays are)."""
     name, call = arguments(case)
-    flat, structure = tree.flatten(call)
+    flat, structure = tree.take_apart(call)
 
     def run(fn, values):
         args, kwargs = tree.unflatten(structure, values)

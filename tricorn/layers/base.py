@@ -279,6 +279,7 @@ class Layer:
         aggregation: str | None = "none",
         overwrite_with_gradient: bool = False,
         name: str | None = None,
+        overwrite_with_gradient: bool = False,
     ) -> Variable:
         """Make a weight of this layer.
 
@@ -294,6 +295,7 @@ class Layer:
             aggregation: how devices put their parts together; for Keras's signature.
             overwrite_with_gradient: its gradient is its next value, scales of float8 say.
             name: default "variable".
+            overwrite_with_gradient: an optimizer lets it hold its gradient as it is.
         """
         from tricorn import constraints, regularizers
 
@@ -318,8 +320,7 @@ class Layer:
                 regularizer=regularizers.get(regularizer),
                 constraint=constraints.get(constraint),
             )
-        if overwrite_with_gradient:
-            made.overwrite_with_gradient = True
+        made.overwrite_with_gradient = overwrite_with_gradient
         self._tricorn.tracker.add(made, "trainable variable" if trainable else "variable")
         return made
 

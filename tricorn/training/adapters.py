@@ -272,7 +272,8 @@ class ArrayFeed:
                 yield (resident, order[full * size :], rest), 1
             return
         row = sum(max(1, a[:1].nbytes) for a in tree.leaves(self.arrays))
-        chunk = max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // (row * size), self.size // size))
+        most = min(self.per_epoch, self.size // size)  # whatever is left of this epoch
+        chunk = max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // (row * size), most))
         for start in range(0, full, chunk):
             steps = min(chunk, full - start)
             rows = order[start * size : (start + steps) * size]
