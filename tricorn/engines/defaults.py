@@ -79,6 +79,10 @@ def training(engine: Any) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
+def native_gradients(engine: Any) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext()
+
+
 def clear(engine: Any) -> None:
     return None
 
@@ -493,7 +497,7 @@ DEFAULTS: dict[str, Callable] = {
     fn.__name__: fn
     for fn in (
         devices, device, place, device_of, is_eager, block, variant, context_of, direct, training,
-        clear, unshared, rsqrt, sigmoid, relu, clip,
+        clear, native_gradients, unshared, rsqrt, sigmoid, relu, clip,
         stop_gradient, mean, expand_dims, squeeze, stack, flip, repeat, nonzero, unique, conv,
         conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
         custom_gradient, checkpoint, eval_shape, as_python, compile, all_reduce, all_gather,

@@ -16,6 +16,7 @@ import numpy as np
 
 from tricorn import dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
+from tricorn.engines.registry import active_if_loaded
 from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
 from tricorn.graph.graphs import current_graph
@@ -128,11 +129,15 @@ class Layer:
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        """Variables that were set in an engine's own graph, as what users get there."""
+        """Variables that were set in an engine's own graph, as what users get there; methods of
+        the engine's own modules (`as_module`), such as ``parameters()`` on PyTorch."""
         if name != "_tricorn":
             found = self._tricorn.tracker.attributes.get(name)
             if isinstance(found, Variable) and not hasattr(type(self), name):
                 return variable.for_users([found])[0]
+            engine = active_if_loaded()
+            if engine is not None and name in engine.module_methods:
+                return getattr(self.as_module(), name)
         return object.__getattribute__(self, name)  # raises, with the words of whoever did first
 
     def __delattr__(self, name: str) -> None:
