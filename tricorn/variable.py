@@ -185,6 +185,10 @@ class Variable(Readable):
     def value(self) -> Any:
         """The tensor it holds now (in a step: inside that step)."""
         value = read(self)
+        if self._trainable and current() is not None:
+            watch = registry.active().watch
+            if watch is not None:
+                watch(value)
         dtype = self.read_dtype
         return value if dtype == self.dtype else registry.active().cast(value, dtype)
 
@@ -279,6 +283,20 @@ class Variable(Readable):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         value = self.numpy()
         return value if dtype is None else value.astype(dtype)
+
+    # What TensorFlow asks of what stands for tensors, so that ``tf.GradientTape`` takes Variables.
+
+    def __tf_flatten__(self) -> tuple[Any, tuple]:
+        scope = current()
+        if registry.active().capabilities["abstract"]:
+            self._stored().__tf_tensor__()  # says that values are needed here
+        while scope is not None and self not in scope.values:
+            scope = scope.parent
+        return None, (self.native() if scope is None else scope.values[self],)
+
+    @classmethod
+    def __tf_unflatten__(cls, metadata: Any, components: tuple) -> Any:
+        return components[0]
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:  # type: ignore[override]
         """NumPy's functions take the value; ``array + variable`` and its like are our ops."""

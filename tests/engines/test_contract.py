@@ -35,7 +35,7 @@ BY_HAND = {
     *("cond", "while_loop", "scan", "vmap", "vjp", "jvp", "custom_gradient", "checkpoint"),
     *("eval_shape", "as_python", "compile", "all_reduce", "all_gather", "axis_index", "variable"),
     *("read", "write", "set_trainable", "is_live", "must_not_escape", "module", "unshared"),
-    *("variant", "context_of", "direct", "training", "profile", "clear"),
+    *("variant", "context_of", "direct", "training", "profile", "clear", "native_gradients"),
     *("tape", "own_graph"),
 }
 

@@ -130,6 +130,7 @@ class AbstractTensor(Arithmetic):
     __array_function__ = _valueless("a NumPy function")
     __jax_array__ = property(_valueless("a JAX function"))  # JAX asks whether it is there
     __tf_tensor__ = _valueless("a TensorFlow function")
+    _id = property(_valueless("a tape of TensorFlow's"))
     __bool__ = _valueless("a truth test (if, while, and, or; it cannot be used as a boolean)")
     __float__ = _valueless("float()")
     __int__ = _valueless("int()")

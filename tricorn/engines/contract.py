@@ -209,6 +209,13 @@ def profile(folder):
 
 
 @primitive
+def native_gradients():
+    """A context manager for a step that a user has written, who may ask the framework itself for
+    gradients (``loss.backward()``), where it does not record elsewhere.  Default: one that does
+    nothing."""
+
+
+@primitive
 def clear():
     """Forget what belongs to nobody any more: default graphs, caches; handles, tensors and compiled
     functions that are held stay good.  Default: nothing."""

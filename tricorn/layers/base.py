@@ -16,6 +16,7 @@ import numpy as np
 
 from tricorn import checks, dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
+from tricorn.engines.registry import active_if_loaded
 from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
 from tricorn.graph.graphs import current_graph
@@ -139,12 +140,16 @@ class Layer:
     if not TYPE_CHECKING:  # a name that is nowhere is an error to type checkers
 
         def __getattr__(self, name: str) -> Any:
-            """Variables that were set in an engine's own graph, as what users get there."""
+            """Variables that were set in an engine's own graph, as what users get there; methods of
+            the engine's own modules (`as_module`), such as ``parameters()`` on PyTorch."""
             found = None
             if name != "_tricorn":
                 found = self._tricorn.tracker.attributes.get(name)
                 if isinstance(found, Variable) and not hasattr(type(self), name):
                     return variable.for_users([found])[0]
+                engine = active_if_loaded()
+                if engine is not None and name in engine.module_methods:
+                    return getattr(self.as_module(), name)
             try:
                 return object.__getattribute__(self, name)  # raises, in the words of who did first
             except AttributeError as error:
@@ -279,7 +284,6 @@ class Layer:
         aggregation: str | None = "none",
         overwrite_with_gradient: bool = False,
         name: str | None = None,
-        overwrite_with_gradient: bool = False,
     ) -> Variable:
         """Make a weight of this layer.
 
@@ -295,7 +299,6 @@ class Layer:
             aggregation: how devices put their parts together; for Keras's signature.
             overwrite_with_gradient: its gradient is its next value, scales of float8 say.
             name: default "variable".
-            overwrite_with_gradient: an optimizer lets it hold its gradient as it is.
         """
         from tricorn import constraints, regularizers
 

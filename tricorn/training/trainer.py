@@ -21,6 +21,7 @@ from tricorn import losses, metrics, ops, optimizers, seeds, signatures, tree
 from tricorn.callbacks import CallbackList, History
 from tricorn.callbacks.callback_list import as_floats
 from tricorn.engines import active
+from tricorn.engines.abstract import NeedsEngine
 from tricorn.graph.compiled import Compiled, checked_jit_compile
 from tricorn.graph.interpreted import Interpreted, watching
 from tricorn.graph.ownership import is_ours
@@ -561,7 +562,7 @@ def _scaled(model: Trainer, loss: Any) -> Any:
 
 def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
     """The compiled (with run_eagerly: plain) form of train_step, test_step or predict_step."""
-    step = getattr(model, f"{kind}_step")
+    step = _step_of(model, kind)
 
     def one(data: Any) -> Any:
         return step(_trimmed(data))
@@ -579,6 +580,55 @@ def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
         program = Compiled(fn, looped, False, model.jit_compile, pure)
         made = _state(model).programs.setdefault(key, program)
     return made
+
+
+def _step_of(model: Trainer, kind: str) -> Callable:
+    """``step(data)`` of a kind: the model's method, which may also be ``(self, state, data)``."""
+    step = getattr(model, f"{kind}_step")
+    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(step).parameters.values()
+    needed = [p for p in parameters if p.kind in places and p.default is p.empty]
+    if len(needed) == 2:
+        return functools.partial(_with_state, model, kind, step)
+    if kind == "train" and type(model).train_step is not Trainer.train_step:
+        return functools.partial(_recorded, step)
+    return step
+
+
+def _recorded(step: Callable, data: Any) -> Any:
+    """A step of a user's, who may ask the framework itself for gradients."""
+    with active().native_gradients():
+        return step(data)
+
+
+def _with_state(model: Trainer, kind: str, step: Callable, data: Any) -> Any:
+    """A step that is given the values of the Variables, and gives new ones, as Keras writes them on
+    JAX: ``(logs, state) = step((trainable, non-trainable[, optimizer's][, metrics']), data)``."""
+    now = _state(model)
+    if not now.called:  # everything that the state holds is made before
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        with Scope():
+            y_pred = _forward(model, x, training=False)
+            if kind != "predict":
+                _loss_of(model, x, y, y_pred, sample_weight, training=False)
+                _metrics_of(model, x, y, y_pred, sample_weight)
+        now.called = True
+    if kind == "train" and not _optimizer_ready(model):
+        model.optimizer.build(_training_variables(model))
+    groups = [model.trainable_variables, model.non_trainable_variables]
+    if kind == "train":
+        groups.append(model.optimizer.variables)
+    if kind != "predict":
+        groups.append(model.metrics_variables)
+    if active().capabilities["abstract"]:
+        raise NeedsEngine(f"{kind}_step(self, state, data) of {model.name!r} calls the framework")
+    result, after = step(tuple([v.value for v in variables] for variables in groups), data)
+    if kind == "predict":
+        groups, after = groups[1:], (after,)
+    for variables, values in zip(groups, after, strict=True):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+    return result
 
 
 def _interpreted(model: Trainer, program: Compiled | Interpreted) -> Interpreted | None:
@@ -637,7 +687,7 @@ def _prepare(model: Trainer, kind: str, program: Any, first: Callable[[], Any]) 
         return
     batch, interpreted = _trimmed(first()), _interpreted(model, program)
     if interpreted is None:
-        discover(getattr(model, f"{kind}_step"), (batch,))
+        discover(_step_of(model, kind), (batch,))
         return
     if not model.built and model._tricorn_computes():
         interpreted.dropped(lambda data: _build_by_call(model, *_inputs(data)), batch)

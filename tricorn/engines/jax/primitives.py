@@ -37,7 +37,17 @@ __all__ = [
     "TENSOR_TYPES",
     *sorted(
         PRIMITIVES.keys()
-        - {"compile", "is_live", "read", "set_trainable", "module", "variant", "training", "clear"}
+        - {
+            "compile",
+            "is_live",
+            "read",
+            "set_trainable",
+            "module",
+            "variant",
+            "training",
+            "clear",
+            "native_gradients",
+        }
         - {"as_python", "tape", "own_graph"}
     ),
 ]

@@ -15,7 +15,7 @@ from tricorn import dtypes, tree
 from tricorn.engines import common
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.tensorflow.primitives import FLOATING, shape
-from tricorn.engines.tensorflow.private import EagerTensor
+from tricorn.engines.tensorflow.private import EagerTensor, pywrap_tfe, record
 
 
 class _Flat:
@@ -261,3 +261,18 @@ def eval_shape(fn: Callable, args: tuple) -> Any:
     except tf.errors.OperatorNotAllowedInGraphError as error:
         raise NeedsEngine(f"a value decides what runs: {error}") from error
     return tree.unflatten(result, [AbstractTensor(tuple(s.shape), s.dtype.name) for s in found])
+
+
+class _Read:
+    """What a tape takes for a variable: it watches the tensor that it reads."""
+
+    trainable = True
+
+    def __init__(self, handle: tf.Tensor) -> None:
+        self.handle = handle
+
+
+def watch(tensor: tf.Tensor) -> None:
+    """Let the tapes that record see a tensor that a variable was read as."""
+    if record.could_possibly_record():
+        pywrap_tfe.TFE_Py_TapeVariableAccessed(_Read(tensor))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins as py
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -76,6 +77,10 @@ def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
         return tree.unflatten(found[0], placed)
 
     return mapped
+
+
+def native_gradients() -> contextlib.AbstractContextManager:
+    return torch.enable_grad()
 
 
 def vjp(fn: Callable, primals: tuple) -> tuple:
