@@ -87,6 +87,12 @@ class Variable(Readable):
         path: ``owner/name``.
         regularizer, constraint: functions of the value, or None.
         random: whether it is the state of a random generator.
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0], name="v")
+        >>> result = v.assign(v * 2)
+        >>> v.numpy().tolist()
+        [2.0, 4.0]
     """
 
     random = False
