@@ -129,6 +129,13 @@ __all__ = [
 
 __dir__ = lambda: list(__all__)
 
+#: modules and classes of Keras 3 that this version has not
+_NOT_HERE = {
+    "FloatDTypePolicy", "Operation", "Quantizer", "RematScope", "StatelessScope", "SymbolicScope",
+    "applications", "distillation", "distribution", "export", "legacy", "mixed_precision",
+    "preprocessing", "quantizers", "tree", "visualization", "wrappers",
+}  # fmt: skip
+
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
@@ -138,6 +145,7 @@ if not TYPE_CHECKING:
         elif name in _MODULES:
             value = importlib.import_module(f"tricorn.{name}")
         else:
-            raise AttributeError(f"tricorn has no {name!r}")
+            theirs = ". Keras has it; it is not here yet" if name in _NOT_HERE else ""
+            raise AttributeError(f"module 'tricorn' has no attribute {name!r}{theirs}")
         globals()[name] = value
         return value

@@ -93,6 +93,12 @@ class Variable(Readable):
         regularizer, constraint: functions of the value, or None.
         overwrite_with_gradient: whether an optimizer lets it hold its gradient as it is.
         random: whether it is the state of a random generator.
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0], name="v")
+        >>> result = v.assign(v * 2)
+        >>> v.numpy().tolist()
+        [2.0, 4.0]
     """
 
     random = False

@@ -74,6 +74,15 @@ def test_dir_and_all_are_the_public_names(module):
         real.no_such_name  # noqa: B018
 
 
+def test_what_keras_has_and_we_have_not_is_told():
+    import keras
+
+    missing = {n for n in dir(keras) if not n.startswith("_") and n not in tricorn.__all__}
+    assert missing - {"src", "version"} <= tricorn._NOT_HERE
+    with pytest.raises(AttributeError, match="'applications'. Keras has it"):
+        tricorn.applications  # noqa: B018
+
+
 def test_pyright_says_what_is_wrong_on_the_page_and_nothing_else(tmp_path):
     here = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     program = shutil.which("basedpyright", path=here) or pytest.skip("not installed")

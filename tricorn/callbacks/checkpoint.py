@@ -31,6 +31,10 @@ class ModelCheckpoint(MonitorCallback):
 
     Raises:
         ValueError: for another `save_freq` or an unfit ending of `filepath`.
+
+    Example:
+        >>> best = keras.callbacks.ModelCheckpoint("best.keras", save_best_only=True)
+        >>> # model.fit(x, y, validation_split=0.1, callbacks=[best])
     """
 
     def __init__(

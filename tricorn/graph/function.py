@@ -61,6 +61,12 @@ class Function:
 
     Raises:
         ValueError: when the outputs cannot be computed from the inputs.
+
+    Example:
+        >>> x = keras.Input((2,))
+        >>> f = keras.Function([x], [x + 1])
+        >>> f([np.ones((3, 2))])[0].shape[0]
+        3
     """
 
     def __init__(

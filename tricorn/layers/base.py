@@ -64,6 +64,16 @@ class Layer:
         built: whether the weights exist.
         input_spec: `InputSpec` or tree of them that inputs are checked against.
         supports_masking: masks pass through unchanged.
+
+    Example:
+        >>> class Scale(keras.layers.Layer):
+        ...     def build(self, input_shape):
+        ...         self.scale = self.add_weight((input_shape[-1],), "ones", name="scale")
+        ...
+        ...     def call(self, inputs):
+        ...         return inputs * self.scale
+        >>> Scale()(np.ones((2, 3))).shape[1]
+        3
     """
 
     # Names that begin with ``_tricorn`` are the library's; all others are public or the user's.

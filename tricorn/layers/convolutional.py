@@ -199,6 +199,10 @@ class Conv2D(_Conv):
 
     Input shape: (batch, height, width, channels), or channels second.  Output shape: (batch, new
     height, new width, filters), or channels second.
+
+    Example:
+        >>> keras.layers.Conv2D(8, 3, padding="same")(np.ones((1, 6, 6, 2))).shape[3]
+        8
     """
 
     rank = 2

@@ -32,6 +32,10 @@ class Dense(Layer):
         kernel: (features, units); bias: (units,).
 
     Input shape: (batch, ..., features).  Output shape: (batch, ..., units).
+
+    Example:
+        >>> keras.layers.Dense(3, activation="relu")(np.ones((2, 4))).shape[1]
+        3
     """
 
     def __init__(
@@ -92,6 +96,10 @@ class Embedding(Layer):
         embeddings: (input_dim, output_dim).
 
     Input shape: (batch, ...) of integers.  Output shape: (batch, ..., output_dim).
+
+    Example:
+        >>> keras.layers.Embedding(10, 4)(np.array([[1, 2, 3]])).shape[2]
+        4
     """
 
     def __init__(

@@ -119,6 +119,11 @@ def Input(
 
     Returns:
         A symbolic tensor of shape (batch_size, \\*shape).
+
+    Example:
+        >>> x = keras.Input((3,), name="features")
+        >>> x.shape
+        (None, 3)
     """
     layer = InputLayer(
         shape=shape,

@@ -162,6 +162,10 @@ class Concatenate(Layer):
 
     Input shape: list of tensors of equal shape but for `axis`.  Output shape: that, with the sum
     along `axis`.
+
+    Example:
+        >>> keras.layers.Concatenate()([np.ones((2, 3)), np.ones((2, 1))]).shape[1]
+        4
     """
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:

@@ -945,6 +945,10 @@ class LSTM(_OneCellRNN):
     (batch, time, units) with return_sequences; return_state adds h and c (batch, units).
 
     Source: Hochreiter and Schmidhuber 1997, "Long short-term memory"; Gers et al. 2000.
+
+    Example:
+        >>> keras.layers.LSTM(5, return_sequences=True)(np.ones((2, 3, 4))).shape[2]
+        5
     """
 
     cell_class = LSTMCell

@@ -374,6 +374,11 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
         from_logits: y_pred are logits, not probabilities.
         ignore_class: an index whose samples do not count, neither in the sum nor in the average.
         reduction, axis, name, dtype: see `CategoricalCrossentropy`.
+
+    Example:
+        >>> loss = keras.losses.SparseCategoricalCrossentropy()
+        >>> round(float(loss(np.array([1]), np.array([[0.5, 0.5]]))), 4)
+        0.6931
     """
 
     def __init__(

@@ -424,6 +424,12 @@ class AUC(_Confusion):
 
     Source: Davis and Goadrich, 2006, "The relationship between precision-recall and ROC curves";
     Flach and Kull, 2015, "Precision-recall-gain curves".
+
+    Example:
+        >>> metric = keras.metrics.AUC()
+        >>> metric.update_state(np.array([0, 1]), np.array([0.2, 0.8]))
+        >>> round(float(metric.result()), 2)
+        1.0
     """
 
     _direction = "up"

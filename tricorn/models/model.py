@@ -51,6 +51,12 @@ class Model(Trainer):
         outputs: likewise.
         name: default the class name in snake case with a count.
         trainable: whether the weights are; None leaves the layers of a graph as they are.
+
+    Example:
+        >>> inputs = keras.Input((4,))
+        >>> model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+        >>> model(np.ones((3, 4))).shape[1]
+        2
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:

@@ -27,6 +27,13 @@ class Sequential(Model):
         layers: list of layers.
         trainable: whether the weights are.
         name: default ``sequential`` with a count.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> model.compile("sgd", "mse")
+        >>> run = model.fit(np.ones((8, 4)), np.ones((8, 2)), epochs=2, verbose=0)
+        >>> len(run.history["loss"])
+        2
     """
 
     _tricorn_composite = True  # type: ignore[assignment]

@@ -327,7 +327,7 @@ def softmax(x: Tensor, axis: Axis | None = -1) -> Tensor:
         floating tensor of x's shape.
     """
     engine, axes = active(), axes_of(axis, x)
-    if len(axes) == 1 and engine.shape(x)[axes[0]] == 1:
+    if len(axes) == 1 and x.shape[axes[0]] == 1:
         warnings.warn(
             f"a softmax over axis {axis} of a tensor of shape {tuple(engine.shape(x))}: the axis "
             "has size 1, so the result is always 1; did you mean sigmoid?",

@@ -52,6 +52,12 @@ class Adam(_Moments):
         common: see `Optimizer`.
 
     Source: Kingma and Ba, 2014, arXiv:1412.6980 (the form before section 2.1); Reddi et al., 2018.
+
+    Example:
+        >>> v = keras.Variable([1.0])
+        >>> keras.optimizers.Adam(0.1).apply([np.ones(1, "float32")], [v])
+        >>> round(float(v.numpy()[0]), 4)
+        0.9
     """
 
     def __init__(

@@ -137,6 +137,10 @@ class CosineDecay(_Decay):
         warmup_steps: length of the warm-up.
 
     Source: Loshchilov and Hutter, 2016, arXiv:1608.03983.
+
+    Example:
+        >>> schedule = keras.optimizers.schedules.CosineDecay(0.1, decay_steps=100)
+        >>> optimizer = keras.optimizers.SGD(schedule)
     """
 
     def __init__(

@@ -7,7 +7,6 @@ from typing import Any
 
 from tricorn import losses, tree
 from tricorn.graph.interpreted import warn_outside
-from tricorn.graph.symbolic import node_of
 from tricorn.layers.core import Embedding
 
 
@@ -30,5 +29,5 @@ def look_at(model: Any, arrays: tuple) -> None:
         found = losses.get(term) if isinstance(term, str) else term
         sparse = isinstance(found, losses.SparseCategoricalCrossentropy)
         if (sparse or found is losses.sparse_categorical_crossentropy) and output.shape:
-            ignored, name = getattr(found, "ignore_class", None), node_of(output)[0].operation.name
-            warn_outside(f"the output {name!r} is given labels", y, output.shape[-1], ignored)
+            ignored = getattr(found, "ignore_class", None)
+            warn_outside(f"{model.name!r} is given labels", y, output.shape[-1], ignored)

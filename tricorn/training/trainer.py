@@ -10,14 +10,13 @@ import contextlib
 import functools
 import inspect
 import itertools
-import numbers
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tricorn import losses, metrics, ops, optimizers, seeds, signatures, tree
+from tricorn import checks, losses, metrics, ops, optimizers, seeds, signatures, tree
 from tricorn.callbacks import CallbackList, History
 from tricorn.callbacks.callback_list import as_floats
 from tricorn.engines import active
@@ -340,7 +339,9 @@ class Trainer(Layer):
             ValueError: for data that do not fit each other or the model; the message says what.
         """
         _need_compiled(self, "fit", optimizer=True)
-        _check_counts(epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq)
+        _check_counts(
+            self, epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq
+        )
         train, validation = _feeds(self,
             x, y, batch_size, validation_split, validation_data, shuffle, class_weight,
             sample_weight, steps_per_epoch, validation_steps, validation_batch_size,
@@ -774,22 +775,23 @@ def _predict_batches(feed: Any, steps: int | None) -> Any:
         yield arrays, size
 
 
-def _check_counts(epochs: Any, first: Any, steps: Any, steps_after: Any, frequency: Any) -> None:
+def _check_counts(
+    model: Trainer, epochs: Any, first: Any, steps: Any, steps_after: Any, frequency: Any
+) -> None:
     """The arguments of `fit` that say how often.
 
     Raises:
         ValueError: for one that is no number, or too small.
     """
-    for name, value, least in (
-        ("epochs", epochs, 0), ("initial_epoch", first, 0),
-        ("steps_per_epoch", steps, 1), ("validation_steps", steps_after, 1),
-    ):  # fmt: skip
-        if value is not None and not (isinstance(value, numbers.Integral) and value >= least):
-            raise ValueError(f"fit: {name} must be an integer of at least {least}, got {value!r}")
+    checks.integer(model, "epochs", epochs, 0)
+    checks.integer(model, "initial_epoch", first, 0)
+    for name, value in (("steps_per_epoch", steps), ("validation_steps", steps_after)):
+        if value is not None:
+            checks.integer(model, name, value, 1)
     several = isinstance(frequency, (list, tuple, set, range))
-    if not several and (not isinstance(frequency, numbers.Integral) or frequency < 1):
+    if not several and not (checks.is_int(frequency) and frequency >= 1):
         raise ValueError(
-            f"fit: Expected `validation_freq` to be a list or int, at least 1; got {frequency!r}"
+            f"Expected `validation_freq` to be a list or int, at least 1, got {frequency!r}"
         )
 
 
