@@ -597,7 +597,7 @@ def while_loop(
     single = not isinstance(loop_vars, (list, tuple))
     if _of_graph("while_loop", loop_vars):
         examples = (loop_vars,) if single else tuple(loop_vars)
-        run = lambda now, *functions: while_loop(*functions, now, maximum_iterations)
+        run = lambda now, more, step: while_loop(more, step, now, maximum_iterations)
         return with_functions(run, loop_vars, [(cond, examples), (body, examples)])
     state = _tensors((loop_vars,) if single else tuple(loop_vars))
     layout = layout_of((body, state))

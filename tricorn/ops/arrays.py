@@ -1390,8 +1390,8 @@ def _unique_slices(ranks: Any, axis: int) -> tuple:
     if engine.capabilities["abstract"]:
         found = AbstractTensor((None,), "int32")
         return found, AbstractTensor((ranks.shape[axis],), "int32"), found
-    found = np.unique(engine.numpy(ranks), True, True, True, axis=axis)[1:]
-    return tuple(engine.tensor(part.reshape(-1), "int32") for part in found)
+    _, *parts = np.unique(engine.numpy(ranks), True, True, True, axis=axis)
+    return tuple(engine.tensor(part.reshape(-1), "int32") for part in parts)
 
 
 def _resized(x: Any, size: int, fill: Any, axis: int) -> Any:

@@ -66,7 +66,8 @@ def _small(*xs: Any) -> Any:
     return [engine.cast(x, "int32") for x in xs] if small else xs
 
 
-_SMALL = ("int8", "uint8", "bool")
+_NUMBERS = frozenset((bool, int, float, complex))
+_SMALL = frozenset(("int8", "uint8", "bool"))
 
 
 def _product_of(name: str, product: Any) -> Any:
@@ -89,7 +90,7 @@ def matmul(x1: Tensor, x2: Tensor) -> Tensor:
         ValueError: when the inner dimensions differ.
     """
     engine = active()
-    if not (engine.is_tensor(x1) and engine.is_tensor(x2)):
+    if type(x1) in _NUMBERS or type(x2) in _NUMBERS:
         x1, x2 = _tensors(x1, x2)
     name = engine.dtype(x1)
     if name in _SMALL:
