@@ -351,7 +351,7 @@ def default_mask(layer: Layer, mask: Any) -> Any:
         f"the layer {layer!r} was given an input with a mask, but does not support masking, so the "
         "layers after it do not see the mask; set supports_masking=True if it leaves the time axis "
         "as it is, or override compute_mask",
-        stacklevel=4,
+        stacklevel=5,
     )
     return None
 

@@ -176,8 +176,8 @@ class LayerGraph:
         for leaf, mask in zip(tree.leaves(outputs), masks):
             if mask is not None:
                 set_mask(leaf, mask)
-        if isinstance(outputs, (list, tuple)) and len(outputs) == 1 and _is_tensor(outputs[0]):
-            return outputs[0]
+        if isinstance(outputs, (list, tuple)) and len(outputs) == 1:
+            return outputs if is_symbolic(tree.leaves(outputs)[0]) else outputs[0]
         return outputs
 
     def note_structure(self, inputs: Any) -> None:
@@ -347,10 +347,6 @@ def _is_optional(tensor: Any) -> bool:
     return getattr(node_of(tensor)[0].operation, "optional", False)  # type: ignore[union-attr]
 
 
-def _is_tensor(x: Any) -> bool:
-    return not _is_tree(x) and not is_symbolic(x)
-
-
 def _input_of(tensor: Any) -> Any:
     """An input tensor that an InputLayer gives; tensors inside a graph get one of their own."""
     node, _ = node_of(tensor)
@@ -468,7 +464,7 @@ def _map_tensors(fn: Any, struct: Any) -> Any:
         return fn(struct)
     if isinstance(struct, dict):
         return {key: _map_tensors(fn, value) for key, value in struct.items()}
-    return [_map_tensors(fn, value) for value in struct]
+    return type(struct)([_map_tensors(fn, value) for value in struct])
 
 
 def _without_graph(entry: dict) -> dict:
@@ -481,7 +477,7 @@ def _places(places: Any, tensors: dict[tuple, Any]) -> Any:
         return {key: _places(value, tensors) for key, value in places.items()}
     if len(places) == 3 and isinstance(places[0], str):
         return tensors[tuple(places)]
-    return [_places(place, tensors) for place in places]
+    return type(places)([_places(place, tensors) for place in places])
 
 
 class _Waiting(Exception):

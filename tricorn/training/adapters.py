@@ -635,9 +635,7 @@ def _named(data: Any, name: str) -> Any:
     if isinstance(data, Mapping):
         return {key: _named(value, f"{name}[{key!r}]") for key, value in data.items()}
     if isinstance(data, (list, tuple)):
-        if any(
-            hasattr(v, "shape") or hasattr(v, "to_numpy") or isinstance(v, Mapping) for v in data
-        ):
+        if _holds_arrays(data):
             return type(data)([_named(v, f"{name}[{i}]") for i, v in enumerate(data)])
         array = standardize(np.asarray(data), name)
         return array
@@ -645,6 +643,15 @@ def _named(data: Any, name: str) -> Any:
     if array.ndim == 0:
         raise ValueError(f"{name} must have a batch axis, got the scalar {data!r}")
     return array
+
+
+def _holds_arrays(data: Any) -> bool:
+    """Whether nested lists are a tree of arrays, and not themselves the rows of one."""
+    if isinstance(data, (list, tuple)):
+        return any(_holds_arrays(v) for v in data[:1]) or any(
+            hasattr(v, "shape") or isinstance(v, Mapping) for v in data
+        )
+    return hasattr(data, "shape") or hasattr(data, "to_numpy") or isinstance(data, Mapping)
 
 
 def _common_length(arrays: Any) -> int:
