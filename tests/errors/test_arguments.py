@@ -147,7 +147,7 @@ RIGHT = {
     "losses.BinaryCrossentropy": {"axis": (1, 2)},
     "layers.Masking": {"mask_value": [-1.0, -1.0]},
     "layers.Softmax": {"axis": (1, 2)},
-    "layers.Dense": {"units": np.int64(3), "use_bias": np.True_},
+    "layers.Dense": {"units": 3, "use_bias": np.True_},
     "layers.Dropout": {"rate": np.float32(0.5)},
     "layers.Rescaling": {"scale": [1.0, 2.0]},
     "losses.Huber": {"delta": np.array(2.0)},
