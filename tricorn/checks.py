@@ -140,12 +140,15 @@ def kinds(init: Callable) -> dict[str, frozenset[str]]:
     """name -> what may be given, for the arguments of a constructor that are annotated with plain
     types: int, float, bool, str, None."""
     said = {name: str(text).split(" | ") for name, text in inspect.get_annotations(init).items()}
-    return {name: frozenset(parts) for name, parts in said.items() if set(parts) <= _WORDS.keys()}
+    plain = {name: frozenset(parts) for name, parts in said.items() if set(parts) <= _WORDS.keys()}
+    plain.pop("axis", None)  # one axis, or several where what computes with it takes them
+    return plain
 
 
 def of_kinds(owner: Any, given: dict[str, Any], known: dict[str, frozenset[str]]) -> None:
     """Check that arguments are of the plain types that `known` (from `kinds`) says.  A number is
-    taken for any other, and whatever has a dtype for a number: tensors, arrays, NumPy's scalars.
+    taken for any other, whatever has a dtype for a number (tensors, arrays, NumPy's scalars), and
+    None for a string or a bool.
 
     Raises:
         ValueError: for the first that is of none of its types.
@@ -154,7 +157,7 @@ def of_kinds(owner: Any, given: dict[str, Any], known: dict[str, frozenset[str]]
         if name not in known:
             continue
         if isinstance(value, str) or value is None:
-            fits = ("None" if value is None else "str") in known[name]
+            fits = "str" in known[name] or (value is None and "None" in known[name])
         else:
             real = isinstance(value, numbers.Real) or hasattr(value, "dtype")
             fits = real and known[name] - {"str", "None"} != set()

@@ -10,6 +10,7 @@ import itertools
 import re
 
 import keras
+import numpy as np
 import pytest
 
 import tricorn
@@ -118,7 +119,7 @@ def told(library, place: str, name: str, given: dict | None = None) -> Exception
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("place, name", classes(), ids=lambda x: x)
+@pytest.mark.parametrize("place, name", list(classes()), ids=lambda x: x)
 def test_wrong_arguments_are_refused_where_they_are_given(place, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     abstract = name in ("Optimizer", "LearningRateSchedule", "Constraint", "Initializer")
@@ -139,3 +140,27 @@ def test_wrong_arguments_are_refused_where_they_are_given(place, name, tmp_path,
         if not isinstance(ours, allowed) or not re.search(argument, str(ours)):
             bad.append(said)
     assert not bad, "\n".join(bad)
+
+
+RIGHT = {
+    "losses.CategoricalFocalCrossentropy": {"alpha": [0.2, 0.8]},
+    "losses.BinaryCrossentropy": {"axis": (1, 2)},
+    "layers.Masking": {"mask_value": [-1.0, -1.0]},
+    "layers.Softmax": {"axis": (1, 2)},
+    "layers.Dense": {"units": 3, "use_bias": np.True_},
+    "layers.Dropout": {"rate": np.float32(0.5)},
+    "layers.Rescaling": {"scale": [1.0, 2.0]},
+    "losses.Huber": {"delta": np.array(2.0)},
+    "optimizers.Adam": {"beta_1": np.float64(0.9)},
+    "optimizers.schedules.CosineDecay": {
+        "initial_learning_rate": 0.1, "decay_steps": 1e3, "name": None,
+    },
+    "callbacks.ModelCheckpoint": {"filepath": "a.keras", "monitor": None, "verbose": True},
+    "metrics.Precision": {"thresholds": [0.2, np.float64(0.8)]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_what_keras_takes_is_taken(name):
+    for library in (keras, tricorn):
+        functools.reduce(getattr, name.split("."), library)(**RIGHT[name])

@@ -110,7 +110,7 @@ class Catalogue:
         if not fits:
             forms = "a name, a config, a class, an object" + ", a function" * (not self._base)
             raise ValueError(
-                f"{self._not_understood(identifier)}, which is a {type(identifier).__name__}; "
+                f"{self._not_understood(identifier)} (of type {type(identifier).__name__}); "
                 f"expected {self._article()}: {forms}"
             )
         return identifier
