@@ -19,6 +19,7 @@ import numpy as np
 from jax import lax
 
 from tricorn import dtypes, tracking, tree
+from tricorn.engines import common
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.contract import PRIMITIVES, EngineError
 from tricorn.engines.jax import kernels, policy
@@ -732,3 +733,6 @@ def unshared(handle: jax.Array) -> jax.Array:
 
 def must_not_escape(x: jax.Array) -> bool:
     return isinstance(x, jax.core.Tracer)
+
+
+foreign = common.foreign("jax", "tricorn.engines.jax.programs")

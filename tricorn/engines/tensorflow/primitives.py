@@ -742,4 +742,6 @@ def _printed(x: tf.Tensor, message: str) -> tf.Tensor:
         return tf.identity(x)
 
 
+foreign = common.foreign("tensorflow", "tricorn.engines.tensorflow.programs")
+
 OVERRIDES: dict[str, Callable] = {"printed": _printed}
