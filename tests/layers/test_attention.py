@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+import tricorn
 from tests.layers.cases import ATTENTION, Case, floats, mask
 from tests.oracle import array, cached, close
 from tricorn import Model, layers, ops
@@ -189,3 +190,31 @@ ERRORS = [
 def test_errors_say_what_is_wrong(wrong: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         wrong()
+
+
+def _transformer(library: Any) -> Any:
+    """Attention over tokens, masked where they are 0, in the words of Keras's examples.  Nothing
+    uses the inputs of `MultiHeadAttention` after it, since Keras takes their masks away."""
+    la = library.layers
+    tokens = library.Input((None,), dtype="int32")
+    x = la.Embedding(5, 4, mask_zero=True)(tokens)
+    attention = la.MultiHeadAttention(num_heads=2, key_dim=3, name="attention")
+    y = attention(query=x, value=x, key=x, use_causal_mask=True)
+    x = la.LayerNormalization()(y)
+    x = la.Add()([x, la.GroupQueryAttention(2, 4, 2)(x, x)])
+    x = la.GlobalAveragePooling1D()(la.Dense(4, activation="gelu")(x))
+    return library.Model(tokens, la.ReversibleEmbedding(6, 4, tie_weights=False)(x, reverse=True))
+
+
+def test_a_transformer_in_files_of_either_library(tmp_path: Any) -> None:
+    ours, theirs = _transformer(tricorn), _transformer(keras)
+    values = _weights(ours)
+    for model, library, other, name in (
+        (ours, tricorn, keras, "ours"), (theirs, keras, tricorn, "theirs"),
+    ):  # fmt: skip
+        model.set_weights(values)
+        path = str(tmp_path / f"{name}.keras")
+        model.save(path)
+        again = other.saving.load_model(path)
+        close(again.predict(TOKENS, verbose=0), model.predict(TOKENS, verbose=0))
+        close(model.predict(TOKENS, verbose=0), ours.predict(TOKENS, verbose=0))

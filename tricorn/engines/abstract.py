@@ -1025,6 +1025,10 @@ class Tape:
         return [AbstractTensor((*lead, *x.shape), x.dtype) for x in sources]
 
 
+def foreign(framework: str) -> NoReturn:
+    raise NeedsEngine(f"programs of {framework} run on real tensors only")
+
+
 def tape(persistent: bool) -> Tape:
     return Tape()
 

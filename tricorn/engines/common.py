@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins as py
 import contextlib
 import functools
+import importlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -215,3 +216,22 @@ def assigned(
             )
         found.append(i)
     return found
+
+
+def foreign(engine: str, module: str) -> Callable[[str], Any]:
+    """The primitive `foreign` of an engine that has a module for the framework of its own name.
+
+    Args:
+        engine: the engine's name.
+        module: full name of the module; "": it has none.
+    """
+
+    def foreign(framework: str) -> Any:
+        if module and framework == engine:
+            return importlib.import_module(module)
+        raise EngineError(
+            f"this layer runs programs of {framework}, so it needs the engine {framework!r}; the "
+            f"engine is {engine!r}: call set_engine({framework!r}) first"
+        )
+
+    return foreign

@@ -863,6 +863,12 @@ def module(layer):
 
 
 @primitive
+def foreign(framework):
+    """The module of functions that run what was written for `framework` ("jax", "torch",
+    "tensorflow") inside of layers; each framework has functions of its own.  Default: none."""
+
+
+@primitive
 def own_graph():
     """The framework's own graph that code builds here, a `Graph`, or None: symbolic tensors are
     Tricorn's.  Default: None."""

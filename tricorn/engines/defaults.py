@@ -485,6 +485,10 @@ def module(engine: Any, layer: Any) -> Any:
     )
 
 
+def foreign(engine: Any, framework: str) -> Any:
+    return common.foreign(engine.name, "")(framework)
+
+
 def tape(engine: Any, persistent: bool) -> Any:
     raise EngineError(
         f"the engine {engine.name!r} has no tape; "

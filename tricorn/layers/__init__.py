@@ -58,6 +58,7 @@ from tricorn.layers.core import (
     ReversibleEmbedding,
 )
 from tricorn.layers.einsum import EinsumDense
+from tricorn.layers.foreign import FlaxLayer, JaxLayer, TFSMLayer, TorchModuleWrapper
 from tricorn.layers.input_layer import Input, InputLayer
 from tricorn.layers.input_spec import InputSpec
 from tricorn.layers.locally_connected import LocallyConnected1D, LocallyConnected2D

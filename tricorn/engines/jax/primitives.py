@@ -776,3 +776,6 @@ def unshared(handle: jax.Array) -> jax.Array:
 
 def must_not_escape(x: jax.Array) -> bool:
     return isinstance(x, jax.core.Tracer)
+
+
+foreign = common.foreign("jax", "tricorn.engines.jax.programs")

@@ -793,6 +793,9 @@ def _printed(x: tf.Tensor, message: str) -> tf.Tensor:
         return tf.identity(x)
 
 
+foreign = common.foreign("tensorflow", "tricorn.engines.tensorflow.programs")
+
+
 def _called_back(x: list, fn: Callable, shape: Callable, dtype: str) -> Any:
     """The op `on_host` in a graph: a call back to Python."""
     if py.all(isinstance(a, EagerTensor) for a in x):

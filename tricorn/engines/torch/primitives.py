@@ -754,3 +754,6 @@ def is_live(x: torch.Tensor) -> bool:
 
 def must_not_escape(x: torch.Tensor) -> bool:
     return is_fleeting(x)
+
+
+foreign = common.foreign("torch", "tricorn.engines.torch.programs")
