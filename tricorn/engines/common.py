@@ -160,6 +160,15 @@ def flat_gradients(structure: Any, grads: Sequence) -> list:
 # --------------------------------------------------------------------------------- compiled steps
 
 
+def no_strings(engine: str) -> str:
+    """What is said where strings would be tensors."""
+    return (
+        f"the engine {engine!r} has no tensors of strings: keep them in NumPy arrays and give them "
+        "to layers of text (StringLookup, TextVectorization, Hashing) before the model or in its "
+        'data pipeline; the engine "tensorflow" takes them inside of a model'
+    )
+
+
 def check_bounds(start: int, stop: int) -> None:
     """Refuse a compiled loop without a step."""
     if stop <= start:

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from tricorn import config, ops
+from tricorn.graph.interpreted import warn_outside, watched
 from tricorn.losses.base import LossFunctionWrapper, to_pair
 
 
@@ -144,13 +145,21 @@ def sparse_categorical_crossentropy(
     """
     y_pred = ops.convert_to_tensor(y_pred)
     y_true = _indices(y_true, y_pred, axis)
+    if watched():
+        warn_outside("a loss is given labels", y_true, y_pred.shape[axis], ignore_class)
     if ignore_class is None:
         return ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits, axis)
-    valid = ops.not_equal(y_true, ignore_class)
+    valid = counted(y_true, y_pred, ignore_class, axis)
     y_true = ops.where(valid, y_true, ops.zeros_like(y_true))
     y_pred = ops.where(ops.expand_dims(valid, axis), y_pred, ops.zeros_like(y_pred))
     values = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits, axis)
     return ops.where(valid, values, ops.zeros_like(values))
+
+
+def counted(y_true: Any, y_pred: Any, ignore_class: int, axis: int = -1) -> Any:
+    """Which labels of a sparse crossentropy are of another class than `ignore_class`: bool, of the
+    shape of its values."""
+    return ops.not_equal(_indices(y_true, y_pred, axis), ignore_class)
 
 
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
@@ -365,6 +374,11 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
         from_logits: y_pred are logits, not probabilities.
         ignore_class: an index whose samples do not count, neither in the sum nor in the average.
         reduction, axis, name, dtype: see `CategoricalCrossentropy`.
+
+    Example:
+        >>> loss = keras.losses.SparseCategoricalCrossentropy()
+        >>> round(float(loss(np.array([1]), np.array([[0.5, 0.5]]))), 4)
+        0.6931
     """
 
     def __init__(
@@ -387,8 +401,7 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
     def valid(self, y_true: Any, y_pred: Any, values: Any) -> Any:
         if self.ignore_class is None:
             return None
-        y_true = _indices(y_true, y_pred, self.axis)
-        return ops.not_equal(y_true, self.ignore_class)
+        return counted(y_true, y_pred, self.ignore_class, self.axis)
 
 
 class KLDivergence(LossFunctionWrapper):

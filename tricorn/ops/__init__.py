@@ -699,3 +699,5 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+__dir__ = lambda: list(__all__)

@@ -54,7 +54,7 @@ def associative_scan(f: Callable, elems: Any, reverse: bool = False, axis: int =
     Raises:
         ValueError: when the lengths differ, or are not known.
     """
-    leaves, structure = tree.flatten(elems)
+    leaves, structure = tree.take_apart(elems)
     xs = [moveaxis(x, axis, 0) for x in leaves]
     xs = [flip(x, 0) for x in xs] if reverse else xs
     lengths = {x.shape[0] for x in xs}

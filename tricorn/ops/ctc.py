@@ -76,7 +76,7 @@ def ctc_loss(
     states = reshape(stack([full_like(target, mask_index), target], axis=2), (target.shape[0], -1))
     states = concatenate([states, blank], axis=1)
     # from a label to the next one, without the blank between: only when they differ
-    label = not_equal(states[:, 2:], mask_index)
+    label = equal(mod(arange(2 * target.shape[1] - 1, dtype="int32"), 2), 1)
     skips = logical_and(label, not_equal(states[:, 2:], states[:, :-2]))
     barred = cast(logical_not(skips), logits.dtype) * _NEVER
     # ln of the probability of each step's state, (steps, batch, states)
@@ -151,7 +151,8 @@ def _greedy(logits: Any, lengths: Any, merge: bool, blank: int) -> tuple[Any, An
     keep = logical_and(counts, not_equal(best, blank))
     if merge:
         keep = logical_and(keep, _differs(best))
-    score = -sum(where(counts, max(logits, axis=-1), 0.0), axis=1, keepdims=True)
+    wide = cast(logits, dtypes.result_type(dtype(logits), "float32"))
+    score = -sum(where(counts, max(wide, axis=-1), 0.0), axis=1, keepdims=True)
     return expand_dims(compacted(best, keep), 0), score
 
 

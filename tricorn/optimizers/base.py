@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from tricorn import config, initializers, naming, ops
+from tricorn import checks, config, initializers, naming, ops
 from tricorn.graph.scope import Scope, variable_behind
 from tricorn.optimizers.schedules import LearningRateSchedule
 from tricorn.serialization import registry
@@ -87,12 +87,12 @@ class Optimizer(Configured):
         if sum(value is not None for value in clips.values()) > 1:
             raise ValueError(f"give only one of {', '.join(clips)}, got {clips}")
         if gradient_accumulation_steps is not None:
-            _at_least("gradient_accumulation_steps", gradient_accumulation_steps, 2)
-        if use_ema and not 0 <= ema_momentum <= 1:
-            raise ValueError(f"ema_momentum must be within [0, 1], got {ema_momentum!r}")
+            checks.integer(self, "gradient_accumulation_steps", gradient_accumulation_steps, 2)
+        if use_ema:
+            checks.number(self, "ema_momentum", ema_momentum, 0, 1)
         if use_ema and ema_overwrite_frequency is not None:
-            _at_least("ema_overwrite_frequency", ema_overwrite_frequency, 1)
-        self.name = name or naming.unique(type(self).__name__)
+            checks.integer(self, "ema_overwrite_frequency", ema_overwrite_frequency, 1)
+        self.name = checks.name(self, name) or naming.unique(type(self).__name__)
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self.use_ema, self.ema_momentum = use_ema, ema_momentum
@@ -123,6 +123,11 @@ class Optimizer(Configured):
             common = [base[name] for name in Common.__annotations__ if name not in names]
             keywords = [p.replace(kind=p.KEYWORD_ONLY) for p in common]
             cls.__signature__ = inspect.Signature(own[:-1] + keywords)  # type: ignore[attr-defined]
+            told = re.findall(r"^    \w+: .*", inspect.getdoc(Optimizer) or "", re.MULTILINE)
+            known = {p.name for p in common}
+            lines = "\n".join(line for line in told if line.split(":")[0].strip() in known)
+            doc = inspect.cleandoc(cls.__doc__ or "")
+            cls.__doc__ = doc.replace("    common: see `Optimizer`.", lines)
 
     # ----------------------------------------------------------------- what a concrete one defines
 
@@ -198,7 +203,7 @@ class Optimizer(Configured):
 
     def _add_slot(self, variable: Variable, name: str, value: Any) -> Variable:
         name = f"{variable.path.replace('/', '_')}_{name}"
-        shape = np.shape(value) or variable.shape
+        shape = value.shape if isinstance(value, np.ndarray) else variable.shape
         return self.add_variable(shape, initializers.Constant(value), variable.dtype, name=name)
 
     def _slot_groups(self, initial: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -306,6 +311,8 @@ class Optimizer(Configured):
     def _as_learning_rate(self, value: Any) -> Variable | Callable:
         if callable(value) and not isinstance(value, Variable):
             return value
+        if isinstance(value, bool):
+            raise checks.wrong(self, "learning_rate", "a number, not a boolean", value)
         try:
             number = float(value)
         except (TypeError, ValueError):
@@ -341,18 +348,55 @@ class Optimizer(Configured):
             return
         variables = self._variables_for(grads, trainable_variables)
         grads, variables = self._present(grads, variables)
-        if self.loss_scale_factor is not None:
-            grads = [gradient / self.loss_scale_factor for gradient in grads]
-        if self.gradient_accumulation_steps:
-            self._accumulate(grads, variables)
-        else:
-            self._step(grads, variables)
+        grads, variables = self._overwrite(grads, variables)
+        if variables:
+            if self.loss_scale_factor is not None:
+                grads = [gradient / self.loss_scale_factor for gradient in grads]
+            if self.gradient_accumulation_steps:
+                self._accumulate(grads, variables)
+            else:
+                self._step(grads, variables)
         if self.use_ema:
             self._average()
         for variable in variables:
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable.value))
         self._iterations.assign_add(1)
+
+    def stateless_apply(
+        self, optimizer_variables: Sequence, grads: Sequence, trainable_variables: Sequence
+    ) -> tuple[list, list]:
+        """`apply` with the state given, changing none: a pure function, for ``jax.jit`` and its
+        like.
+
+        Args:
+            optimizer_variables: values of `variables`, in their order.
+            grads: gradients, in the order of the variables it was built with.
+            trainable_variables: the values of those.
+
+        Returns:
+            (new values of the trainable variables, new values of `variables`).
+
+        Raises:
+            ValueError: not built, or another number of values.
+        """
+        if not self.built:
+            raise ValueError(
+                f"the optimizer {self.name!r} is not built: call build(trainable_variables) first"
+            )
+        trained, own = self._trainable_variables, self.variables
+        for what, given, known in (
+            ("trainable_variables", trainable_variables, trained),
+            ("optimizer_variables", optimizer_variables, own),
+        ):
+            if len(given) != len(known):
+                raise ValueError(
+                    f"the optimizer {self.name!r} has {len(known)} {what}, got {len(given)} values"
+                )
+        values = dict(zip([*trained, *own], [*trainable_variables, *optimizer_variables]))
+        with Scope(values, isolated=True):
+            self.apply(grads, trained)
+            return [v.value for v in trained], [v.value for v in own]
 
     def _variables_for(
         self, grads: list, trainable_variables: Iterable[Variable] | None
@@ -398,10 +442,32 @@ class Optimizer(Configured):
         pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
         return [ops.convert_to_tensor(g) for g, _ in pairs], [v for _, v in pairs]
 
+    def _overwrite(self, grads: list, variables: list[Variable]) -> tuple[list, list[Variable]]:
+        """Assign the gradients of variables that are overwritten with them, with accumulation the
+        largest of those that came together; gives the others."""
+        if not any(variable.overwrite_with_gradient for variable in variables):
+            return grads, variables
+        rest = []
+        for gradient, variable in zip(grads, variables):
+            if not variable.overwrite_with_gradient:
+                rest.append((gradient, variable))
+            elif self.gradient_accumulation_steps:
+                due = self._is_due()
+                kept = self._accumulators[variable]
+                largest = ops.maximum(gradient, kept.value)
+                variable.assign(ops.where(due, largest, variable.value))
+                kept.assign(ops.where(due, ops.zeros_like(largest), largest))
+            else:
+                variable.assign(gradient)
+        return [gradient for gradient, _ in rest], [variable for _, variable in rest]
+
+    def _is_due(self) -> Any:
+        """Whether this call updates by the gradients that were accumulated."""
+        return ops.equal(ops.mod(self._iterations + 1, self.gradient_accumulation_steps), 0)
+
     def _accumulate(self, grads: list, variables: list[Variable]) -> None:
         """Add the gradients up; every so many calls update by their mean."""
-        steps = self.gradient_accumulation_steps
-        due = ops.equal(ops.mod(ops.add(self._iterations, 1), steps), 0)
+        steps, due = self.gradient_accumulation_steps, self._is_due()
         totals = {v: g + self._accumulators[v].value for g, v in zip(grads, variables)}
         means = [total / steps for total in totals.values()]
         assign_if(due, lambda: self._step(means, variables))
@@ -499,15 +565,18 @@ class Optimizer(Configured):
 
     def _decays(self, variable: Variable) -> bool:
         variables, pattern = self._no_decay
-        if self.weight_decay is None or variable in variables:
+        if self._decay_of(variable) is None or variable in variables:
             return False
         return pattern is None or pattern.search(variable.name) is None
+
+    def _decay_of(self, variable: Variable) -> float | None:
+        return self.weight_decay
 
     def _decayed(self, variable: Variable, learning_rate: Any) -> Any:
         value = variable.value
         if not self._decays(variable):
             return value
-        return value - value * (self.weight_decay * learning_rate)
+        return value - value * (self._decay_of(variable) * learning_rate)
 
     def _decay(self, variables: list[Variable], learning_rate: Any) -> None:
         for variable in variables:
@@ -540,6 +609,11 @@ class Optimizer(Configured):
         if self.use_ema:
             for variable in var_list:
                 variable.assign(self._averages[variable].value)
+
+    @property
+    def averages(self) -> dict[Variable, Variable]:
+        """Variable -> its moving average (with `use_ema`); empty before the first update."""
+        return dict(self._averages) if self.built and int(self._iterations) else {}
 
     # --------------------------------------------------------------------------------------- files
 
@@ -614,8 +688,3 @@ def _values(slots: dict[str, Variable]) -> dict[str, Any]:
 def _shrink(square: Any, limit: float) -> Any:
     """The factor that brings a norm, given by its square, down to `limit`."""
     return limit / ops.maximum(ops.sqrt(square), limit)
-
-
-def _at_least(argument: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{argument} must be an integer of at least {least}, got {value!r}")

@@ -140,7 +140,7 @@ class _Program:
         """Run `steps` (None: once, without a number) and write what was assigned."""
         with torch.no_grad():
             state = [handle.detach() for handle in handles]
-            leaves, structure = tree.flatten(args)
+            leaves, structure = tree.take_apart(args)
             leaves = [_borrowed(x) for x in leaves]
             kind = self._kind_of(state, leaves, structure)
             if not kind.traced and patience.is_over(kind.steps):
@@ -279,7 +279,7 @@ class _Trace:
             args = tensors[count + numbered :]
             result, after = fn(list(before), *numbers, *tree.unflatten(structure, list(args)))
             taken = _places(tensors)
-            found, self.result = tree.flatten(result)
+            found, self.result = tree.take_apart(result)
             self.assigned[:] = common.assigned(before, after, _described)
             return [_separate(x, taken) for x in (*found, *(after[i] for i in self.assigned))]
 
