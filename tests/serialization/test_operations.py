@@ -86,8 +86,8 @@ def images(k):
     moved = o.image.scale_and_translate(
         y, (3, 5, 5, 3), CONSTANT[0].repeat(2), np.zeros(2, "float32"), (1, 2), "linear"
     )
-    real, imaginary = o.stft(o.sum(y, (2, 3)), 4, 1, 4, center=False)
-    signal = o.istft((real, imaginary), 4, 1, 4, center=False)
+    real, imaginary = o.stft(o.reshape(y, (3, 48)), 6, 2, 8)
+    signal = o.istft((real, imaginary), 6, 2, 8)
     parts = o.rearrange(y, "b (h v) w c -> b h (v w) c", h=2, v=2)
     return k.Model(x, [patches, moved, real, imaginary, signal, parts])
 
