@@ -31,7 +31,7 @@ FLOORS = [
     ["serialization"],
     ["activations", "initializers", "regularizers", "constraints"],
     ["losses", "optimizers"],
-    ["metrics"],
+    ["metrics", "mixed_precision"],
     ["layers"],
     ["callbacks"],
     ["training"],

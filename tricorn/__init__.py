@@ -13,14 +13,15 @@ from tricorn._version import __version__
 
 _MODULES = (
     "activations", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies",
-    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random",
-    "regularizers", "saving", "utils",
+    "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers",
+    "preprocessing", "random", "regularizers", "saving", "tree", "utils",
 )  # fmt: skip
 #: public name -> (module, name there)
 _NAMES = {
     "Checkpoint": ("tricorn.saving.checkpoint", "Checkpoint"),
     "CheckpointManager": ("tricorn.saving.checkpoint", "CheckpointManager"),
     "DTypePolicy": ("tricorn.dtype_policies", "DTypePolicy"),
+    "FloatDTypePolicy": ("tricorn.dtype_policies", "FloatDTypePolicy"),
     "Function": ("tricorn.graph.function", "Function"),
     "GradientTape": ("tricorn.graph.tape", "GradientTape"),
     "Initializer": ("tricorn.initializers", "Initializer"),
@@ -61,7 +62,12 @@ _NAMES = {
     ),
 }
 
-__all__ = ["__version__", *_MODULES, *_NAMES]
+__all__ = ["__version__", "version", *_MODULES, *_NAMES]
+
+
+def version() -> str:
+    """The version of the library."""
+    return __version__
 
 
 def __getattr__(name: str) -> Any:

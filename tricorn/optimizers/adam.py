@@ -84,7 +84,7 @@ class Adam(_Moments):
         self, values: list, gradients: list, learning_rate: Any, slots: list[Slots], step: Any
     ) -> list[tuple[Any, Slots]]:
         names = "momentum", "velocity", "velocity_hat"
-        columns = [[own[name] for own in slots] for name in names[: 2 + self.amsgrad]]
+        columns: list[Any] = [[own[name] for own in slots] for name in names[: 2 + self.amsgrad]]
         momenta, velocities, largest = columns if self.amsgrad else (*columns, None)
         after = adam(
             values, gradients, momenta, velocities, largest, learning_rate, step, self.beta_1,

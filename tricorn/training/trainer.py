@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import losses, metrics, ops, optimizers, seeds, tree
+from tricorn import config, losses, metrics, ops, optimizers, seeds, tree
 from tricorn.callbacks import CallbackList
 from tricorn.callbacks.callback_list import as_floats
 from tricorn.engines import active
@@ -124,11 +124,11 @@ class Trainer(Layer):
         arguments = _state(self).arguments
         if not self.compiled or arguments is None:
             return None
-        config = dict(arguments)
-        config["optimizer"] = self.optimizer
-        if config["steps_per_execution"] == "auto":
-            config["steps_per_execution"] = 1  # Keras knows numbers only; ours is the default
-        return {key: registry.serialize_keras_object(value) for key, value in config.items()}
+        given = dict(arguments)
+        given["optimizer"] = self.optimizer
+        if given["steps_per_execution"] == "auto":
+            given["steps_per_execution"] = 1  # Keras knows numbers only; ours is the default
+        return {key: registry.serialize_keras_object(value) for key, value in given.items()}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as `get_compile_config` said, and make the optimizer's state if possible."""
@@ -321,6 +321,8 @@ class Trainer(Layer):
         )  # fmt: skip
         program = _program(self, "train", looped=True)
         _prepare(self, "train", program, train.first)
+        epochs = config.limited("epochs", epochs)
+        steps_per_epoch = _within_limit(train, steps_per_epoch)
         steps = steps_per_epoch or train.steps
         position = loop.Position(*seeds.begin_fit(), initial_epoch)
         calls = CallbackList(
@@ -356,7 +358,9 @@ class Trainer(Layer):
                     calls.set_params({**calls.params, "steps": done})
                 logs = as_floats(result)
                 if validation is not None and _due(validation_freq, epoch):
-                    found = _evaluate(self, validation, calls, test_pace, check)
+                    found = _evaluate(
+                        self, validation, calls, test_pace, check, _within_limit(validation, None)
+                    )
                     logs.update({f"val_{name}": value for name, value in found.items()})
                 calls.on_epoch_end(epoch, logs)
                 if self.stop_training:
@@ -390,6 +394,7 @@ class Trainer(Layer):
         """
         _need_compiled(self, "evaluate")
         feed = adapters.feed(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        steps = _within_limit(feed, steps)
         calls = CallbackList(
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
             steps=steps or feed.steps,
@@ -413,6 +418,7 @@ class Trainer(Layer):
         Args: as `fit`'s.
         """
         feed = adapters.feed(x, batch_size=batch_size, steps=steps, stack=False, inputs_only=True)
+        steps = _within_limit(feed, steps)
         calls = CallbackList(
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
             steps=steps or feed.steps,
@@ -683,6 +689,15 @@ def _limited(feed: Any, steps: int | None, pace: Any, position: Any = None) -> A
         left -= count
         if left <= 0:
             return
+
+
+def _within_limit(feed: Any, steps: int | None) -> int | None:
+    """The number of steps to run of a feed, None for all, within the limit of the settings."""
+    limited = config.limited("steps_per_epoch", steps or feed.steps)
+    if limited == (steps or feed.steps):
+        return steps
+    feed.steps = limited if not isinstance(feed, adapters.ArrayFeed) else feed.steps
+    return limited
 
 
 def _due(frequency: int | list[int], epoch: int) -> bool:
