@@ -42,7 +42,7 @@ FLOORS = [
     ["serialization"],
     ["activations", "initializers", "regularizers", "constraints"],
     ["losses", "optimizers"],
-    ["metrics"],
+    ["metrics", "mixed_precision"],
     ["layers"],
     ["callbacks"],
     ["training"],

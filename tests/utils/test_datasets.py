@@ -7,12 +7,12 @@ import wave
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 import tricorn
 from tricorn import layers, utils
 
 pytestmark = pytest.mark.engine_free
+Image = pytest.importorskip("PIL.Image")
 tf = pytest.importorskip("tensorflow")
 
 

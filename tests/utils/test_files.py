@@ -12,11 +12,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 from tricorn import utils
 
 pytestmark = pytest.mark.engine_free
+Image = pytest.importorskip("PIL.Image")
 
 
 @pytest.fixture

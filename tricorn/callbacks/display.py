@@ -10,11 +10,14 @@ In a pipe or a log file it is one plain line per epoch, in a notebook one line u
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TextIO
+
+from tricorn import config
 
 Verbosity = Literal["auto", 0, 1, 2]
 
@@ -111,7 +114,10 @@ class Progress:
                 *self._times(final=True),
                 *self._metrics(),
             ]
-            self._write(" - ".join(parts) + "\n")
+            if config.is_interactive_logging_enabled():
+                self._write(" - ".join(parts) + "\n")
+            else:
+                message(" - ".join(parts))
 
     def close(self) -> None:
         """End an unfinished live line, so that what comes next starts on a line of its own."""
@@ -181,7 +187,11 @@ class Progress:
 
 
 def message(text: str) -> None:
-    """Print a line of its own; a live progress line moves below it."""
+    """Print a line of its own; a live progress line moves below it.  Without interactive logging
+    it goes to the log."""
+    if not config.is_interactive_logging_enabled():
+        logging.getLogger("tricorn").info(text)
+        return
     shown = _on_screen
     if shown is None:
         print(text)
@@ -208,7 +218,7 @@ def _style(verbose: Verbosity, stream: TextIO) -> str:
         )
     if verbose == 0:
         return "none"
-    if verbose == 2:
+    if verbose == 2 or not config.is_interactive_logging_enabled():
         return "line"
     if type(stream).__module__.split(".")[0] == "ipykernel":
         return "notebook"

@@ -16,7 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import checks, losses, metrics, ops, optimizers, seeds, signatures, tree
+from tricorn import (
+    checks,
+    config,
+    losses,
+    metrics,
+    ops,
+    optimizers,
+    seeds,
+    signatures,
+    tree,
+)
 from tricorn.callbacks import CallbackList, History
 from tricorn.callbacks.callback_list import as_floats
 from tricorn.engines import active
@@ -150,11 +160,11 @@ class Trainer(Layer):
         arguments = _state(self).arguments
         if not self.compiled or arguments is None:
             return None
-        config = dict(arguments)
-        config["optimizer"] = self.optimizer
-        if config["steps_per_execution"] == "auto":
-            config["steps_per_execution"] = 1  # Keras knows numbers only; ours is the default
-        return {key: registry.serialize_keras_object(value) for key, value in config.items()}
+        given = dict(arguments)
+        given["optimizer"] = self.optimizer
+        if given["steps_per_execution"] == "auto":
+            given["steps_per_execution"] = 1  # Keras knows numbers only; ours is the default
+        return {key: registry.serialize_keras_object(value) for key, value in given.items()}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as `get_compile_config` said, and make the optimizer's state if possible."""
@@ -350,7 +360,10 @@ class Trainer(Layer):
         _prepare(self, "train", program, train.first)
         if isinstance(train, adapters.ArrayFeed):
             ranges.look_at(self, train.arrays)
-        steps = steps_per_epoch or train.steps
+        epochs = config.limited("epochs", epochs)
+        steps = _within_limit(train, steps_per_epoch) or train.steps
+        if validation is not None:
+            _within_limit(validation, None)
         position = loop.Position(*seeds.begin_fit(), initial_epoch, first_epoch=initial_epoch)
         calls = CallbackList(
             callbacks, add_history=True, add_progbar=verbose != 0, model=self, verbose=verbose,
@@ -418,6 +431,7 @@ class Trainer(Layer):
         """
         _need_compiled(self, "evaluate")
         feed = adapters.feed(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        steps = _within_limit(feed, steps)
         calls = CallbackList(
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
             steps=steps or feed.steps,
@@ -440,6 +454,7 @@ class Trainer(Layer):
         Args: as `fit`'s.
         """
         feed = adapters.feed(x, batch_size=batch_size, steps=steps, stack=False, inputs_only=True)
+        steps = _within_limit(feed, steps)
         calls = CallbackList(
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
             steps=steps or feed.steps,
@@ -793,6 +808,20 @@ def _check_counts(
         raise ValueError(
             f"Expected `validation_freq` to be a list or int, at least 1, got {frequency!r}"
         )
+
+
+def _within_limit(feed: Any, steps: int | None) -> int | None:
+    """The number of steps to run of a feed, None for all, within the limit of the settings, which
+    the feed heeds from now on."""
+    given = steps or feed.steps
+    limited = config.limited("steps_per_epoch", given)
+    if limited == given:
+        return steps
+    if isinstance(feed, adapters.ArrayFeed):
+        feed.per_epoch = limited
+    else:
+        feed.steps = limited
+    return limited
 
 
 def _due(frequency: int | list[int], epoch: int) -> bool:

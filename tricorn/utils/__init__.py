@@ -3,6 +3,13 @@
 import importlib as _importlib
 from typing import Any as _Any
 
+from tricorn.config import (
+    disable_interactive_logging,
+    enable_interactive_logging,
+    is_interactive_logging_enabled,
+)
+from tricorn.dtypes import standardize as standardize_dtype
+from tricorn.graph.symbolic import is_symbolic as is_keras_tensor
 from tricorn.saving import (
     CustomObjectScope,
     custom_object_scope,
@@ -14,6 +21,7 @@ from tricorn.saving import (
     serialize_keras_object,
 )
 from tricorn.seeds import set_random_seed
+from tricorn.training.adapters import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from tricorn.utils.confusion import confusion_matrix
 from tricorn.utils.kernels import (
     convert_all_kernels_in_model,
@@ -36,6 +44,8 @@ _LATER = {
     "image_dataset_from_directory": "directories",
     "img_to_array": "images",
     "load_img": "images",
+    "model_to_dot": "drawing",
+    "plot_model": "drawing",
     "pad_sequences": "sequences",
     "save_img": "images",
     "split_dataset": "splitting",
@@ -45,8 +55,16 @@ _LATER = {
 
 __all__ = [
     *_LATER,
+    "bounding_boxes",
     "CustomObjectScope",
     "clear_session",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
+    "is_interactive_logging_enabled",
+    "is_keras_tensor",
+    "pack_x_y_sample_weight",
+    "standardize_dtype",
+    "unpack_x_y_sample_weight",
     "confusion_matrix",
     "convert_all_kernels_in_model",
     "convert_dense_weights_data_format",
@@ -65,6 +83,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> _Any:
+    if name == "bounding_boxes":
+        return _importlib.import_module("tricorn.utils.bounding_boxes")
     if name not in _LATER:
         raise AttributeError(f"tricorn.utils has no {name!r}")
     value = getattr(_importlib.import_module(f"tricorn.utils.{_LATER[name]}"), name)
