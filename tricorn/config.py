@@ -156,7 +156,11 @@ def image_data_format() -> str:
 
 
 def set_image_data_format(data_format: str) -> None:
-    """Set the default layout of images."""
+    """Set the default layout of images.
+
+    Args:
+        data_format: "channels_last" or "channels_first".
+    """
     _load()["image_data_format"] = _check_layout(data_format)
 
 
@@ -267,13 +271,21 @@ def is_nnx_enabled() -> bool:
 
 
 def set_max_epochs(max_epochs: int | None) -> None:
-    """Let no `fit` run more epochs; None: as ``KERAS_MAX_EPOCHS`` says, else without limit."""
+    """Let no `fit` run more epochs.
+
+    Args:
+        max_epochs: how many; None: as ``KERAS_MAX_EPOCHS`` says, else without limit.
+    """
     _limits["epochs"] = _check_limit("max_epochs", max_epochs)
 
 
 def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
-    """Let no epoch, evaluation or prediction have more steps; None: as
-    ``KERAS_MAX_STEPS_PER_EPOCH`` says, else without limit."""
+    """Let no epoch, evaluation or prediction have more steps.
+
+    Args:
+        max_steps_per_epoch: how many; None: as ``KERAS_MAX_STEPS_PER_EPOCH`` says, else without
+            limit.
+    """
     _limits["steps_per_epoch"] = _check_limit("max_steps_per_epoch", max_steps_per_epoch)
 
 

@@ -9,3 +9,5 @@ __all__ = [
     "DTypePolicy", "LossScaleOptimizer", "Policy", "dtype_policy", "global_policy",
     "set_dtype_policy", "set_global_policy",
 ]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

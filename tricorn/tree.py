@@ -214,17 +214,18 @@ def _rebuilt(structure: Any, children: list) -> Any:
 
 
 def is_nested(structure: Any) -> bool:
-    """Whether it is a container: a tuple, list, dict, or one derived from these, or a deque."""
+    """Whether `structure` is a container: a tuple, list, dict, one derived from these, a deque."""
     return _children(structure) is not None
 
 
 def flatten(structure: Any) -> list:
-    """The leaves in order; None is one."""
+    """The leaves of the tree `structure` in order; None is one."""
     return [leaf for _, leaf in flatten_with_path(structure)]
 
 
 def flatten_with_path(structure: Any) -> list[tuple[tuple, Any]]:
-    """(path, leaf) pairs in order; a path is the keys and positions that lead to the leaf."""
+    """(path, leaf) pairs of the tree `structure` in order; a path is the keys and positions that
+    lead to the leaf."""
     children = _children(structure)
     if children is None:
         return [((), structure)]
@@ -326,7 +327,7 @@ def assert_same_structure(a: Any, b: Any, check_types: bool | None = None) -> No
 
 
 def assert_same_paths(a: Any, b: Any) -> None:
-    """Raise ValueError if leaves of two trees stand in different places."""
+    """Raise ValueError if leaves of two trees, `a` and `b`, stand in different places."""
     paths_a, paths_b = ({path for path, _ in flatten_with_path(one)} for one in (a, b))
     if paths_a != paths_b:
         raise ValueError(
@@ -337,7 +338,7 @@ def assert_same_paths(a: Any, b: Any) -> None:
 
 
 def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
-    """A tree of the structure of another, with other leaves.
+    """A tree of the structure of another, `structure`, with the leaves `flat_sequence`.
 
     Raises:
         ValueError: for another number of leaves.
@@ -350,12 +351,12 @@ def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
 
 
 def lists_to_tuples(structure: Any) -> Any:
-    """The tree with tuples in place of lists."""
+    """The tree `structure` with tuples in place of lists."""
     return traverse(lambda x: tuple(x) if isinstance(x, list) else None, structure, top_down=False)
 
 
 def map_shape_structure(func: Callable, structure: Any) -> Any:
-    """`func` of the shapes (tuples or lists of ints and None) in a tree."""
+    """`func` of the shapes (tuples or lists of ints and None) in the tree `structure`."""
     children = _children(structure)
     if children is None or (
         isinstance(structure, (tuple, list))
@@ -363,3 +364,22 @@ def map_shape_structure(func: Callable, structure: Any) -> Any:
     ):
         return func(structure)
     return _rebuilt(structure, [map_shape_structure(func, child) for _, child in children])
+
+
+#: what Keras's module of this name has; the rest is the library's own
+__all__ = [
+    "MAP_TO_NONE",
+    "assert_same_paths",
+    "assert_same_structure",
+    "flatten",
+    "flatten_with_path",
+    "is_nested",
+    "lists_to_tuples",
+    "map_shape_structure",
+    "map_structure",
+    "map_structure_up_to",
+    "pack_sequence_as",
+    "traverse",
+]
+
+__dir__ = lambda: list(__all__)

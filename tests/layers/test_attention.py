@@ -209,7 +209,7 @@ def _transformer(library: Any) -> Any:
 def test_a_transformer_in_files_of_either_library(tmp_path: Any) -> None:
     ours, theirs = _transformer(tricorn), _transformer(keras)
     values = _weights(ours)
-    for model, library, other, name in (
+    for model, _library, other, name in (
         (ours, tricorn, keras, "ours"), (theirs, keras, tricorn, "theirs"),
     ):  # fmt: skip
         model.set_weights(values)

@@ -11,3 +11,5 @@ __all__ = [
     "text_dataset_from_directory",
     "timeseries_dataset_from_array",
 ]
+
+__dir__ = lambda: list(__all__)

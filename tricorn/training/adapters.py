@@ -101,7 +101,7 @@ def _fits_int32(array: np.ndarray) -> bool:
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """(x, y, sample_weight) of a batch: x alone, or a tuple of up to three parts."""
+    """(x, y, sample_weight) of a batch `data`: x alone, or a tuple of up to three parts."""
     if isinstance(data, list):
         data = tuple(data)
     if not isinstance(data, tuple):
@@ -115,7 +115,7 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
 
 
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-    """The inverse of `unpack_x_y_sample_weight`."""
+    """The batch of `x`, `y` and `sample_weight`: the inverse of `unpack_x_y_sample_weight`."""
     if y is None:
         return x if not isinstance(x, (tuple, list)) else (x,)
     return (x, y) if sample_weight is None else (x, y, sample_weight)

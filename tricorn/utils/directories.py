@@ -11,6 +11,7 @@ import numpy as np
 
 from tricorn import config
 from tricorn.callbacks.display import message
+from tricorn.docstrings import complete
 from tricorn.utils.data import Dataset, check_format, given, in_threads
 
 _IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
@@ -121,7 +122,6 @@ def text_dataset_from_directory(
 
     Args:
         max_length: texts are cut to so many characters.
-        others: see `image_dataset_from_directory`.
 
     Returns:
         A dataset of texts (UTF-8), or of pairs (texts, labels), in batches.
@@ -162,7 +162,6 @@ def audio_dataset_from_directory(
         output_sequence_length: sounds are cut or padded with zeros to so many samples.
         ragged: sounds of different lengths stay so: a batch is a list of them, or, in a
             ``tf.data.Dataset``, a ragged tensor.
-        others: see `image_dataset_from_directory`.
 
     Returns:
         A dataset of float32 sounds (samples, channels) from -1 to 1, or of pairs (sounds, labels),
@@ -185,6 +184,18 @@ def audio_dataset_from_directory(
         load, directory, (".wav",), labels, label_mode, class_names, batch_size, shuffle, seed,
         validation_split, subset, follow_links, "tf", verbose, ragged,
     )  # fmt: skip
+
+
+complete(
+    (text_dataset_from_directory, audio_dataset_from_directory),
+    dict.fromkeys(
+        (
+            "directory", "labels", "label_mode", "class_names", "batch_size", "shuffle", "seed",
+            "validation_split", "subset", "follow_links", "format", "verbose",
+        ),
+        "as in `image_dataset_from_directory`",
+    ),
+)  # fmt: skip
 
 
 def _from_directory(

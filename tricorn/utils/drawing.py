@@ -93,8 +93,9 @@ def plot_model(
     """Draw a model into a file; needs pydot and Graphviz.
 
     Args:
-        model: see `model_to_dot`, as the other arguments.
         to_file: the file; its ending says which kind it is.
+        model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi,
+            show_layer_activations, show_trainable, splines: see `model_to_dot`.
 
     Returns:
         In a notebook, the image for showing; else None.
