@@ -79,8 +79,8 @@ def test_masks_and_precision(case: Case) -> None:
         layer = _made(tricorn, case, policy)
         copy = type(layer).from_config(layer.get_config())
         assert copy.dtype_policy.name == layer.dtype_policy.name == policy
-        if expected is None:
-            continue
+        if expected is None or (is_masked and "initial_state" in case.call):
+            continue  # Keras passes a mask over that comes together with first states
         found = _call(tricorn, case, layer, is_masked)
         assert found is not None, (policy, is_masked)
         for (dtype, ours), (name, theirs) in zip(found[0], expected[0], strict=True):
