@@ -7,9 +7,63 @@ used: importing the package imports neither an engine nor NumPy.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tricorn._version import __version__
+
+if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__getattr__`
+    from tricorn import (
+        activations,
+        backend,
+        callbacks,
+        config,
+        constraints,
+        datasets,
+        dtype_policies,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        models,
+        ops,
+        optimizers,
+        random,
+        regularizers,
+        saving,
+        utils,
+    )
+    from tricorn.dtype_policies import DTypePolicy
+    from tricorn.engines import set_engine
+    from tricorn.engines import use as engine
+    from tricorn.graph.compiled import Compiled as function
+    from tricorn.graph.compiled import executing_eagerly
+    from tricorn.graph.function import Function, gradients
+    from tricorn.graph.placement import cpu, device, gpu, list_devices, num_gpus, to_device
+    from tricorn.graph.symbolic import SymbolicTensor
+    from tricorn.graph.symbolic import SymbolicTensor as KerasTensor
+    from tricorn.graph.tape import GradientTape
+    from tricorn.graph.transforms import (
+        checkpoint as remat,
+    )
+    from tricorn.graph.transforms import (
+        custom_gradient,
+        grad,
+        gradients_function,
+        value_and_grad,
+        value_and_gradients_function,
+    )
+    from tricorn.initializers import Initializer
+    from tricorn.layers.base import Layer
+    from tricorn.layers.input_layer import Input
+    from tricorn.layers.input_spec import InputSpec
+    from tricorn.losses import Loss
+    from tricorn.metrics import Metric
+    from tricorn.models import Model, Sequential
+    from tricorn.optimizers import Optimizer
+    from tricorn.regularizers import Regularizer
+    from tricorn.saving.checkpoint import Checkpoint, CheckpointManager, latest_checkpoint
+    from tricorn.seeds import set_random_seed
+    from tricorn.variable import Variable, name_scope
 
 _MODULES = (
     "activations", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies",
@@ -61,20 +115,37 @@ _NAMES = {
     ),
 }
 
-__all__ = ["__version__", *_MODULES, *_NAMES]
+__all__ = [
+    "__version__", "activations", "backend", "callbacks", "config", "constraints", "datasets",
+    "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops",
+    "optimizers", "random", "regularizers", "saving", "utils", "Checkpoint",
+    "CheckpointManager", "DTypePolicy", "Function", "GradientTape", "Initializer", "Input",
+    "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Regularizer",
+    "Sequential", "SymbolicTensor", "Variable", "cpu", "custom_gradient", "device", "engine",
+    "executing_eagerly", "function", "gpu", "grad", "gradients", "gradients_function",
+    "latest_checkpoint", "list_devices", "name_scope", "num_gpus", "remat", "set_engine",
+    "set_random_seed", "to_device", "value_and_grad", "value_and_gradients_function",
+]  # fmt: skip
 
+__dir__ = lambda: list(__all__)
 
-def __getattr__(name: str) -> Any:
-    if name in _NAMES:
-        module, attribute = _NAMES[name]
-        value = getattr(importlib.import_module(module), attribute)
-    elif name in _MODULES:
-        value = importlib.import_module(f"tricorn.{name}")
-    else:
-        raise AttributeError(f"tricorn has no {name!r}")
-    globals()[name] = value
-    return value
+#: modules and classes of Keras 3 that this version has not
+_NOT_HERE = {
+    "FloatDTypePolicy", "Operation", "Quantizer", "RematScope", "StatelessScope", "SymbolicScope",
+    "applications", "distillation", "distribution", "export", "legacy", "mixed_precision",
+    "preprocessing", "quantizers", "tree", "visualization", "wrappers",
+}  # fmt: skip
 
+if not TYPE_CHECKING:
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __getattr__(name: str) -> Any:
+        if name in _NAMES:
+            module, attribute = _NAMES[name]
+            value = getattr(importlib.import_module(module), attribute)
+        elif name in _MODULES:
+            value = importlib.import_module(f"tricorn.{name}")
+        else:
+            theirs = ". Keras has it; it is not here yet" if name in _NOT_HERE else ""
+            raise AttributeError(f"module 'tricorn' has no attribute {name!r}{theirs}")
+        globals()[name] = value
+        return value

@@ -135,7 +135,7 @@ def floatx() -> str:
 
 
 def set_floatx(value: str) -> None:
-    """Set the default float dtype: bfloat16, float16, float32 or float64."""
+    """Set the default float dtype; `value`: bfloat16, float16, float32 or float64."""
     _load()["floatx"] = _check_floatx(value)
 
 
@@ -145,7 +145,7 @@ def epsilon() -> float:
 
 
 def set_epsilon(value: float) -> None:
-    """Set the fuzz factor."""
+    """Set the fuzz factor to `value`."""
     _load()["epsilon"] = _check_epsilon(value)
 
 
@@ -178,3 +178,32 @@ def set_backend(name: str) -> None:
     _load()["backend"] = _check_backend(name)
     for call in on_set_backend:
         call()
+
+
+_short_tracebacks = True
+
+
+def enable_traceback_filtering() -> None:
+    """Leave the library's own frames out of the tracebacks of errors, as at the beginning."""
+    global _short_tracebacks
+    _short_tracebacks = True
+
+
+def disable_traceback_filtering() -> None:
+    """Show all frames in the tracebacks of errors, the library's own too."""
+    global _short_tracebacks
+    _short_tracebacks = False
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """Whether the library's own frames are left out of the tracebacks of errors."""
+    return _short_tracebacks
+
+
+__all__ = [
+    "backend", "disable_traceback_filtering", "enable_traceback_filtering", "epsilon", "floatx",
+    "image_data_format", "is_traceback_filtering_enabled", "set_backend", "set_epsilon",
+    "set_floatx", "set_image_data_format",
+]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

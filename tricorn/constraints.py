@@ -92,3 +92,11 @@ _catalogue = Catalogue(
     "constraints", "constraint", (MaxNorm, MinMaxNorm, NonNeg, UnitNorm), snake_case=True
 )
 get, serialize, deserialize = _catalogue.get, _catalogue.serialize, _catalogue.deserialize
+
+
+__all__ = [
+    "Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "deserialize", "get",
+    "max_norm", "min_max_norm", "non_neg", "serialize", "unit_norm",
+]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

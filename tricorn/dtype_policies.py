@@ -111,3 +111,10 @@ def _from_dict(serialized: dict) -> DTypePolicy:
             "known here)"
         )
     return DTypePolicy.from_config(inner)
+
+
+__all__ = [
+    "DTypePolicy", "FloatDTypePolicy", "dtype_policy", "get", "set_dtype_policy",
+]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

@@ -68,7 +68,7 @@ def standardize(dtype: Any) -> str:
         return config.floatx()
     if isinstance(dtype, str):
         name = dtype
-    elif dtype in _WEAK:
+    elif isinstance(dtype, type) and dtype in _WEAK:
         name = {bool: "bool", int: "int32", float: config.floatx(), complex: "complex64"}[dtype]
     else:
         name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
@@ -79,6 +79,13 @@ def standardize(dtype: Any) -> str:
     if name not in ALL:
         raise ValueError(f"unknown dtype {dtype!r}; known: {', '.join(ALL)}")
     return name
+
+
+def is_text(array: Any) -> bool:
+    """Whether a NumPy array holds strings."""
+    if array.dtype.kind == "O":
+        return array.size > 0 and all(isinstance(x, (str, bytes)) for x in array.flat)
+    return array.dtype.kind in "US"
 
 
 def of(value: Any) -> str:

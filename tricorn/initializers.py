@@ -8,12 +8,14 @@ since `set_random_seed`; one with an int seed gives the same values each time.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tricorn import dtypes, ops
+from tricorn.checks import choice, named, number
+from tricorn.docstrings import arguments_of
 from tricorn.graph.scope import Suspended
 from tricorn.seeds import SeedGenerator, host_generator
 from tricorn.serialization import registry
@@ -43,24 +45,19 @@ class Initializer(Configured):
 class HostInitializer(Initializer):
     """An initializer whose values are made with NumPy.
 
-    Subclasses define ``values(shape, dtype)``.  Variables take what `host` gives; a subclass that
-    overrides `__call__` is called instead.
+    Subclasses define ``values(shape, dtype)``.  Variables take what `host` gives.
     """
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "__call__" in cls.__dict__:
-            cls.host = None  # type: ignore[assignment]
 
     def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """The values; `dtype` is float32 or float64, whichever is wide enough."""
         raise NotImplementedError
 
-    def host(self, shape: Sequence[int], dtype: Any = None) -> np.ndarray:
-        """The values as a NumPy array of `dtype`."""
-        return self._array(shape, dtype)
+    @property
+    def host(self) -> Callable[..., np.ndarray] | None:
+        """What gives the values as a NumPy array; None for a class with a `__call__` of its own."""
+        return self._array if type(self).__call__ is HostInitializer.__call__ else None
 
-    def _array(self, shape: Sequence[int], dtype: Any) -> np.ndarray:
+    def _array(self, shape: Sequence[int], dtype: Any = None) -> np.ndarray:
         final = dtypes.to_numpy(dtypes.standardize(dtype))
         working = np.dtype(np.float64 if final.itemsize >= 8 else np.float32)
         return self.values(tuple(int(n) for n in shape), working).astype(final, copy=False)
@@ -143,10 +140,11 @@ class STFT(HostInitializer):
         scaling: str | None = "density",
         periodic: bool = False,
     ) -> None:
-        _one_of("side", side, ("real", "imag"))
-        if scaling is not None:
-            _one_of("scaling", scaling, ("density", "spectrum"))
-        self.side, self.window, self.scaling, self.periodic = side, window, scaling, periodic
+        self.side = choice(self, "side", side, ("real", "imag"))
+        self.scaling = choice(self, "scaling", scaling, ("density", "spectrum", None))
+        self.window, self.periodic = window, periodic
+        if isinstance(window, str):
+            named(self, "window", lambda window: self._window(4), window)
 
     def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         if len(shape) != 3:
@@ -166,7 +164,7 @@ class STFT(HostInitializer):
         if isinstance(window, str):
             from scipy.signal import get_window  # type: ignore[import-untyped]
 
-            window = get_window(window, length, self.periodic)
+            window = get_window(window, length, bool(self.periodic))
         window = np.asarray(window, np.float64)
         if window.shape != (length,):
             raise ValueError(f"the window has the shape {window.shape}, the frame {length}")
@@ -305,14 +303,11 @@ class VarianceScaling(RandomInitializer):
         output_axes: Sequence[int] | None = None,
     ) -> None:
         super().__init__(seed)
-        distribution = distribution.lower()
+        distribution = choice(self, "distribution", distribution, (*_DISTRIBUTIONS, "normal"))
         if distribution == "normal":
             distribution = "truncated_normal"
-        if not scale > 0:
-            raise ValueError(f"scale must be positive, got {scale!r}")
-        _one_of("mode", mode, ("fan_in", "fan_out", "fan_avg"))
-        _one_of("distribution", distribution, tuple(_DISTRIBUTIONS))
-        self.scale, self.mode, self.distribution = scale, mode, distribution
+        self.scale, self.distribution = number(self, "scale", scale, above=0), distribution
+        self.mode = choice(self, "mode", mode, ("fan_in", "fan_out", "fan_avg"))
         self.input_axes, self.output_axes = input_axes, output_axes
 
     def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -330,11 +325,6 @@ _DISTRIBUTIONS = {
     ),
     "untruncated_normal": lambda g, shape, dtype, s: _normal(g, shape, dtype, 0.0, s),
 }
-
-
-def _one_of(argument: str, value: Any, allowed: tuple) -> None:
-    if value not in allowed:
-        raise ValueError(f"{argument} must be one of {', '.join(allowed)}, got {value!r}")
 
 
 def compute_fans(
@@ -357,7 +347,12 @@ def compute_fans(
 
 
 class _Scaled(VarianceScaling):
-    """`VarianceScaling` with the first three arguments settled by the class."""
+    """`VarianceScaling` with the first three arguments settled by the class.
+
+    Args:
+        seed: see `RandomInitializer`.
+        input_axes, output_axes: see `VarianceScaling`.
+    """
 
     _settled: tuple[float, str, str]
 
@@ -370,6 +365,7 @@ class _Scaled(VarianceScaling):
         super().__init__(*self._settled, seed, input_axes, output_axes)
 
 
+@arguments_of(_Scaled)
 class GlorotUniform(_Scaled):
     """Uniform on ±√(6 / (inputs + outputs)).
 
@@ -380,6 +376,7 @@ class GlorotUniform(_Scaled):
     _settled = (1.0, "fan_avg", "uniform")
 
 
+@arguments_of(_Scaled)
 class GlorotNormal(_Scaled):
     """Truncated normal of variance 2 / (inputs + outputs).
 
@@ -389,6 +386,7 @@ class GlorotNormal(_Scaled):
     _settled = (1.0, "fan_avg", "truncated_normal")
 
 
+@arguments_of(_Scaled)
 class LecunNormal(_Scaled):
     """Truncated normal of variance 1 / inputs.
 
@@ -398,6 +396,7 @@ class LecunNormal(_Scaled):
     _settled = (1.0, "fan_in", "truncated_normal")
 
 
+@arguments_of(_Scaled)
 class LecunUniform(_Scaled):
     """Uniform on ±√(3 / inputs).
 
@@ -407,6 +406,7 @@ class LecunUniform(_Scaled):
     _settled = (1.0, "fan_in", "uniform")
 
 
+@arguments_of(_Scaled)
 class HeNormal(_Scaled):
     """Truncated normal of variance 2 / inputs.
 
@@ -416,6 +416,7 @@ class HeNormal(_Scaled):
     _settled = (2.0, "fan_in", "truncated_normal")
 
 
+@arguments_of(_Scaled)
 class HeUniform(_Scaled):
     """Uniform on ±√(6 / inputs).
 
@@ -506,3 +507,16 @@ class _FromValue(Constant):
                 f"weight of shape {shape}"
             )
         return np.asarray(ops.convert_to_numpy(self.value))
+
+
+__all__ = [
+    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity",
+    "IdentityInitializer", "Initializer", "LecunNormal", "LecunUniform", "Ones", "Orthogonal",
+    "OrthogonalInitializer", "RandomNormal", "RandomUniform", "STFT", "STFTInitializer",
+    "TruncatedNormal", "VarianceScaling", "Zeros", "constant", "deserialize", "get",
+    "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal",
+    "lecun_uniform", "ones", "orthogonal", "random_normal", "random_uniform", "serialize",
+    "stft", "truncated_normal", "variance_scaling", "zeros",
+]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

@@ -18,3 +18,5 @@ __all__ = [
     "SeedGenerator", "beta", "binomial", "categorical", "dropout", "gamma", "normal", "randint",
     "set_random_seed", "shuffle", "truncated_normal", "uniform",
 ]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

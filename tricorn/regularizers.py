@@ -111,3 +111,11 @@ _catalogue = Catalogue(
     snake_case=True,
 )
 get, serialize, deserialize = _catalogue.get, _catalogue.serialize, _catalogue.deserialize
+
+
+__all__ = [
+    "L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "deserialize", "get", "l1",
+    "l1_l2", "l2", "orthogonal_regularizer", "serialize",
+]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

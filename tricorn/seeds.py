@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import naming
+from tricorn import checks, naming
 from tricorn.engines import active
 from tricorn.graph import ambient
 from tricorn.graph.graphs import current_graph, graph_of
@@ -158,7 +158,8 @@ class SeedGenerator:
             seed = make_default_seed()
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
             raise ValueError(f"seed must be an integer or None, got {seed!r}")
-        self.seed, self.name = int(seed), name or naming.unique("SeedGenerator")
+        self.seed = int(seed)
+        self.name = checks.name(self, name) or naming.unique("SeedGenerator")
         self.portable = _host.portable
         with name_scope(self.name, self):
             self.state = Variable(
@@ -171,8 +172,12 @@ class SeedGenerator:
         self.seed = seed
         self.state.hold(_first_state(seed))
 
-    def next(self) -> Any:
-        """The key of the next draw, an int32 tensor of shape (2,); counts up."""
+    def next(self, ordered: bool = True) -> Any:
+        """The key of the next draw, an int32 tensor of shape (2,); counts up.
+
+        Args:
+            ordered: draws always come in the order of asking; for Keras's signature.
+        """
         return current_graph().next_key(self.state, self._next)
 
     def _next(self) -> Any:
@@ -188,7 +193,7 @@ class SeedGenerator:
         return key
 
     def get_config(self) -> dict[str, Any]:
-        return {"seed": self.seed}
+        return {"seed": self.seed, "name": self.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> SeedGenerator:

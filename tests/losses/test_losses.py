@@ -260,7 +260,7 @@ def test_get_takes_what_it_should():
 def test_errors():
     with pytest.raises(ValueError, match=r"'mean_sqared_error'.*mean_squared_error"):
         losses.get("mean_sqared_error")
-    with pytest.raises(TypeError, match="int"):
+    with pytest.raises(ValueError, match="int"):
         losses.get(3)
     with pytest.raises(ValueError, match=r"reduction 'avg'.*sum_over_batch_size"):
         losses.MeanSquaredError(reduction="avg")

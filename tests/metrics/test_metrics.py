@@ -330,15 +330,15 @@ def test_names(name):
     [
         (lambda: metrics.get("precission"), "'precission'.*precision"),
         (lambda: metrics.Precision(thresholds=1.5), r"within \[0, 1\], got 1.5"),
-        (lambda: metrics.AUC(num_thresholds=1), "more than 1"),
-        (lambda: metrics.AUC(curve="ROCK"), "ROC, PR, PRGAIN, got 'ROCK'"),
+        (lambda: metrics.AUC(num_thresholds=1), "num_thresholds must be an integer of at least 2"),
+        (lambda: metrics.AUC(curve="ROCK"), "'ROC', 'PR', 'PRGAIN', got 'ROCK'"),
         (lambda: metrics.AUC(num_labels=3), "multi_label"),
         (lambda: metrics.PrecisionAtRecall(recall=2), "recall must be"),
         (lambda: metrics.FBetaScore(average="mean"), "average must be"),
         (lambda: metrics.FBetaScore(beta=0), "beta must be"),
         (lambda: metrics.F1Score()(np.ones(3), np.ones(3)), r"\(3,\)"),
         (lambda: metrics.Precision(class_id=1)(np.ones(3), np.ones(3)), "class_id=1"),
-        (lambda: metrics.IoU(3, [3]), r"\[3\] are not within"),
+        (lambda: metrics.IoU(3, [3]), r"target_class_ids must .* within \[0, 3\)"),
         (lambda: metrics.R2Score()(np.ones((2, 2, 2)), np.ones((2, 2, 2))), r"\(2, 2, 2\)"),
     ],
 )

@@ -169,7 +169,7 @@ def test_sequential_grows_and_shrinks():
     assert model.output_shape == (None, 4)
     with pytest.raises(ValueError, match="unique"):
         model.add(model.layers[0])
-    with pytest.raises(TypeError, match="forget to call the class"):
+    with pytest.raises(ValueError, match="forget to call the class"):
         model.add(tricorn.layers.Dense)
     deferred = tricorn.Sequential([tricorn.layers.Dense(2)])
     assert not deferred.built

@@ -44,8 +44,8 @@ BAD = {
     "rate": (lambda: draws.dropout(X, 1.5), r"rate must be in \[0, 1\], got 1.5"),
     "randint": (lambda: draws.randint((2,), 0, 3, "float32"), "integer dtype expected"),
     "top_k": (lambda: ops.top_k(X, 9), "k=9"),
-    "activation": (lambda: activations.get("relo"), "unknown activation 'relo'; known: .*relu"),
-    "kind": (lambda: activations.get(3), "int: 3"),
+    "activation": (lambda: activations.get("relo"), "'relo' is not known; known: .*relu"),
+    "kind": (lambda: activations.get(3), "identifier: 3 .of type int."),
 }
 
 

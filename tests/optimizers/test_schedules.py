@@ -40,7 +40,7 @@ def test_config(name, args, kwargs):
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="decay_steps must be positive"):
+    with pytest.raises(ValueError, match="decay_steps must be a number above 0"):
         schedules.CosineDecay(0.1, 0)
     with pytest.raises(ValueError, match="one value more"):
         schedules.PiecewiseConstantDecay([1, 2], [0.1, 0.2])

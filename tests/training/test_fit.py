@@ -411,7 +411,7 @@ BAD = {
     "nan": (lambda m: m.fit(X, TARGETS * np.nan), ValueError, "targets y hold NaN"),
     "features": (lambda m: m.fit(X[:, :4], TARGETS), ValueError, "6.*4|expected axis"),
     "targets": (lambda m: m.fit(X, TARGETS[:, :1].repeat(3, 1)), ValueError, "shape"),
-    "objects": (lambda m: m.fit(np.array([["a"] * 6] * 103), TARGETS), TypeError, "numbers"),
+    "objects": (lambda m: m.fit(np.array([["a"] * 6] * 103), TARGETS), ValueError, "numbers"),
     "batch size": (lambda m: m.fit(X, TARGETS, batch_size=0), ValueError, "batch_size"),
     "split": (lambda m: m.fit(X, TARGETS, validation_split=1.5), ValueError, "validation_split"),
     "no targets": (lambda m: m.fit(X), ValueError, "needs targets"),

@@ -81,6 +81,7 @@ from tricorn.backend.maths import (
     sum,
     var,
 )
+from tricorn.backend.meanings import MEANINGS
 from tricorn.backend.neural import (
     batch_normalization,
     bias_add,
@@ -177,6 +178,7 @@ from tricorn.backend.values import (
     zeros,
     zeros_like,
 )
+from tricorn.docstrings import complete
 from tricorn.dtypes import result_type
 from tricorn.dtypes import standardize as standardize_dtype
 
@@ -209,3 +211,7 @@ __all__ = [
     "symbolic", "tanh", "temporal_padding", "tile", "to_dense", "transpose", "truncated_normal",
     "update", "update_add", "update_sub", "var", "variable", "zeros", "zeros_like",
 ]  # fmt: skip
+
+__dir__ = lambda: list(__all__)
+
+complete((globals()[name] for name in __all__), MEANINGS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tricorn import checks, signatures
+
 Logs = dict[str, Any]
 
 
@@ -25,6 +27,10 @@ class Callback:
     """
 
     passive: bool = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        checks.checked(cls)
 
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}
@@ -48,52 +54,52 @@ class Callback:
         and they need not be fetched from the device."""
         return True
 
-    def on_train_begin(self, logs: Logs | None = None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         """`fit` begins."""
 
-    def on_train_end(self, logs: Logs | None = None) -> None:
+    def on_train_end(self, logs: Any = None) -> None:
         """`fit` ends; `logs` are those of the last epoch."""
 
-    def on_test_begin(self, logs: Logs | None = None) -> None:
+    def on_test_begin(self, logs: Any = None) -> None:
         """`evaluate`, or the validation within `fit`, begins."""
 
-    def on_test_end(self, logs: Logs | None = None) -> None:
+    def on_test_end(self, logs: Any = None) -> None:
         """`evaluate`, or the validation within `fit`, ends."""
 
-    def on_predict_begin(self, logs: Logs | None = None) -> None:
+    def on_predict_begin(self, logs: Any = None) -> None:
         """`predict` begins."""
 
-    def on_predict_end(self, logs: Logs | None = None) -> None:
+    def on_predict_end(self, logs: Any = None) -> None:
         """`predict` ends."""
 
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """An epoch, counted from 0, begins."""
 
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """An epoch ends; `logs` hold its metrics and, as ``val_...``, those of the validation."""
 
-    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """A training batch, counted from 0 in each epoch, begins."""
-        self.on_batch_begin(batch, logs=logs)
+        signatures.call(self.on_batch_begin, {"batch": batch}, logs=logs)
 
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """A training batch ends; `logs` hold the metrics of the epoch so far."""
-        self.on_batch_end(batch, logs=logs)
+        signatures.call(self.on_batch_end, {"batch": batch}, logs=logs)
 
-    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
         """A batch of `evaluate` or of the validation begins."""
 
-    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         """A batch of `evaluate` or of the validation ends."""
 
-    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+    def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
         """A batch of `predict` begins."""
 
-    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
         """A batch of `predict` ends; ``logs["outputs"]`` are its predictions."""
 
-    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+    def on_batch_begin(self, batch: int, logs: Any = None) -> None:
         """The older name of `on_train_batch_begin`."""
 
-    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
         """The older name of `on_train_batch_end`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 
+from tricorn import checks
 from tricorn.callbacks.base import Logs
 from tricorn.callbacks.display import message
 from tricorn.callbacks.monitor import MonitorCallback
@@ -30,6 +31,10 @@ class ModelCheckpoint(MonitorCallback):
 
     Raises:
         ValueError: for another `save_freq` or an unfit ending of `filepath`.
+
+    Example:
+        >>> best = keras.callbacks.ModelCheckpoint("best.keras", save_best_only=True)
+        >>> # model.fit(x, y, validation_split=0.1, callbacks=[best])
     """
 
     def __init__(
@@ -44,7 +49,7 @@ class ModelCheckpoint(MonitorCallback):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode, initial_value_threshold)
-        self.filepath = os.fspath(filepath)
+        self.filepath = checks.named(self, "filepath", os.fspath, filepath)
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only

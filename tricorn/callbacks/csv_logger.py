@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import IO, Any
 
+from tricorn import checks
 from tricorn.callbacks.base import Callback, Logs
 
 
@@ -27,7 +28,7 @@ class CSVLogger(Callback):
         self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:
         super().__init__()
-        self.filename = os.fspath(filename)
+        self.filename = checks.named(self, "filename", os.fspath, filename)
         self.sep = separator
         self.append = append
         self.keys: list[str] | None = None

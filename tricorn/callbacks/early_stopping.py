@@ -27,6 +27,10 @@ class EarlyStopping(MonitorCallback):
         stopped_epoch: the epoch, counted from 0, after which training was stopped, else 0.
         best, best_epoch, best_weights: the best value, its epoch, and (with
             `restore_best_weights`) its weights.
+
+    Example:
+        >>> stop = keras.callbacks.EarlyStopping("val_loss", patience=3)
+        >>> # model.fit(x, y, validation_split=0.1, epochs=100, callbacks=[stop])
     """
 
     def __init__(

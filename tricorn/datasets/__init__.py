@@ -3,3 +3,5 @@
 from tricorn.datasets import digits
 
 __all__ = ["digits"]
+
+__dir__ = lambda: list(__all__)

@@ -45,3 +45,8 @@ def load_data(test_fraction: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
     held_out = int(len(labels) * test_fraction)
     test, train = order[:held_out], order[held_out:]
     return (images[train], labels[train]), (images[test], labels[test])
+
+
+__all__ = ["load_data"]
+
+__dir__ = lambda: list(__all__)

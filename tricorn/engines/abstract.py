@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from tricorn import dtypes, tree
-from tricorn.arithmetic import Arithmetic
+from tricorn.arithmetic import NUMPY_OPERATORS, OPS, Arithmetic
 from tricorn.engines import common
 from tricorn.engines.contract import RULES
 
@@ -32,8 +32,13 @@ CAPABILITIES = {
 }
 
 
-class NeedsEngine(TypeError):
-    """Values were asked of a tensor that has only a shape and a dtype."""
+class NeedsEngine(TypeError, ValueError):
+    """Values were asked of a tensor that has only a shape and a dtype.  It is of both kinds since
+    Keras raises the one or the other, by what was asked."""
+
+
+class _NoIteration(NeedsEngine, NotImplementedError):
+    """Iteration over a tensor that has only a shape and a dtype."""
 
 
 class _MissingAttribute(NeedsEngine, AttributeError):
@@ -42,10 +47,10 @@ class _MissingAttribute(NeedsEngine, AttributeError):
 
 def _needs_engine(tensor: Any, what: str, error: type = NeedsEngine) -> NoReturn:
     raise error(
-        f"{what} got {tensor!r}, which has only a shape and a dtype, no values: a function of "
-        "another tensor library, or a Python branch on a value, cannot run here. Use tricorn.ops "
-        "(ops.where or ops.cond for branches), or put the code into a layer with its own "
-        "compute_output_shape, where it runs with real tensors"
+        f"{what} got {tensor!r}, which is symbolic: it has only a shape and a dtype, no values. A "
+        "function of another tensor library, or a Python branch on a value, cannot run here. Use "
+        "tricorn.ops (ops.where or ops.cond for branches), or put the code into a layer with its "
+        "own compute_output_shape, where it runs with real tensors"
     )
 
 
@@ -99,7 +104,7 @@ class AbstractTensor(Arithmetic):
         if not self.shape:
             raise TypeError("iteration over a tensor without axes")
         if self.shape[0] is None:
-            _needs_engine(self, "iteration over an axis of unknown length")
+            _needs_engine(self, "iteration over an axis of unknown length", _NoIteration)
         return (AbstractTensor(self.shape[1:], self.dtype) for _ in range(self.shape[0]))
 
     @classmethod
@@ -114,11 +119,19 @@ class AbstractTensor(Arithmetic):
             raise AttributeError(name)
         _needs_engine(self, f"the attribute .{name}", _MissingAttribute)
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        """NumPy's operators, as in ``array + x``, go to the ops; its functions need values."""
+        name = getattr(ufunc, "__name__", "")
+        if method != "__call__" or settings or name not in NUMPY_OPERATORS:
+            _needs_engine(self, f"np.{name} (use ops.{name})")
+        return OPS[NUMPY_OPERATORS[name]](*inputs)
+
     __array__ = _valueless("a conversion to a NumPy array")
     __array_function__ = _valueless("a NumPy function")
     __jax_array__ = property(_valueless("a JAX function"))  # JAX asks whether it is there
     __tf_tensor__ = _valueless("a TensorFlow function")
-    __bool__ = _valueless("a truth test (if, while, and, or)")
+    _id = property(_valueless("a tape of TensorFlow's"))
+    __bool__ = _valueless("a truth test (if, while, and, or; it cannot be used as a boolean)")
     __float__ = _valueless("float()")
     __int__ = _valueless("int()")
     __index__ = _valueless("a use as an index")
@@ -185,6 +198,7 @@ _KINDS: dict[str, Callable[[str], bool]] = {
     "complex": dtypes.is_complex,
     "integer": dtypes.is_integer,
     "bool": lambda d: d == "bool",
+    "numeric": lambda d: d not in ("bool", "string"),
     "numeric or bool": lambda d: d != "string",
 }
 
@@ -874,6 +888,10 @@ uniform = functools.partial(_draw, "uniform")
 normal = functools.partial(_draw, "normal")
 
 
+def bernoulli(key: AbstractTensor, shape: Shape, probability: float) -> AbstractTensor:
+    return _draw("bernoulli", key, shape, "bool")
+
+
 def randint(key: AbstractTensor, shape: Shape, low: int, high: int, dtype: str) -> AbstractTensor:
     return _draw("randint", key, shape, dtype)
 
@@ -928,7 +946,7 @@ def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
 
 
 def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
-    leaves, structure = tree.flatten(xs)
+    leaves, structure = tree.take_apart(xs)
     lengths = {x.shape[0] for x in leaves} - {None} | ({length} - {None})
     if len(lengths) > 1:
         raise ValueError(f"scan: the leading axes differ: {sorted(map(str, lengths))}")
@@ -941,14 +959,14 @@ def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) 
 
 def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
     def mapped(*args: Any) -> Any:
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
         axes = common.mapped_axes(in_axes, args)
         lengths = {x.shape[i] for x, i in zip(leaves, axes) if i is not None} - {None}
         if len(lengths) > 1:
             raise ValueError(f"vmap: the mapped axes have different lengths: {sorted(lengths)}")
         count = lengths.pop() if lengths else None
         inner = [x if i is None else _drop(x, i) for x, i in zip(leaves, axes)]
-        out, structure = tree.flatten(fn(*tree.unflatten(structure, inner)))
+        out, structure = tree.take_apart(fn(*tree.unflatten(structure, inner)))
         result = tree.unflatten(structure, out)
         axes = common.mapped_axes(out_axes, result)
         outer = [x if i is None else _insert(x, i, count) for x, i in zip(out, axes)]
@@ -1005,6 +1023,10 @@ class Tape:
     ) -> list[AbstractTensor]:
         lead = cotangents[0].shape[:1] if batched else ()
         return [AbstractTensor((*lead, *x.shape), x.dtype) for x in sources]
+
+
+def foreign(framework: str) -> NoReturn:
+    raise NeedsEngine(f"programs of {framework} run on real tensors only")
 
 
 def tape(persistent: bool) -> Tape:

@@ -14,7 +14,8 @@ from tricorn.graph.compiled import Compiled
 from tricorn.graph.graphs import check_shape, current_graph
 from tricorn.graph.plan import Plan
 from tricorn.graph.scope import Readable, Scope, variable_behind
-from tricorn.graph.symbolic import is_symbolic, node_of
+from tricorn.graph.symbolic import is_symbolic, node_of, recording
+from tricorn.tracebacks import shortened
 
 
 class Update(NamedTuple):
@@ -60,6 +61,12 @@ class Function:
 
     Raises:
         ValueError: when the outputs cannot be computed from the inputs.
+
+    Example:
+        >>> x = keras.Input((2,))
+        >>> f = keras.Function([x], [x + 1])
+        >>> f([np.ones((3, 2))])[0].shape[0]
+        3
     """
 
     def __init__(
@@ -71,9 +78,11 @@ class Function:
         updates_only: bool = False,
     ) -> None:
         self.inputs, self.outputs, self.name = inputs, outputs, name or "function"
+        if not tree.leaves(outputs) and not updates:
+            raise ValueError(f"`outputs` argument cannot be empty, got {outputs!r}")
         self.updates = [update(*pair) for pair in updates]
         self._updates_only = updates_only
-        self._flat, self._structure = tree.flatten(inputs)
+        self._flat, self._structure = tree.take_apart(inputs)
         #: which of the inputs is the learning phase, None: no one
         self._phase = next((i for i, t in enumerate(self._flat) if phase.is_phase(t)), None)
         #: the inputs but for it
@@ -106,8 +115,11 @@ class Function:
             pair.variable.assign(value)
         return tree.map(functools.partial(op.convert, registry.active(), dtype=None), outputs)
 
+    @shortened
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         values = tree.leaves(inputs)
+        if recording() is not None or any(map(is_symbolic, values)):
+            return self._called_in_graph(values)
         if len(values) != len(self._flat):
             given = self._arrays(inputs)
             if given is None:
@@ -121,6 +133,18 @@ class Function:
         elif training is None:
             training = phase.fixed()
         return self._run(values, training)
+
+    def _called_in_graph(self, values: list) -> Any:
+        """The calls of this graph made again on tensors of another."""
+        if self.updates or len(values) != len(self._flat):
+            raise ValueError(
+                f"the function {self.name!r} takes {len(self._flat)} inputs, got {len(values)}, "
+                f"and has {len(self.updates)} updates; on symbolic tensors only a function without "
+                "updates can be called, with one tensor for each input"
+            )
+        for value, tensor in zip(values, self._flat):
+            check_shape(tuple(value.shape), tensor, self.name)
+        return Plan(self._flat, self.outputs).run(values)
 
     def _arrays(self, inputs: Any) -> list | None:
         """Inputs given as nested Python lists of numbers."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Collection, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,43 @@ from tricorn.graph.calls import hand_on
 from tricorn.graph.scope import Scope, current, recording_tapes
 from tricorn.graph.symbolic import NotRecording
 from tricorn.graph.turns import EVERYTHING, Use
+
+#: whether steps run line by line because the user wants to see them (`run_eagerly`)
+_watched: ContextVar[bool] = ContextVar("_watched", default=False)
+
+
+def watched() -> bool:
+    """Whether the code that runs is watched (`run_eagerly`): a look at values is welcome then."""
+    return _watched.get()
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[None]:
+    """A block that is watched."""
+    token = _watched.set(True)
+    try:
+        yield
+    finally:
+        _watched.reset(token)
+
+
+def warn_outside(what: str, values: Any, count: int | None, besides: int | None = None) -> None:
+    """Warn of values, where they are known, that are not within [0, count) nor `besides`."""
+    try:
+        array = np.asarray(op._to_numpy(values))
+    except (TypeError, ValueError, RuntimeError, NotImplementedError):  # there are none yet
+        return
+    if count is None or not array.size or array.dtype.kind not in "iuf":
+        return
+    if besides is not None:
+        array = array[array != besides]
+    low, high = (array.min(), array.max()) if array.size else (0, 0)
+    if low < 0 or high >= count:
+        warnings.warn(
+            f"{what} from {low} to {high}; expected are 0 to {count - 1}, so some are out of "
+            "range, and what comes of them is undefined",
+            stacklevel=3,
+        )
 
 
 class Interpreted:
@@ -52,8 +91,12 @@ class Interpreted:
     def _run(self, engine: registry.Engine, number: tuple, arrays: tuple) -> Any:
         read: dict[int, Any] = {}
 
+        reads = self._reads
+
         def stored(variable: Any) -> Any:
-            value = scope.values[variable] = variable._stored()
+            turn_is_ours = variable in reads and registry.active() is engine
+            value = engine.read(variable.handle(engine)) if turn_is_ours else variable._stored()
+            scope.values[variable] = value
             read[id(value)] = variable
             return value
 
@@ -68,7 +111,9 @@ class Interpreted:
                 turn.close()  # ask anew, so that no two wait for each other
                 turn.enter_context(Use(assigned, assigned, engine))
             for variable, value in assigned.items():
-                variable.store(engine, value)
+                variable.check_escape(engine, value)
+            for variable, value in assigned.items():
+                variable.put(engine, value)
         self._know(read.values(), assigned)
         if self.effects:
             effects.assigned = {}

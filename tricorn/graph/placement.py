@@ -120,5 +120,5 @@ def cpu(x: Any) -> Any:
 
 
 def gpu(x: Any, index: int = 0) -> Any:
-    """`x` on a GPU, see `to_device`."""
+    """`x` on the GPU number `index`, see `to_device`."""
     return to_device(x, f"gpu:{index}")

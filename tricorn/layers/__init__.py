@@ -1,7 +1,15 @@
 """Layers by Keras's names; one file per family."""
 
-from tricorn.layers.activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from tricorn.layers.activations import ELU, LeakyReLU, PReLU, ReLU, Softmax, ThresholdedReLU
+from tricorn.layers.attention import (
+    AdditiveAttention,
+    Attention,
+    GroupQueryAttention,
+    MultiHeadAttention,
+)
+from tricorn.layers.audio import MelSpectrogram, STFTSpectrogram
 from tricorn.layers.base import Layer
+from tricorn.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from tricorn.layers.convolutional import (
     Conv1D,
     Conv1DTranspose,
@@ -40,9 +48,20 @@ from tricorn.layers.convolutional import (
 from tricorn.layers.convolutional import (
     SeparableConv2D as SeparableConvolution2D,
 )
-from tricorn.layers.core import Activation, Dense, Embedding, Identity, Lambda, Masking
+from tricorn.layers.core import (
+    Activation,
+    Dense,
+    Embedding,
+    Identity,
+    Lambda,
+    Masking,
+    ReversibleEmbedding,
+)
+from tricorn.layers.einsum import EinsumDense
+from tricorn.layers.foreign import FlaxLayer, JaxLayer, TFSMLayer, TorchModuleWrapper
 from tricorn.layers.input_layer import Input, InputLayer
 from tricorn.layers.input_spec import InputSpec
+from tricorn.layers.locally_connected import LocallyConnected1D, LocallyConnected2D
 from tricorn.layers.merging import (
     Add,
     Average,
@@ -66,9 +85,17 @@ from tricorn.layers.normalization import (
     GroupNormalization,
     LayerNormalization,
     RMSNormalization,
+    SpectralNormalization,
     UnitNormalization,
 )
+from tricorn.layers.pipeline import Pipeline
 from tricorn.layers.pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
     AveragePooling1D,
     AveragePooling2D,
     AveragePooling3D,
@@ -118,7 +145,18 @@ from tricorn.layers.pooling import (
 from tricorn.layers.pooling import (
     MaxPooling3D as MaxPool3D,
 )
-from tricorn.layers.preprocessing import Normalization, RandomFlip, Rescaling
+from tricorn.layers.preprocessing import (
+    CategoryEncoding,
+    Discretization,
+    HashedCrossing,
+    Hashing,
+    IntegerLookup,
+    Normalization,
+    RandomFlip,
+    Rescaling,
+    StringLookup,
+    TextVectorization,
+)
 from tricorn.layers.recurrent import (
     GRU,
     LSTM,
@@ -134,6 +172,7 @@ from tricorn.layers.recurrent import (
 )
 from tricorn.layers.regularization import (
     ActivityRegularization,
+    AlphaDropout,
     Dropout,
     GaussianDropout,
     GaussianNoise,
@@ -162,3 +201,29 @@ from tricorn.serialization.registry import (
 from tricorn.serialization.registry import (
     serialize_keras_object as serialize,
 )
+
+__all__ = [
+    "Activation", "ActivityRegularization", "Add", "Average", "AveragePooling1D",
+    "AveragePooling2D", "AveragePooling3D", "AvgPool1D", "AvgPool2D", "AvgPool3D",
+    "BatchNormalization", "Bidirectional", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D",
+    "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Convolution1D", "Convolution1DTranspose",
+    "Convolution2D", "Convolution2DTranspose", "Convolution3D", "Convolution3DTranspose",
+    "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D",
+    "Dot", "Dropout", "ELU", "Embedding", "Flatten", "GRU", "GRUCell", "GaussianDropout",
+    "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalAvgPool3D",
+    "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPool3D", "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization", "Identity", "Input",
+    "InputLayer", "InputSpec", "LSTM", "LSTMCell", "Lambda", "Layer", "LayerNormalization",
+    "LeakyReLU", "Masking", "MaxPool1D", "MaxPool2D", "MaxPool3D", "MaxPooling1D",
+    "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum", "Multiply", "Normalization", "PReLU",
+    "Permute", "RMSNormalization", "RNN", "RandomFlip", "ReLU", "RepeatVector", "Rescaling",
+    "Reshape", "SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D",
+    "SeparableConvolution2D", "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D",
+    "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells", "Subtract", "TimeDistributed",
+    "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "Wrapper",
+    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "add", "average", "concatenate",
+    "deserialize", "dot", "maximum", "minimum", "multiply", "serialize", "subtract",
+]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

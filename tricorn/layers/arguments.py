@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tricorn import activations, config, constraints, initializers, regularizers
+from tricorn.checks import choice as choice
+from tricorn.checks import integer, named, number, wrong
+from tricorn.checks import is_int as is_int
 from tricorn.layers.base import Layer
 from tricorn.variable import Variable
 
@@ -25,7 +26,7 @@ def resolve(layer: Layer, **given: Any) -> None:
     ``bias_regularizer``, ``gamma_constraint``, ``recurrent_activation``.
     """
     for name, value in given.items():
-        setattr(layer, name, _MAKERS[name.rpartition("_")[2]](value))
+        setattr(layer, name, named(layer, name, _MAKERS[name.rpartition("_")[2]], value))
 
 
 def weight(
@@ -46,36 +47,18 @@ def weight(
     return layer.add_weight(shape, name=name, **{**chosen, **kwargs})
 
 
-def is_int(value: Any) -> bool:
-    """Whether it is an integer, bool excepted."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
 def positive(layer: Layer, name: str, value: Any) -> int:
     """A positive integer argument.
 
     Raises:
         ValueError: when it is something else.
     """
-    if not is_int(value) or value <= 0:
-        raise _wrong(layer, name, "a positive integer", value)
-    return int(value)
+    return integer(layer, name, value, 1)
 
 
 def fraction(layer: Layer, name: str, value: Any) -> Any:
     """A number between 0 and 1, as it was given."""
-    if not isinstance(value, (int, float, np.number)) or not 0 <= value <= 1:
-        raise _wrong(layer, name, "a number between 0 and 1", value)
-    return value
-
-
-def choice(layer: Layer, name: str, value: Any, known: tuple) -> Any:
-    """One of the values `known`; strings in any case."""
-    if isinstance(value, str):
-        value = value.lower()
-    if value not in known:
-        raise _wrong(layer, name, f"one of {', '.join(map(repr, known))}", value)
-    return value
+    return number(layer, name, value, 0, 1)
 
 
 def ints(layer: Layer, name: str, value: Any, count: int, least: int = 1) -> tuple[int, ...]:
@@ -85,7 +68,7 @@ def ints(layer: Layer, name: str, value: Any, count: int, least: int = 1) -> tup
     if not fits or not all(is_int(v) and v >= least for v in values):
         bound = "positive" if least == 1 else "non-negative"
         wanted = f"a {bound} integer" + (f" or {count} of them" if count > 1 else "")
-        raise _wrong(layer, name, wanted, value)
+        raise wrong(layer, name, wanted, value)
     return tuple(int(v) for v in values)
 
 
@@ -93,7 +76,7 @@ def pairs(layer: Layer, name: str, value: Any, count: int) -> tuple[tuple[int, i
     """`count` pairs (before, after) from an integer, one integer an axis, or one pair an axis."""
     values = (value,) * count if is_int(value) else value
     if not isinstance(values, (tuple, list)) or len(values) != count:
-        raise _wrong(layer, name, f"an integer, {count} integers, or {count} pairs of them", value)
+        raise wrong(layer, name, f"an integer, {count} integers, or {count} pairs of them", value)
     return tuple(ints(layer, name, v, 2, least=0) for v in values)  # type: ignore[misc]
 
 
@@ -121,7 +104,3 @@ def check_fits(layer: Any, input_shape: tuple, size: tuple, dilation: tuple) -> 
             f"the layer {layer.name!r} has windows of size {spans}, which do not fit into the "
             f"spatial size {spatial} of its input {tuple(input_shape)}; padding='same' would pad it"
         )
-
-
-def _wrong(layer: Layer, name: str, wanted: str, value: Any) -> ValueError:
-    return ValueError(f"{type(layer).__name__}: {name} must be {wanted}, got {value!r}")

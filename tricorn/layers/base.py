@@ -10,22 +10,30 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from tricorn import dtype_policies, dtypes, initializers, naming, tree, variable
+from tricorn import checks, dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
+from tricorn.engines.registry import active_if_loaded
 from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
 from tricorn.graph.graphs import current_graph
 from tricorn.graph.symbolic import Node, recording
+from tricorn.graph.transforms import checkpoint
 from tricorn.graph.turns import Use
 from tricorn.layers import calling, state, symbolic_calls
 from tricorn.layers.input_spec import InputSpec
 from tricorn.serialization import registry
+from tricorn.tracebacks import shorten, shortened
 from tricorn.tracking import PLAIN, plain
 from tricorn.variable import Variable
+
+
+def overridable(method: Callable) -> Callable[..., Any]:
+    """Decorator that does nothing: to type checkers, overriding methods take what they like."""
+    return method
 
 
 class _Inside:
@@ -56,6 +64,16 @@ class Layer:
         built: whether the weights exist.
         input_spec: `InputSpec` or tree of them that inputs are checked against.
         supports_masking: masks pass through unchanged.
+
+    Example:
+        >>> class Scale(keras.layers.Layer):
+        ...     def build(self, input_shape):
+        ...         self.scale = self.add_weight((input_shape[-1],), "ones", name="scale")
+        ...
+        ...     def call(self, inputs):
+        ...         return inputs * self.scale
+        >>> Scale()(np.ones((2, 3))).shape[1]
+        3
     """
 
     # Names that begin with ``_tricorn`` are the library's; all others are public or the user's.
@@ -84,19 +102,22 @@ class Layer:
         for name_ in _FOREIGN:  # Keras's files say how a layer was quantized or fine-tuned
             kwargs.pop(name_, None)
         if kwargs:
-            raise TypeError(f"{type(self).__name__} does not know the arguments {sorted(kwargs)}")
-        if name is not None and (not isinstance(name, str) or "/" in name):
-            raise ValueError(f"a layer's name is a string without '/', got {name!r}")
-        self.name = name or naming.unique(type(self).__name__)
-        self.dtype_policy = dtype_policies.get(dtype)
+            raise ValueError(
+                f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}; every "
+                "layer takes name, dtype, trainable, autocast and activity_regularizer"
+            )
+        self.name = checks.name(self, name) or naming.unique(type(self).__name__)
+        self.dtype_policy = checks.named(self, "dtype", dtype_policies.get, dtype)
         self.autocast = autocast
-        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.activity_regularizer = checks.named(
+            self, "activity_regularizer", regularizers.get, activity_regularizer
+        )
         self.supports_masking = False
         self.input_spec: Any = None
-        self.built = False
-        self._tricorn.trainable = bool(trainable)
+        self.built = self._tricorn_holds_nothing()
+        self._tricorn.trainable = checks.boolean(self, "trainable", trainable)
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = object.__new__(cls)
         object.__setattr__(self, "_tricorn", state.LayerState())
         return self
@@ -126,13 +147,25 @@ class Layer:
             now.keep(self, name, plain(value))
         object.__setattr__(self, name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        """Variables that were set in an engine's own graph, as what users get there."""
-        if name != "_tricorn":
-            found = self._tricorn.tracker.attributes.get(name)
-            if isinstance(found, Variable) and not hasattr(type(self), name):
-                return variable.for_users([found])[0]
-        return object.__getattribute__(self, name)  # raises, with the words of whoever did first
+    if not TYPE_CHECKING:  # a name that is nowhere is an error to type checkers
+
+        def __getattr__(self, name: str) -> Any:
+            """Variables that were set in an engine's own graph, as what users get there; methods of
+            the engine's own modules (`as_module`), such as ``parameters()`` on PyTorch."""
+            found = None
+            if name != "_tricorn":
+                found = self._tricorn.tracker.attributes.get(name)
+                if isinstance(found, Variable) and not hasattr(type(self), name):
+                    return variable.for_users([found])[0]
+                engine = active_if_loaded()
+                if engine is not None and name in engine.module_methods:
+                    return getattr(self.as_module(), name)
+            try:
+                return object.__getattribute__(self, name)  # raises, in the words of who did first
+            except AttributeError as error:
+                if found is None and str(error).endswith(f"has no attribute {name!r}"):
+                    error.args = (f"{error}{_advice(self, name)}",)
+                raise
 
     def __delattr__(self, name: str) -> None:
         tracker = self._tricorn.tracker
@@ -201,6 +234,11 @@ class Layer:
         """Metrics held in attributes, of this layer and those inside."""
         return list(state.metrics(self))
 
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """The state of `metrics`."""
+        return list(dict.fromkeys(v for metric in self.metrics for v in metric.variables))
+
     @scope.library_code
     def count_params(self) -> int:
         """The number of scalars in the weights.
@@ -253,8 +291,9 @@ class Layer:
         autocast: bool = True,
         regularizer: Any = None,
         constraint: Any = None,
-        name: str | None = None,
+        aggregation: str | None = "none",
         overwrite_with_gradient: bool = False,
+        name: str | None = None,
     ) -> Variable:
         """Make a weight of this layer.
 
@@ -267,8 +306,9 @@ class Layer:
             autocast: read in the compute dtype (mixed precision).
             regularizer: function of the weight that gives a loss.
             constraint: function applied to the weight after each update.
+            aggregation: how devices put their parts together; for Keras's signature.
+            overwrite_with_gradient: its gradient is its next value, scales of float8 say.
             name: default "variable".
-            overwrite_with_gradient: an optimizer lets it hold its gradient as it is.
         """
         from tricorn import constraints, regularizers
 
@@ -288,13 +328,18 @@ class Layer:
                 name_,
                 trainable and self._tricorn.trainable,
                 autocast,
-                name,
+                aggregation,
+                name=name,
                 regularizer=regularizers.get(regularizer),
                 constraint=constraints.get(constraint),
             )
         made.overwrite_with_gradient = overwrite_with_gradient
         self._tricorn.tracker.add(made, "trainable variable" if trainable else "variable")
         return made
+
+    def add_variable(self, shape: Any, initializer: Any, *args: Any, **kwargs: Any) -> Variable:
+        """Make a weight of this layer, see `add_weight`."""
+        return self.add_weight(shape, initializer, *args, **kwargs)
 
     # ---------------------------------------------------------------------------------- the dtype
 
@@ -310,6 +355,13 @@ class Layer:
 
     # ----------------------------------------------------------------------------------- building
 
+    @classmethod
+    def _tricorn_holds_nothing(cls) -> bool:
+        """Whether a layer has no weights to make, so that it is built from the start: one of the
+        library's own that has no `build`, or one derived from it without one."""
+        return cls.build is Layer.build and is_ours(cls.__mro__[cls.__mro__.index(Layer) - 1])
+
+    @overridable
     def build(self, input_shape: Any) -> None:
         """Make the weights.  Called once, before the first call, with the input's shape (a tree of
         shapes for a tree of inputs; one argument per tensor argument of `call` where `build` names
@@ -344,13 +396,37 @@ class Layer:
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation.  Arguments named `training` and `mask` are filled in when not given."""
-        raise TypeError(f"{type(self).__name__} has no call method; define call(self, inputs)")
+        raise NotImplementedError(
+            f"Layer {type(self).__name__} does not have a `call` method implemented; define "
+            "call(self, inputs)"
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if "name" not in self.__dict__:
-            raise RuntimeError(f"{type(self).__name__}.__init__ did not call super().__init__()")
-        args, kwargs, symbolic = calling.prepared(self, args, kwargs)
-        return (symbolic_calls if symbolic else calling).call(self, args, kwargs)
+            raise RuntimeError(
+                f"{type(self).__name__}.__init__ did not call super().__init__(); make it the "
+                "first thing that it does"
+            )
+        try:
+            args, kwargs, symbolic = calling.prepared(self, args, kwargs)
+            return (symbolic_calls if symbolic else calling).call(self, args, kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
+
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
+        """A call whose result is symbolic: nothing is computed."""
+        args, kwargs, _ = calling.prepared(self, args, kwargs)
+        return symbolic_calls.call(self, args, kwargs)
+
+    def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
+        """`layer_call`, a method of this layer, in a form whose intermediate values are computed
+        again for the gradient, instead of kept: less memory for more time.
+
+        Args:
+            args, kwargs: those it is to be called with; for Keras's signature.
+        """
+        return checkpoint(layer_call)
 
     def _tricorn_call_masked(self, args: tuple, kwargs: dict, masks: list | None) -> Any:
         """A call with given masks (a list of trees like args) instead of the travelling ones."""
@@ -362,6 +438,7 @@ class Layer:
         """Whether `compute_mask` is another than the general rule."""
         return cls.compute_mask is not Layer.compute_mask
 
+    @overridable
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask of the output: the input's when `supports_masking`, else none (with a warning,
         since a mask that disappears silently gives wrong numbers)."""
@@ -400,17 +477,32 @@ class Layer:
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shape (tree of shapes) of the output for the input's shape, without computing."""
-        spec = self.compute_output_spec(*map(symbolic_calls.symbolic_inputs, args))
+        shapes = {key.removesuffix("_shape"): kwargs[key] for key in kwargs}
+        first = calling.call_names(type(self))[1][:1]
+        if "input" in shapes and not args:  # what Keras names the shape of whatever comes first
+            args = (shapes.pop("input"),)
+        elif first and first[0] in shapes:
+            args = (shapes.pop(first[0]),)
+        inputs = tuple(map(symbolic_calls.symbolic_inputs, args))
+        kwargs = {key: symbolic_calls.symbolic_inputs(shape) for key, shape in shapes.items()}
+        if self._tricorn_states_specs():
+            spec = self.compute_output_spec(*inputs, **kwargs)
+        else:
+            spec = symbolic_calls.call(self, inputs, kwargs, lasting=False, by_rule=False)
         return tree.map(lambda x: tuple(x.shape), spec)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Symbolic outputs for symbolic inputs; makes no lasting node."""
-        return symbolic_calls.call(self, args, kwargs, lasting=False)
+        by_rule = not self._tricorn_states_specs()
+        return symbolic_calls.call(self, args, kwargs, lasting=False, by_rule=by_rule)
 
-    @classmethod
-    def _tricorn_infers_shapes(cls) -> bool:
-        """Whether the output's shape is found by running the body, not by a rule of its own."""
-        return cls.compute_output_shape is Layer.compute_output_shape
+    def _tricorn_states_shapes(self) -> bool:
+        """Whether the layer has a rule of its own for the shape of its output."""
+        return type(self).compute_output_shape is not Layer.compute_output_shape
+
+    def _tricorn_states_specs(self) -> bool:
+        """Whether the layer has a rule of its own for the shape and dtype of its output."""
+        return type(self).compute_output_spec is not Layer.compute_output_spec
 
     @property
     def input(self) -> Any:
@@ -504,9 +596,7 @@ class Layer:
         A class that overrides this gets here what the classes above it took.
         """
         overriding = [i for i, c in enumerate(type(self).__mro__) if "get_config" in c.__dict__]
-        below = [
-            i for i in overriding if not type(self).__mro__[i].__module__.startswith("tricorn.")
-        ]
+        below = [i for i in overriding if not is_ours(type(self).__mro__[i])]
         config: dict[str, Any] = {
             "name": self.name,
             "trainable": self._tricorn.trainable,
@@ -514,11 +604,11 @@ class Layer:
         }
         for cls in type(self).__mro__[(below[-1] + 1 if below else 0) :]:
             if cls in self._tricorn.arguments and cls is not Layer:
-                ours = cls.__module__.startswith("tricorn.")
+                ours = is_ours(cls)
                 for key, value in self._tricorn.arguments[cls].items():
                     if key not in config:
                         live = getattr(self, key, value) if ours else value
-                        config[key] = _serialized(live)
+                        config[key] = serialized(live)
                 break
         return config
 
@@ -532,7 +622,7 @@ class Layer:
             if key in config and not accepts and key not in parameters:
                 later[key] = config.pop(key)
         try:
-            made = cls(**_deserialized(config))
+            made = cls(**deserialized(config))
             for key in later.keys() - {"dtype"}:
                 setattr(made, key, later[key])
             return made
@@ -587,10 +677,15 @@ class Layer:
             (outputs, new values of the non-trainable variables), with `return_losses` also the
             losses.
         """
+        if not self.built:
+            raise ValueError(
+                f"To call stateless_call, {self.name!r} must be built: call it once, or build it "
+                "with the input's shape"
+            )
         own = [*self.trainable_variables, *self.non_trainable_variables]
         values = [
-            *_in_order(trainable_variables, self.trainable_variables, self.name),
-            *_in_order(non_trainable_variables, self.non_trainable_variables, self.name),
+            *in_order(trainable_variables, self.trainable_variables, self.name),
+            *in_order(non_trainable_variables, self.non_trainable_variables, self.name),
         ]
         with scope.Scope(dict(zip(own, values)), isolated=True):
             outputs = self(*args, **kwargs)
@@ -639,6 +734,32 @@ _NOT_CONFIG = frozenset(
 _FOREIGN = ("quantization_config", "lora_rank", "lora_alpha", "gptq_unpacked_column_size")
 
 
+#: what Keras's layers and models have and these have not -> what to do
+_ELSEWHERE = {
+    "quantize": "there are no quantized layers here",
+    "enable_lora": "there is no LoRA here; wrap the layer in one of your own",
+    "export": "save the weights and the architecture: model.save('name.keras')",
+    "get_quantization_layer_structure": "there are no quantized layers here",
+}
+
+
+def _advice(layer: Layer, name: str) -> str:
+    """What to do about an attribute that a layer has not, if there is something."""
+    if name in _ELSEWHERE:
+        return f". Keras has it; {_ELSEWHERE[name]}"
+    if not layer.__dict__.get("built", True) and type(layer).build is not Layer.build:
+        return (
+            f". You must build the layer before accessing `{name}`, if it is a weight: call it "
+            "once, or build it with the input's shape"
+        )
+    return ""
+
+
+def is_ours(cls: type) -> bool:
+    """Whether a class is the library's own."""
+    return cls.__module__.startswith("tricorn.")
+
+
 def _first_node(layer: Layer) -> Node:
     if not layer._tricorn.nodes:
         raise AttributeError(
@@ -648,7 +769,7 @@ def _first_node(layer: Layer) -> Node:
     return layer._tricorn.nodes[0]
 
 
-def _in_order(values: Any, variables: list[Variable], name: str) -> list:
+def in_order(values: Any, variables: list[Variable], name: str) -> list:
     """One value per Variable, from a sequence or from a dict by paths."""
     if isinstance(values, dict):
         paths = [v.path for v in variables]
@@ -669,13 +790,16 @@ def _capturing(cls: type, init: Callable) -> Callable:
     kinds = {p.kind: p.name for p in signature.parameters.values()}
     loose = kinds.get(inspect.Parameter.VAR_KEYWORD)
     starred = kinds.get(inspect.Parameter.VAR_POSITIONAL)  # cannot be given by name
+    plain = checks.kinds(init) if cls.__module__.startswith("tricorn.") else {}
 
+    @shortened
     @functools.wraps(init)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
         try:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{cls.__name__}: {error}; arguments: {signature}") from None
+        checks.of_kinds(self, bound.arguments, plain)
         bound.apply_defaults()
         given = dict(list(bound.arguments.items())[1:])
         given.pop(starred or "", None)
@@ -683,6 +807,8 @@ def _capturing(cls: type, init: Callable) -> Callable:
         given.update({k: v for k, v in extra.items() if k not in (*_NOT_CONFIG, *_FOREIGN)})
         self._tricorn.arguments.setdefault(cls, given)
         init(self, *args, **kwargs)
+        if type(self).__init__ is wrapped and type(self)._tricorn_holds_nothing():
+            self._tricorn_lock()
 
     return wrapped
 
@@ -702,23 +828,23 @@ def _building(build: Callable) -> Callable:
     return wrapped
 
 
-def _serialized(value: Any) -> Any:
+def serialized(value: Any) -> Any:
     """A constructor's argument as Keras writes it: functions of `activations` by name."""
     from tricorn import activations
 
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     if isinstance(value, (tuple, list)):
-        return [_serialized(item) for item in value]
+        return [serialized(item) for item in value]
     return activations.serialize(value)
 
 
-def _deserialized(config: Any) -> Any:
+def deserialized(config: Any) -> Any:
     if isinstance(config, dict):
         if "class_name" in config:
             return registry.deserialize_keras_object(config)
-        return {key: _deserialized(value) for key, value in config.items()}
-    return [_deserialized(item) for item in config] if isinstance(config, list) else config
+        return {key: deserialized(value) for key, value in config.items()}
+    return [deserialized(item) for item in config] if isinstance(config, list) else config
 
 
 def _tupled(shape: Any) -> Any:

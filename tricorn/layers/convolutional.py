@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import activations, ops
+from tricorn.checks import named
+from tricorn.docstrings import SEQUENCES, VOLUMES, arguments_of
 from tricorn.layers.arguments import (
     channel_axis,
     check_fits,
@@ -113,7 +115,7 @@ class _Conv(_Convolution):
                 f"{type(self).__name__}: filters must be a multiple of groups, got "
                 f"filters={self.filters}, groups={self.groups}"
             )
-        self.activation = activations.get(activation)
+        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
         resolve(
             self,
@@ -197,11 +199,16 @@ class Conv2D(_Conv):
 
     Input shape: (batch, height, width, channels), or channels second.  Output shape: (batch, new
     height, new width, filters), or channels second.
+
+    Example:
+        >>> keras.layers.Conv2D(8, 3, padding="same")(np.ones((1, 6, 6, 2))).shape[3]
+        8
     """
 
     rank = 2
 
 
+@arguments_of(Conv2D, VOLUMES)
 class Conv3D(_Conv):
     """Convolution (cross-correlation) of volumes: `Conv2D` with three spatial axes."""
 
@@ -233,7 +240,7 @@ class _DepthwiseConv(_Convolution):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self._window(kernel_size, strides, padding, data_format, dilation_rate)
         self.depth_multiplier = positive(self, "depth_multiplier", depth_multiplier)
-        self.activation = activations.get(activation)
+        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
         resolve(
             self,
@@ -254,16 +261,6 @@ class _DepthwiseConv(_Convolution):
 
     def call(self, inputs: Any) -> Any:
         return self._finish(ops.depthwise_conv(inputs, self.kernel, **self._windows()), self.bias)
-
-
-class DepthwiseConv1D(_DepthwiseConv):
-    """Convolution of each channel of sequences by itself; arguments of `DepthwiseConv2D`.
-
-    Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
-    channels · depth_multiplier), or channels second.
-    """
-
-    rank = 1
 
 
 class DepthwiseConv2D(_DepthwiseConv):
@@ -291,6 +288,17 @@ class DepthwiseConv2D(_DepthwiseConv):
     """
 
     rank = 2
+
+
+@arguments_of(DepthwiseConv2D, SEQUENCES)
+class DepthwiseConv1D(_DepthwiseConv):
+    """Convolution of each channel of sequences by itself.
+
+    Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
+    channels · depth_multiplier), or channels second.
+    """
+
+    rank = 1
 
 
 class _SeparableConv(_Convolution):
@@ -323,7 +331,7 @@ class _SeparableConv(_Convolution):
         self.filters = positive(self, "filters", filters)
         self._window(kernel_size, strides, padding, data_format, dilation_rate)
         self.depth_multiplier = positive(self, "depth_multiplier", depth_multiplier)
-        self.activation = activations.get(activation)
+        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
         resolve(
             self,
@@ -351,17 +359,6 @@ class _SeparableConv(_Convolution):
             inputs, self.depthwise_kernel, self.pointwise_kernel, **self._windows()
         )
         return self._finish(outputs, self.bias)
-
-
-class SeparableConv1D(_SeparableConv):
-    """A depthwise convolution of sequences, then one that mixes the channels; arguments of
-    `SeparableConv2D`.
-
-    Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
-    filters), or channels second.
-    """
-
-    rank = 1
 
 
 class SeparableConv2D(_SeparableConv):
@@ -394,6 +391,17 @@ class SeparableConv2D(_SeparableConv):
     """
 
     rank = 2
+
+
+@arguments_of(SeparableConv2D, SEQUENCES)
+class SeparableConv1D(_SeparableConv):
+    """A depthwise convolution of sequences, then one that mixes the channels.
+
+    Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
+    filters), or channels second.
+    """
+
+    rank = 1
 
 
 class _ConvTranspose(_Convolution):
@@ -433,7 +441,7 @@ class _ConvTranspose(_Convolution):
                     f"{type(self).__name__}: output_padding must be below strides, got "
                     f"output_padding={self.output_padding}, strides={self.strides}"
                 )
-        self.activation = activations.get(activation)
+        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
         resolve(
             self,
@@ -455,16 +463,6 @@ class _ConvTranspose(_Convolution):
             inputs, self.kernel, output_padding=self.output_padding, **self._windows()
         )
         return self._finish(outputs, self.bias)
-
-
-class Conv1DTranspose(_ConvTranspose):
-    """The transpose of `Conv1D`; arguments of `Conv2DTranspose`.
-
-    Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
-    filters), or channels second.
-    """
-
-    rank = 1
 
 
 class Conv2DTranspose(_ConvTranspose):
@@ -498,6 +496,18 @@ class Conv2DTranspose(_ConvTranspose):
     rank = 2
 
 
+@arguments_of(Conv2DTranspose, SEQUENCES)
+class Conv1DTranspose(_ConvTranspose):
+    """The transpose of `Conv1D`.
+
+    Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
+    filters), or channels second.
+    """
+
+    rank = 1
+
+
+@arguments_of(Conv2DTranspose, VOLUMES)
 class Conv3DTranspose(_ConvTranspose):
     """The transpose of `Conv3D`: `Conv2DTranspose` with three spatial axes."""
 

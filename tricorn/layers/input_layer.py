@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import dtypes
+from tricorn.checks import integer, wrong
+from tricorn.checks import shape as as_shape
 from tricorn.graph.graphs import current_graph
 from tricorn.graph.symbolic import Node, SymbolicTensor, attach, node_of
 from tricorn.layers.base import Layer
@@ -19,6 +21,7 @@ class InputLayer(Layer):
         dtype: dtype of the data; default floatx.
         batch_shape: the whole shape, instead of `shape` and `batch_size`.
         input_tensor: a symbolic tensor to begin at, instead of a shape.
+        sparse, ragged: must be False.
         optional: the input may be None.
         name: default ``input_layer`` with a count.
     """
@@ -42,6 +45,8 @@ class InputLayer(Layer):
         if sparse or ragged:
             raise ValueError(f"{self.name}: sparse and ragged inputs are not supported")
         if input_tensor is not None:
+            if not hasattr(input_tensor, "shape") or not hasattr(input_tensor, "dtype"):
+                raise wrong(self, "input_tensor", "a symbolic tensor", input_tensor)
             batch_shape = tuple(input_tensor.shape)
             dtype = dtypes.standardize(dtype or input_tensor.dtype)
         elif batch_shape is None:
@@ -49,10 +54,12 @@ class InputLayer(Layer):
                 raise ValueError(
                     f"{self.name}: give shape=(...), without the batch axis, or batch_shape=(...)"
                 )
-            batch_shape = (batch_size, *_as_shape(shape, self.name))
+            if batch_size is not None:
+                batch_size = integer(self, "batch_size", batch_size, 0)
+            batch_shape = (batch_size, *as_shape(self, "shape", shape))
         elif shape is not None:
             raise ValueError(f"{self.name}: give shape or batch_shape, not both")
-        self.batch_shape = _as_shape(batch_shape, self.name)
+        self.batch_shape = as_shape(self, "batch_shape", batch_shape)
         self._input_dtype = dtypes.standardize(dtype)
         self.optional = optional
         self.built = True
@@ -66,7 +73,7 @@ class InputLayer(Layer):
         if given is None:
             return current_graph().placeholder(self.batch_shape, self._input_dtype, self.name)
         if type(given) is SymbolicTensor:
-            made = SymbolicTensor(given.shape, given.dtype, given.name)
+            made = SymbolicTensor(given.shape, given.dtype, name=given.name)
             return made if given.node is None else given
         return given if node_of(given)[0] is None else current_graph().alias(given)
 
@@ -87,15 +94,6 @@ class InputLayer(Layer):
         }
 
 
-def _as_shape(shape: Any, name: str) -> tuple:
-    if isinstance(shape, int):
-        raise ValueError(f"{name}: the shape must be a tuple, got {shape}; write ({shape},)")
-    shape = tuple(None if n is None else int(n) for n in shape)
-    if any(n is not None and n < 0 for n in shape):
-        raise ValueError(f"{name}: a shape has no negative sizes, got {shape}")
-    return shape
-
-
 def Input(
     shape: Any = None,
     batch_size: int | None = None,
@@ -113,6 +111,7 @@ def Input(
         shape: shape without the batch axis; None for sizes not known.
         batch_size: size of the batch axis, usually None.
         dtype: dtype of the data; default floatx.
+        sparse, ragged: must be False.
         batch_shape: the whole shape, instead of `shape` and `batch_size`.
         name: name of the input layer, and key of the data when inputs are given as a dict.
         tensor: a symbolic tensor to begin at, instead of a shape.
@@ -120,6 +119,11 @@ def Input(
 
     Returns:
         A symbolic tensor of shape (batch_size, \\*shape).
+
+    Example:
+        >>> x = keras.Input((3,), name="features")
+        >>> x.shape
+        (None, 3)
     """
     layer = InputLayer(
         shape=shape,

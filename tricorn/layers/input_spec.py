@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tricorn import dtypes, tree
+from tricorn import checks, dtypes, tree
 
 
 class InputSpec:
@@ -33,10 +33,15 @@ class InputSpec:
         optional: bool = False,
     ) -> None:
         self.dtype = dtypes.standardize(dtype) if dtype is not None else None
-        self.shape = tuple(shape) if shape is not None else None
+        self.shape = checks.shape(self, "shape", shape) if shape is not None else None
         self.ndim = len(self.shape) if self.shape is not None else ndim
         self.max_ndim, self.min_ndim = max_ndim, min_ndim
-        self.axes = {int(axis): size for axis, size in (axes or {}).items()}
+        try:
+            self.axes = {int(axis): size for axis, size in (axes or {}).items()}
+        except (AttributeError, TypeError, ValueError):
+            raise TypeError(
+                f"InputSpec: axes must be a dict of axes, integers, and sizes, got {axes!r}"
+            ) from None
         self.allow_last_axis_squeeze = allow_last_axis_squeeze
         self.name, self.optional = name, optional
 
@@ -70,20 +75,22 @@ class InputSpec:
             elif rank == len(self.shape) - 1 and self.shape[-1] == 1:
                 shape, rank = (*shape, 1), rank + 1
         if self.ndim is not None and rank != self.ndim:
-            return f"expected {self.ndim} dimensions, got {rank}"
+            return f"expected ndim={self.ndim}, found ndim={rank}"
         if self.max_ndim is not None and rank > self.max_ndim:
-            return f"expected at most {self.max_ndim} dimensions, got {rank}"
+            return f"expected max_ndim={self.max_ndim}, found ndim={rank}"
         if self.min_ndim is not None and rank < self.min_ndim:
-            return f"expected at least {self.min_ndim} dimensions, got {rank}"
+            return f"expected min_ndim={self.min_ndim}, found ndim={rank}"
         if self.dtype is not None and dtype != self.dtype:
-            return f"expected dtype {self.dtype}, got {dtype}"
+            return f"expected dtype={self.dtype}, found dtype={dtype}"
         for axis, size in self.axes.items():
             if size is not None and -rank <= axis < rank and shape[axis] not in (size, None):
-                return f"expected axis {axis} to have {size} values, got {shape[axis]}"
+                return (
+                    f"expected axis {axis} of input shape to have value {size}, got {shape[axis]}"
+                )
         if self.shape is not None:
             for axis, (want, got) in enumerate(zip(self.shape, shape)):
                 if want is not None and got is not None and want != got:
-                    return f"expected shape {self.shape} (axis {axis} differs)"
+                    return f"expected shape={self.shape}, found shape={shape} (axis {axis} differs)"
         return None
 
 
@@ -95,30 +102,51 @@ def check(spec: Any, inputs: Any, owner: Any) -> None:
     """
     if spec is None:
         return
-    if isinstance(spec, dict) and isinstance(inputs, dict):
-        missing = [name for name, s in spec.items() if name not in inputs and not s.optional]
-        if missing:
-            raise ValueError(
-                f"{owner}: missing the inputs {missing}; expected {sorted(spec)}, "
-                f"got {sorted(inputs)}"
-            )
-        pairs = [(spec[name], inputs[name]) for name in spec if name in inputs]
-    else:
-        specs = tree.leaves(spec)
-        values = [inputs] if not isinstance(inputs, (list, tuple, dict)) else tree.leaves(inputs)
-        if len(specs) == 1 and len(values) == 1:
-            pairs = [(specs[0], values[0])]
-        elif len(specs) != len(values):
-            raise ValueError(
-                f"{owner}: expected {len(specs)} input tensors, got {len(values)}: "
-                f"{[tuple(getattr(v, 'shape', ())) for v in values]}"
-            )
-        else:
-            pairs = list(zip(specs, values))
-    for one, value in pairs:
-        if value is None or not hasattr(value, "shape"):
+    for index, (one, value) in enumerate(_pairs(spec, inputs, owner)):
+        if value is None and one.shape is not None and not one.optional:
+            raise ValueError(f"{owner}: got None for an input that is not optional: {one}")
+        if value is None:
             continue
+        if not hasattr(value, "shape"):
+            raise ValueError(f"{owner}: Inputs to a layer should be tensors. Got {value!r}")
         shape = tuple(value.shape)
         found = one.problem(shape, str(getattr(value, "dtype", "")))
         if found is not None:
-            raise ValueError(f"{owner}: incompatible input: {found}; full shape: {shape}")
+            raise ValueError(
+                f"Input {index} of {owner} is incompatible with the layer: {found}. Full shape "
+                f"received: {shape}"
+            )
+
+
+def _pairs(spec: Any, inputs: Any, owner: Any) -> list[tuple[InputSpec, Any]]:
+    """The specs of a tree, each with its input."""
+    if isinstance(spec, InputSpec) and not isinstance(inputs, (list, tuple, dict)):
+        return [(spec, inputs)]
+    if isinstance(spec, dict) and isinstance(inputs, dict):
+        missing = [name for name, s in spec.items() if name not in inputs and not _optional(s)]
+        if missing:
+            raise ValueError(
+                f"{owner}: Missing data for inputs {missing}; expected {sorted(spec)}, "
+                f"got {sorted(inputs)}"
+            )
+        parts = [(spec[name], inputs[name]) for name in spec if name in inputs]
+    elif (
+        isinstance(spec, (list, tuple))
+        and isinstance(inputs, (list, tuple))
+        and len(spec) == len(inputs)
+    ):
+        parts = list(zip(spec, inputs))
+    else:
+        specs, values = tree.leaves(spec), tree.leaves(inputs)
+        if len(specs) != len(values):
+            raise ValueError(
+                f"Layer {owner} expects {len(specs)} input(s), but it received {len(values)} "
+                "input tensors: "
+                f"{[tuple(getattr(v, 'shape', ())) for v in values]}"
+            )
+        return list(zip(specs, values))
+    return [pair for part in parts for pair in _pairs(*part, owner)]
+
+
+def _optional(spec: Any) -> bool:
+    return isinstance(spec, InputSpec) and spec.optional

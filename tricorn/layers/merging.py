@@ -162,6 +162,10 @@ class Concatenate(Layer):
 
     Input shape: list of tensors of equal shape but for `axis`.  Output shape: that, with the sum
     along `axis`.
+
+    Example:
+        >>> keras.layers.Concatenate()([np.ones((2, 3)), np.ones((2, 1))]).shape[1]
+        4
     """
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
@@ -214,7 +218,7 @@ class Dot(Layer):
         super().__init__(**kwargs)
         pair = isinstance(axes, (tuple, list)) and len(axes) == 2 and all(map(is_int, axes))
         if not is_int(axes) and not pair:
-            raise ValueError(f"Dot: axes must be an integer or two of them, got {axes!r}")
+            raise TypeError(f"Dot: axes must be an integer or two of them, got {axes!r}")
         self.axes = axes
         self.normalize = normalize
         self.supports_masking = True
@@ -268,7 +272,8 @@ def _functional(layer: type, name: str) -> Callable:
         return layer(**kwargs)(inputs)
 
     merge.__name__ = merge.__qualname__ = name
-    merge.__doc__ = f"`{layer.__name__}` of a list of tensors; keyword arguments are the layer's."
+    told = "a list of tensors; keyword arguments are the layer's."
+    merge.__doc__ = f"`{layer.__name__}` of `inputs`, {told}"
     return merge
 
 
@@ -281,10 +286,10 @@ minimum = _functional(Minimum, "minimum")
 
 
 def concatenate(inputs: list, axis: int = -1, **kwargs: Any) -> Any:
-    """`Concatenate` of a list of tensors."""
+    """`Concatenate` of `inputs`, a list of tensors, along `axis`."""
     return Concatenate(axis=axis, **kwargs)(inputs)
 
 
 def dot(inputs: list, axes: Any = -1, **kwargs: Any) -> Any:
-    """`Dot` of a list of two tensors."""
+    """`Dot` of `inputs`, a list of two tensors, over `axes`."""
     return Dot(axes=axes, **kwargs)(inputs)

@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from tricorn import activations, initializers, naming, ops, random, tree
+from tricorn.checks import named, wrong
 from tricorn.engines import active
 from tricorn.graph import transforms
 from tricorn.graph.op import Tensor, op
@@ -27,7 +28,7 @@ from tricorn.ops import recurrent
 from tricorn.ops.fused import add_bias
 from tricorn.seeds import SeedGenerator
 from tricorn.serialization import registry
-from tricorn.variable import Variable, name_scope
+from tricorn.variable import Variable, autocast, name_scope
 
 # ------------------------------------------------------------------------------------------ cells
 
@@ -216,7 +217,7 @@ class SimpleRNNCell(_Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, use_bias, dropout, recurrent_dropout, seed, **kwargs)
-        self.activation = activations.get(activation)
+        self.activation = named(self, "activation", activations.get, activation)
         resolve(
             self,
             kernel_initializer=kernel_initializer,
@@ -284,8 +285,10 @@ class LSTMCell(_Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, use_bias, dropout, recurrent_dropout, seed, **kwargs)
-        self.activation = activations.get(activation)
-        self.recurrent_activation = activations.get(recurrent_activation)
+        self.activation = named(self, "activation", activations.get, activation)
+        self.recurrent_activation = named(
+            self, "recurrent_activation", activations.get, recurrent_activation
+        )
         self.unit_forget_bias = unit_forget_bias
         resolve(
             self,
@@ -375,8 +378,10 @@ class GRUCell(_Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, use_bias, dropout, recurrent_dropout, seed, **kwargs)
-        self.activation = activations.get(activation)
-        self.recurrent_activation = activations.get(recurrent_activation)
+        self.activation = named(self, "activation", activations.get, activation)
+        self.recurrent_activation = named(
+            self, "recurrent_activation", activations.get, recurrent_activation
+        )
         self.reset_after = reset_after
         resolve(
             self,
@@ -478,10 +483,11 @@ class StackedRNNCells(Layer):
 
     def __init__(self, cells: list, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        for cell in cells:
+        for cell in cells if isinstance(cells, (list, tuple)) else [cells]:
             if not hasattr(cell, "call") or not hasattr(cell, "state_size"):
                 raise ValueError(
-                    f"StackedRNNCells: each cell needs a call method and a state_size, got {cell!r}"
+                    "StackedRNNCells: each of cells needs a call method and a state_size, "
+                    f"got {cell!r}"
                 )
         self.cells = list(cells)
 
@@ -623,10 +629,10 @@ def _where(present: Any, new: Any, old: Any) -> Any:
 
 
 @op
-def _zero_state(x: Tensor, size: int, dtype: str) -> Tensor:
-    """Zeros of shape (batch size of `x`, size)."""
+def _zero_state(x: Tensor, shape: tuple[int, ...], dtype: str) -> Tensor:
+    """Zeros of shape (batch size of `x`, *shape)."""
     engine = active()
-    return engine.full((engine.shape(x)[0], size), 0, dtype)
+    return engine.full((engine.shape(x)[0], *shape), 0, dtype)
 
 
 class RNN(Layer):
@@ -697,11 +703,15 @@ class RNN(Layer):
             )
 
         def state(size: int) -> Variable:
-            zeros = np.zeros((batch, size), np.float32)
+            zeros = np.zeros((batch, *self._state_shape(size)), np.float32)
             return Variable(zeros, dtype=self.variable_dtype, trainable=False, name="rnn_state")
 
         with name_scope(self.name, self):
             self.states = tree.map(state, self.state_size)
+
+    def _state_shape(self, size: int) -> tuple[int, ...]:
+        """The shape, without the batch axis, of a state of that size."""
+        return (size,)
 
     def reset_state(self) -> None:
         """Let the kept states be zeros again."""
@@ -712,7 +722,7 @@ class RNN(Layer):
 
     def get_initial_state(self, batch_size: Any) -> list:
         """The states before the first step."""
-        return _initial_state(self.cell, batch_size, self.compute_dtype)
+        return _initial_state(self.cell, batch_size, self._cell_dtype)
 
     @property
     def _tricorn_heeds_training(self) -> bool:
@@ -722,6 +732,11 @@ class RNN(Layer):
             for cell in cells
         )
 
+    @property
+    def _cell_dtype(self) -> str:
+        """The dtype that the cell computes in: a layer has a policy of its own."""
+        return getattr(self.cell, "compute_dtype", self.compute_dtype)
+
     def call(
         self,
         sequences: Any,
@@ -729,6 +744,18 @@ class RNN(Layer):
         mask: Any = None,
         training: bool | None = None,
     ) -> Any:
+        dtype = self._cell_dtype
+        if dtype == self.compute_dtype:
+            return self._run(sequences, initial_state, mask, training)
+        sequences, initial_state = tree.map(
+            lambda x: ops.cast(x, dtype), (sequences, initial_state)
+        )
+        with autocast(dtype):
+            outputs = self._run(sequences, initial_state, mask, training)
+        return tree.map(lambda x: ops.cast(x, self.compute_dtype), outputs)
+
+    def _run(self, sequences: Any, initial_state: Any, mask: Any, training: bool | None) -> Any:
+        """The loop, all in the cell's dtype."""
         cell, reverse = self.cell, self.go_backwards
         states = self._first_states(sequences, initial_state)
         if mask is not None:
@@ -778,9 +805,10 @@ class RNN(Layer):
                 )
             return states
         if self.states is not None:
-            return tree.map(lambda state: ops.cast(state, self.compute_dtype), self.states)
+            return tree.map(lambda state: ops.cast(state, self._cell_dtype), self.states)
         if _splits(self.cell):
-            return [_zero_state(sequences, n, self.compute_dtype) for n in self.state_size]
+            shapes = map(self._state_shape, self.state_size)
+            return [_zero_state(sequences, shape, self._cell_dtype) for shape in shapes]
         return self.get_initial_state(ops.shape(sequences)[0])
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
@@ -825,7 +853,7 @@ class _OneCellRNN(RNN):
         cell = self.__dict__.get("cell")
         if cell is not None and name in _arguments(cast(Any, type(cell))):
             return getattr(cell, name)
-        return super().__getattr__(name)
+        return super().__getattr__(name)  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -917,6 +945,10 @@ class LSTM(_OneCellRNN):
     (batch, time, units) with return_sequences; return_state adds h and c (batch, units).
 
     Source: Hochreiter and Schmidhuber 1997, "Long short-term memory"; Gers et al. 2000.
+
+    Example:
+        >>> keras.layers.LSTM(5, return_sequences=True)(np.ones((2, 3, 4))).shape[2]
+        5
     """
 
     cell_class = LSTMCell
@@ -949,6 +981,7 @@ class LSTM(_OneCellRNN):
         use_cudnn: Any = "auto",
         **kwargs: Any,
     ) -> None:
+        choice(self, "use_cudnn", use_cudnn, ("auto", True, False))
         super().__init__(locals(), kwargs)
 
 
@@ -1017,6 +1050,7 @@ class GRU(_OneCellRNN):
         use_cudnn: Any = "auto",
         **kwargs: Any,
     ) -> None:
+        choice(self, "use_cudnn", use_cudnn, ("auto", True, False))
         super().__init__(locals(), kwargs)
 
 
@@ -1079,6 +1113,8 @@ class Bidirectional(Layer):
         self.merge_mode = choice(self, "merge_mode", merge_mode, known)
         plain = layer.name.removeprefix("forward_")
         self.forward_layer = _copy(layer, name=f"forward_{plain}")
+        if not hasattr(layer, "go_backwards"):
+            raise wrong(self, "layer", "a recurrent layer, with go_backwards", layer)
         if backward_layer is None:
             backwards = not layer.go_backwards
             backward_layer = _copy(layer, name=f"backward_{plain}", go_backwards=backwards)

@@ -6,6 +6,8 @@ import math
 from typing import Any
 
 from tricorn import ops
+from tricorn.checks import wrong
+from tricorn.docstrings import VOLUMES, arguments_of
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
 from tricorn.layers.arguments import choice, data_format, ints, is_int, pairs, positive
@@ -115,8 +117,10 @@ class RepeatVector(Layer):
     Input shape: (batch, features).  Output shape: (batch, n, features).
     """
 
-    def __init__(self, n: int, **kwargs: Any) -> None:
+    def __init__(self, n: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if not is_int(n):
+            raise wrong(self, "n", "an integer", n, TypeError)
         self.n = positive(self, "n", n)
         self.input_spec = InputSpec(ndim=2)
 
@@ -188,6 +192,7 @@ class ZeroPadding2D(_ZeroPadding):
     rank = 2
 
 
+@arguments_of(ZeroPadding2D, VOLUMES)
 class ZeroPadding3D(_ZeroPadding):
     """Zeros around each volume: `ZeroPadding2D` with three spatial axes."""
 
@@ -252,6 +257,7 @@ class Cropping2D(_Cropping):
         super().__init__(cropping, data_format, **kwargs)
 
 
+@arguments_of(Cropping2D, VOLUMES)
 class Cropping3D(_Cropping):
     """Each volume without its borders: `Cropping2D` with three spatial axes."""
 
@@ -268,8 +274,10 @@ class UpSampling1D(Layer):
     Input shape: (batch, time, channels).  Output shape: (batch, time · size, channels).
     """
 
-    def __init__(self, size: int = 2, **kwargs: Any) -> None:
+    def __init__(self, size: Any = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if not is_int(size):
+            raise wrong(self, "size", "an integer", size, TypeError)
         self.size = positive(self, "size", size)
         self.input_spec = InputSpec(ndim=3)
 

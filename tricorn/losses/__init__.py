@@ -64,3 +64,5 @@ __all__ = [
     "mean_squared_logarithmic_error", "poisson", "serialize", "sparse_categorical_crossentropy",
     "squared_hinge", "tversky",
 ]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

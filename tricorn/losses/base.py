@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
-from tricorn import dtypes, naming, ops, tree
+from tricorn import dtypes, naming, ops, signatures, tree
 from tricorn.graph.calls import get_mask
 from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Configured
@@ -42,6 +43,11 @@ class Loss(Configured):
         self.reduction = standardize_reduction(reduction)
         self._given_dtype = dtype
         self._dtype = compute_dtype(dtype)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__call__" in cls.__dict__:
+            cls.__call__ = _offered(cls.__call__)  # type: ignore[method-assign]
 
     @property
     def dtype(self) -> str:
@@ -95,6 +101,26 @@ class Loss(Configured):
         return {"name": self.name, "reduction": self.reduction, **settings}
 
 
+def _offered(fn: Callable) -> Callable:
+    """A subclass's ``__call__`` that is given what it takes of the arguments of `Loss`'s."""
+
+    @functools.wraps(fn)
+    def wrapped(
+        self: Any,
+        y_true: Any,
+        y_pred: Any,
+        sample_weight: Any = None,
+        mask: Any = None,
+        **more: Any,
+    ) -> Any:
+        offered = {"y_true": y_true, "y_pred": y_pred}
+        if sample_weight is not None or signatures.takes(fn, "sample_weight"):
+            offered["sample_weight"] = sample_weight
+        return signatures.call(fn.__get__(self), offered, mask=mask, **more)
+
+    return wrapped
+
+
 class LossFunctionWrapper(Loss):
     """The loss of a function ``(y_true, y_pred, **kwargs) -> values per sample``.
 
@@ -138,9 +164,9 @@ class LossFunctionWrapper(Loss):
 
 def standardize_reduction(reduction: str | None) -> str | None:
     """`reduction`, checked."""
-    if reduction is not None and reduction not in REDUCTIONS:
+    if reduction is not None and reduction not in tuple(REDUCTIONS):
         raise ValueError(
-            f"unknown reduction {reduction!r}; known: {', '.join(REDUCTIONS)} (None is 'none')"
+            f"reduction {reduction!r} is unknown; known: {', '.join(REDUCTIONS)} (None is 'none')"
         )
     return reduction
 

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from tricorn import config, ops
+from tricorn.graph.interpreted import warn_outside, watched
 from tricorn.losses.base import LossFunctionWrapper, to_pair
 
 
@@ -94,7 +95,7 @@ def categorical_crossentropy(
 def categorical_focal_crossentropy(
     y_true: Any,
     y_pred: Any,
-    alpha: float = 0.25,
+    alpha: Any = 0.25,
     gamma: float = 2.0,
     from_logits: bool = False,
     label_smoothing: float = 0.0,
@@ -144,6 +145,8 @@ def sparse_categorical_crossentropy(
     """
     y_pred = ops.convert_to_tensor(y_pred)
     y_true = _indices(y_true, y_pred, axis)
+    if watched():
+        warn_outside("a loss is given labels", y_true, y_pred.shape[axis], ignore_class)
     if ignore_class is None:
         return ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits, axis)
     valid = counted(y_true, y_pred, ignore_class, axis)
@@ -349,7 +352,7 @@ class CategoricalFocalCrossentropy(LossFunctionWrapper):
 
     def __init__(
         self,
-        alpha: float = 0.25,
+        alpha: Any = 0.25,
         gamma: float = 2.0,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
@@ -371,6 +374,11 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
         from_logits: y_pred are logits, not probabilities.
         ignore_class: an index whose samples do not count, neither in the sum nor in the average.
         reduction, axis, name, dtype: see `CategoricalCrossentropy`.
+
+    Example:
+        >>> loss = keras.losses.SparseCategoricalCrossentropy()
+        >>> round(float(loss(np.array([1]), np.array([[0.5, 0.5]]))), 4)
+        0.6931
     """
 
     def __init__(

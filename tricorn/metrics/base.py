@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from tricorn import dtypes, initializers, naming, ops
+from tricorn import checks, dtypes, initializers, naming, ops, signatures
 from tricorn.graph.calls import get_mask
+from tricorn.graph.scope import Scope
 from tricorn.losses import base as losses
 from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Configured
@@ -35,7 +37,7 @@ class Metric(Configured):
     #: what it holds
     _tricorn: Tracker
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = object.__new__(cls)
         object.__setattr__(self, "_tricorn", Tracker())
         return self
@@ -59,6 +61,12 @@ class Metric(Configured):
     def __setstate__(self, saved: dict[str, Any]) -> None:
         object.__setattr__(self, "_tricorn", saved["tracker"])
         self._tricorn.restore(self.__dict__, saved)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = cls.__dict__.get("update_state")
+        if own is not None and not signatures.takes(own, "sample_weight"):
+            cls.update_state = _without_weights(own)  # type: ignore[method-assign]
 
     @property
     def dtype(self) -> str:
@@ -123,6 +131,43 @@ class Metric(Configured):
         for variable in self.variables:
             variable.assign(np.zeros(variable.shape, dtypes.to_numpy(variable.dtype)))
 
+    # ---------------------------------------------------------------- with the state given, changed
+    # by nothing: pure functions, for ``jax.jit`` and its like
+
+    def stateless_update_state(self, metric_variables: Sequence, *args: Any, **kwargs: Any) -> list:
+        """The state after `update_state`, as tensors.
+
+        Args:
+            metric_variables: the state before, in the order of `variables`.
+            args, kwargs: of `update_state`.
+        """
+        if not self.variables:  # those that make their state from the first batch
+            with Scope():
+                self.update_state(*args, **kwargs)
+        with self._holding(metric_variables):
+            self.update_state(*args, **kwargs)
+            return [variable.value for variable in self.variables]
+
+    def stateless_result(self, metric_variables: Sequence) -> Any:
+        """`result` for a state, tensors in the order of `variables`."""
+        with self._holding(metric_variables):
+            return self.result()
+
+    def stateless_reset_state(self) -> list:
+        """The state after `reset_state`, as tensors."""
+        with Scope(isolated=True):
+            self.reset_state()
+            return [variable.value for variable in self.variables]
+
+    def _holding(self, values: Sequence) -> Scope:
+        """A block in which the state has given values."""
+        variables, values = self.variables, list(values)
+        if len(variables) != len(values):
+            raise ValueError(
+                f"the metric {self.name!r} has {len(variables)} variables, got {len(values)} values"
+            )
+        return Scope(dict(zip(variables, values)), isolated=True)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """`update_state`, then `result`."""
         self.update_state(*args, **kwargs)
@@ -133,6 +178,18 @@ class Metric(Configured):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def _without_weights(update: Callable) -> Callable:
+    """An `update_state` that does not take sample weights, and may be told that there are none."""
+
+    @functools.wraps(update)
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("sample_weight", 0) is None:
+            del kwargs["sample_weight"]
+        return update(self, *args, **kwargs)
+
+    return wrapped
 
 
 class Sum(Metric):
@@ -238,6 +295,8 @@ class MeanMetricWrapper(Mean):
         self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
         super().__init__(name or naming.unique(type(self).__name__), dtype)
+        if not callable(fn):
+            raise checks.wrong(self, "fn", "a function", fn)
         self._fn, self._fn_kwargs = fn, kwargs
         vars(self).update(kwargs)
 

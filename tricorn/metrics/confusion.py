@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tricorn import config, ops
+from tricorn.checks import choice, integer, number, wrong
 from tricorn.losses.base import squeeze_or_expand_to_same_rank
 from tricorn.metrics.base import Metric
 
@@ -26,7 +29,7 @@ def parse_thresholds(thresholds: Thresholds, default: float) -> list[float]:
     several = isinstance(thresholds, (list, tuple, np.ndarray))
     found: list[Any] = list(thresholds) if several else [thresholds]  # type: ignore[arg-type]
     for threshold in found:
-        if threshold is None or not 0 <= threshold <= 1:
+        if not isinstance(threshold, numbers.Real) or not 0 <= float(threshold) <= 1:
             raise ValueError(f"thresholds must be within [0, 1], got {threshold!r} in {found}")
     return found
 
@@ -74,6 +77,9 @@ def confusion_counts(
     dtype = dtype or config.floatx()
     y_true, y_pred = ops.cast(y_true, dtype), ops.cast(y_pred, dtype)
     y_pred, y_true = squeeze_or_expand_to_same_rank(y_pred, y_true)
+    shapes = [tuple(y.shape) for y in (y_true, y_pred)]
+    if any(None not in (m, n) and m != n for m, n in zip(*shapes)) or len({*map(len, shapes)}) > 1:
+        raise ValueError(f"labels and scores must have one shape, got {shapes[0]} and {shapes[1]}")
     weights = _weights(y_true, sample_weight, dtype)
     if top_k is not None:
         y_pred = _only_top_k(y_pred, top_k)
@@ -307,11 +313,8 @@ class _BestAt(_Confusion):
         name: str | None, dtype: Any,
     ) -> None:  # fmt: skip
         super().__init__(dtype, name)
-        if not 0 <= floor <= 1:
-            raise ValueError(f"{argument} must be within [0, 1], got {floor!r}")
-        if num_thresholds <= 0:
-            raise ValueError(f"num_thresholds must be positive, got {num_thresholds!r}")
-        setattr(self, argument, floor)
+        setattr(self, argument, number(self, argument, floor, 0, 1))
+        num_thresholds = integer(self, "num_thresholds", num_thresholds, 1)
         self._floor, self.num_thresholds, self.class_id = floor, num_thresholds, class_id
         self.thresholds = even_thresholds(num_thresholds)
         self._keep((num_thresholds,))
@@ -421,6 +424,12 @@ class AUC(_Confusion):
 
     Source: Davis and Goadrich, 2006, "The relationship between precision-recall and ROC curves";
     Flach and Kull, 2015, "Precision-recall-gain curves".
+
+    Example:
+        >>> metric = keras.metrics.AUC()
+        >>> metric.update_state(np.array([0, 1]), np.array([0.2, 0.8]))
+        >>> round(float(metric.result()), 2)
+        1.0
     """
 
     _direction = "up"
@@ -439,12 +448,14 @@ class AUC(_Confusion):
         from_logits: bool = False,
     ) -> None:
         super().__init__(dtype, name)
-        self.curve = _choice("curve", curve.upper(), ("ROC", "PR", "PRGAIN"))
+        self.curve = choice(self, "curve", curve, ("ROC", "PR", "PRGAIN"))
         methods = ("interpolation", "minoring", "majoring")
-        self.summation_method = _choice("summation_method", summation_method.lower(), methods)
+        self.summation_method = choice(self, "summation_method", summation_method, methods)
+        if isinstance(thresholds, numbers.Real):
+            raise wrong(self, "thresholds", "a list of numbers", thresholds)
         self._given = None if thresholds is None else sorted(parse_thresholds(thresholds, 0.5))
-        if self._given is None and num_thresholds <= 1:
-            raise ValueError(f"num_thresholds must be more than 1, got {num_thresholds!r}")
+        if self._given is None:
+            integer(self, "num_thresholds", num_thresholds, 2)
         inner = even_thresholds(num_thresholds)[1:-1] if self._given is None else self._given
         self.thresholds = [-config.epsilon(), *inner, 1.0 + config.epsilon()]
         self.num_thresholds = len(self.thresholds)
@@ -520,12 +531,6 @@ class AUC(_Confusion):
         return settings if self._given is None else {**settings, "thresholds": self._given}
 
 
-def _choice(argument: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(f"{argument} must be one of {', '.join(allowed)}, got {value!r}")
-    return value
-
-
 class FBetaScore(_Confusion):
     """(1 + β²) precision · recall / (β² precision + recall), per class or averaged.
 
@@ -549,11 +554,12 @@ class FBetaScore(_Confusion):
     ) -> None:
         super().__init__(dtype, name)
         if average is not None:
-            _choice("average", average, ("micro", "macro", "weighted"))
-        if not beta > 0:
-            raise ValueError(f"beta must be positive, got {beta!r}")
-        if threshold is not None and not 0 < threshold <= 1:
-            raise ValueError(f"threshold must be within (0, 1], got {threshold!r}")
+            choice(self, "average", average, ("micro", "macro", "weighted"))
+        for argument, value, most in (("beta", beta, math.inf), ("threshold", threshold, 1)):
+            if argument == "beta" or value is not None:
+                if not isinstance(value, float):  # as Keras has it: a 2 might be meant for k
+                    raise wrong(self, argument, "a float", value)
+                number(self, argument, value, most=most, above=0)
         self.average, self.beta, self.threshold = average, beta, threshold
 
     _kept = ("true_positives", "false_positives", "false_negatives", "intermediate_weights")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import config, ops
+from tricorn.checks import integer
 from tricorn.losses.base import to_pair
 from tricorn.metrics.base import MeanMetricWrapper, Metric
 
@@ -103,9 +104,8 @@ class R2Score(Metric):
                 "class_aggregation must be 'uniform_average', 'variance_weighted_average' or None, "
                 f"got {class_aggregation!r}"
             )
-        if num_regressors < 0:
-            raise ValueError(f"num_regressors must not be negative, got {num_regressors!r}")
-        self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
+        self.class_aggregation = class_aggregation
+        self.num_regressors = integer(self, "num_regressors", num_regressors, 0)
         self.num_samples = self.add_variable((), "zeros", name="num_samples")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tricorn import config, ops
+from tricorn import config, dtypes, ops
+from tricorn.checks import integer, is_int, wrong
 from tricorn.metrics.base import Metric
 
 
@@ -40,10 +42,12 @@ class IoU(Metric):
         axis: int = -1,
     ) -> None:
         super().__init__(dtype or "int32", name)
-        unknown = [i for i in target_class_ids if not 0 <= i < num_classes]
-        if unknown:
-            raise ValueError(f"target_class_ids {unknown} are not within [0, {num_classes})")
-        self.num_classes, self.target_class_ids = num_classes, list(target_class_ids)
+        self.num_classes = integer(self, "num_classes", num_classes, 1)
+        several = isinstance(target_class_ids, (Sequence, np.ndarray)) and len(target_class_ids)
+        self.target_class_ids = list(target_class_ids) if several else []
+        if not several or not all(is_int(i) and 0 <= i < num_classes for i in target_class_ids):
+            wanted = f"a list of classes within [0, {num_classes})"
+            raise wrong(self, "target_class_ids", wanted, target_class_ids)
         self.ignore_class, self.axis = ignore_class, axis
         self.sparse_y_true, self.sparse_y_pred = sparse_y_true, sparse_y_pred
         shape = (num_classes, num_classes)
@@ -58,6 +62,13 @@ class IoU(Metric):
         """
         y_true = self._indices(y_true, self.sparse_y_true)
         y_pred = self._indices(y_pred, self.sparse_y_pred)
+        given = getattr(sample_weight, "dtype", None) or np.asarray(sample_weight or 0).dtype
+        if dtypes.is_float(dtypes.standardize(given)) and not dtypes.is_float(self.dtype):
+            warnings.warn(
+                f"{self.name!r} counts in {self.dtype}, so the float sample_weight is cut to "
+                f"integers; give dtype='float32'",
+                stacklevel=2,
+            )
         weight = ops.cast(1 if sample_weight is None else sample_weight, self.dtype)
         if len(weight.shape) > 1:
             weight = ops.reshape(weight, (-1,))
@@ -127,8 +138,8 @@ class MeanIoU(IoU):
         axis: int = -1,
     ) -> None:
         super().__init__(
-            num_classes, range(num_classes), name, dtype, ignore_class, sparse_y_true,
-            sparse_y_pred, axis,
+            num_classes, range(integer(self, "num_classes", num_classes, 1)), name, dtype,
+            ignore_class, sparse_y_true, sparse_y_pred, axis,
         )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Models: graphs and stacks of layers, and models written as classes."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tricorn.models.cloning import clone_model
 from tricorn.models.functional import Functional
@@ -10,10 +10,18 @@ from tricorn.models.sequential import Sequential
 
 _FILES = ("load_model", "model_from_json", "save_model")
 
-__all__ = ["Functional", "Model", "Sequential", "clone_model", *_FILES]
+__all__ = [
+    "Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json",
+    "save_model",
+]  # fmt: skip
 
+__dir__ = lambda: list(__all__)
 
-def __getattr__(name: str) -> Any:
-    if name in _FILES:
-        return getattr(importlib.import_module("tricorn.saving.keras_file"), name)
-    raise AttributeError(f"tricorn.models has no {name!r}")
+if TYPE_CHECKING:
+    from tricorn.saving.keras_file import load_model, model_from_json, save_model
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name in _FILES:
+            return getattr(importlib.import_module("tricorn.saving.keras_file"), name)
+        raise AttributeError(f"tricorn.models has no {name!r}")

@@ -1,5 +1,6 @@
 """Every tensor function, by Keras 3's `keras.ops` names; the files say what they do."""
 
+from tricorn.ops import image, linalg, nn, numpy
 from tricorn.ops.arrays import (
     append,
     arange,
@@ -45,6 +46,7 @@ from tricorn.ops.arrays import (
     ones_like,
     pad,
     ravel,
+    rearrange,
     repeat,
     reshape,
     roll,
@@ -83,13 +85,16 @@ from tricorn.ops.arrays import (
     zeros_like,
 )
 from tricorn.ops.control import (
+    associative_scan,
     cond,
     custom_gradient,
     fori_loop,
+    jvp,
     map,
     scan,
     stop_gradient,
     switch,
+    vectorize,
     vectorized_map,
     while_loop,
 )
@@ -172,6 +177,7 @@ from tricorn.ops.elementwise import (
     multiply,
     nan_to_num,
     negative,
+    nextafter,
     not_equal,
     polar,
     power,
@@ -337,6 +343,16 @@ from tricorn.ops.reductions import (
     trapezoid,
     var,
 )
+from tricorn.ops.signal import (
+    bartlett,
+    blackman,
+    hamming,
+    hanning,
+    i0,
+    istft,
+    kaiser,
+    stft,
+)
 
 __all__ = [
     "abs",
@@ -365,8 +381,10 @@ __all__ = [
     "argsort",
     "array",
     "array_split",
+    "associative_scan",
     "average",
     "average_pool",
+    "bartlett",
     "batch_normalization",
     "binary_crossentropy",
     "bincount",
@@ -377,6 +395,7 @@ __all__ = [
     "bitwise_or",
     "bitwise_right_shift",
     "bitwise_xor",
+    "blackman",
     "broadcast_to",
     "cast",
     "categorical_crossentropy",
@@ -462,6 +481,8 @@ __all__ = [
     "glu",
     "greater",
     "greater_equal",
+    "hamming",
+    "hanning",
     "hard_shrink",
     "hard_sigmoid",
     "hard_silu",
@@ -472,9 +493,11 @@ __all__ = [
     "hsplit",
     "hstack",
     "hypot",
+    "i0",
     "identity",
     "ifft2",
     "imag",
+    "image",
     "in_top_k",
     "inner",
     "inv",
@@ -488,6 +511,9 @@ __all__ = [
     "isneginf",
     "isposinf",
     "isreal",
+    "istft",
+    "jvp",
+    "kaiser",
     "kron",
     "layer_normalization",
     "lcm",
@@ -497,6 +523,7 @@ __all__ = [
     "less",
     "less_equal",
     "lgamma",
+    "linalg",
     "linspace",
     "log",
     "log10",
@@ -548,10 +575,13 @@ __all__ = [
     "nanvar",
     "ndim",
     "negative",
+    "nextafter",
+    "nn",
     "nonzero",
     "norm",
     "normalize",
     "not_equal",
+    "numpy",
     "one_hot",
     "ones",
     "ones_like",
@@ -569,6 +599,7 @@ __all__ = [
     "rad2deg",
     "ravel",
     "real",
+    "rearrange",
     "reciprocal",
     "relu",
     "relu6",
@@ -624,6 +655,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "stft",
     "stop_gradient",
     "subtract",
     "sum",
@@ -655,6 +687,7 @@ __all__ = [
     "vander",
     "var",
     "vdot",
+    "vectorize",
     "vectorized_map",
     "view",
     "view_as_complex",
@@ -666,3 +699,5 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+__dir__ = lambda: list(__all__)

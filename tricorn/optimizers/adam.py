@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from tricorn import ops
+from tricorn.checks import number
 from tricorn.graph.scope import Suspended
 from tricorn.ops.fused import adam
 from tricorn.optimizers.base import Common, Optimizer
@@ -51,6 +52,12 @@ class Adam(_Moments):
         common: see `Optimizer`.
 
     Source: Kingma and Ba, 2014, arXiv:1412.6980 (the form before section 2.1); Reddi et al., 2018.
+
+    Example:
+        >>> v = keras.Variable([1.0])
+        >>> keras.optimizers.Adam(0.1).apply([np.ones(1, "float32")], [v])
+        >>> round(float(v.numpy()[0]), 4)
+        0.9
     """
 
     def __init__(
@@ -71,13 +78,25 @@ class Adam(_Moments):
     def update(
         self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
     ) -> tuple[Any, Slots]:
-        m, v, largest = slots["momentum"], slots["velocity"], slots.get("velocity_hat")
-        value, m, v, largest = adam(
-            value, gradient, m, v, largest, learning_rate, step, self.beta_1, self.beta_2,
-            self.epsilon,
+        return self._together([value], [gradient], learning_rate, [slots], step)[0]
+
+    def update_several(
+        self, values: list, gradients: list, learning_rate: Any, slots: list[Slots], step: Any
+    ) -> list[tuple[Any, Slots]]:
+        own = type(self).update is Adam.update  # a subclass may say otherwise
+        run = self._together if own else super().update_several
+        return run(values, gradients, learning_rate, slots, step)
+
+    def _together(
+        self, values: list, gradients: list, learning_rate: Any, slots: list[Slots], step: Any
+    ) -> list[tuple[Any, Slots]]:
+        names = ("momentum", "velocity", "velocity_hat")[: 2 + self.amsgrad]
+        momenta, velocities, *largest = [[own[name] for own in slots] for name in names]
+        after = adam(
+            values, gradients, momenta, velocities, largest[0] if largest else None, learning_rate,
+            step, self.beta_1, self.beta_2, self.epsilon,
         )  # fmt: skip
-        new = {"momentum": m, "velocity": v}
-        return value, new if largest is None else {**new, "velocity_hat": largest}
+        return [(w, dict(zip(names, rest))) for w, *rest in after]
 
 
 class AdamW(Adam):
@@ -287,9 +306,7 @@ class Lion(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, **common)
-        if not 0 < beta_1 <= 1:
-            raise ValueError(f"beta_1 must be within (0, 1], got {beta_1!r}")
-        self.beta_1, self.beta_2 = beta_1, beta_2
+        self.beta_1, self.beta_2 = number(self, "beta_1", beta_1, most=1, above=0), beta_2
 
     def init(self, variable: Any) -> dict[str, float]:
         return {"momentum": 0.0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from tricorn import ops
+from tricorn.checks import number
 from tricorn.optimizers.base import Common, Optimizer
 
 Slots = dict[str, Any]
@@ -160,8 +161,7 @@ class Ftrl(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, **common)
-        if learning_rate_power > 0:
-            raise ValueError(f"learning_rate_power must be ≤ 0, got {learning_rate_power!r}")
+        number(self, "learning_rate_power", learning_rate_power, most=0)
         strengths = {
             "initial_accumulator_value": initial_accumulator_value,
             "l1_regularization_strength": l1_regularization_strength,
@@ -169,8 +169,7 @@ class Ftrl(Optimizer):
             "l2_shrinkage_regularization_strength": l2_shrinkage_regularization_strength,
         }
         for name, value in strengths.items():
-            if value < 0:
-                raise ValueError(f"{name} must be ≥ 0, got {value!r}")
+            number(self, name, value, 0)
         vars(self).update(strengths, learning_rate_power=learning_rate_power, beta=beta)
 
     def init(self, variable: Any) -> dict[str, float]:

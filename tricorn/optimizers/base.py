@@ -15,8 +15,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from tricorn import config, initializers, naming, ops
-from tricorn.engines import registry as engines
+from tricorn import checks, config, initializers, naming, ops
 from tricorn.graph.scope import Scope, variable_behind
 from tricorn.optimizers.schedules import LearningRateSchedule
 from tricorn.serialization import registry
@@ -88,12 +87,12 @@ class Optimizer(Configured):
         if sum(value is not None for value in clips.values()) > 1:
             raise ValueError(f"give only one of {', '.join(clips)}, got {clips}")
         if gradient_accumulation_steps is not None:
-            _at_least("gradient_accumulation_steps", gradient_accumulation_steps, 2)
-        if use_ema and not 0 <= ema_momentum <= 1:
-            raise ValueError(f"ema_momentum must be within [0, 1], got {ema_momentum!r}")
+            checks.integer(self, "gradient_accumulation_steps", gradient_accumulation_steps, 2)
+        if use_ema:
+            checks.number(self, "ema_momentum", ema_momentum, 0, 1)
         if use_ema and ema_overwrite_frequency is not None:
-            _at_least("ema_overwrite_frequency", ema_overwrite_frequency, 1)
-        self.name = name or naming.unique(type(self).__name__)
+            checks.integer(self, "ema_overwrite_frequency", ema_overwrite_frequency, 1)
+        self.name = checks.name(self, name) or naming.unique(type(self).__name__)
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self.use_ema, self.ema_momentum = use_ema, ema_momentum
@@ -124,6 +123,11 @@ class Optimizer(Configured):
             common = [base[name] for name in Common.__annotations__ if name not in names]
             keywords = [p.replace(kind=p.KEYWORD_ONLY) for p in common]
             cls.__signature__ = inspect.Signature(own[:-1] + keywords)  # type: ignore[attr-defined]
+            told = re.findall(r"^    \w+: .*", inspect.getdoc(Optimizer) or "", re.MULTILINE)
+            known = {p.name for p in common}
+            lines = "\n".join(line for line in told if line.split(":")[0].strip() in known)
+            doc = inspect.cleandoc(cls.__doc__ or "")
+            cls.__doc__ = doc.replace("    common: see `Optimizer`.", lines)
 
     # ----------------------------------------------------------------- what a concrete one defines
 
@@ -146,6 +150,21 @@ class Optimizer(Configured):
             (new value, new tensors of the slots of `init`).
         """
         raise NotImplementedError(f"{type(self).__name__} must define update() or update_step()")
+
+    def update_several(
+        self,
+        values: list,
+        gradients: list,
+        learning_rate: Any,
+        slots: list[dict[str, Any]],
+        step: Any,
+    ) -> list[tuple[Any, dict[str, Any]]]:
+        """`update` of several variables of one dtype; for optimizers that engines can run for all
+        of them at once."""
+        return [
+            self.update(value, gradient, learning_rate, own, step)
+            for value, gradient, own in zip(values, gradients, slots)
+        ]
 
     def init_shared(self) -> dict[str, float]:
         """Scalars that belong to no variable: name -> first value."""
@@ -184,7 +203,7 @@ class Optimizer(Configured):
 
     def _add_slot(self, variable: Variable, name: str, value: Any) -> Variable:
         name = f"{variable.path.replace('/', '_')}_{name}"
-        shape = np.shape(value) or variable.shape
+        shape = value.shape if isinstance(value, np.ndarray) else variable.shape
         return self.add_variable(shape, initializers.Constant(value), variable.dtype, name=name)
 
     def _slot_groups(self, initial: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -292,6 +311,8 @@ class Optimizer(Configured):
     def _as_learning_rate(self, value: Any) -> Variable | Callable:
         if callable(value) and not isinstance(value, Variable):
             return value
+        if isinstance(value, bool):
+            raise checks.wrong(self, "learning_rate", "a number, not a boolean", value)
         try:
             number = float(value)
         except (TypeError, ValueError):
@@ -341,6 +362,41 @@ class Optimizer(Configured):
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable.value))
         self._iterations.assign_add(1)
+
+    def stateless_apply(
+        self, optimizer_variables: Sequence, grads: Sequence, trainable_variables: Sequence
+    ) -> tuple[list, list]:
+        """`apply` with the state given, changing none: a pure function, for ``jax.jit`` and its
+        like.
+
+        Args:
+            optimizer_variables: values of `variables`, in their order.
+            grads: gradients, in the order of the variables it was built with.
+            trainable_variables: the values of those.
+
+        Returns:
+            (new values of the trainable variables, new values of `variables`).
+
+        Raises:
+            ValueError: not built, or another number of values.
+        """
+        if not self.built:
+            raise ValueError(
+                f"the optimizer {self.name!r} is not built: call build(trainable_variables) first"
+            )
+        trained, own = self._trainable_variables, self.variables
+        for what, given, known in (
+            ("trainable_variables", trainable_variables, trained),
+            ("optimizer_variables", optimizer_variables, own),
+        ):
+            if len(given) != len(known):
+                raise ValueError(
+                    f"the optimizer {self.name!r} has {len(known)} {what}, got {len(given)} values"
+                )
+        values = dict(zip([*trained, *own], [*trainable_variables, *optimizer_variables]))
+        with Scope(values, isolated=True):
+            self.apply(grads, trained)
+            return [v.value for v in trained], [v.value for v in own]
 
     def _variables_for(
         self, grads: list, trainable_variables: Iterable[Variable] | None
@@ -433,26 +489,14 @@ class Optimizer(Configured):
         shared = self._step_shared()
         values = [self._decayed(v, rates[v.dtype]) for v in variables]
         slots = [{**shared, **_values(self._slots[v])} for v in variables]
-        results = self._updated(variables, values, grads, rates, slots, steps)
-        for variable, (value, changed) in zip(variables, results):
-            variable.assign(value)
-            for name, slot in changed.items():
-                self._slots[variable][name].assign(slot)
-
-    def _updated(
-        self, variables: list, values: list, grads: list, rates: dict, slots: list, steps: dict
-    ) -> list[tuple[Any, dict]]:
-        """(new value, new slots) of each variable: the engine's fused update, or one by one."""
-        override = engines.active().overrides.get("apply_updates")
-        if override is not None and len(rates) == 1:
-            (rate,), (step,) = rates.values(), steps.values()
-            results = override(self, values, grads, rate, slots, step)
-            if results is not NotImplemented:
-                return results
-        return [
-            self.update(value, gradient, rates[v.dtype], own, steps[v.dtype])
-            for v, value, gradient, own in zip(variables, values, grads, slots)
-        ]
+        for dtype, rate in rates.items():
+            where = [i for i, v in enumerate(variables) if v.dtype == dtype]
+            columns = [[column[i] for i in where] for column in (values, grads, slots)]
+            results = self.update_several(columns[0], columns[1], rate, columns[2], steps[dtype])
+            for i, (value, changed) in zip(where, results):
+                variables[i].assign(value)
+                for name, slot in changed.items():
+                    self._slots[variables[i]][name].assign(slot)
 
     def _step_shared(self) -> dict[str, Any]:
         """Update the shared scalars; gives their new values."""
@@ -521,15 +565,18 @@ class Optimizer(Configured):
 
     def _decays(self, variable: Variable) -> bool:
         variables, pattern = self._no_decay
-        if self.weight_decay is None or variable in variables:
+        if self._decay_of(variable) is None or variable in variables:
             return False
         return pattern is None or pattern.search(variable.name) is None
+
+    def _decay_of(self, variable: Variable) -> float | None:
+        return self.weight_decay
 
     def _decayed(self, variable: Variable, learning_rate: Any) -> Any:
         value = variable.value
         if not self._decays(variable):
             return value
-        return value - value * (self.weight_decay * learning_rate)
+        return value - value * (self._decay_of(variable) * learning_rate)
 
     def _decay(self, variables: list[Variable], learning_rate: Any) -> None:
         for variable in variables:
@@ -562,6 +609,11 @@ class Optimizer(Configured):
         if self.use_ema:
             for variable in var_list:
                 variable.assign(self._averages[variable].value)
+
+    @property
+    def averages(self) -> dict[Variable, Variable]:
+        """Variable -> its moving average (with `use_ema`); empty before the first update."""
+        return dict(self._averages) if self.built and int(self._iterations) else {}
 
     # --------------------------------------------------------------------------------------- files
 
@@ -636,8 +688,3 @@ def _values(slots: dict[str, Variable]) -> dict[str, Any]:
 def _shrink(square: Any, limit: float) -> Any:
     """The factor that brings a norm, given by its square, down to `limit`."""
     return limit / ops.maximum(ops.sqrt(square), limit)
-
-
-def _at_least(argument: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{argument} must be an integer of at least {least}, got {value!r}")

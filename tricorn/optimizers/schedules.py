@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tricorn import config, ops
+from tricorn.checks import number, wrong
 from tricorn.serialization.catalogue import Catalogue, Configured
 
 
@@ -26,8 +27,7 @@ class _Decay(LearningRateSchedule):
     """Base of those that count in units of `decay_steps`."""
 
     def __init__(self, initial_learning_rate: float, decay_steps: int, name: str) -> None:
-        if not decay_steps > 0:
-            raise ValueError(f"decay_steps must be positive, got {decay_steps!r}")
+        number(self, "decay_steps", decay_steps, above=0)
         self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
         self.name = name
 
@@ -137,6 +137,10 @@ class CosineDecay(_Decay):
         warmup_steps: length of the warm-up.
 
     Source: Loshchilov and Hutter, 2016, arXiv:1608.03983.
+
+    Example:
+        >>> schedule = keras.optimizers.schedules.CosineDecay(0.1, decay_steps=100)
+        >>> optimizer = keras.optimizers.SGD(schedule)
     """
 
     def __init__(
@@ -188,8 +192,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         alpha: float = 0.0,
         name: str = "SGDRDecay",
     ) -> None:
-        if not first_decay_steps > 0:
-            raise ValueError(f"first_decay_steps must be positive, got {first_decay_steps!r}")
+        number(self, "first_decay_steps", first_decay_steps, above=0)
         self.initial_learning_rate = initial_learning_rate
         self.first_decay_steps, self.name = first_decay_steps, name
         self.t_mul, self.m_mul, self.alpha = t_mul, m_mul, alpha
@@ -227,6 +230,9 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         values: Sequence[float],
         name: str = "PiecewiseConstant",
     ) -> None:
+        for argument, given in (("boundaries", boundaries), ("values", values)):
+            if not hasattr(given, "__len__") or isinstance(given, str):
+                raise wrong(self, argument, "a list of numbers", given)
         if len(boundaries) != len(values) - 1:
             raise ValueError(
                 "PiecewiseConstantDecay needs one value more than boundaries, got "
@@ -251,3 +257,12 @@ _catalogue = Catalogue(
     ),
 )  # fmt: skip
 serialize, deserialize = _catalogue.serialize, _catalogue.deserialize
+
+
+__all__ = [
+    "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay",
+    "LearningRateSchedule", "PiecewiseConstantDecay", "PolynomialDecay", "deserialize",
+    "serialize",
+]  # fmt: skip
+
+__dir__ = lambda: list(__all__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
+from tricorn.checks import number
 from tricorn.optimizers.base import Common, Optimizer
 
 
@@ -27,9 +28,7 @@ class SGD(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(learning_rate, **common)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"momentum must be within [0, 1], got {momentum!r}")
-        self.momentum, self.nesterov = momentum, nesterov
+        self.momentum, self.nesterov = number(self, "momentum", momentum, 0, 1), nesterov
 
     def init(self, variable: Any) -> dict[str, float]:
         return {"momentum": 0.0} if self.momentum else {}

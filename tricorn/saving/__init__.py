@@ -5,7 +5,7 @@ it is first used.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tricorn.serialization.registry import (
     CustomObjectScope,
@@ -22,22 +22,28 @@ _FILES = ("load_model", "load_weights", "model_from_json", "save_model", "save_w
 _CHECKPOINTS = ("Checkpoint", "CheckpointManager", "latest_checkpoint")
 
 __all__ = [
-    "CustomObjectScope",
-    "custom_object_scope",
-    "deserialize_keras_object",
-    "get_custom_objects",
-    "get_registered_name",
-    "get_registered_object",
-    "register_keras_serializable",
-    "serialize_keras_object",
-    *_FILES,
-    *_CHECKPOINTS,
-]
+    "Checkpoint", "CheckpointManager", "CustomObjectScope", "custom_object_scope",
+    "deserialize_keras_object", "get_custom_objects", "get_registered_name",
+    "get_registered_object", "latest_checkpoint", "load_model", "load_weights", "model_from_json",
+    "register_keras_serializable", "save_model", "save_weights", "serialize_keras_object",
+]  # fmt: skip
 
+__dir__ = lambda: list(__all__)
 
-def __getattr__(name: str) -> Any:
-    if name in _FILES:
-        return getattr(importlib.import_module("tricorn.saving.keras_file"), name)
-    if name in _CHECKPOINTS:
-        return getattr(importlib.import_module("tricorn.saving.checkpoint"), name)
-    raise AttributeError(f"tricorn.saving has no {name!r}")
+if TYPE_CHECKING:
+    from tricorn.saving.checkpoint import Checkpoint, CheckpointManager, latest_checkpoint
+    from tricorn.saving.keras_file import (
+        load_model,
+        load_weights,
+        model_from_json,
+        save_model,
+        save_weights,
+    )  # fmt: skip
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name in _FILES:
+            return getattr(importlib.import_module("tricorn.saving.keras_file"), name)
+        if name in _CHECKPOINTS:
+            return getattr(importlib.import_module("tricorn.saving.checkpoint"), name)
+        raise AttributeError(f"tricorn.saving has no {name!r}")

@@ -620,7 +620,8 @@ class _State:
 
 
 def latest_checkpoint(checkpoint_dir: str | os.PathLike) -> str | None:
-    """The path of the last checkpoint that was saved in a folder, None where there is none.
+    """The path of the last checkpoint that was saved in the folder `checkpoint_dir`, None where
+    there is none.
 
     Raises:
         ValueError: when the folder's list of checkpoints is damaged.

@@ -28,6 +28,7 @@ from tricorn import _version, variable
 from tricorn.graph.scope import library_code
 from tricorn.saving import atomic, hdf5, weights
 from tricorn.serialization import registry
+from tricorn.tracebacks import shortened
 
 #: the version whose layout is written
 KERAS_VERSION = "3.15.1"
@@ -40,25 +41,36 @@ _ROOM = 64 << 20
 # ------------------------------------------------------------------------------------------ saving
 
 
+@shortened
 @library_code
 def save_model(
-    model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None
+    model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
 ) -> None:
     """Save architecture, weights, compile arguments and optimizer state.
 
     Args:
+        model: what is saved.
         filepath: path that ends in ``.keras``, a folder's path with ``zipped=False``, or a binary
             file object.
         overwrite: False: refuse when there is a file already.
         zipped: False writes a folder instead of an archive.
+        kwargs: `save_format` of Keras 2: the path's ending says the format.
 
     Raises:
-        ValueError: another ending.
+        ValueError: another ending, another argument.
         FileExistsError: with ``overwrite=False``.
         TypeError: something in a config that is not plain data.
 
     Source: the format of ``keras.saving.save_model``.
     """
+    save_format = kwargs.pop("save_format", None)
+    if kwargs:
+        raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
+    if save_format is not None and not str(filepath).endswith(".keras"):
+        raise ValueError(
+            "The `save_format` argument is deprecated in Keras 3: give a path that ends in .keras, "
+            f"got save_format={save_format!r} and {str(filepath)!r}"
+        )
     if not model.built:
         warnings.warn(
             f"the model {model.name!r} is saved before it was built: its weights do not exist yet. "
@@ -184,6 +196,7 @@ def _check_built(model: Any, action: str) -> None:
 # ----------------------------------------------------------------------------------------- loading
 
 
+@shortened
 @library_code
 def load_model(
     filepath: Any,
@@ -225,6 +238,7 @@ def load_model(
     return model
 
 
+@shortened
 @library_code
 def load_weights(
     model: Any,
@@ -422,8 +436,13 @@ def model_to_json(model: Any, **options: Any) -> str:
     return _dumps(registry.serialize_shared(model), model, **options)
 
 
+@shortened
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """The model that `model_to_json` (or Keras 3's ``to_json``) described, with fresh weights.
+
+    Args:
+        json_string: the text.
+        custom_objects: names in it -> classes and functions.
 
     Raises:
         ValueError: text that is not JSON or describes no model.

@@ -12,12 +12,17 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tricorn import naming, tracking
+from tricorn import checks, naming, tracking
 from tricorn.serialization import registry
 
 
 class Configured:
-    """Mixin: the config is the constructor's arguments, kept as attributes of the same names."""
+    """Mixin: the config is the constructor's arguments, kept as attributes of the same names; those
+    of the library's own classes are checked (see `checks.of_kinds`)."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        checks.checked(cls)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, such that ``cls.from_config(obj.get_config())`` is alike."""
@@ -90,8 +95,8 @@ class Catalogue:
                 a class (made without arguments), or the object itself.
 
         Raises:
-            ValueError: for an unknown name, with the names that are known.
-            TypeError: for something that is none of these.
+            ValueError: for an unknown name, with the names that are known; for something that is
+                none of these.
         """
         if identifier is None:
             return None
@@ -104,14 +109,14 @@ class Catalogue:
         fits = callable(identifier) if self._base is None else isinstance(identifier, self._base)
         if not fits:
             forms = "a name, a config, a class, an object" + ", a function" * (not self._base)
-            raise TypeError(
-                f"expected {self._article()}: {forms}; "
-                f"got {type(identifier).__name__}: {identifier!r}"
+            raise ValueError(
+                f"{self._not_understood(identifier)} (of type {type(identifier).__name__}); "
+                f"expected {self._article()}: {forms}"
             )
         return identifier
 
     def serialize(self, obj: Any) -> Any:
-        """The config that describes an object; for a function its name."""
+        """The config that describes the object `obj`; for a function its name."""
         return registry.serialize_keras_object(obj)
 
     def deserialize(self, config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
@@ -135,10 +140,16 @@ class Catalogue:
         found = registry.get_registered_object(name) or self.objects.get(self._key(name))
         if found is None:
             raise ValueError(
-                f"unknown {self.kind} {name!r}; known: {', '.join(sorted(self.objects))}. Your own "
-                f"can be given as an object, or by name inside custom_object_scope"
+                f"{self._not_understood(name)} is not known; known: "
+                f"{', '.join(sorted(self.objects))}. Your own can be given as an object, or by "
+                "name inside custom_object_scope"
             )
         return found
+
+    def _not_understood(self, identifier: Any) -> str:
+        """What begins errors, in words that people search for."""
+        kind = "activation function" if self.kind == "activation" else self.kind
+        return f"Could not interpret {kind} identifier: {identifier!r}"
 
     def _article(self) -> str:
         return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"

@@ -213,9 +213,11 @@ def _written_name(obj: Any) -> tuple[str | None, str, str | None]:
 
     An object whose class is not written as what it is says so by ``serialized_as()``.
     """
-    if hasattr(obj, "serialized_as"):
-        return obj.serialized_as()
-    cls = type(obj)
+    return obj.serialized_as() if hasattr(obj, "serialized_as") else written_name(type(obj))
+
+
+def written_name(cls: type) -> tuple[str | None, str, str | None]:
+    """(module, class name, registered name) that stand for a class in data."""
     module = None if is_registered(cls) else public_module(cls)
     if module is not None:
         return module, cls.__name__, cls.__name__ if cls.__name__ in UNEXPORTED else None
@@ -506,7 +508,8 @@ def _unknown(
     config: dict, name: str, registered: str | None, module: str | None, function: bool
 ) -> str:
     kind = "function" if function else "class"
-    what = f"{_place(config)}: the {kind} {name!r}"
+    layer = not function and (module is None or ".layers" in module)
+    what = f"{_place(config)}: {f'Unknown layer: {name!r}, ' * layer}the {kind} {name!r}"
     if module and _keras(module) and module != "builtins":
         what += f" of {module} is not one this library has"
     else:
@@ -518,6 +521,21 @@ def _unknown(
         f"{what}. Define or import it before loading, and either decorate it with "
         f"@register_keras_serializable({arguments}) or pass custom_objects={{{key!r}: {name}}}"
     )
+
+
+def layer_of(entry: Any) -> Any:
+    """The layer that an entry in a model's config describes.
+
+    Raises:
+        ValueError: a class that is not known, in an entry as Keras 2 wrote it, without a module.
+        TypeError: likewise, in another entry.
+    """
+    try:
+        return deserialize_keras_object(entry)
+    except TypeError as error:
+        if not isinstance(entry, dict) or "module" in entry or "Unknown layer" not in str(error):
+            raise
+        raise ValueError(str(error)) from error
 
 
 # --------------------------------------------------------------------------------- where things are

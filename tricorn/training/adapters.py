@@ -71,15 +71,19 @@ def standardize(x: Any, what: str) -> Any:
     float64 becomes floatx; int64 becomes int32 where all values fit.
 
     Raises:
-        TypeError: for what is no array of numbers.
+        TypeError: for what is no array of numbers, nor of strings.
+        EngineError: for strings, where the engine has no tensors of them.
     """
     if hasattr(x, "detach"):
         x = x.detach().cpu()
     if hasattr(x, "to_numpy") and not isinstance(x, np.ndarray):
         x = x.to_numpy()
     array = np.asarray(x)
+    if dtypes.is_text(array):
+        active().tensor(array[:0], "string")
+        return array.astype(object)
     if array.dtype == object or array.dtype.kind in "USOV":
-        raise TypeError(
+        raise ValueError(
             f"{what} must hold numbers, got an array of dtype {array.dtype}"
             + ("; rows of different lengths? pad them first" if array.dtype == object else "")
         )
@@ -471,7 +475,7 @@ class StreamFeed:
                 raw, batch = self._next()
             except StopIteration:
                 break
-            leaves, structure = tree.flatten(batch)
+            leaves, structure = tree.take_apart(batch)
             found = structure, tuple([(a.shape, a.dtype.str) for a in leaves])
             if not chunk:
                 signature = found
@@ -611,9 +615,11 @@ def feed(
 
 def _is_arrays(x: Any) -> bool:
     if isinstance(x, Mapping):
-        return bool(x) and all(map(_is_arrays, x.values()))
+        x = list(x.values())
     if isinstance(x, (list, tuple)):
-        return bool(x) and all(isinstance(v, (int, float)) or _is_arrays(v) for v in x)
+        return any(v is not None for v in x) and all(
+            v is None or isinstance(v, (int, float)) or _is_arrays(v) for v in x
+        )
     return (hasattr(x, "shape") and hasattr(x, "dtype")) or hasattr(x, "to_numpy")
 
 
@@ -629,9 +635,7 @@ def _named(data: Any, name: str) -> Any:
     if isinstance(data, Mapping):
         return {key: _named(value, f"{name}[{key!r}]") for key, value in data.items()}
     if isinstance(data, (list, tuple)):
-        if any(
-            hasattr(v, "shape") or hasattr(v, "to_numpy") or isinstance(v, Mapping) for v in data
-        ):
+        if _holds_arrays(data):
             return type(data)([_named(v, f"{name}[{i}]") for i, v in enumerate(data)])
         array = standardize(np.asarray(data), name)
         return array
@@ -639,6 +643,15 @@ def _named(data: Any, name: str) -> Any:
     if array.ndim == 0:
         raise ValueError(f"{name} must have a batch axis, got the scalar {data!r}")
     return array
+
+
+def _holds_arrays(data: Any) -> bool:
+    """Whether nested lists are a tree of arrays, and not themselves the rows of one."""
+    if isinstance(data, (list, tuple)):
+        return any(_holds_arrays(v) for v in data[:1]) or any(
+            hasattr(v, "shape") or isinstance(v, Mapping) for v in data
+        )
+    return hasattr(data, "shape") or hasattr(data, "to_numpy") or isinstance(data, Mapping)
 
 
 def _common_length(arrays: Any) -> int:

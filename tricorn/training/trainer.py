@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import itertools
 import warnings
 from collections.abc import Callable
@@ -15,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import losses, metrics, ops, optimizers, seeds, tree
-from tricorn.callbacks import CallbackList
+from tricorn import checks, losses, metrics, ops, optimizers, seeds, signatures, tree
+from tricorn.callbacks import CallbackList, History
 from tricorn.callbacks.callback_list import as_floats
 from tricorn.engines import active
+from tricorn.engines.abstract import NeedsEngine
 from tricorn.graph.compiled import Compiled, checked_jit_compile
-from tricorn.graph.interpreted import Interpreted
+from tricorn.graph.interpreted import Interpreted, watching
 from tricorn.graph.ownership import is_ours
 from tricorn.graph.scope import Scope
 from tricorn.graph.transforms import discover, value_and_grad
@@ -28,7 +30,8 @@ from tricorn.layers import state
 from tricorn.layers.base import Layer
 from tricorn.layers.calling import call_names
 from tricorn.serialization import registry
-from tricorn.training import adapters, loop
+from tricorn.tracebacks import shortened
+from tricorn.training import adapters, loop, ranges
 from tricorn.training.adapters import unpack_x_y_sample_weight
 from tricorn.training.state import TrainingState
 from tricorn.training.terms import LossTerms, MetricTerms, is_crossentropy
@@ -57,6 +60,7 @@ class Trainer(Layer):
 
     # -------------------------------------------------------------------------------------- compile
 
+    @shortened
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -94,6 +98,13 @@ class Trainer(Layer):
             ValueError: for an unknown name, and other `steps_per_execution` or `jit_compile`.
         """
         checked_jit_compile(jit_compile)
+        if run_eagerly and jit_compile is True:
+            warnings.warn("run_eagerly=True: jit_compile=True is of no effect", stacklevel=2)
+        for argument, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
+            if given is not None and not isinstance(given, (list, tuple, dict)):
+                raise ValueError(
+                    f"Expected `{argument}` argument to be a list, tuple, or dict, got {given!r}"
+                )
         if steps_per_execution != "auto" and (
             not isinstance(steps_per_execution, int) or steps_per_execution < 1
         ):
@@ -147,7 +158,7 @@ class Trainer(Layer):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as `get_compile_config` said, and make the optimizer's state if possible."""
-        known = set(self.compile.__code__.co_varnames)
+        known = inspect.signature(self.compile).parameters
         arguments = {
             key: registry.deserialize_keras_object(value)
             for key, value in config.items()
@@ -202,7 +213,7 @@ class Trainer(Layer):
 
         def forward() -> tuple[Any, Any]:
             y_pred = _forward(self, x, training=True)
-            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
+            loss = _loss_of(self, x, y, y_pred, sample_weight, training=True)
             return _scaled(self, loss), (loss, y_pred)
 
         _build_by_call(self, x)
@@ -214,17 +225,15 @@ class Trainer(Layer):
             (_, (loss, y_pred)), grads = value_and_grad(forward, variables, has_aux=True)()
             self.optimizer.apply(grads, variables)
         _state(self).tracker.update_state(loss, sample_weight=_batch_size(x))
-        return self.compute_metrics(x, y, y_pred, sample_weight)
+        return _metrics_of(self, x, y, y_pred, sample_weight)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """One step of evaluation on a batch."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = _forward(self, x, training=False)
-        loss = self.compute_loss(
-            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False
-        )
+        loss = _loss_of(self, x, y, y_pred, sample_weight, training=False)
         _state(self).tracker.update_state(loss, sample_weight=_batch_size(x))
-        return self.compute_metrics(x, y, y_pred, sample_weight)
+        return _metrics_of(self, x, y, y_pred, sample_weight)
 
     def predict_step(self, data: Any) -> Any:
         """The predictions for a batch."""
@@ -280,6 +289,7 @@ class Trainer(Layer):
 
     # ------------------------------------------------------------------------------------------ fit
 
+    @shortened
     @loop.training()
     def fit(
         self,
@@ -299,7 +309,7 @@ class Trainer(Layer):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | list[int] = 1,
-    ) -> Any:
+    ) -> History:
         """Train for a number of epochs.
 
         Args:
@@ -329,12 +339,17 @@ class Trainer(Layer):
             ValueError: for data that do not fit each other or the model; the message says what.
         """
         _need_compiled(self, "fit", optimizer=True)
+        _check_counts(
+            self, epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq
+        )
         train, validation = _feeds(self,
             x, y, batch_size, validation_split, validation_data, shuffle, class_weight,
             sample_weight, steps_per_epoch, validation_steps, validation_batch_size,
         )  # fmt: skip
         program = _program(self, "train", looped=True)
         _prepare(self, "train", program, train.first)
+        if isinstance(train, adapters.ArrayFeed):
+            ranges.look_at(self, train.arrays)
         steps = steps_per_epoch or train.steps
         position = loop.Position(*seeds.begin_fit(), initial_epoch, first_epoch=initial_epoch)
         calls = CallbackList(
@@ -346,8 +361,9 @@ class Trainer(Layer):
         logs: dict[str, Any] = {}
         calls.on_train_begin()
         with loop.interruptible() as check:
-            for epoch in range(initial_epoch, epochs):
-                position.epoch, position.step = epoch, 0
+            for epoch in range(position.epoch, epochs):  # a callback may have gone ahead
+                if epoch > position.epoch:
+                    position.epoch, position.step = epoch, 0
                 self.reset_metrics()
                 calls.on_epoch_begin(epoch)
                 result, done = loop.run(
@@ -379,6 +395,7 @@ class Trainer(Layer):
 
     # ------------------------------------------------------------------------- evaluate and predict
 
+    @shortened
     def evaluate(
         self,
         x: Any = None,
@@ -409,6 +426,7 @@ class Trainer(Layer):
             logs = _evaluate(self, feed, calls, _pace(self, calls, "test"), check)
         return logs if return_dict else _as_list(self, logs)
 
+    @shortened
     def predict(
         self,
         x: Any,
@@ -452,6 +470,7 @@ class Trainer(Layer):
 
     # ------------------------------------------------------------------------------ single batches
 
+    @shortened
     def train_on_batch(
         self,
         x: Any,
@@ -465,6 +484,7 @@ class Trainer(Layer):
         batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30, class_weight=class_weight).arrays
         return _on_batch(self, "train", batch, return_dict)
 
+    @shortened
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -473,6 +493,7 @@ class Trainer(Layer):
         batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30).arrays
         return _on_batch(self, "test", batch, return_dict)
 
+    @shortened
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
         batch = adapters.ArrayFeed(x, batch_size=1 << 30).arrays
@@ -507,6 +528,18 @@ def _forward(model: Trainer, x: Any, training: bool) -> Any:
     return model(x, **given)
 
 
+def _loss_of(
+    model: Trainer, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool
+) -> Any:
+    offered = {"x": x, "y": y, "y_pred": y_pred, "sample_weight": sample_weight}
+    return signatures.call(model.compute_loss, offered, training=training)
+
+
+def _metrics_of(model: Trainer, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+    offered = {"x": x, "y": y, "y_pred": y_pred, "sample_weight": sample_weight}
+    return signatures.call(model.compute_metrics, offered)
+
+
 def _build_by_call(model: Trainer, x: Any) -> None:
     """Make the weights of layers that are built when they are called, by a forward pass whose
     other effects are dropped: once, for what it does not reach is no part of the model."""
@@ -530,7 +563,7 @@ def _scaled(model: Trainer, loss: Any) -> Any:
 
 def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
     """The compiled (with run_eagerly: plain) form of train_step, test_step or predict_step."""
-    step = getattr(model, f"{kind}_step")
+    step = _step_of(model, kind)
 
     def one(data: Any) -> Any:
         return step(_trimmed(data))
@@ -540,7 +573,7 @@ def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
 
     fn = numbered if looped else one
     if model.run_eagerly:
-        return Interpreted(fn, looped)
+        return Interpreted(fn, looped, within=watching)
     key = f"{kind}{'_loop' if looped else ''}"
     made = _state(model).programs.get(key)
     if made is None:
@@ -548,6 +581,55 @@ def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
         program = Compiled(fn, looped, False, model.jit_compile, pure)
         made = _state(model).programs.setdefault(key, program)
     return made
+
+
+def _step_of(model: Trainer, kind: str) -> Callable:
+    """``step(data)`` of a kind: the model's method, which may also be ``(self, state, data)``."""
+    step = getattr(model, f"{kind}_step")
+    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(step).parameters.values()
+    needed = [p for p in parameters if p.kind in places and p.default is p.empty]
+    if len(needed) == 2:
+        return functools.partial(_with_state, model, kind, step)
+    if kind == "train" and type(model).train_step is not Trainer.train_step:
+        return functools.partial(_recorded, step)
+    return step
+
+
+def _recorded(step: Callable, data: Any) -> Any:
+    """A step of a user's, who may ask the framework itself for gradients."""
+    with active().native_gradients():
+        return step(data)
+
+
+def _with_state(model: Trainer, kind: str, step: Callable, data: Any) -> Any:
+    """A step that is given the values of the Variables, and gives new ones, as Keras writes them on
+    JAX: ``(logs, state) = step((trainable, non-trainable[, optimizer's][, metrics']), data)``."""
+    now = _state(model)
+    if not now.called:  # everything that the state holds is made before
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        with Scope():
+            y_pred = _forward(model, x, training=False)
+            if kind != "predict":
+                _loss_of(model, x, y, y_pred, sample_weight, training=False)
+                _metrics_of(model, x, y, y_pred, sample_weight)
+        now.called = True
+    if kind == "train" and not _optimizer_ready(model):
+        model.optimizer.build(_training_variables(model))
+    groups = [model.trainable_variables, model.non_trainable_variables]
+    if kind == "train":
+        groups.append(model.optimizer.variables)
+    if kind != "predict":
+        groups.append(model.metrics_variables)
+    if active().capabilities["abstract"]:
+        raise NeedsEngine(f"{kind}_step(self, state, data) of {model.name!r} calls the framework")
+    result, after = step(tuple([v.value for v in variables] for variables in groups), data)
+    if kind == "predict":
+        groups, after = groups[1:], (after,)
+    for variables, values in zip(groups, after, strict=True):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+    return result
 
 
 def _interpreted(model: Trainer, program: Compiled | Interpreted) -> Interpreted | None:
@@ -606,7 +688,7 @@ def _prepare(model: Trainer, kind: str, program: Any, first: Callable[[], Any]) 
         return
     batch, interpreted = _trimmed(first()), _interpreted(model, program)
     if interpreted is None:
-        discover(getattr(model, f"{kind}_step"), (batch,))
+        discover(_step_of(model, kind), (batch,))
         return
     if not model.built and model._tricorn_computes():
         interpreted.dropped(lambda data: _build_by_call(model, *_inputs(data)), batch)
@@ -691,6 +773,26 @@ def _predict_batches(feed: Any, steps: int | None) -> Any:
         return
     for (arrays, _, size), _ in feed.epoch():
         yield arrays, size
+
+
+def _check_counts(
+    model: Trainer, epochs: Any, first: Any, steps: Any, steps_after: Any, frequency: Any
+) -> None:
+    """The arguments of `fit` that say how often.
+
+    Raises:
+        ValueError: for one that is no number, or too small.
+    """
+    checks.integer(model, "epochs", epochs, 0)
+    checks.integer(model, "initial_epoch", first, 0)
+    for name, value in (("steps_per_epoch", steps), ("validation_steps", steps_after)):
+        if value is not None:
+            checks.integer(model, name, value, 1)
+    several = isinstance(frequency, (list, tuple, set, range))
+    if not several and not (checks.is_int(frequency) and frequency >= 1):
+        raise ValueError(
+            f"Expected `validation_freq` to be a list or int, at least 1, got {frequency!r}"
+        )
 
 
 def _due(frequency: int | list[int], epoch: int) -> bool:

@@ -1,4 +1,7 @@
-"""Helpers around models and data."""
+"""Helpers around models and data; what few programs need is loaded when it is first used."""
+
+import importlib as _importlib
+from typing import Any as _Any
 
 from tricorn.saving import (
     CustomObjectScope,
@@ -20,7 +23,28 @@ from tricorn.utils.kernels import (
 from tricorn.utils.numerical import normalize, to_categorical
 from tricorn.utils.session import clear_session
 
+#: public name -> module of this package
+_LATER = {
+    "Config": "settings",
+    "Dataset": "data",
+    "Progbar": "progbar",
+    "PyDataset": "py_dataset",
+    "Sequence": "py_dataset",
+    "array_to_img": "images",
+    "audio_dataset_from_directory": "directories",
+    "get_file": "files",
+    "image_dataset_from_directory": "directories",
+    "img_to_array": "images",
+    "load_img": "images",
+    "pad_sequences": "sequences",
+    "save_img": "images",
+    "split_dataset": "splitting",
+    "text_dataset_from_directory": "directories",
+    "timeseries_dataset_from_array": "timeseries",
+}
+
 __all__ = [
+    *_LATER,
     "CustomObjectScope",
     "clear_session",
     "confusion_matrix",
@@ -38,3 +62,15 @@ __all__ = [
     "set_random_seed",
     "to_categorical",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATER:
+        raise AttributeError(f"tricorn.utils has no {name!r}")
+    value = getattr(_importlib.import_module(f"tricorn.utils.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
