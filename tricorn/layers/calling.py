@@ -108,8 +108,10 @@ def _call_inside(layer: Layer, outer: Call, args: tuple, kwargs: dict) -> Any:
         outputs = run_body(layer, args, kwargs)
         if unlocked:
             layer._tricorn_lock()
-        if masked or layer._tricorn_makes_masks():
-            pass_masks(layer, args, outputs, masks[0] if masks else None)
+        given = kwargs.get("mask")
+        if masked or given is not None or layer._tricorn_makes_masks():
+            found = masks[0] if masks else None
+            pass_masks(layer, args, outputs, found if given is None else given)
         if layer.activity_regularizer is not None:
             layer.add_loss(penalties(layer, outputs))
         return outputs
@@ -212,7 +214,10 @@ def _converted(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
             if type(dtype) is not str:
                 dtype = dtypes.standardize(dtype)
             if dtype != compute and dtype in dtypes.FLOATS:
-                return ops.cast(x, compute)
+                mask = get_mask(x)
+                x = ops.cast(x, compute)
+                if mask is not None:
+                    set_mask(x, mask)
         return x
 
     if len(args) == 1 and not kwargs and hasattr(args[0], "dtype"):

@@ -72,8 +72,10 @@ def call(
         raise
     if lasting:
         nodes.append(node)
-    if any(tree.leaves(m) for m in masks) or layer._tricorn_makes_masks():
-        calls.pass_masks(layer, args, outputs, masks[0] if masks else None, node.inner)
+    given = filled.get("mask")
+    if any(map(tree.leaves, masks)) or given is not None or layer._tricorn_makes_masks():
+        found = masks[0] if masks else None
+        calls.pass_masks(layer, args, outputs, found if given is None else given, node.inner)
     elif node.inner is not None:
         calls.hand_on_masks(node.inner, outputs, args)
     return outputs
