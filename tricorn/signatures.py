@@ -55,11 +55,12 @@ def _taken(
     places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     known = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     anything = inspect.Parameter.VAR_KEYWORD in kinds
-    enough = inspect.Parameter.VAR_POSITIONAL in kinds or len(places) >= len(positional)
+    free = [p for p in places if p.name not in named]
+    enough = inspect.Parameter.VAR_POSITIONAL in kinds or len(free) >= len(positional)
     rest = tuple(name for name in named if anything or name in known)
     if enough:
         return None if rest == named else (len(positional), rest)
     offered = (*positional, *named)
     by_name = all(p.name in offered and p.kind is not p.POSITIONAL_ONLY for p in places)
-    count = 0 if by_name else len(places)
+    count = 0 if by_name else len(free)
     return count, tuple(name for name in offered[count:] if anything or name in known)

@@ -613,8 +613,15 @@ class Layer:
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """A layer made from `get_config`'s result."""
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """A layer made from `get_config`'s result.
+
+        Args:
+            custom_objects: name -> class or function, besides what is registered.
+        """
+        if custom_objects:
+            with registry.custom_object_scope(custom_objects):
+                return cls.from_config(config)
         parameters = inspect.signature(cls.__init__).parameters
         accepts = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         config, later = dict(config), {}

@@ -113,9 +113,9 @@ def _offered(fn: Callable) -> Callable:
         mask: Any = None,
         **more: Any,
     ) -> Any:
-        offered = {"y_true": y_true, "y_pred": y_pred}
-        if sample_weight is not None or signatures.takes(fn, "sample_weight"):
-            offered["sample_weight"] = sample_weight
+        if sample_weight is not None and not signatures.takes(fn, "sample_weight"):
+            return fn(self, y_true, y_pred, sample_weight, **more)  # they are not dropped silently
+        offered = {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight}
         return signatures.call(fn.__get__(self), offered, mask=mask, **more)
 
     return wrapped

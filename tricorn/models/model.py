@@ -383,8 +383,7 @@ class Model(Trainer):
             call: ``(layer, *args, **kwargs)`` instead of calling it (graphs).
         """
         if "input_layers" not in config:
-            with registry.custom_object_scope(custom_objects or {}):
-                return super().from_config(config)
+            return super().from_config(config, custom_objects)
         inputs, outputs = layer_graph.from_config(config, custom_objects, make, call)
         written = ("layers", "input_layers", "output_layers", "dtype")
         with registry.custom_object_scope(custom_objects or {}):
