@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -141,7 +142,7 @@ class Trainer(Layer):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as `get_compile_config` said, and make the optimizer's state if possible."""
-        known = set(self.compile.__code__.co_varnames)
+        known = inspect.signature(self.compile).parameters
         arguments = {
             key: registry.deserialize_keras_object(value)
             for key, value in config.items()
