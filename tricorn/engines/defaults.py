@@ -514,7 +514,7 @@ DEFAULTS: dict[str, Callable] = {
         conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
         custom_gradient, checkpoint, eval_shape, as_python, compile, all_reduce, all_gather,
         axis_index, real, imag, bernoulli, read, write, set_trainable, is_live, must_not_escape,
-        module, tape, own_graph,
+        module, tape, own_graph, foreign,
     )
 }  # fmt: skip
 DEFAULTS |= dict.fromkeys(("complex", "fft", "ifft", "rfft", "irfft", "eig"), _needs_complex)
