@@ -511,11 +511,15 @@ def _bell(size: int, sigma: Any, dtype: str) -> Any:
 
 
 def _filtered(x: Any, rows: Any, columns: Any, padding: str) -> Any:
-    """Each channel of a batch (channels last) correlated with the vectors along both axes."""
-    for axis, weights in ((0, rows), (1, columns)):
-        kernel = expand_dims(weights, (1 - axis, 2, 3))
-        wide = (*active().shape(kernel)[:2], active().shape(x)[-1], 1)
-        x = depthwise_conv(x, active().broadcast_to(kernel, wide), 1, padding, "channels_last")
+    """Each channel of a batch (channels last) correlated with rows · columnsᵀ."""
+    kernels = [expand_dims(rows, 1), expand_dims(columns, 0)]
+    lengths = [active().shape(v)[0] for v in (rows, columns)]
+    if math.prod(lengths) < 10:  # small: once with all is faster than along one axis, then another
+        kernels = [multiply(*kernels)]
+    for kernel in kernels:
+        wide = (*active().shape(kernel), active().shape(x)[-1], 1)
+        kernel = active().broadcast_to(expand_dims(kernel, (2, 3)), wide)
+        x = depthwise_conv(x, kernel, 1, padding, "channels_last")
     return x
 
 

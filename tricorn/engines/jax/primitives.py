@@ -543,6 +543,7 @@ OVERRIDES = {
     "batch_norm": _kernel(kernels.batch_norm, "epsilon"),
     "lstm": _kernel(kernels.lstm, "reverse"),
     "gru": _kernel(kernels.gru, "reverse", "reset_after"),
+    "i0": _jit(jax.scipy.special.i0),
     "printed": _printed,
     "on_host": _on_host,
 }

@@ -811,4 +811,17 @@ def _called_back(x: list, fn: Callable, shape: Callable, dtype: str) -> Any:
     return found
 
 
-OVERRIDES: dict[str, Callable] = {"printed": _printed, "on_host": _called_back}
+def _i0(x: tf.Tensor) -> Any:
+    return tf.math.bessel_i0(x) if x.dtype in (tf.float32, tf.float64) else NotImplemented
+
+
+def _extract_sequences(x: tf.Tensor, sequence_length: int, sequence_stride: int) -> tf.Tensor:
+    return tf.signal.frame(x, sequence_length, sequence_stride)
+
+
+OVERRIDES: dict[str, Callable] = {
+    "extract_sequences": _extract_sequences,
+    "i0": _i0,
+    "printed": _printed,
+    "on_host": _called_back,
+}

@@ -207,6 +207,11 @@ def average_pool(
 def resize(
     x: tf.Tensor, size: tuple[int, int], method: str, channels_last: bool, antialias: bool
 ) -> tf.Tensor:
+    if method == "bilinear" and not antialias and x.dtype == tf.float32:
+        y = _raw.ResizeBilinear(
+            images=_channels_last(x, channels_last), size=list(size), half_pixel_centers=True
+        )
+        return _back(y, channels_last)
     for axis, wanted in zip((1, 2) if channels_last else (2, 3), size):
         length = x.shape[axis]
         if length is None:

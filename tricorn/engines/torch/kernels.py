@@ -251,4 +251,19 @@ def _batch_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
     return _BatchNorm.apply(x, gamma, beta, epsilon)
 
 
-OVERRIDES: dict[str, Callable] = {"adam": _adam, "batch_norm": _batch_norm}
+def _i0(x: Any) -> Any:
+    return torch.special.i0(x) if x.dtype in _FLOATS else NotImplemented
+
+
+def _extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> Any:
+    if x.shape[-1] < sequence_length:
+        return NotImplemented
+    return x.unfold(-1, sequence_length, sequence_stride)
+
+
+OVERRIDES: dict[str, Callable] = {
+    "adam": _adam,
+    "batch_norm": _batch_norm,
+    "extract_sequences": _extract_sequences,
+    "i0": _i0,
+}

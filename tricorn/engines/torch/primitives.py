@@ -598,6 +598,10 @@ def average_pool(
 def resize(
     x: torch.Tensor, size: tuple[int, int], method: str, channels_last: bool, antialias: bool
 ) -> torch.Tensor:
+    if method == "bilinear" and not antialias and x.dtype in (torch.float32, torch.float64):
+        x = x.movedim(-1, 1) if channels_last else x
+        x = torch.nn.functional.interpolate(x, tuple(size), mode="bilinear")
+        return x.movedim(1, -1) if channels_last else x
     for axis, wanted in zip((1, 2) if channels_last else (2, 3), size):
         if method == "nearest":
             places = common.nearest_positions(x.shape[axis], wanted)
