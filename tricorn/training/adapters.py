@@ -317,8 +317,8 @@ class StreamFeed:
         self.source, self.steps, self.class_weight = source, steps, class_weight
         self.stack, self.inputs_only = stack, inputs_only
         self.size: int | None = None
-        if steps is None and hasattr(source, "__len__"):
-            self.steps = len(source)
+        if steps is None:
+            self.steps = _length(source)
         self.ahead = not isinstance(source, Iterator) or _can_keep(source)
         self._iterator: Iterator | None = None
         #: batches as they came: read again first; in chunks that were not run yet
@@ -390,7 +390,7 @@ class StreamFeed:
 
     def _is_one_pass(self) -> bool:
         """Whether an epoch is the whole source, which is begun anew each time."""
-        length = getattr(self.source, "__len__", lambda: -1)()
+        length = _length(self.source)
         return not isinstance(self.source, Iterator) and self.steps in (None, length)
 
     def epoch(self, position: Any = None, pace: Any = None) -> Iterator[tuple[tuple, int]]:
@@ -532,6 +532,16 @@ def _keep(iterator: Iterator, batches: list) -> None:
 def _taken(iterator: Iterator) -> list:
     """What was kept, which is the reader's now."""
     return _kept.pop(id(iterator), (None, []))[1]
+
+
+def _length(source: Any) -> int | None:
+    """How many batches a source has; None: it does not tell, or has no end."""
+    if not hasattr(source, "__len__"):
+        return getattr(source, "num_batches", None)
+    try:
+        return len(source)
+    except TypeError:  # what datasets raise that cannot know
+        return None
 
 
 def feed(
