@@ -128,6 +128,32 @@ def test_the_dtype_policy_by_all_its_names():
 
 
 @pytest.mark.engine_free
+def test_policies_as_data():
+    class Own(keras.DTypePolicy):
+        pass
+
+    for name in ("float16", "mixed_bfloat16"):
+        data = keras.dtype_policies.serialize(keras.DTypePolicy(name))
+        assert data == oracle.dtype_policies.serialize(oracle.DTypePolicy(name))
+        assert keras.dtype_policies.deserialize(data) == keras.DTypePolicy(name)
+    found = keras.dtype_policies.deserialize({**data, "class_name": "Own"}, {"Own": Own})
+    assert type(found) is Own and found.name == name
+    with pytest.raises(ValueError, match="cannot make a dtype policy"):
+        keras.dtype_policies.deserialize({"class_name": "Other", "config": {}})
+
+
+@pytest.mark.engine_free
+def test_source_inputs():
+    for k in (keras, oracle):
+        x, y, z = (k.Input((2,), name=name) for name in "xyz")
+        both = k.layers.Add()([k.layers.Dense(2)(x), y, x])
+        assert [t.name for t in k.utils.get_source_inputs(both)] == ["x", "y"]
+        assert [t.name for t in k.utils.get_source_inputs(z)] == ["z"]
+    with pytest.raises(TypeError, match="symbolic tensor"):
+        keras.utils.get_source_inputs(np.ones(2))
+
+
+@pytest.mark.engine_free
 def test_names_of_modules():
     assert keras.version() == keras.__version__
     assert config.is_nnx_enabled() is False

@@ -92,6 +92,7 @@ _NAMES = {
     "Optimizer": ("tricorn.optimizers", "Optimizer"),
     "Regularizer": ("tricorn.regularizers", "Regularizer"),
     "Sequential": ("tricorn.models", "Sequential"),
+    "StatelessScope": ("tricorn.graph.stateless", "StatelessScope"),
     "SymbolicTensor": ("tricorn.graph.symbolic", "SymbolicTensor"),
     "Variable": ("tricorn.variable", "Variable"),
     "cpu": ("tricorn.graph.placement", "cpu"),

@@ -113,8 +113,31 @@ def _from_dict(serialized: dict) -> DTypePolicy:
     return DTypePolicy.from_config(inner)
 
 
+def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
+    """The serialised form of a policy, a dict; `deserialize` is the inverse."""
+    return {
+        "module": "keras", "class_name": "DTypePolicy", "config": dtype_policy.get_config(),
+        "registered_name": None,
+    }  # fmt: skip
+
+
+def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    """The policy that its serialised form describes.
+
+    Args:
+        config: what `serialize` gave.
+        custom_objects: name -> class, for policies of your own.
+
+    Raises:
+        ValueError: for something else.
+    """
+    own = (custom_objects or {}).get(config.get("class_name", ""))
+    return _from_dict(config) if own is None else own.from_config(config["config"])
+
+
 __all__ = [
-    "DTypePolicy", "FloatDTypePolicy", "dtype_policy", "get", "set_dtype_policy",
+    "DTypePolicy", "FloatDTypePolicy", "deserialize", "dtype_policy", "get", "serialize",
+    "set_dtype_policy",
 ]  # fmt: skip
 
 __dir__ = lambda: list(__all__)

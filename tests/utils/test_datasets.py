@@ -410,6 +410,31 @@ def test_py_dataset(settings):
     assert model.predict(Rows(**settings), verbose=0).shape == (12, 1)
 
 
+def test_models_learn_from_datasets_of_unknown_length():
+    x = np.arange(8, dtype="float32").reshape(8, 1)
+    model = tricorn.Sequential([tricorn.Input((1,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    for kind in (utils.Dataset(list(zip(x, x))), tf.data.Dataset.from_tensor_slices((x, x))):
+        some = kind.filter(lambda a, b: a[0] < 5).batch(2)
+        assert len(model.fit(some, epochs=2, verbose=0).epoch) == 2
+        assert model.predict(some, verbose=0).shape == (5, 1)
+        endless = kind.batch(2).repeat()
+        assert len(model.fit(endless, epochs=2, steps_per_epoch=3, verbose=0).epoch) == 2
+
+
+class Counted(utils.PyDataset):
+    num_batches = 3
+
+    def __getitem__(self, index):
+        return np.ones((2, 1), "float32"), np.ones((2, 1), "float32")
+
+
+def test_the_number_of_batches_may_be_a_property():
+    model = tricorn.Sequential([tricorn.Input((1,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert model.fit(Counted(), verbose=0).params["steps"] == 3
+
+
 def test_py_dataset_in_processes():
     class Double(utils.PyDataset):
         pass

@@ -582,6 +582,16 @@ def _taken(iterator: Iterator) -> list:
     return _kept.pop(id(iterator), (None, []))[1]
 
 
+def _length(source: Any) -> int | None:
+    """How many batches a source has; None: it does not tell, or has no end."""
+    if not hasattr(source, "__len__"):
+        return getattr(source, "num_batches", None)
+    try:
+        return len(source)
+    except TypeError:  # what datasets raise that cannot know
+        return None
+
+
 def feed(
     x: Any,
     y: Any = None,

@@ -60,6 +60,7 @@ _LATER = {
     "array_to_img": "images",
     "audio_dataset_from_directory": "directories",
     "get_file": "files",
+    "get_source_inputs": "source_inputs",
     "image_dataset_from_directory": "directories",
     "img_to_array": "images",
     "load_img": "images",
