@@ -265,13 +265,13 @@ class _Observed:
     """Mixin of containers that tell trackers what comes and goes."""
 
     __slots__ = ()
-    _trackers: list[Tracker]
+    _trackers: list[Tracker]  # in the instance's own dict
     #: the class that this one stands for
     _plain_class: type
 
     def _begin(self, items: Any, tracker: Tracker | None) -> None:
         """Tell `tracker`, from before `items` are put in."""
-        self._trackers = []
+        self._trackers = []  # type: ignore[misc]
         if tracker is not None:
             self._trackers.append(tracker)
             _copies[threading.get_ident(), id(items)] = self

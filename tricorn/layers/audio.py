@@ -82,6 +82,9 @@ class STFTSpectrogram(Layer):
         self.data_format = _data_format(data_format)
         self.input_spec = InputSpec(ndim=3)
 
+    real_kernel: Any
+    imag_kernel: Any
+
     def build(self, input_shape: tuple) -> None:
         shape = (self.frame_length, 1, self._length // 2 + 1)
         for side, without in (("real", "imag"), ("imag", "real")):

@@ -478,7 +478,8 @@ class Layer:
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shape (tree of shapes) of the output for the input's shape, without computing."""
         shapes = {key.removesuffix("_shape"): kwargs[key] for key in kwargs}
-        first = calling.call_names(type(self))[1][:1]
+        kind: Any = type(self)
+        first = calling.call_names(kind)[1][:1]
         if "input" in shapes and not args:  # what Keras names the shape of whatever comes first
             args = (shapes.pop("input"),)
         elif first and first[0] in shapes:

@@ -324,7 +324,7 @@ class TorchModuleWrapper(Layer):
         return {**config, "output_shape": self.output_shape}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         _refuse_unless_trusted("a pickled torch.nn.Module")
         data = base64.b64decode(config["module"])
         return cls(**{**config, "module": active().foreign("torch").load(data)})
@@ -378,6 +378,6 @@ class TFSMLayer(Layer):
         return outputs
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         _refuse_unless_trusted("a path to a SavedModel")
         return cls(**config)

@@ -546,14 +546,6 @@ def _warn_of_end(done: int, steps: int | None) -> None:
     )
 
 
-def _length(source: Any) -> int | None:
-    """How many batches a source gives, None: that is not known, or without end."""
-    try:
-        return len(source)
-    except (TypeError, NotImplementedError):
-        return None
-
-
 def _most(leaves: list) -> int:
     """How many batches like this one may stand in a chunk."""
     return max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // max(1, sum(a.nbytes for a in leaves))))
@@ -588,7 +580,7 @@ def _length(source: Any) -> int | None:
         return getattr(source, "num_batches", None)
     try:
         return len(source)
-    except TypeError:  # what datasets raise that cannot know
+    except (TypeError, NotImplementedError):  # what datasets raise that cannot know
         return None
 
 
