@@ -174,13 +174,13 @@ def backend() -> str:
     return (_settings or _load())["backend"]
 
 
-def set_backend(name: str) -> None:
-    """Configure the engine of the whole process by name.
+def set_backend(backend: str) -> None:
+    """Configure the engine of the whole process by its name, `backend`.
 
     It is loaded at the next tensor operation, also when another engine has worked until now; what
     is wrong with it is said then.  `tricorn.set_engine` does the same at once.
     """
-    _load()["backend"] = _check_backend(name)
+    _load()["backend"] = _check_backend(backend)
     for call in on_set_backend:
         call()
 

@@ -59,10 +59,14 @@ def reset_uids() -> None:
     naming.clear()
 
 
-def clear_session() -> None:
+def clear_session(free_memory: bool = True) -> None:
     """Forget what a loop of models leaves behind: names, the learning phase, the random state, and
-    the default graph of an engine that has one."""
-    session.clear_session()
+    the default graph of an engine that has one.
+
+    Args:
+        free_memory: also collect garbage now.
+    """
+    session.clear_session(free_memory)
 
 
 # ----------------------------------------------------------------------------- the learning phase

@@ -47,7 +47,7 @@ def _existing(name: Any, engine: registry.Engine) -> str:
 
 
 @contextlib.contextmanager
-def device(name: str | None) -> Iterator[None]:
+def device(device_name: str | None) -> Iterator[None]:
     """Make and compute tensors on a device in a block: ``with tricorn.device("/gpu:0"): ...``.
 
     Variables that are made inside live there.  Compiled functions, `fit` and `predict` that are
@@ -55,22 +55,22 @@ def device(name: str | None) -> Iterator[None]:
     (JAX compiles a function for one device, the one of its call).
 
     Args:
-        name: ``"cpu"``, ``"gpu:1"``, or TensorFlow's spellings ``"/gpu:1"``, ``"/device:GPU:1"``;
-            None: where the block is.
+        device_name: ``"cpu"``, ``"gpu:1"``, or TensorFlow's spellings ``"/gpu:1"``,
+            ``"/device:GPU:1"``; None: where the block is.
 
     Raises:
         ValueError: for what is no name of a device.
         EngineError: for a device that is not there; the message lists those that are.
     """
     engine = registry.active()
-    if name is None:
+    if device_name is None:
         yield
         return
     if engine.capabilities["abstract"]:
-        canonical(name)
+        canonical(device_name)
         yield
         return
-    chosen = _existing(name, engine)
+    chosen = _existing(device_name, engine)
     token = _placed.set(chosen)
     try:
         with engine.device(chosen):

@@ -530,13 +530,13 @@ def jvp(fun: Callable, primals: Sequence, tangents: Sequence, has_aux: bool = Fa
     return (result[0], moved[0], result[1]) if has_aux else (result, moved)
 
 
-def checkpoint(fn: Callable) -> Callable:
-    """`fn`, whose intermediate results are computed again for the gradient instead of kept."""
+def checkpoint(f: Callable) -> Callable:
+    """`f`, whose intermediate results are computed again for the gradient instead of kept."""
 
-    @functools.wraps(fn)
+    @functools.wraps(f)
     def call(*args: Any) -> Any:
         _refuse_symbolic("checkpoint", args)
-        masked = _masked(fn, args)
+        masked = _masked(f, args)
         layout = layout_of((masked, args))
         pure, here = layout.pure(masked), contextvars.copy_context()
         # when it is computed again, the scopes of now are to be around it
