@@ -39,8 +39,10 @@ def takes(fn: Callable, name: str) -> bool:
 
 
 @functools.lru_cache(maxsize=512)
-def _known(method: Callable, *names: tuple[str, ...]) -> tuple[int, tuple[str, ...]] | None:
-    return _taken(method, *names, skipped=1)
+def _known(
+    method: Callable, positional: tuple[str, ...], named: tuple[str, ...]
+) -> tuple[int, tuple[str, ...]] | None:
+    return _taken(method, positional, named, skipped=1)
 
 
 def _taken(

@@ -271,7 +271,7 @@ class _Observed:
 
     def _begin(self, items: Any, tracker: Tracker | None) -> None:
         """Tell `tracker`, from before `items` are put in."""
-        self._trackers = []
+        self._trackers = []  # type: ignore[misc]
         if tracker is not None:
             self._trackers.append(tracker)
             _copies[threading.get_ident(), id(items)] = self

@@ -295,7 +295,7 @@ class Layer:
                 f"{shape}; a dimension of the input that must be known is None"
             )
         with variable.name_scope(self.name, again=False):
-            made = Variable(
+            made: Any = Variable(
                 initializers.get(initializer),
                 shape,
                 name_,
@@ -440,14 +440,15 @@ class Layer:
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shape (tree of shapes) of the output for the input's shape, without computing."""
         shapes = {key.removesuffix("_shape"): kwargs[key] for key in kwargs}
-        first = calling.call_names(type(self))[1][:1]
+        kind: Any = type(self)
+        first = calling.call_names(kind)[1][:1]
         if "input" in shapes and not args:  # what Keras names the shape of whatever comes first
             args = (shapes.pop("input"),)
         elif first and first[0] in shapes:
             args = (shapes.pop(first[0]),)
         inputs = tuple(map(symbolic_calls.symbolic_inputs, args))
         kwargs = {key: symbolic_calls.symbolic_inputs(shape) for key, shape in shapes.items()}
-        if type(self).compute_output_spec is Layer.compute_output_spec:
+        if kind.compute_output_spec is Layer.compute_output_spec:
             spec = symbolic_calls.call(self, inputs, kwargs, lasting=False, by_rule=False)
         else:
             spec = self.compute_output_spec(*inputs, **kwargs)

@@ -173,7 +173,8 @@ def filled(layer: Layer, args: tuple, kwargs: dict, training: Any, masks: list) 
 
 def _named_training(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     """The arguments of a call with `training`, and what comes after it, given by name."""
-    positional = call_names(type(layer))[1]
+    kind: Any = type(layer)
+    positional = call_names(kind)[1]
     if "training" not in positional[: len(args)]:
         return args, kwargs
     first = positional.index("training")
