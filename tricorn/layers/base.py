@@ -322,7 +322,7 @@ class Layer:
                 f"{shape}; a dimension of the input that must be known is None"
             )
         with variable.name_scope(self.name, self):
-            made = Variable(
+            made: Any = Variable(
                 initializers.get(initializer),
                 shape,
                 name_,
