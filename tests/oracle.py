@@ -11,6 +11,7 @@ import numpy as np
 
 import tricorn
 from tricorn.engines import active
+from tricorn.graph.calls import set_mask
 
 #: for functions of a case that ask Keras alone: what it says is the same for every engine
 cached = functools.cache
@@ -25,6 +26,15 @@ def filled(grads: list, values: list) -> list:
     """Gradients with zeros where a result does not depend on a value: JAX cannot tell, and gives
     them; other engines give None."""
     return [np.zeros_like(v) if g is None else g for g, v in zip(grads, values, strict=True)]
+
+
+def masked(lib, x, mask=None) -> object:
+    """`x` as a tensor of a library's, with a mask that travels with it."""
+    x = lib.ops.convert_to_tensor(x)
+    if mask is not None:
+        mask = lib.ops.convert_to_tensor(mask)
+        (set_mask if lib is tricorn else keras.src.backend.set_keras_mask)(x, mask)
+    return x
 
 
 def array(x) -> np.ndarray:

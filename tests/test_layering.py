@@ -20,7 +20,16 @@ LIBRARIES = {"jax", "jaxlib", "tensorflow", "torch", "pytensor", "onnxruntime", 
 #: the floors of the house, lowest first: folders and files of which those on one floor do not know
 #: of each other.  A module imports from its own folder and from floors below
 FLOORS = [
-    ["_version", "arithmetic", "tree", "config", "docstrings", "naming", "tracking"],
+    [
+        "_version",
+        "arithmetic",
+        "tree",
+        "config",
+        "docstrings",
+        "naming",
+        "signatures",
+        "tracking",
+    ],
     ["tracebacks"],
     ["checks"],
     ["dtypes"],
@@ -33,22 +42,27 @@ FLOORS = [
     ["serialization"],
     ["activations", "initializers", "regularizers", "constraints"],
     ["losses", "optimizers"],
-    ["metrics"],
+    ["metrics", "mixed_precision"],
     ["layers"],
     ["callbacks"],
     ["training"],
     ["models"],
     ["saving", "export", "distribute"],
-    ["applications", "preprocessing", "datasets", "utils"],
+    ["applications", "datasets", "utils"],
+    ["preprocessing"],
     ["backend"],
     ["classic"],
     ["demo"],
     ["cli"],
     [""],
 ]
-#: the imports that run upward, inside of functions: a model's methods that save it, and
-#: ``Model(inputs, outputs)``, which makes a `Functional`
-UPWARD = {("models.model", "saving.keras_file"), ("models.model", "models.functional")}
+#: the imports that run upward, inside of functions: a model's methods that save it,
+#: ``Model(inputs, outputs)``, which makes a `Functional`, and ``Variable("ones", shape)``
+UPWARD = {
+    ("models.model", "saving.keras_file"),
+    ("models.model", "models.functional"),
+    ("variable", "initializers"),
+}
 
 
 def module_of(path: Path) -> str:

@@ -24,15 +24,18 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
         layers,
         losses,
         metrics,
+        mixed_precision,
         models,
         ops,
         optimizers,
+        preprocessing,
         random,
         regularizers,
         saving,
+        tree,
         utils,
     )
-    from tricorn.dtype_policies import DTypePolicy
+    from tricorn.dtype_policies import DTypePolicy, FloatDTypePolicy
     from tricorn.engines import set_engine
     from tricorn.engines import use as engine
     from tricorn.graph.compiled import Compiled as function
@@ -67,14 +70,15 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
 
 _MODULES = (
     "activations", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies",
-    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "random",
-    "regularizers", "saving", "utils",
+    "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers",
+    "preprocessing", "random", "regularizers", "saving", "tree", "utils",
 )  # fmt: skip
 #: public name -> (module, name there)
 _NAMES = {
     "Checkpoint": ("tricorn.saving.checkpoint", "Checkpoint"),
     "CheckpointManager": ("tricorn.saving.checkpoint", "CheckpointManager"),
     "DTypePolicy": ("tricorn.dtype_policies", "DTypePolicy"),
+    "FloatDTypePolicy": ("tricorn.dtype_policies", "FloatDTypePolicy"),
     "Function": ("tricorn.graph.function", "Function"),
     "GradientTape": ("tricorn.graph.tape", "GradientTape"),
     "Initializer": ("tricorn.initializers", "Initializer"),
@@ -117,15 +121,22 @@ _NAMES = {
 
 __all__ = [
     "__version__", "activations", "backend", "callbacks", "config", "constraints", "datasets",
-    "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops",
-    "optimizers", "random", "regularizers", "saving", "utils", "Checkpoint",
-    "CheckpointManager", "DTypePolicy", "Function", "GradientTape", "Initializer", "Input",
-    "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Regularizer",
-    "Sequential", "SymbolicTensor", "Variable", "cpu", "custom_gradient", "device", "engine",
-    "executing_eagerly", "function", "gpu", "grad", "gradients", "gradients_function",
-    "latest_checkpoint", "list_devices", "name_scope", "num_gpus", "remat", "set_engine",
-    "set_random_seed", "to_device", "value_and_grad", "value_and_gradients_function",
+    "dtype_policies", "initializers", "layers", "losses", "metrics", "mixed_precision", "models",
+    "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "tree", "utils",
+    "version", "Checkpoint", "CheckpointManager", "DTypePolicy", "FloatDTypePolicy", "Function",
+    "GradientTape", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric",
+    "Model", "Optimizer", "Regularizer", "Sequential", "SymbolicTensor", "Variable", "cpu",
+    "custom_gradient", "device", "engine", "executing_eagerly", "function", "gpu", "grad",
+    "gradients", "gradients_function", "latest_checkpoint", "list_devices", "name_scope",
+    "num_gpus", "remat", "set_engine", "set_random_seed", "to_device", "value_and_grad",
+    "value_and_gradients_function",
 ]  # fmt: skip
+
+
+
+def version() -> str:
+    """The version of the library."""
+    return __version__
 
 __dir__ = lambda: list(__all__)
 

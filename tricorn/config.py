@@ -1,5 +1,5 @@
 """Settings: the float type, epsilon, image layout and engine, from ``keras.json`` and the
-environment.
+environment, and what only a program sets.
 
 Order of precedence: what the program sets, ``KERAS_BACKEND`` (engine only), the file
 ``$KERAS_HOME/keras.json`` (``~/.keras/keras.json``), the defaults.  The file is read when a setting
@@ -8,6 +8,7 @@ is first asked for, and made with the defaults when there is none.
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -16,7 +17,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 DEFAULTS: dict[str, Any] = {
     "floatx": "float32",
@@ -155,7 +156,11 @@ def image_data_format() -> str:
 
 
 def set_image_data_format(data_format: str) -> None:
-    """Set the default layout of images."""
+    """Set the default layout of images.
+
+    Args:
+        data_format: "channels_last" or "channels_first".
+    """
     _load()["image_data_format"] = _check_layout(data_format)
 
 
@@ -200,10 +205,155 @@ def is_traceback_filtering_enabled() -> bool:
     return _short_tracebacks
 
 
+if TYPE_CHECKING:  # what editors and type checkers see; `_ABOVE` says it to `__getattr__`
+    from tricorn.dtype_policies import dtype_policy, set_dtype_policy
+    from tricorn.serialization.registry import enable_unsafe_deserialization
+
+# ------------------------------------------------------------------------- what only a program sets
+
+#: public names here whose state is that of a module above -> that module
+_ABOVE = {
+    "dtype_policy": "dtype_policies",
+    "set_dtype_policy": "dtype_policies",
+    "enable_unsafe_deserialization": "serialization.registry",
+}
+_LIMITS = {"epochs": "KERAS_MAX_EPOCHS", "steps_per_epoch": "KERAS_MAX_STEPS_PER_EPOCH"}
+
+_flash_attention: bool | None = None  # False: never
+_interactive_logging = True
+#: what was set, else the environment says
+_limits: dict[str, int | None] = {}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ABOVE:
+        raise AttributeError(f"tricorn.config has no {name!r}")
+    return getattr(importlib.import_module(f"tricorn.{_ABOVE[name]}"), name)
+
+
+def enable_flash_attention() -> None:
+    """Let attention layers use flash attention where it is possible, as they do by default."""
+    global _flash_attention
+    _flash_attention = None
+
+
+def disable_flash_attention() -> None:
+    """Let attention layers not use flash attention."""
+    global _flash_attention
+    _flash_attention = False
+
+
+def is_flash_attention_enabled() -> bool | None:
+    """False: attention layers use no flash attention; None: where it is possible."""
+    return _flash_attention
+
+
+def enable_interactive_logging() -> None:
+    """Let messages and progress be shown on the standard output."""
+    global _interactive_logging
+    _interactive_logging = True
+
+
+def disable_interactive_logging() -> None:
+    """Let messages and progress, a line each, go to the logger ``tricorn`` (`logging`)."""
+    global _interactive_logging
+    _interactive_logging = False
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Whether messages are shown on the standard output."""
+    return _interactive_logging
+
+
+def is_nnx_enabled() -> bool:
+    """Whether Variables are those of Flax's NNX: never here."""
+    return False
+
+
+def set_max_epochs(max_epochs: int | None) -> None:
+    """Let no `fit` run more epochs.
+
+    Args:
+        max_epochs: how many; None: as ``KERAS_MAX_EPOCHS`` says, else without limit.
+    """
+    _limits["epochs"] = _check_limit("max_epochs", max_epochs)
+
+
+def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
+    """Let no epoch, evaluation or prediction have more steps.
+
+    Args:
+        max_steps_per_epoch: how many; None: as ``KERAS_MAX_STEPS_PER_EPOCH`` says, else without
+            limit.
+    """
+    _limits["steps_per_epoch"] = _check_limit("max_steps_per_epoch", max_steps_per_epoch)
+
+
+def max_epochs() -> int | None:
+    """How many epochs `fit` runs at most."""
+    return _limit("epochs")
+
+
+def max_steps_per_epoch() -> int | None:
+    """How many steps an epoch has at most."""
+    return _limit("steps_per_epoch")
+
+
+def _check_limit(name: str, value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ValueError(f"{name} must be a positive integer or None, got {value!r}")
+    return value
+
+
+def _limit(name: str) -> int | None:
+    found, variable = _limits.get(name), _LIMITS[name]
+    if found is None and os.environ.get(variable):
+        try:
+            found = _check_limit(variable, int(os.environ[variable]))
+        except ValueError:
+            raise ValueError(
+                f"the environment variable {variable} must be a positive integer, got "
+                f"{os.environ[variable]!r}"
+            ) from None
+    return found
+
+
+def limited(name: str, count: Any) -> Any:
+    """A number of ``"epochs"`` or ``"steps_per_epoch"`` within the limit, with a warning where that
+    is another; None: not known."""
+    limit = _limit(name)
+    if limit is None or (count is not None and count <= limit):
+        return count
+    warnings.warn(f"Limiting {name} to {limit}", stacklevel=3)
+    return limit
+
+
 __all__ = [
-    "backend", "disable_traceback_filtering", "enable_traceback_filtering", "epsilon", "floatx",
-    "image_data_format", "is_traceback_filtering_enabled", "set_backend", "set_epsilon",
-    "set_floatx", "set_image_data_format",
-]  # fmt: skip
+    "backend",
+    "disable_flash_attention",
+    "disable_interactive_logging",
+    "disable_traceback_filtering",
+    "dtype_policy",
+    "enable_flash_attention",
+    "enable_interactive_logging",
+    "enable_traceback_filtering",
+    "enable_unsafe_deserialization",
+    "epsilon",
+    "floatx",
+    "image_data_format",
+    "is_flash_attention_enabled",
+    "is_interactive_logging_enabled",
+    "is_nnx_enabled",
+    "is_traceback_filtering_enabled",
+    "max_epochs",
+    "max_steps_per_epoch",
+    "set_backend",
+    "set_dtype_policy",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
+    "set_max_epochs",
+    "set_max_steps_per_epoch",
+]
 
 __dir__ = lambda: list(__all__)

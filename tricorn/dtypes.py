@@ -81,6 +81,13 @@ def standardize(dtype: Any) -> str:
     return name
 
 
+def is_text(array: Any) -> bool:
+    """Whether a NumPy array holds strings."""
+    if array.dtype.kind == "O":
+        return array.size > 0 and all(isinstance(x, (str, bytes)) for x in array.flat)
+    return array.dtype.kind in "US"
+
+
 def of(value: Any) -> str:
     """The dtype a value has as a tensor; Python scalars give the weak names int, float, complex."""
     weak = _WEAK.get(type(value))

@@ -8,7 +8,7 @@ since `set_random_seed`; one with an int seed gives the same values each time.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,24 +45,19 @@ class Initializer(Configured):
 class HostInitializer(Initializer):
     """An initializer whose values are made with NumPy.
 
-    Subclasses define ``values(shape, dtype)``.  Variables take what `host` gives; a subclass that
-    overrides `__call__` is called instead.
+    Subclasses define ``values(shape, dtype)``.  Variables take what `host` gives.
     """
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "__call__" in cls.__dict__:
-            cls.host = None  # type: ignore[assignment]
 
     def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """The values; `dtype` is float32 or float64, whichever is wide enough."""
         raise NotImplementedError
 
-    def host(self, shape: Sequence[int], dtype: Any = None) -> np.ndarray:
-        """The values as a NumPy array of `dtype`."""
-        return self._array(shape, dtype)
+    @property
+    def host(self) -> Callable[..., np.ndarray] | None:
+        """What gives the values as a NumPy array; None for a class with a `__call__` of its own."""
+        return self._array if type(self).__call__ is HostInitializer.__call__ else None
 
-    def _array(self, shape: Sequence[int], dtype: Any) -> np.ndarray:
+    def _array(self, shape: Sequence[int], dtype: Any = None) -> np.ndarray:
         final = dtypes.to_numpy(dtypes.standardize(dtype))
         working = np.dtype(np.float64 if final.itemsize >= 8 else np.float32)
         return self.values(tuple(int(n) for n in shape), working).astype(final, copy=False)

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import checks
+from tricorn import checks, naming
 from tricorn.engines import active
 from tricorn.graph import ambient
 from tricorn.graph.graphs import current_graph, graph_of
 from tricorn.graph.scope import current
-from tricorn.variable import Variable
+from tricorn.variable import Variable, name_scope
 
 #: what a draw adds to the state: nothing to the seed, one to the counter
 _NEXT = np.array([0, 1], np.int32)
@@ -158,11 +158,13 @@ class SeedGenerator:
             seed = make_default_seed()
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
             raise ValueError(f"seed must be an integer or None, got {seed!r}")
-        self.seed, self.name = int(seed), checks.name(self, name) or "seed_generator"
+        self.seed = int(seed)
+        self.name = checks.name(self, name) or naming.unique("SeedGenerator")
         self.portable = _host.portable
-        self.state = Variable(
-            _first_state(self.seed), dtype="int32", trainable=False, name="seed_generator_state"
-        )
+        with name_scope(self.name, self):
+            self.state = Variable(
+                _first_state(self.seed), dtype="int32", trainable=False, name="seed_generator_state"
+            )
         self.state.random = True
 
     def reseed(self, seed: int) -> None:
@@ -170,8 +172,12 @@ class SeedGenerator:
         self.seed = seed
         self.state.hold(_first_state(seed))
 
-    def next(self) -> Any:
-        """The key of the next draw, an int32 tensor of shape (2,); counts up."""
+    def next(self, ordered: bool = True) -> Any:
+        """The key of the next draw, an int32 tensor of shape (2,); counts up.
+
+        Args:
+            ordered: draws always come in the order of asking; for Keras's signature.
+        """
         return current_graph().next_key(self.state, self._next)
 
     def _next(self) -> Any:
@@ -187,7 +193,7 @@ class SeedGenerator:
         return key
 
     def get_config(self) -> dict[str, Any]:
-        return {"seed": self.seed}
+        return {"seed": self.seed, "name": self.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> SeedGenerator:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import threading
 import types
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -146,7 +147,13 @@ class Tracker:
         if kind in PLAIN:
             return value
         if kind in _FORMS:
-            return _FORMS[kind](value, self)
+            key = threading.get_ident(), id(value)
+            if key in _copies:
+                return _copies[key]
+            try:
+                return _FORMS[kind](value, self)
+            finally:
+                del _copies[key]
         if isinstance(value, _Observed):
             value._join(self)
         elif kind is tuple or (isinstance(value, tuple) and hasattr(value, "_fields")):
@@ -213,17 +220,17 @@ class Tracker:
         self.ignored, self.locked = state["ignored"], state["locked"]
 
 
-def _contents(value: Any) -> Iterator[Any]:
-    """What is tracked in a value, through containers."""
+def _contents(value: Any, around: tuple = ()) -> Iterator[Any]:
+    """What is tracked in a value, through containers, which may hold themselves."""
     kind = type(value)
     if kind in PLAIN:
         return
     if kind_of(value) is not None:
         yield value
-    elif isinstance(value, _CONTAINERS):
+    elif isinstance(value, _CONTAINERS) and not any(value is each for each in around):
         for item in value.values() if isinstance(value, dict) else value:
             if type(item) not in PLAIN:
-                yield from _contents(item)
+                yield from _contents(item, (*around, value))
 
 
 def _is_observed(value: Any) -> bool:
@@ -250,6 +257,10 @@ def plain(value: Any) -> Any:
 # --------------------------------------------------------------------------------------- containers
 
 
+#: (thread, id of a container) -> the copy of it that is being filled: it may hold itself
+_copies: dict[tuple[int, int], Any] = {}
+
+
 class _Observed:
     """Mixin of containers that tell trackers what comes and goes."""
 
@@ -257,6 +268,13 @@ class _Observed:
     _trackers: list[Tracker]
     #: the class that this one stands for
     _plain_class: type
+
+    def _begin(self, items: Any, tracker: Tracker | None) -> None:
+        """Tell `tracker`, from before `items` are put in."""
+        self._trackers = []
+        if tracker is not None:
+            self._trackers.append(tracker)
+            _copies[threading.get_ident(), id(items)] = self
 
     def _join(self, tracker: Tracker) -> None:
         """Tell one more tracker, also of the containers inside."""
@@ -291,7 +309,7 @@ class TrackedList(_Observed, list):
     _plain_class = list
 
     def __init__(self, items: Iterable = (), tracker: Tracker | None = None) -> None:
-        self._trackers = [] if tracker is None else [tracker]
+        self._begin(items, tracker)
         list.__init__(self, [self._enter(item) for item in items])
 
     def append(self, item: Any) -> None:
@@ -400,7 +418,7 @@ class TrackedDict(_Mapping, dict):
     _plain_class = dict
 
     def __init__(self, items: Any = (), tracker: Tracker | None = None) -> None:
-        self._trackers = [] if tracker is None else [tracker]
+        self._begin(items, tracker)
         dict.__init__(self, {key: self._enter(value) for key, value in dict(items).items()})
 
     def __reduce_ex__(self, protocol: Any) -> tuple:
@@ -413,7 +431,7 @@ class TrackedOrderedDict(_Mapping, collections.OrderedDict):
     _plain_class = collections.OrderedDict
 
     def __init__(self, items: Any = (), tracker: Tracker | None = None) -> None:
-        self._trackers = [] if tracker is None else [tracker]
+        self._begin(items, tracker)
         super().__init__()
         self.update(items)
 
@@ -430,7 +448,7 @@ class TrackedDefaultDict(_Mapping, collections.defaultdict):
     _plain_class = collections.defaultdict
 
     def __init__(self, items: Any = (), tracker: Tracker | None = None) -> None:
-        self._trackers = [] if tracker is None else [tracker]
+        self._begin(items, tracker)
         super().__init__(getattr(items, "default_factory", None))
         self.update(items)
 
@@ -454,7 +472,7 @@ class TrackedSet(_Observed, set):
     _plain_class = set
 
     def __init__(self, items: Iterable = (), tracker: Tracker | None = None) -> None:
-        self._trackers = [] if tracker is None else [tracker]
+        self._begin(items, tracker)
         set.__init__(self, [self._enter(item) for item in items])
 
     def add(self, item: Any) -> None:

@@ -1,11 +1,13 @@
 """Trees: nested tuples, named tuples, lists and dicts whose other values are leaves.
 
-``None`` is an empty tree, not a leaf, so optional parts of a batch cost nothing.  Dicts are walked
+For the library itself ``None`` is an empty tree, not a leaf, so optional parts of a batch cost
+nothing.  The functions that Keras has too stand at the end: there it is a leaf.  Dicts are walked
 in the order of their sorted keys, so equal dicts flatten equally.
 """
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -48,7 +50,7 @@ LEAF = _Leaf()
 NONE = _Node(type(None), None, ())
 
 
-def flatten(tree: Tree) -> tuple[list, _Node]:
+def take_apart(tree: Tree) -> tuple[list, _Node]:
     """(leaves, structure); `unflatten(structure, leaves)` is the inverse."""
     leaves: list = []
     return leaves, _flatten(tree, leaves)
@@ -96,21 +98,24 @@ def _unflatten(node: _Node, leaves: Iterator) -> Tree:
     if node.keys is not None:
         items = zip(node.keys, children)
         return dict(items) if node.kind is dict else node.kind(items)
-    if node.kind is list:
+    return _sequence(node.kind, children)
+
+
+def _sequence(kind: type, children: list) -> Any:
+    """A list or tuple of a class."""
+    if kind is list:
         return children
-    if hasattr(node.kind, "_fields"):
-        return node.kind(*children)
-    return node.kind(children)
+    return kind(*children) if hasattr(kind, "_fields") else kind(children)
 
 
 def leaves(tree: Tree) -> list:
     """The leaves of `tree` in order."""
-    return flatten(tree)[0]
+    return take_apart(tree)[0]
 
 
 def structure(tree: Tree) -> _Node:
     """The structure alone: hashable, comparable."""
-    return flatten(tree)[1]
+    return take_apart(tree)[1]
 
 
 def map(fn: Callable, tree: Tree, *others: Tree) -> Tree:
@@ -119,10 +124,10 @@ def map(fn: Callable, tree: Tree, *others: Tree) -> Tree:
     Raises:
         ValueError: when the structures differ.
     """
-    first, shape = flatten(tree)
+    first, shape = take_apart(tree)
     columns = [first]
     for other in others:
-        values, found = flatten(other)
+        values, found = take_apart(other)
         if found != shape:
             raise ValueError(f"trees of different structure: {shape!r} and {found!r}")
         columns.append(values)
@@ -130,16 +135,34 @@ def map(fn: Callable, tree: Tree, *others: Tree) -> Tree:
 
 
 def map_up_to(fn: Callable, shallow: Tree, tree: Tree) -> Tree:
-    """`fn(leaf, subtree)` for each leaf of `shallow` and the part of `tree` at its place."""
+    """`fn(leaf, subtree)` for each leaf of `shallow` and the part of `tree` at its place; None in
+    the place of a container of `shallow` stands for all its leaves.
+
+    Raises:
+        ValueError: when `tree` is of another structure.
+    """
     if shallow is None:
         return None
     if isinstance(shallow, (tuple, list)):
-        return _plain(type(shallow))(
-            [map_up_to(fn, s, t) for s, t in zip(shallow, tree, strict=True)]
-        )
+        parts = [None] * len(shallow) if tree is None else tree
+        if not isinstance(parts, (tuple, list)) or len(parts) != len(shallow):
+            raise ValueError(f"expected {len(shallow)} values, got {tree!r}")
+        children = [map_up_to(fn, s, t) for s, t in zip(shallow, parts)]
+        return _sequence(_plain(type(shallow)), children)
     if isinstance(shallow, dict):
-        return {key: map_up_to(fn, value, tree[key]) for key, value in shallow.items()}
+        keys = _sorted_keys(shallow)
+        parts = dict.fromkeys(keys) if tree is None else tree
+        if not isinstance(parts, dict) or any(key not in parts for key in keys):
+            raise ValueError(f"expected a dict with the keys {list(keys)}, got {tree!r}")
+        return {key: map_up_to(fn, shallow[key], parts[key]) for key in keys}
     return fn(shallow, tree)
+
+
+def leaves_up_to(shallow: Tree, tree: Tree) -> list:
+    """The parts of `tree` at the places of the leaves of `shallow`, in order."""
+    found: list = []
+    map_up_to(lambda _, part: found.append(part), shallow, tree)
+    return found
 
 
 def paths(tree: Tree, prefix: tuple = ()) -> list[tuple[tuple, Any]]:
@@ -153,3 +176,210 @@ def paths(tree: Tree, prefix: tuple = ()) -> list[tuple[tuple, Any]]:
     else:
         return [(prefix, tree)]
     return [pair for key, child in items for pair in paths(child, (*prefix, key))]
+
+
+# ------------------------------------------------------------------------------ the names of Keras
+
+
+class MAP_TO_NONE:
+    """What a function given to `traverse` returns to put None in a place."""
+
+
+def _children(structure: Any) -> list[tuple[Any, Any]] | None:
+    """(key, child) pairs of a container; None: it is a leaf."""
+    if isinstance(structure, (tuple, list, collections.deque)):
+        return list(enumerate(structure))
+    if isinstance(structure, dict):
+        return [(key, structure[key]) for key in _keys(structure)]
+    return None
+
+
+def _keys(mapping: dict) -> tuple:
+    ordered = isinstance(mapping, collections.OrderedDict)
+    return tuple(mapping) if ordered else _sorted_keys(mapping)
+
+
+def _rebuilt(structure: Any, children: list) -> Any:
+    """A container like `structure`, with other children in the order of `_children`."""
+    kind = _plain(type(structure))
+    if isinstance(structure, dict):
+        new = dict(zip(_keys(structure), children))
+        ordered = {key: new[key] for key in structure}
+        if isinstance(structure, collections.defaultdict):
+            return kind(structure.default_factory, ordered)
+        return ordered if kind is dict else kind(ordered)
+    if isinstance(structure, collections.deque):
+        return kind(children, structure.maxlen)
+    return kind(*children) if hasattr(kind, "_fields") else kind(children)
+
+
+def is_nested(structure: Any) -> bool:
+    """Whether `structure` is a container: a tuple, list, dict, one derived from these, a deque."""
+    return _children(structure) is not None
+
+
+def flatten(structure: Any) -> list:
+    """The leaves of the tree `structure` in order; None is one."""
+    return [leaf for _, leaf in flatten_with_path(structure)]
+
+
+def flatten_with_path(structure: Any) -> list[tuple[tuple, Any]]:
+    """(path, leaf) pairs of the tree `structure` in order; a path is the keys and positions that
+    lead to the leaf."""
+    children = _children(structure)
+    if children is None:
+        return [((), structure)]
+    return [((k, *path), leaf) for k, child in children for path, leaf in flatten_with_path(child)]
+
+
+def traverse(func: Callable, structure: Any, top_down: bool = True) -> Any:
+    """`func` applied to every container and leaf; None from it leaves a thing as it is.
+
+    Args:
+        func: gives what takes the place of a thing, None, or `MAP_TO_NONE`.
+        structure: a tree.
+        top_down: containers come before what is in them (which is then not walked if they are
+            replaced); False: after.
+    """
+    found = func(structure) if top_down else None
+    if found is None:
+        children = _children(structure)
+        if children is not None:
+            inner = [traverse(func, child, top_down) for _, child in children]
+            structure = _rebuilt(structure, inner)
+        found = None if top_down else func(structure)
+    return structure if found is None else None if found is MAP_TO_NONE else found
+
+
+def map_structure(func: Callable, *structures: Any, none_is_leaf: bool = True) -> Any:
+    """`func` of the corresponding leaves of trees of one structure, in a tree of that structure.
+
+    Args:
+        func: takes as many leaves as there are structures.
+        structures: the trees.
+        none_is_leaf: whether None is given to `func`; False: it stays.
+
+    Raises:
+        ValueError: no tree, or trees of different structure.
+    """
+    if not structures:
+        raise ValueError("map_structure: Must provide at least one structure")
+
+    def of_leaves(*leaves: Any) -> Any:
+        if none_is_leaf or all(leaf is not None for leaf in leaves):
+            return func(*leaves)
+        if any(leaf is not None for leaf in leaves):
+            raise ValueError(f"{_UNALIKE}: {leaves}")
+        return None
+
+    return _map_up_to(of_leaves, structures[0], structures, structures)
+
+
+def map_structure_up_to(shallow_structure: Any, func: Callable, *structures: Any) -> Any:
+    """`func` of what stands in `structures` at the places of the leaves of `shallow_structure`.
+
+    Raises:
+        ValueError: no tree, or trees that are not alike so far.
+    """
+    if not structures:
+        raise ValueError("map_structure_up_to: Must provide at least one structure")
+    return _map_up_to(func, shallow_structure, structures, ())
+
+
+def _map_up_to(func: Callable, shallow: Any, structures: tuple, leaves: tuple) -> Any:
+    """See `map_structure_up_to`; `leaves` must be leaves where `shallow` has one."""
+    children = _children(shallow)
+    if children is None:
+        if any(is_nested(one) for one in leaves):
+            raise ValueError(_UNALIKE + f": {shallow!r} stands against a container")
+        return func(*structures)
+    rows = [_children(one) for one in structures]
+    keys = [key for key, _ in children]
+    kind = _plain(type(shallow))
+    for one, row in zip(structures, rows):
+        if row is None or [key for key, _ in row] != keys or not _alike(kind, type(one)):
+            raise ValueError(f"{_UNALIKE}: {shallow!r} and {one!r}")
+    columns = zip(*([child for _, child in row] for row in rows if row is not None))
+    return _rebuilt(
+        shallow,
+        [
+            _map_up_to(func, child, column, column if leaves else ())
+            for (_, child), column in zip(children, columns)
+        ],
+    )
+
+
+_UNALIKE = "Structures don't have the same nested structure"
+
+
+def _alike(kind: type, other: type) -> bool:
+    return kind is _plain(other) or (issubclass(kind, dict) and issubclass(other, dict))
+
+
+def assert_same_structure(a: Any, b: Any, check_types: bool | None = None) -> None:
+    """Raise ValueError if two trees have different structures.
+
+    Args:
+        a, b: the trees.
+        check_types: without effect, for older programs: types always count.
+    """
+    map_structure(lambda *leaves: None, a, b)
+
+
+def assert_same_paths(a: Any, b: Any) -> None:
+    """Raise ValueError if leaves of two trees, `a` and `b`, stand in different places."""
+    paths_a, paths_b = ({path for path, _ in flatten_with_path(one)} for one in (a, b))
+    if paths_a != paths_b:
+        raise ValueError(
+            "`a` and `b` don't have the same paths: only in `a`: "
+            f"{sorted(paths_a - paths_b, key=repr)}, only in `b`: "
+            f"{sorted(paths_b - paths_a, key=repr)}"
+        )
+
+
+def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
+    """A tree of the structure of another, `structure`, with the leaves `flat_sequence`.
+
+    Raises:
+        ValueError: for another number of leaves.
+    """
+    new = list(flat_sequence)
+    if len(new) != (count := len(flatten(structure))):
+        raise ValueError(f"the structure has {count} leaves, {len(new)} were given")
+    remaining = iter(new)
+    return map_structure(lambda _: next(remaining), structure)
+
+
+def lists_to_tuples(structure: Any) -> Any:
+    """The tree `structure` with tuples in place of lists."""
+    return traverse(lambda x: tuple(x) if isinstance(x, list) else None, structure, top_down=False)
+
+
+def map_shape_structure(func: Callable, structure: Any) -> Any:
+    """`func` of the shapes (tuples or lists of ints and None) in the tree `structure`."""
+    children = _children(structure)
+    if children is None or (
+        isinstance(structure, (tuple, list))
+        and all(isinstance(size, (int, type(None))) for size in structure)
+    ):
+        return func(structure)
+    return _rebuilt(structure, [map_shape_structure(func, child) for _, child in children])
+
+
+#: what Keras's module of this name has; the rest is the library's own
+__all__ = [
+    "MAP_TO_NONE",
+    "assert_same_paths",
+    "assert_same_structure",
+    "flatten",
+    "flatten_with_path",
+    "is_nested",
+    "lists_to_tuples",
+    "map_shape_structure",
+    "map_structure",
+    "map_structure_up_to",
+    "pack_sequence_as",
+    "traverse",
+]
+
+__dir__ = lambda: list(__all__)

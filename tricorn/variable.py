@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import checks, dtypes, tracking
+from tricorn import checks, dtypes, signatures, tracking
 from tricorn.arithmetic import NUMPY_OPERATORS, OPS
 from tricorn.engines import registry
 from tricorn.graph import ambient, op
-from tricorn.graph.calls import current_call
+from tricorn.graph.calls import current_call, layers_called
 from tricorn.graph.graphs import current_graph, graph_of
 from tricorn.graph.placement import placed, placing
 from tricorn.graph.scope import (
@@ -38,13 +38,17 @@ from tricorn.graph.turns import Use, alone, changing
 #: float dtype that Variables are read in (set by layers whose compute dtype differs), or None
 _autocast: ContextVar[str | None] = ContextVar("tricorn_autocast", default=None)
 ambient.sources["autocast"] = _autocast.get
-_names: ContextVar[tuple[str, ...]] = ContextVar("tricorn_names", default=())
+#: the names of the scopes around, whose the innermost is, and the call in which it was opened
+_names: ContextVar[tuple[tuple[str, ...], Any, Any]] = ContextVar(
+    "tricorn_names", default=((), None, None)
+)
 #: bytes that new Variables may still take (one item), or None: no limit
 _budget: ContextVar[list[int] | None] = ContextVar("tricorn_budget", default=None)
 #: restorations that wait for Variables to be made (tricorn/saving/checkpoint.py): they are asked
 #: before a new Variable is first read
 restorations: list[Any] = []
 _restoring = threading.RLock()
+_AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
 _made = 0
 
 
@@ -74,18 +78,20 @@ class Variable(Readable):
     """A named tensor that can be assigned.
 
     Args:
-        initializer: an array, tensor or number, or a function ``(shape, dtype) -> value`` (then
-            `shape` is needed), or an initializer's name via the layers' ``add_weight``.
+        initializer: an array, tensor or number; or an initializer, its name, or another function
+            ``(shape, dtype) -> value`` (then `shape` is needed).
         shape: tuple of ints, for a function.
         dtype: name; None: floatx for a function and for Python floats, else the value's own.
         trainable: whether optimizers change it.
         autocast: read in the compute dtype inside layers of mixed precision.
+        aggregation, synchronization: how devices put their parts together; for Keras's signature.
         name: for people and files.
 
     Attributes:
         shape, dtype, name, trainable: as given.
         path: ``owner/name``.
         regularizer, constraint: functions of the value, or None.
+        overwrite_with_gradient: whether an optimizer lets it hold its gradient as it is.
         random: whether it is the state of a random generator.
 
     Example:
@@ -108,15 +114,23 @@ class Variable(Readable):
         dtype: Any = None,
         trainable: bool = True,
         autocast: bool = True,
+        aggregation: str | None = "none",
+        synchronization: str | None = "auto",
         name: str | None = None,
         *,
         regularizer: Callable | None = None,
         constraint: Callable | None = None,
     ) -> None:
         self.name = checks.name(self, name) or "variable"
-        self.path = "/".join((*_names.get(), self.name))
+        self.path = "/".join((*_around()[0], self.name))
         self.regularizer, self.constraint = regularizer, constraint
+        if aggregation not in (None, *_AGGREGATIONS):
+            raise ValueError(
+                f"aggregation must be one of {', '.join(_AGGREGATIONS)}, got {aggregation!r}"
+            )
+        self.aggregation, self.synchronization = aggregation, synchronization
         self._trainable, self._autocast = bool(trainable), autocast
+        self._overwritten = False
         scope = current()
         if scope is not None and scope.frozen:
             raise RuntimeError(
@@ -144,6 +158,10 @@ class Variable(Readable):
 
         Always an array of its own: two Variables made from one array do not share memory.
         """
+        if isinstance(initializer, str):
+            from tricorn import initializers
+
+            initializer = initializers.get(initializer)
         if callable(initializer) and not isinstance(initializer, Readable):
             if shape is None:
                 raise ValueError(f"the Variable {self.path!r} needs a shape for its initializer")
@@ -155,7 +173,7 @@ class Variable(Readable):
                 value = draw(shape, name)
             else:
                 with concretely():
-                    value = initializer(shape, name)
+                    value = signatures.call(initializer, {"shape": shape, "dtype": name})
             value = _host_array(value)
             if tuple(value.shape) != shape:
                 raise ValueError(
@@ -173,6 +191,10 @@ class Variable(Readable):
     def value(self) -> Any:
         """The tensor it holds now (in a step: inside that step)."""
         value = read(self)
+        if self._trainable and current() is not None:
+            watch = registry.active().watch
+            if watch is not None:
+                watch(value)
         dtype = self.read_dtype
         return value if dtype == self.dtype else registry.active().cast(value, dtype)
 
@@ -268,9 +290,24 @@ class Variable(Readable):
         value = self.numpy()
         return value if dtype is None else value.astype(dtype)
 
+    # What TensorFlow asks of what stands for tensors, so that ``tf.GradientTape`` takes Variables.
+
+    def __tf_flatten__(self) -> tuple[Any, tuple]:
+        scope = current()
+        if registry.active().capabilities["abstract"]:
+            self._stored().__tf_tensor__()  # says that values are needed here
+        while scope is not None and self not in scope.values:
+            scope = scope.parent
+        return None, (self.native() if scope is None else scope.values[self],)
+
+    @classmethod
+    def __tf_unflatten__(cls, metadata: Any, components: tuple) -> Any:
+        return components[0]
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:  # type: ignore[override]
         """NumPy's functions take the value; ``array + variable`` and its like are our ops."""
-        name = NUMPY_OPERATORS.get(ufunc.__name__)
+        comparisons = {"equal": "equal", "not_equal": "not_equal"}
+        name = (NUMPY_OPERATORS | comparisons).get(ufunc.__name__)
         if name is not None and method == "__call__" and not settings:
             return OPS[name](*inputs)
         values = [x.numpy() if isinstance(x, Variable) else x for x in inputs]
@@ -315,16 +352,24 @@ class Variable(Readable):
         Raises:
             RuntimeError: for a tensor that belongs to a trace or transform around.
         """
+        self.check_escape(engine, tensor)
+        with Use((self,), (self,), engine):
+            self.put(engine, tensor, shared)
+
+    def check_escape(self, engine: registry.Engine, tensor: Any) -> None:
+        """Raise `store`'s error."""
         if engine.must_not_escape(tensor):
             raise RuntimeError(
                 f"the Variable {self.path!r} is assigned inside of a function that {engine.name!r} "
                 "transforms or traces itself (jit, grad, vmap), where new values do not last "
                 "beyond it; use the layer's stateless_call, which gives them as results"
             )
-        with Use((self,), (self,), engine):
-            handle = self.handle(engine)
-            self._handles[engine] = engine.write(handle, tensor)
-            self._shared = shared
+
+    def put(self, engine: registry.Engine, tensor: Any, shared: bool = True) -> None:
+        """`store` of a tensor that may, by a thread whose turn it is."""
+        handle = self.handle(engine)
+        self._handles[engine] = engine.write(handle, tensor)
+        self._shared = shared
 
     def _assign_host(self, value: np.ndarray) -> Any:
         self._check(value.shape)
@@ -376,12 +421,35 @@ class Variable(Readable):
             engine.set_trainable(handle, self._trainable)
 
     @property
+    def overwrite_with_gradient(self) -> bool:
+        return self._overwritten
+
+    @overwrite_with_gradient.setter
+    def overwrite_with_gradient(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(
+                f"overwrite_with_gradient of {self.path!r} must be True or False, got {value!r}"
+            )
+        self._overwritten = value
+
+    @property
     def ndim(self) -> int:
         return len(self.shape)
 
     @property
     def size(self) -> int:
         return int(np.prod(self.shape))
+
+    def __eq__(self, other: object) -> Any:
+        """Elementwise.  Variables are keys of dicts and items of sets by identity."""
+        comparable = other is not None and not isinstance(other, str)
+        return OPS["equal"](self, other) if comparable else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        comparable = other is not None and not isinstance(other, str)
+        return OPS["not_equal"](self, other) if comparable else NotImplemented
+
+    __hash__ = object.__hash__
 
     def __len__(self) -> int:
         if not self.shape:
@@ -440,16 +508,33 @@ def _scalar(value: Any) -> np.ndarray:
     return np.asarray(value, dtypes.to_numpy(dtype))
 
 
+def _around() -> tuple[tuple[str, ...], Any]:
+    """The names that paths begin with here, of open scopes and of the layers that are called, and
+    whose the innermost is."""
+    names, owner, opened_in = _names.get()
+    inner, called = [], layers_called()
+    while called is not None and called is not opened_in:
+        inner.append(called[0])
+        called = called[1]
+    if inner and inner[-1] is owner:  # a layer that is called while it is built
+        inner.pop()
+    if not inner:
+        return names, owner
+    return (*names, *(layer.name for layer in reversed(inner))), inner[0]
+
+
 @contextlib.contextmanager
-def name_scope(name: str, again: bool = True) -> Iterator[None]:
+def name_scope(name: str, caller: Any = None) -> Iterator[None]:
     """Variables made inside get paths that begin with `name`.
 
     Args:
         name: appended to the names of the scopes around.
-        again: also when the innermost scope has this name already.
+        caller: whose scope it is: nothing is appended in another one of the same caller.
     """
-    names = _names.get()
-    token = _names.set(names if not again and names[-1:] == (name,) else (*names, name))
+    names, owner = _around()
+    if caller is None or caller is not owner:
+        names = (*names, name)
+    token = _names.set((names, caller, layers_called()))
     try:
         yield
     finally:

@@ -87,14 +87,21 @@ def test_updates_by_pairs_are_computed_before_they_are_made(place):
 
 
 def test_updates_of_values(place, is_graph):
-    """Without a placeholder they happen at once; in a graph, when the session runs them."""
+    """Nothing happens before they are run, as often as they are run."""
     a = K.variable(1.0)
-    K_updates = (lambda: K.update(a, 5.0), lambda: K.update_add(a, 2.0), lambda: K.update_sub(a, 1))
-    for update in K_updates:
-        made = update()
+    set_five, add_two, take_one = K.update(a, 5.0), K.update_add(a, 2.0), K.update_sub(a, 1)
+    assert K.get_value(a) == 1.0
+    for made, expected in ((set_five, 5.0), (add_two, 7.0), (add_two, 9.0), (take_one, 8.0)):
         if is_graph:
             K.get_session().run(made)
-    assert K.get_value(a) == 6.0
+        else:
+            assert K.eval(made) == expected
+        assert K.get_value(a) == expected
+    K.set_value(a, 7.0)  # where it stood before: what a function does does not depend on it
+    f = K.function([], [], updates=[add_two])
+    assert K.get_value(a) == 7.0
+    f([])
+    assert K.get_value(a) == 9.0
     with pytest.raises(TypeError, match="only Variables"):
         K.update(X, X)
 
@@ -132,8 +139,7 @@ def test_gradients_of_gradients(place):
     y = K.sum(K.pow(x, 3))
     first = K.gradients(y, [x])[0]
     second = K.gradients(K.sum(first), [x])[0]
-    third = K.gradients(K.sum(second), x)
-    third = third[0] if isinstance(third, list) else third
+    (third,) = K.gradients(K.sum(second), x)  # a list, also for one
     found = K.function([x], [first, second, third])([abs(X[0])])
     powers = [3 * abs(X[0]) ** 2, 6 * abs(X[0]), np.full(3, 6.0)]
     for one, expected in zip(found, powers, strict=True):

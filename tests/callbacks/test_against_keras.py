@@ -222,6 +222,29 @@ def test_learning_rate_scheduler(schedule):
     assert "learning_rate" in mine["history"]
 
 
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"mode": "min", "patience": 1},
+        {"mode": "max", "patience": 2, "factor": 0.5},
+        {"mode": "min", "patience": 1, "cooldown": 2, "min_delta": 0.11},
+        {"monitor": "loss", "patience": 0, "min_lr": 0.05},
+        {"mode": "wrong", "monitor": "loss", "patience": 1},
+    ],
+    ids=str,
+)
+def test_reduce_on_plateau(run, kwargs):
+    mine, theirs = both("ReduceLROnPlateau", RUNS[run], **kwargs)
+    np.testing.assert_equal(mine, theirs)
+
+
+def test_reduce_on_plateau_refuses_factors_that_do_not_reduce():
+    for library in (ours, keras.callbacks):
+        with pytest.raises(ValueError, match="factor"):
+            library.ReduceLROnPlateau(factor=1.0)
+
+
 @pytest.mark.parametrize("value", [1, "fast", None])
 def test_learning_rate_scheduler_refuses_what_is_no_float(value):
     for library in (ours, keras.callbacks):
@@ -273,6 +296,11 @@ def test_history():
         "TerminateOnNaN",
         "LambdaCallback",
         "History",
+        "BackupAndRestore",
+        "ReduceLROnPlateau",
+        "RemoteMonitor",
+        "SwapEMAWeights",
+        "TensorBoard",
     ],
 )
 def test_arguments_and_defaults(name):

@@ -655,6 +655,7 @@ case("bits", KEY, (3, 4))
 for _dtype in ("float32", "float64", "bfloat16"):
     case("uniform", KEY, (3, 4), _dtype, label=_dtype)
     case("normal", KEY, (3, 4), _dtype, label=_dtype)
+case("bernoulli", KEY, (3, 4), 0.3)
 case("randint", KEY, (3, 4), 2, 9, "int32")
 case("randint", KEY, (3,), 2, 9, "int64", label="int64")
 case("gamma", KEY, floats(3, 4, low=0.3), "float32")

@@ -2,6 +2,7 @@
 engine's shapes."""
 
 import contextlib
+import functools
 import signal
 import types
 
@@ -34,7 +35,7 @@ BY_HAND = {
     *("cond", "while_loop", "scan", "vmap", "vjp", "jvp", "custom_gradient", "checkpoint"),
     *("eval_shape", "as_python", "compile", "all_reduce", "all_gather", "axis_index", "variable"),
     *("read", "write", "set_trainable", "is_live", "must_not_escape", "module", "unshared"),
-    *("variant", "context_of", "direct", "training", "clear"),
+    *("variant", "context_of", "direct", "training", "profile", "clear", "native_gradients"),
     *("tape", "own_graph"),
 }
 
@@ -103,7 +104,7 @@ def test_derivative(engine, case):
     """vjp in float32 against a central difference along a random direction in float64."""
     if not engine.capabilities["differentiates"]:
         pytest.skip(f"{engine.name} does not differentiate")
-    leaves, structure = tree.flatten(supported(engine, case).args)
+    leaves, structure = tree.take_apart(supported(engine, case).args)
     where = [i for i, x in enumerate(leaves) if getattr(x, "dtype", None) == np.float32]
     random = np.random.default_rng(3)
 
@@ -284,6 +285,16 @@ def test_training_may_be_entered_again(engine):
         assert engine.numpy(engine.add(tensor(engine, 1.0), 1.0)) == 2
     with pytest.raises(KeyError), engine.training():
         raise KeyError
+
+
+def test_profile_writes_into_a_folder(engine, tmp_path):
+    if isinstance(engine.profile, functools.partial):  # the default
+        with pytest.raises(contract.EngineError, match="no profiler"):
+            engine.profile(str(tmp_path))
+        return
+    with engine.profile(str(tmp_path)):
+        engine.block(engine.add(tensor(engine, 1.0), 1.0))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_what_is_held_outlives_clear(engine):

@@ -370,8 +370,8 @@ def test_adam_takes_gradients_of_any_layout():
     rng = np.random.default_rng(2)
     w, g = (torch.from_numpy(rng.random((4, 5))) for _ in range(2))
     numbers = torch.tensor(0.01).to(w), 0.9, 0.999, 1e-7
-    rows = kernels.adam(w, g, w * 0, w * 0, *numbers)
-    columns = kernels.adam(w, g.T.contiguous().T, w * 0, w * 0, *numbers)
+    rows = kernels.adam([w], [g], [w * 0], [w * 0], *numbers)
+    columns = kernels.adam([w], [g.T.contiguous().T], [w * 0], [w * 0], *numbers)
     for a, b in zip(rows, columns):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 

@@ -24,7 +24,7 @@ sys.path.pop(0)
 _OTHER = {"tensor", "numpy", "is_tensor", "shape", "dtype", "devices", "device", "place", "block",
           "device_of", "is_eager", "variant", "context_of", "direct", "training", "clear",
           "variable", "read", "write", "unshared", "set_trainable", "is_live", "must_not_escape",
-          "module",
+          "module", "native_gradients",
           "cond", "while_loop", "scan", "vmap", "vjp", "jvp", "custom_gradient", "checkpoint",
           "eval_shape", "compile", "tape", "own_graph"}  # fmt: skip
 
@@ -153,7 +153,7 @@ def _lazy(name):
     """A primitive on `Lazy`s: shapes by the abstract engine, values by NumPy."""
 
     def call(*args):
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
 
         def shaped(x):
             return AbstractTensor(x.shape, x.dtype) if isinstance(x, Lazy) else x

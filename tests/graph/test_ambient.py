@@ -27,6 +27,7 @@ def _as_it_was():
     config.set_epsilon(epsilon)
     config.set_image_data_format(layout)
     keras.dtype_policies.set_dtype_policy(None)
+    config.enable_flash_attention()
     phase.release()
     keras.set_random_seed(0)
 
@@ -65,6 +66,10 @@ CASES = {
     "image_data_format": (
         lambda: ops.sum(ops.max_pool(IMAGE, 2)),
         lambda: calls(config.set_image_data_format, "channels_first"),
+    ),
+    "flash_attention": (
+        lambda: ops.ones(()) * (config.is_flash_attention_enabled() is None),
+        lambda: calls(config.disable_flash_attention),
     ),
     "dtype_policy": (
         lambda: again(layers.Activation("linear")(THIRD)),

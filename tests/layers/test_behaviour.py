@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.oracle import array, close
-from tricorn import layers, ops, random, tree
+from tricorn import Sequential, layers, ops, random, tree
 from tricorn.graph.calls import get_mask
 from tricorn.layers import Input
 from tricorn.serialization.registry import register_keras_serializable
@@ -269,6 +269,100 @@ def test_input_dropout_is_the_same_at_every_step() -> None:
     assert set(np.unique(found)) == {0, 2}
 
 
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+def test_convolutional_lstm_leaves_masked_steps_out(layout: str) -> None:
+    """Keras on JAX takes no masks there."""
+    layer = layers.ConvLSTM2D(2, 3, padding="same", data_format=layout, return_state=True)
+    x = floats(2, 4, 3, 4, 3)
+    masked = layer(x, mask=np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool))
+    for a, b in zip(masked, layer(x[:, :2])):
+        close(a, b)
+
+
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("rates", [{"dropout": 0.5}, {"recurrent_dropout": 0.5}])
+def test_convolutional_lstm_drops_out(layout: str, rates: dict) -> None:
+    layer = layers.ConvLSTM1D(2, 3, data_format=layout, seed=1, **rates)
+    x = floats(2, 4, 5, 6)
+    first, second = (array(layer(x, training=True)) for _ in range(2))
+    assert not np.allclose(first, second)
+    assert np.array_equal(array(layer(x)), array(layer(x)))
+
+
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+def test_locally_connected_layers_have_a_kernel_for_each_position(layout: str) -> None:
+    layer = layers.LocallyConnected2D(3, (2, 3), (1, 2), data_format=layout)
+    x = floats(2, 4, 5, 7) if layout == "channels_last" else floats(2, 7, 4, 5)
+    layer.build(x.shape)
+    assert [w.shape for w in layer.weights] == [(6, 42, 3), (3, 2, 3)]
+    kernel, bias = (floats(*w.shape) for w in layer.weights)
+    layer.set_weights([kernel, bias])
+    expected = np.zeros((2, 3, 2, 3), np.float32)
+    for i in range(3):
+        for j in range(2):
+            rows, columns = slice(i, i + 2), slice(2 * j, 2 * j + 3)
+            window = x[:, rows, columns] if layout == "channels_last" else x[:, :, rows, columns]
+            expected[:, i, j] = window.reshape(2, -1) @ kernel[2 * i + j] + bias[i, j]
+    found = array(layer(x))
+    close(found if layout == "channels_last" else np.moveaxis(found, 1, -1), expected)
+    again = layers.LocallyConnected1D.from_config(layers.LocallyConnected1D(2, 3).get_config())
+    assert again(floats(2, 6, 3)).shape == (2, 4, 2)
+
+
+def test_thresholded_relu() -> None:
+    x = np.array([[-1.0, 0.5, 1.0, 1.5]], np.float32)
+    assert array(layers.ThresholdedReLU()(x)).tolist() == [[0, 0, 0, 1.5]]
+    config = layers.ThresholdedReLU(0.4).get_config()
+    assert array(layers.ThresholdedReLU.from_config(config)(x)).tolist() == [[0, 0.5, 1, 1.5]]
+
+
+def test_alpha_dropout_keeps_mean_and_variance() -> None:
+    x = np.random.default_rng(1).normal(size=(200, 300)).astype(np.float32)
+    found = array(layers.AlphaDropout(0.3, seed=1)(x, training=True))
+    assert abs(found.mean()) < 0.02  # about five standard errors
+    assert abs(found.std() - 1) < 0.02
+    shared = array(layers.AlphaDropout(0.5, noise_shape=(None, 1))(x, training=True))
+    assert (shared.min(1) == shared.max(1)).any()
+    assert not array(layers.AlphaDropout(1.0)(x, training=True)).any()
+
+
+def test_reversible_embedding_masks_both_ways() -> None:
+    layer = layers.ReversibleEmbedding(5, 3, mask_zero=True)
+    tokens = np.array([[1, 2, 0], [3, 0, 0]])
+    hidden = layer(tokens)
+    assert np.array_equal(array(get_mask(hidden)), tokens != 0)
+    assert np.array_equal(array(get_mask(layer(hidden, reverse=True))), tokens != 0)
+    symbolic = layer(Input((None,), dtype="int32"))
+    assert get_mask(symbolic) is not None
+    assert layer(symbolic, reverse=True).shape == (None, None, 5)
+
+
+def test_spectral_normalization_bounds_the_kernel() -> None:
+    layer = layers.SpectralNormalization(layers.Dense(4), power_iterations=30)
+    layer(floats(3, 5), training=True)
+    close(np.linalg.svd(layer.get_weights()[0])[1][0], 1.0, 1e-4)
+    model = Sequential([Input((5,)), layers.SpectralNormalization(layers.Dense(4))])
+    model.compile("sgd", "mse")
+    model.optimizer.learning_rate = 0.0
+    model.fit(floats(60, 5), floats(60, 4), batch_size=1, epochs=1, verbose=0)
+    close(np.linalg.svd(model.get_weights()[0])[1][0], 1.0, 1e-3)  # on JAX Keras forgets it
+    indices = np.array([[1, 2]])
+    embedding = layers.SpectralNormalization(layers.Embedding(5, 3))
+    embedding(indices, training=True)
+    assert array(embedding(indices)).dtype == np.float32  # Keras gives the indices' dtype
+    zero = layers.SpectralNormalization(layers.Dense(4, kernel_initializer="zeros"))
+    assert not array(zero(floats(3, 5), training=True)).any()
+
+
+def test_a_pipeline_trains_unless_told_otherwise() -> None:
+    pipeline = layers.Pipeline([layers.Rescaling(2.0), layers.Dropout(0.5, seed=1)])
+    x = np.ones((4, 50), np.float32)
+    assert set(np.unique(array(pipeline(x)))) == {0, 4}
+    assert set(np.unique(array(pipeline(x, training=False)))) == {2}
+    model = Sequential([Input((50,)), pipeline])
+    assert set(np.unique(model.predict(x, verbose=0))) == {2}
+
+
 def test_equal_seeds_give_equal_layers() -> None:
     def build() -> list:
         random.set_random_seed(5)
@@ -358,7 +452,7 @@ ERRORS = [
     (lambda: layers.Conv2D(3, 3)(floats(2, 5, 3)), "expected ndim=4, found ndim=3"),
     (lambda: layers.Conv2D(4, 3, groups=2)(floats(2, 5, 5, 3)), "2 groups, but .* 3 channels"),
     (lambda: layers.Conv2D(3, 7)(floats(2, 5, 5, 3)), "size .7, 7., which do not fit into .*5, 5"),
-    (lambda: layers.MaxPooling2D(7)(floats(2, 5, 5, 3)), "which do not fit"),
+    (lambda: layers.MaxPooling2D(7)(floats(2, 5, 5, 3)), "window does not fit"),
     (lambda: layers.Conv2D(3, 1)(Input((5, 5, None))), "a known number of channels"),
     (lambda: layers.MaxPooling2D((2, 0)), "MaxPooling2D: pool_size must be"),
     (lambda: layers.MaxPooling2D()(floats(2, 5, 3)), "expected ndim=4, found ndim=3"),
@@ -380,6 +474,12 @@ ERRORS = [
         lambda: layers.Bidirectional(layers.LSTM(2), backward_layer=layers.LSTM(2)),
         "both layers have go_backwards=False",
     ),
+    (lambda: layers.ConvLSTM2D(2, 3)(Input((4, None, 5, 2))), "keeps a state of the images' size"),
+    (lambda: layers.LocallyConnected1D(2, 3, padding="same"), "padding must be one of 'valid'"),
+    (lambda: layers.LocallyConnected1D(2, 3)(Input((None, 2))), "a kernel for each position"),
+    (lambda: layers.SpectralNormalization(layers.ReLU())(floats(2, 3)), "kernel or embeddings"),
+    (lambda: layers.AdaptiveMaxPooling2D((2, 3, 4)), "output_size must be an integer or 2"),
+    (lambda: layers.Pipeline(3), "layers must be a list of layers"),
     (lambda: layers.TimeDistributed(3), "TimeDistributed: layer must be a layer"),
     (lambda: layers.TimeDistributed(layers.Dense(2))(floats(2, 3)), "min_ndim=3, found ndim=2"),
     (lambda: layers.Add()(floats(2, 3)), "takes a list of tensors"),

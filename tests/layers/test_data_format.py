@@ -40,6 +40,11 @@ CASES = {
     "AdaptiveMaxPooling1D": [(1, {"output_size": 3})],
     "AdaptiveMaxPooling2D": [(2, {"output_size": 3})],
     "AdaptiveMaxPooling3D": [(3, {"output_size": 2})],
+    # the elements of a larger window come in another order
+    "LocallyConnected1D": [(1, {"filters": 3, "kernel_size": 1, "strides": 2})],
+    "LocallyConnected2D": [(2, {"filters": 3, "kernel_size": 1, "strides": 2})],
+    "STFTSpectrogram": [(1, {"frame_length": 4, "mode": "magnitude"}),
+                        (1, {"frame_length": 4, "mode": "stft", "expand_dims": True})],
     "Flatten": [(1, {}), (2, {}), (3, {})],
     "ZeroPadding1D": [(1, {"padding": (1, 2)})],
     "ZeroPadding2D": [(2, {"padding": ((1, 0), (2, 3))})],
@@ -98,7 +103,8 @@ def first(x, places=1):
 
 
 def compare(last, early, x, places=1):
-    """Results, gradients and state of two layers, the second with the channels early."""
+    """Results, gradients and state of two layers, the second with the channels early: after so many
+    axes of the input, and of an output of as many."""
     x_early = first(x, places)
     last.build(x.shape)
     early.build(x_early.shape)
@@ -126,8 +132,9 @@ def compare(last, early, x, places=1):
 
     tricorn.set_random_seed(1, portable=True)
     y, dx, dw = run(last, x, weights)
-    y_early, dx_early, dw_early = run(early, x_early, first(weights, places))
-    close(y_early, first(array(y), places))
+    of_output = places - (x.ndim - weights.ndim if places > 1 else 0)
+    y_early, dx_early, dw_early = run(early, x_early, first(weights, of_output))
+    close(y_early, first(array(y), of_output))
     close(dx_early, first(array(dx), places))
     for a, b in zip(dw_early, dw, strict=True):
         close(a, b)

@@ -5,7 +5,8 @@ import keras
 import numpy as np
 import pytest
 
-from tests.oracle import array, quick
+import tricorn
+from tests.oracle import array, cached, masked, quick
 from tricorn import losses, metrics, ops
 from tricorn.graph.transforms import grad, value_and_grad
 
@@ -98,17 +99,79 @@ def test_mask_and_weights_of_sequences(reduction, weight):
         "samples": np.array([[1.0], [2.0], [0.5]], "float32"),
         "column": RNG.uniform(size=(3, 5, 1)).astype("float32"),
     }[weight]
-    masked = keras.ops.convert_to_tensor(y_pred)
-    keras.src.backend.set_keras_mask(masked, keras.ops.convert_to_tensor(mask))
-    oracle = keras.losses.MeanAbsoluteError(reduction=reduction)
-    close(
-        losses.MeanAbsoluteError(reduction=reduction)(y_true, y_pred, weight, mask=mask),
-        oracle(y_true, masked, weight),
+    ours, theirs = (
+        lib.losses.MeanAbsoluteError(reduction=reduction)(y_true, masked(lib, y_pred, mask), weight)
+        for lib in (tricorn, keras)
     )
+    close(ours, theirs)
+
+
+#: name -> weights for values of a shape
+WEIGHTS = {
+    "none": lambda shape: None,
+    "number": lambda shape: 0.5,
+    "samples": lambda shape: np.linspace(0.5, 2, shape[0]).astype("float32"),
+    "column": lambda shape: np.linspace(0.5, 2, shape[0]).astype("float32")[:, None],
+    "some 0": lambda shape: (np.arange(shape[0]) % 2).astype("float32"),
+}
+STEPS = RNG.dirichlet(np.ones(4), (3, 2)).astype("float32")
+SWEEP = [
+    *CASES,
+    ("SparseCategoricalCrossentropy", {"ignore_class": 0}, INDICES.reshape(3, 2), STEPS),
+    ("SparseCategoricalCrossentropy", {"ignore_class": -1}, INDICES.reshape(3, 2) - 1, STEPS),
+    ("MeanSquaredError", {}, REAL.reshape(3, 2, 4), SCORES.reshape(3, 2, 4)),
+    ("CTC", {}, np.array([[1, 2, 0], [2, 0, 1], [0, 1, 1]]), RNG.normal(size=(3, 7, 4))),
+]
+
+
+def circumstances(lib, number):
+    """Every combination of reduction, weights, mask and dtype: what -> the loss, or None where it
+    is refused."""
+    name, arguments, y_true, y_pred = SWEEP[number]
+    shape = array_of(lib, getattr(lib.losses, name)(**arguments, reduction="none")(
+        y_true, y_pred.astype("float32"))).shape  # fmt: skip
+    found = {}
+    for reduction in REDUCTIONS:
+        loss = getattr(lib.losses, name)(**arguments, reduction=reduction)
+        for weights, make in WEIGHTS.items():
+            if weights not in ("none", "samples") and (not shape or reduction in ("mean", "sum")):
+                continue
+            if weights != "none" and not shape:
+                continue
+            for mask in [None, np.arange(np.prod(shape)).reshape(shape) % 3 > 0]:
+                for dtype in ("float32", "float16") if weights == "samples" else ("float32",):
+                    pred = masked(lib, y_pred.astype(dtype), mask if shape else None)
+                    key = reduction, weights, mask is None, dtype
+                    try:
+                        found[key] = array_of(lib, loss(y_true, pred, make(shape)))
+                    except Exception:  # of which kind depends on the engine
+                        found[key] = None
+    return found
+
+
+def array_of(lib, x):
+    return np.asarray(lib.ops.convert_to_numpy(x))
+
+
+@cached
+def of_keras(number):
+    return circumstances(keras, number)
+
+
+@pytest.mark.parametrize("number", range(len(SWEEP)), ids=lambda i: f"{SWEEP[i][0]}{i}")
+def test_every_circumstance(number):
+    """Reductions × weights × masks × dtypes."""
+    ours, theirs = circumstances(tricorn, number), of_keras(number)
+    assert sum(value is not None for value in theirs.values()) >= len(theirs) // 2
+    for key, value in theirs.items():
+        if value is not None:
+            assert ours[key] is not None, key
+            assert ours[key].dtype == value.dtype, key
+            close(ours[key], value, 1e-5 if key[-1] == "float32" else 2e-3)
 
 
 def test_a_mask_without_valid_entries_gives_zero():
-    loss = losses.MeanSquaredError()(REAL, SCORES, mask=np.zeros(6, bool))
+    loss = losses.MeanSquaredError()(REAL, masked(tricorn, SCORES, np.zeros(6, bool)))
     assert float(loss) == 0
 
 

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+import tricorn
+from tests.oracle import cached, masked
 from tricorn import metrics, ops
 from tricorn.graph.compiled import Compiled
 
@@ -186,13 +188,76 @@ def test_mask():
     y_true, y_pred = RNG.normal(size=(2, 3, 5, 2)).astype("float32")
     mask = RNG.integers(2, size=(3, 5)).astype(bool)
     weight = RNG.uniform(size=(3, 5)).astype("float32")
-    masked = keras.ops.convert_to_tensor(y_pred)
-    keras.src.backend.set_keras_mask(masked, keras.ops.convert_to_tensor(mask))
     ours, theirs = metrics.MeanSquaredError(), keras.metrics.MeanSquaredError()
     for w in (None, weight):
-        ours.update_state(y_true, y_pred, w, mask=mask)
-        theirs.update_state(y_true, masked, w)
+        ours.update_state(y_true, masked(tricorn, y_pred, mask), w)
+        theirs.update_state(y_true, masked(keras, y_pred, mask), w)
     close(ours.result(), theirs.result())
+
+
+SWEEP = [
+    *CASES,
+    ("SparseCategoricalCrossentropy", {"ignore_class": 0}, "sparse"),
+    ("SparseCategoricalCrossentropy", {"ignore_class": 0}, "sparse_column"),
+    ("SparseCategoricalCrossentropy", {"ignore_class": 2}, "steps"),
+    ("MeanIoU", {"num_classes": 4, "ignore_class": 1}, "classes"),
+]
+
+
+def circumstances(lib, number):
+    """Every combination of weights, mask and dtype: what -> the result after two batches, or None
+    where they are refused."""
+    name, arguments, kind = SWEEP[number]
+    data = [BATCH[kind](6) for _ in range(2)]
+    integer = getattr(metrics, name)(**arguments).dtype == "int32"
+    found = {}
+    for weights in ("none", "samples", "number", "all"):
+        for is_masked in (False, True):
+            for dtype in ("float32", "float16") if weights == "samples" else ("float32",):
+                metric = getattr(lib.metrics, name)(**arguments)
+                key = weights, is_masked, dtype
+                try:
+                    for y_true, y_pred in data:
+                        # values that are the same in both precisions
+                        pred = y_pred.astype("float16") if y_pred.dtype == "float32" else y_pred
+                        pred = pred.astype(dtype) if y_pred.dtype == "float32" else pred
+                        shape = y_pred.shape[: max(1, y_pred.ndim - 1)]
+                        mask = np.arange(np.prod(shape)).reshape(shape) % 3 > 0
+                        weight = {
+                            "none": None,
+                            "samples": np.arange(1, 7),
+                            "number": 2,
+                            "all": 1 + np.arange(np.prod(shape)).reshape(shape) % 4,
+                        }[weights]
+                        if not integer and weight is not None:
+                            weight = np.asarray(weight, "float32") / 4
+                        metric.update_state(
+                            y_true, masked(lib, pred, mask if is_masked else None), weight
+                        )
+                    found[key] = np.asarray(lib.ops.convert_to_numpy(metric.result()))
+                except Exception:  # of which kind depends on the engine
+                    found[key] = None
+    return found
+
+
+@cached
+def of_keras(number):
+    global RNG
+    RNG = np.random.default_rng(number)
+    return circumstances(keras, number)
+
+
+@pytest.mark.parametrize("number", range(len(SWEEP)), ids=lambda i: f"{SWEEP[i][0]}{i}")
+def test_every_circumstance(number):
+    """Weights × masks × dtypes."""
+    global RNG
+    theirs, RNG = of_keras(number), np.random.default_rng(number)
+    ours = circumstances(tricorn, number)
+    assert any(value is not None for value in theirs.values())
+    for key, value in theirs.items():
+        if value is not None:
+            assert ours[key] is not None, key
+            close(ours[key], value, 1e-5 if key[-1] == "float32" else 2e-3)
 
 
 def test_batches_of_different_sizes():

@@ -21,12 +21,13 @@ WITHOUT_CLASS = {
 
 
 def public_ops():
-    return [n for n in sorted(OPS) if not n.startswith("_") and hasattr(tricorn.ops, n)]
+    public = {*vars(tricorn.ops), *vars(tricorn.ops.image)}
+    return [n for n in sorted(OPS) if not n.startswith("_") and n in public]
 
 
 @pytest.mark.parametrize("name", sorted(set(public_ops()) - WITHOUT_CLASS))
 def test_every_op_has_its_class(name):
-    if not hasattr(keras.ops, name):
+    if not hasattr(keras.ops, name) and not hasattr(keras.ops.image, name):
         pytest.skip("an op of ours alone")
     call = operations.OpCall(OPS[name], name, {})
     module, class_name, _ = call.serialized_as()
@@ -35,7 +36,8 @@ def test_every_op_has_its_class(name):
     called = list(inspect.signature(cls.call).parameters)[1:]
     tensors = operations._call_names(OPS[name])
     assert list(tensors) == called[: len(tensors)]
-    settings = set(inspect.signature(OPS[name]).parameters) - set(tensors)
+    parameters = inspect.signature(OPS[name]).parameters.values()
+    settings = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD} - set(tensors)
     assert settings <= set(made), "Keras's class does not take these"
     assert operations.find(class_name) is OPS[name]
 
@@ -70,6 +72,36 @@ def test_graphs_of_ops(source, target, tmp_path):
     x = np.random.default_rng(0).normal(size=(3, 4, 6)).astype("float32")
     for a, b in zip(again.predict_on_batch(x), model.predict_on_batch(x)):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def images(k):
+    """A graph of ops on images and signals."""
+    o = k.ops
+    x = k.layers.Input(batch_shape=(3, 8, 6, 3), name="x")
+    y = o.image.resize(x, (6, 8), interpolation="bicubic", antialias=True)
+    turned = np.array([0.9, 0.2, 0.1, -0.2, 0.9, 0.3, 0, 0], "float32")
+    y = o.image.affine_transform(y, np.stack([turned] * 3), fill_mode="reflect")
+    y = o.image.crop_images(o.image.hsv_to_rgb(y), 1, 2, target_height=4, target_width=4)
+    patches = o.image.extract_patches(y, (2, 2), padding="same")
+    moved = o.image.scale_and_translate(
+        y, (3, 5, 5, 3), CONSTANT[0].repeat(2), np.zeros(2, "float32"), (1, 2), "linear"
+    )
+    real, imaginary = o.stft(o.reshape(y, (3, 48)), 6, 2, 8)
+    signal = o.istft((real, imaginary), 6, 2, 8)
+    parts = o.rearrange(y, "b (h v) w c -> b h (v w) c", h=2, v=2)
+    return k.Model(x, [patches, moved, real, imaginary, signal, parts])
+
+
+@pytest.mark.parametrize(
+    "source, target", [(tricorn, keras), (keras, tricorn)], ids=["ours to keras", "keras to ours"]
+)
+def test_graphs_of_images(source, target, tmp_path):
+    model = images(source)
+    model.save(tmp_path / "m.keras")
+    again = target.saving.load_model(tmp_path / "m.keras")
+    x = np.random.default_rng(0).uniform(size=(3, 8, 6, 3)).astype("float32")
+    for a, b in zip(again.predict_on_batch(x), model.predict_on_batch(x)):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_unknown_ops_and_settings_are_refused():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tricorn import utils
+from tricorn import ops, utils
 
 keras = pytest.importorskip("keras")
 
@@ -46,3 +46,17 @@ def test_normalize_along_the_first_axis():
     """Which Keras 3.15 takes for the last one."""
     x = np.random.default_rng(0).normal(size=(4, 5))
     np.testing.assert_allclose(np.linalg.norm(utils.normalize(x, axis=0), axis=0), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("classes", [None, 4])
+def test_tensors_stay_tensors(engine, classes):
+    """As Keras's, in floatx."""
+    found = utils.to_categorical(ops.convert_to_tensor([[0], [2]]), classes)
+    expected = keras.utils.to_categorical(keras.ops.array([[0], [2]]), classes or 3)
+    assert engine.is_tensor(found)
+    np.testing.assert_array_equal(ops.convert_to_numpy(found), np.asarray(expected))
+    x = np.array([[1.0, 2.0], [3.0, 4.0]], "float32")
+    found = utils.normalize(ops.convert_to_tensor(x), 0, 3)
+    assert engine.is_tensor(found)
+    expected = np.asarray(keras.utils.normalize(keras.ops.array(x), 0, 3))
+    np.testing.assert_allclose(ops.convert_to_numpy(found), expected, rtol=1e-6)

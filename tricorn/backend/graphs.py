@@ -12,7 +12,6 @@ from tricorn import ops, tree
 from tricorn.backend.environment import learning_phase
 from tricorn.backend.values import (
     as_symbolic,
-    eval,
     int_shape,
     ndim,
     recorded,
@@ -37,12 +36,7 @@ class _Function:
 
     def __init__(self, inputs: Sequence, outputs: Any, updates: Sequence, name: str | None) -> None:
         self.inputs, self.outputs = list(inputs), outputs
-        pairs = []
-        for pair in updates:
-            if isinstance(pair, _Done):
-                pair.take_back()
-            variable, value = pair
-            pairs.append((variable, as_symbolic(value)))
+        pairs = [(variable, as_symbolic(value)) for variable, value in updates]
         self._run = graph.Function(
             self.inputs, tree.map(as_symbolic, outputs), pairs, name, updates_only=True
         )
@@ -85,7 +79,7 @@ def function(
     return _Function(inputs, [] if outputs is None else outputs, pairs, name)
 
 
-def gradients(loss: Any, variables: Any) -> Any:
+def gradients(loss: Any, variables: Any) -> list:
     """The symbolic gradient of a loss (of its sum, if it is no scalar).
 
     Args:
@@ -93,8 +87,8 @@ def gradients(loss: Any, variables: Any) -> Any:
         variables: Variables and symbolic tensors, a list or one.
 
     Returns:
-        symbolic tensors like `variables`, zeros where the loss does not depend on one; they can be
-        differentiated again.
+        list of symbolic tensors like `variables` (also for one), zeros where the loss does not
+        depend on one; they can be differentiated again.
 
     Raises:
         TypeError: for a loss that is not symbolic (see `symbolic`).
@@ -106,23 +100,11 @@ def gradients(loss: Any, variables: Any) -> Any:
                 "in a function decorated with K.symbolic; for values there is "
                 "tricorn.value_and_grad"
             )
-        return graph.gradients(loss, variables)
+        several = isinstance(variables, (list, tuple))
+        return graph.gradients(loss, variables if several else [variables])
 
 
 # --------------------------------------------------------------------------------------- updates
-
-
-class _Done(Update):
-    """An update of values, which was done at once; for a function it is taken back, since it is the
-    function that does it then."""
-
-    before: Any = None
-    after: Any = None
-
-    def take_back(self) -> None:
-        if self.before is not None and np.array_equal(self.variable.numpy(), self.after):
-            self.variable.assign(self.before)
-        self.before = None
 
 
 def _update(x: Variable, compute: Callable[[], Any]) -> Any:
@@ -135,31 +117,19 @@ def _update(x: Variable, compute: Callable[[], Any]) -> Any:
 
 
 def _updated(x: Variable, compute: Callable[[], Any]) -> Update:
-    """An update that no graph of the engine's own holds."""
+    """An update in a graph of ours: a pair; inside a call, which runs now, it is done."""
     if within():
         value = compute()
         x.assign(value)
         return Update(x, value)
     with recorded():
         value = compute()
-    if _needs_feeding(value):
-        return graph.update(x, value)
-    done = _Done(x, value)
-    done.before = x.numpy()
-    x.assign(eval(value) if is_symbolic(value) else value)
-    done.after = x.numpy()
-    return done
-
-
-def _needs_feeding(value: Any) -> bool:
-    """Whether a symbolic value depends on a placeholder."""
-    return is_symbolic(value) and bool(graph.graph_leaves(value))
+    return graph.update(x, value)
 
 
 def update(x: Variable, new_x: Any) -> Any:
-    """x becomes new_x: when a `function` that was given the update runs, or the session of an
-    engine's own graph.  A value that depends on no placeholder is also assigned at once, unless and
-    until a function takes the update over."""
+    """x becomes new_x when the update is run: by a `function` that it was given to, by `eval`, or
+    by the session of an engine's own graph.  Inside a call (of a layer, a step) that is at once."""
     return _update(x, lambda: new_x)
 
 

@@ -335,12 +335,14 @@ def count_params(x: Any) -> int:
 
 
 def eval(x: Any) -> np.ndarray:
-    """The value of a tensor, Variable, update, or symbolic tensor that needs no placeholder.
+    """The value of a tensor, Variable, or symbolic tensor that needs no placeholder; an update is
+    done, and its Variable's new value given.
 
     Raises:
         ValueError: when it depends on a placeholder; the message names it.
     """
     if isinstance(x, Update):
+        Function([], [], [(x.variable, as_symbolic(x.value))], updates_only=True)([])
         return eval(x.variable)
     if type(x) is SymbolicTensor:
         return ops.convert_to_numpy(Function([], [x])([])[0])

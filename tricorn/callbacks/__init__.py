@@ -1,5 +1,6 @@
 """Callbacks: what watches a run and may steer it."""
 
+from tricorn.callbacks.backup import BackupAndRestore
 from tricorn.callbacks.base import Callback
 from tricorn.callbacks.callback_list import CallbackList
 from tricorn.callbacks.checkpoint import ModelCheckpoint
@@ -8,11 +9,16 @@ from tricorn.callbacks.early_stopping import EarlyStopping
 from tricorn.callbacks.history import History
 from tricorn.callbacks.lambda_callback import LambdaCallback
 from tricorn.callbacks.monitor import MonitorCallback
+from tricorn.callbacks.plateau import ReduceLROnPlateau
 from tricorn.callbacks.progress import ProgbarLogger
+from tricorn.callbacks.remote_monitor import RemoteMonitor
 from tricorn.callbacks.schedule import LearningRateScheduler
+from tricorn.callbacks.swap_averages import SwapEMAWeights
+from tricorn.callbacks.tensorboard import TensorBoard
 from tricorn.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",
@@ -23,6 +29,10 @@ __all__ = [
     "ModelCheckpoint",
     "MonitorCallback",
     "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
+    "TensorBoard",
     "TerminateOnNaN",
 ]
 

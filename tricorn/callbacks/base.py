@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tricorn import checks
+from tricorn import checks, signatures
 
 Logs = dict[str, Any]
 
@@ -80,11 +80,11 @@ class Callback:
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """A training batch, counted from 0 in each epoch, begins."""
-        self.on_batch_begin(batch, logs=logs)
+        signatures.call(self.on_batch_begin, {"batch": batch}, logs=logs)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """A training batch ends; `logs` hold the metrics of the epoch so far."""
-        self.on_batch_end(batch, logs=logs)
+        signatures.call(self.on_batch_end, {"batch": batch}, logs=logs)
 
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
         """A batch of `evaluate` or of the validation begins."""

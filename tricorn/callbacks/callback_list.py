@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from tricorn import signatures
 from tricorn.callbacks.base import Callback, Logs
 from tricorn.callbacks.history import History
 from tricorn.callbacks.progress import ProgbarLogger
@@ -95,7 +96,8 @@ class CallbackList(Callback):
     def _call(self, hook: str, *args: Any, logs: LogSource) -> None:
         values = as_floats(logs)
         for callback in self.callbacks:
-            getattr(callback, hook)(*args, values)
+            offered = {"epoch": args[0], "logs": values} if args else {"logs": values}
+            signatures.call(getattr(callback, hook), offered)
 
     def _call_batch(self, hook: str, batch: int, logs: LogSource) -> None:
         values: Logs | None = None
@@ -103,7 +105,9 @@ class CallbackList(Callback):
             wanted = not callback.passive or callback.wants(batch)
             if wanted and values is None:
                 values = as_floats(logs)
-            getattr(callback, hook)(batch, logs=values if wanted else None)
+            signatures.call(
+                getattr(callback, hook), {"batch": batch}, logs=values if wanted else None
+            )
 
     def on_train_begin(self, logs: LogSource = None) -> None:
         self._call("on_train_begin", logs=logs)

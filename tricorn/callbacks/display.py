@@ -10,11 +10,14 @@ In a pipe or a log file it is one plain line per epoch, in a notebook one line u
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TextIO
+
+from tricorn import config
 
 Verbosity = Literal["auto", 0, 1, 2]
 
@@ -34,6 +37,9 @@ class Progress:
             stream cannot show a live line (a pipe, a file, a dumb terminal), 1 acts as 2.
         stream: where to write, ``sys.stdout`` unless given.
         clock: seconds that never run backwards.
+        width: of the bar, in characters.
+        interval: seconds between two drawings at least, None for what suits the stream.
+        unit: what a step is called.
 
     Raises:
         ValueError: for any other `verbose`.
@@ -45,8 +51,11 @@ class Progress:
         verbose: Verbosity = "auto",
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        width: int = _BAR,
+        interval: float | None = None,
+        unit: str = "step",
     ) -> None:
-        self.total = total
+        self.total, self._width, self._interval, self._unit = total, width, interval, unit
         self.stream = sys.stdout if stream is None else stream
         self.style = _style(verbose, self.stream)
         self._clock = clock
@@ -72,6 +81,8 @@ class Progress:
     def due(self) -> bool:
         """Whether `update` would draw now: metrics need not be fetched while it would not."""
         interval = _INTERVAL.get(self.style)
+        if interval is not None and self._interval is not None:
+            interval = self._interval
         return interval is not None and self._clock() - self._last_draw >= interval
 
     def update(self, step: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -103,7 +114,10 @@ class Progress:
                 *self._times(final=True),
                 *self._metrics(),
             ]
-            self._write(" - ".join(parts) + "\n")
+            if config.is_interactive_logging_enabled():
+                self._write(" - ".join(parts) + "\n")
+            else:
+                message(" - ".join(parts))
 
     def close(self) -> None:
         """End an unfinished live line, so that what comes next starts on a line of its own."""
@@ -123,10 +137,10 @@ class Progress:
         total = self.total
         count = f"{self._steps:>{len(str(total))}}/{total}" if total else f"{self._steps}"
         rest = " - ".join([" ".join(self._times(final)), *self._metrics()])
-        bar = _BAR if total else 0
+        bar = self._width if total else 0
         room = width - len(f"{count}  {rest}")
         if room < bar:
-            bar = room if room >= _BAR // 2 else 0
+            bar = room if room >= self._width // 2 else 0
         text = f"{count} {self._bar(bar)}{rest}"
         length = len(f"{count} {rest}") + (bar + 1 if bar else 0)
         if length > width and not final:
@@ -153,7 +167,7 @@ class Progress:
             shown = elapsed
         else:
             shown = per_step * max(0, self.total - self._steps)
-        return [_duration(shown), _per_step(per_step)]
+        return [_duration(shown), f"{_time(per_step)}/{self._unit}"]
 
     def _seconds_per_step(self) -> float:
         """The mean over all steps but the first ones, which may have waited for a compiler."""
@@ -173,7 +187,11 @@ class Progress:
 
 
 def message(text: str) -> None:
-    """Print a line of its own; a live progress line moves below it."""
+    """Print a line of its own; a live progress line moves below it.  Without interactive logging
+    it goes to the log."""
+    if not config.is_interactive_logging_enabled():
+        logging.getLogger("tricorn").info(text)
+        return
     shown = _on_screen
     if shown is None:
         print(text)
@@ -200,7 +218,7 @@ def _style(verbose: Verbosity, stream: TextIO) -> str:
         )
     if verbose == 0:
         return "none"
-    if verbose == 2:
+    if verbose == 2 or not config.is_interactive_logging_enabled():
         return "line"
     if type(stream).__module__.split(".")[0] == "ipykernel":
         return "notebook"
@@ -231,12 +249,12 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _per_step(seconds: float) -> str:
+def _time(seconds: float) -> str:
     if seconds >= 1:
-        return f"{seconds:.1f}s/step"
+        return f"{seconds:.1f}s"
     if seconds >= 1e-3:
-        return f"{seconds * 1e3:.0f}ms/step"
-    return f"{seconds * 1e6:.0f}us/step"
+        return f"{seconds * 1e3:.0f}ms"
+    return f"{seconds * 1e6:.0f}us"
 
 
 def _number(value: Any) -> str:

@@ -31,7 +31,7 @@ class LearningRateScheduler(Callback):
         self.verbose = verbose
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        for optimizer, suffix in self._optimizers():
+        for optimizer, suffix in single_optimizers(self.model):
             optimizer.learning_rate = self._next(optimizer, epoch)
             if self.verbose:
                 rate = float(optimizer.learning_rate)
@@ -39,7 +39,7 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is not None:
-            for optimizer, suffix in self._optimizers():
+            for optimizer, suffix in single_optimizers(self.model):
                 logs[f"learning_rate{suffix}"] = float(optimizer.learning_rate)
 
     def _next(self, optimizer: Any, epoch: int) -> float:
@@ -55,14 +55,15 @@ class LearningRateScheduler(Callback):
             )
         return float(rate)
 
-    def _optimizers(self) -> Iterator[tuple[Any, str]]:
-        """The model's optimizer, or those it is made of, with a suffix that tells them apart."""
-        optimizer = self.model.optimizer
-        if not hasattr(optimizer, "optimizers"):
-            yield optimizer, ""
-            return
-        for one in optimizer.optimizers:
-            yield one, f"_{one.name}"
+
+def single_optimizers(model: Any) -> Iterator[tuple[Any, str]]:
+    """The model's optimizer, or those it is made of, with a suffix that tells them apart."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not hasattr(optimizer, "optimizers"):
+        yield optimizer, ""
+        return
+    for one in optimizer.optimizers:
+        yield one, f"_{one.name}"
 
 
 def _count(schedule: Callable[..., float]) -> int:

@@ -130,6 +130,7 @@ class AbstractTensor(Arithmetic):
     __array_function__ = _valueless("a NumPy function")
     __jax_array__ = property(_valueless("a JAX function"))  # JAX asks whether it is there
     __tf_tensor__ = _valueless("a TensorFlow function")
+    _id = property(_valueless("a tape of TensorFlow's"))
     __bool__ = _valueless("a truth test (if, while, and, or; it cannot be used as a boolean)")
     __float__ = _valueless("float()")
     __int__ = _valueless("int()")
@@ -197,6 +198,7 @@ _KINDS: dict[str, Callable[[str], bool]] = {
     "complex": dtypes.is_complex,
     "integer": dtypes.is_integer,
     "bool": lambda d: d == "bool",
+    "numeric": lambda d: d not in ("bool", "string"),
     "numeric or bool": lambda d: d != "string",
 }
 
@@ -886,6 +888,10 @@ uniform = functools.partial(_draw, "uniform")
 normal = functools.partial(_draw, "normal")
 
 
+def bernoulli(key: AbstractTensor, shape: Shape, probability: float) -> AbstractTensor:
+    return _draw("bernoulli", key, shape, "bool")
+
+
 def randint(key: AbstractTensor, shape: Shape, low: int, high: int, dtype: str) -> AbstractTensor:
     return _draw("randint", key, shape, dtype)
 
@@ -940,7 +946,7 @@ def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
 
 
 def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
-    leaves, structure = tree.flatten(xs)
+    leaves, structure = tree.take_apart(xs)
     lengths = {x.shape[0] for x in leaves} - {None} | ({length} - {None})
     if len(lengths) > 1:
         raise ValueError(f"scan: the leading axes differ: {sorted(map(str, lengths))}")
@@ -953,14 +959,14 @@ def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) 
 
 def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
     def mapped(*args: Any) -> Any:
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
         axes = common.mapped_axes(in_axes, args)
         lengths = {x.shape[i] for x, i in zip(leaves, axes) if i is not None} - {None}
         if len(lengths) > 1:
             raise ValueError(f"vmap: the mapped axes have different lengths: {sorted(lengths)}")
         count = lengths.pop() if lengths else None
         inner = [x if i is None else _drop(x, i) for x, i in zip(leaves, axes)]
-        out, structure = tree.flatten(fn(*tree.unflatten(structure, inner)))
+        out, structure = tree.take_apart(fn(*tree.unflatten(structure, inner)))
         result = tree.unflatten(structure, out)
         axes = common.mapped_axes(out_axes, result)
         outer = [x if i is None else _insert(x, i, count) for x, i in zip(out, axes)]
@@ -1017,6 +1023,10 @@ class Tape:
     ) -> list[AbstractTensor]:
         lead = cotangents[0].shape[:1] if batched else ()
         return [AbstractTensor((*lead, *x.shape), x.dtype) for x in sources]
+
+
+def foreign(framework: str) -> NoReturn:
+    raise NeedsEngine(f"programs of {framework} run on real tensors only")
 
 
 def tape(persistent: bool) -> Tape:

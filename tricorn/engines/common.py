@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins as py
 import contextlib
 import functools
+import importlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -160,10 +161,33 @@ def flat_gradients(structure: Any, grads: Sequence) -> list:
 # --------------------------------------------------------------------------------- compiled steps
 
 
+def no_strings(engine: str) -> str:
+    """What is said where strings would be tensors."""
+    return (
+        f"the engine {engine!r} has no tensors of strings: keep them in NumPy arrays and give them "
+        "to layers of text (StringLookup, TextVectorization, Hashing) before the model or in its "
+        'data pipeline; the engine "tensorflow" takes them inside of a model'
+    )
+
+
 def check_bounds(start: int, stop: int) -> None:
     """Refuse a compiled loop without a step."""
     if stop <= start:
         raise ValueError(f"compile: there is no step from {start} to {stop}")
+
+
+def separate(x: Any, taken: set, place: Callable[[Any], Any], copied: Callable[[Any], Any]) -> Any:
+    """A result of a compiled step with memory of its own: `x`, or a copy of it.
+
+    Args:
+        taken: the places of what else there is; that of the result is added.
+        place: gives what tensors that share memory have in common.
+        copied: gives a copy of a tensor.
+    """
+    if place(x) in taken:
+        x = copied(x)
+    taken.add(place(x))
+    return x
 
 
 def assigned(
@@ -192,3 +216,22 @@ def assigned(
             )
         found.append(i)
     return found
+
+
+def foreign(engine: str, module: str) -> Callable[[str], Any]:
+    """The primitive `foreign` of an engine that has a module for the framework of its own name.
+
+    Args:
+        engine: the engine's name.
+        module: full name of the module; "": it has none.
+    """
+
+    def foreign(framework: str) -> Any:
+        if module and framework == engine:
+            return importlib.import_module(module)
+        raise EngineError(
+            f"this layer runs programs of {framework}, so it needs the engine {framework!r}; the "
+            f"engine is {engine!r}: call set_engine({framework!r}) first"
+        )
+
+    return foreign

@@ -203,6 +203,19 @@ def training():
 
 
 @primitive
+def profile(folder):
+    """A context manager that writes into a folder, for TensorBoard, what the framework was busy
+    with inside.  Default: EngineError."""
+
+
+@primitive
+def native_gradients():
+    """A context manager for a step that a user has written, who may ask the framework itself for
+    gradients (``loss.backward()``), where it does not record elsewhere.  Default: one that does
+    nothing."""
+
+
+@primitive
 def clear():
     """Forget what belongs to nobody any more: default graphs, caches; handles, tensors and compiled
     functions that are held stay good.  Default: nothing."""
@@ -217,15 +230,14 @@ def _unary(x):
 
 _table(
     _unary, "numeric or bool",
-    negative="-x",
     abs="|x|; gradient 0 at 0; complex input gives the real modulus",
-    sign="-1, 0 or 1; gradient 0",
     floor="largest integer ≤ x, dtype kept; gradient 0",
     ceil="smallest integer ≥ x, dtype kept; gradient 0",
     round="nearest integer, halves to even, dtype kept; gradient 0",
     relu="max(x, 0); gradient 0 at 0",
     stop_gradient="x, with gradient zero",
 )  # fmt: skip
+_table(_unary, "numeric", negative="-x", sign="-1, 0 or 1; gradient 0")
 _table(
     _unary, "floating or complex",
     sqrt="√x",
@@ -275,7 +287,6 @@ def _binary(x, y):
 _table(
     _binary, "numeric or bool",
     add="x + y (bool: or)",
-    subtract="x - y",
     multiply="x · y (bool: and)",
     floor_divide="⌊x / y⌋",
     remainder="x - y⌊x / y⌋, the sign of y",
@@ -283,6 +294,7 @@ _table(
     maximum="the larger; NaN wins; at a tie each operand takes half of the gradient",
     minimum="the smaller; NaN wins; at a tie each operand takes half of the gradient",
 )  # fmt: skip
+_table(_binary, "numeric", subtract="x - y")
 _table(_binary, "floating or complex", divide="x / y")
 _table(_binary, "floating", atan2="the angle of (y, x): atan2(x=ordinate, y=abscissa)")
 _table(
@@ -629,6 +641,11 @@ def uniform(key, shape, dtype):
 
 
 @primitive
+def bernoulli(key, shape, probability):
+    """Bool, each true with the given probability."""
+
+
+@primitive
 def normal(key, shape, dtype):
     """Standard normal."""
 
@@ -843,6 +860,12 @@ def must_not_escape(x):
 def module(layer):
     """A layer as a module of the framework's own kind, e.g. a ``torch.nn.Module``, that holds the
     handles of the layer's Variables."""
+
+
+@primitive
+def foreign(framework):
+    """The module of functions that run what was written for `framework` ("jax", "torch",
+    "tensorflow") inside of layers; each framework has functions of its own.  Default: none."""
 
 
 @primitive

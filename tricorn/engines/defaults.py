@@ -79,6 +79,14 @@ def training(engine: Any) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
+def profile(engine: Any, folder: str) -> Any:
+    raise EngineError(f"the engine {engine.name!r} has no profiler; jax, tensorflow and torch have")
+
+
+def native_gradients(engine: Any) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext()
+
+
 def clear(engine: Any) -> None:
     return None
 
@@ -292,7 +300,7 @@ def while_loop(engine: Any, cond: Callable, body: Callable, state: tuple) -> tup
 def scan(
     engine: Any, body: Callable, init: Any, xs: Any, length: int | None, reverse: bool
 ) -> tuple:
-    leaves, structure = tree.flatten(xs)
+    leaves, structure = tree.take_apart(xs)
     steps: Any = engine.shape(leaves[0])[0] if leaves else length
     if steps == 0:  # only the shapes of what body gives are needed
         nothing = [engine.full(engine.shape(x)[1:], 0, engine.dtype(x)) for x in leaves]
@@ -311,7 +319,7 @@ def scan(
 
 def vmap(engine: Any, fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
     def mapped(*args: Any) -> Any:
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
         axes = common.mapped_axes(in_axes, args)
         count = next(engine.shape(x)[a] for x, a in zip(leaves, axes) if a is not None)
         found = []
@@ -442,6 +450,10 @@ def imag(engine: Any, x: Any) -> Any:
     return engine.multiply(x, 0)
 
 
+def bernoulli(engine: Any, key: Any, shape: tuple, probability: float) -> Any:
+    return engine.less(engine.uniform(key, shape, "float32"), probability)
+
+
 def read(engine: Any, handle: Any) -> Any:
     return handle
 
@@ -473,6 +485,10 @@ def module(engine: Any, layer: Any) -> Any:
     )
 
 
+def foreign(engine: Any, framework: str) -> Any:
+    return common.foreign(engine.name, "")(framework)
+
+
 def tape(engine: Any, persistent: bool) -> Any:
     raise EngineError(
         f"the engine {engine.name!r} has no tape; "
@@ -493,12 +509,12 @@ DEFAULTS: dict[str, Callable] = {
     fn.__name__: fn
     for fn in (
         devices, device, place, device_of, is_eager, block, variant, context_of, direct, training,
-        clear, unshared, rsqrt, sigmoid, relu, clip,
+        profile, clear, native_gradients, unshared, rsqrt, sigmoid, relu, clip,
         stop_gradient, mean, expand_dims, squeeze, stack, flip, repeat, nonzero, unique, conv,
         conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
         custom_gradient, checkpoint, eval_shape, as_python, compile, all_reduce, all_gather,
-        axis_index, real, imag, read, write, set_trainable, is_live, must_not_escape, module,
-        tape, own_graph,
+        axis_index, real, imag, bernoulli, read, write, set_trainable, is_live, must_not_escape,
+        module, tape, own_graph,
     )
 }  # fmt: skip
 DEFAULTS |= dict.fromkeys(("complex", "fft", "ifft", "rfft", "irfft", "eig"), _needs_complex)

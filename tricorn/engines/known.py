@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from typing import Any, NamedTuple
 
 from tricorn.engines.contract import EngineError
@@ -28,7 +29,12 @@ KNOWN = {
         ("jax", "jaxlib"),
         ("differentiates", "complex", "distributes"),
     ),
-    "tensorflow": Known("tricorn.engines.tensorflow", "tensorflow", ("tensorflow",)),
+    "tensorflow": Known(
+        "tricorn.engines.tensorflow",
+        "tensorflow",
+        ("tensorflow",),
+        ("differentiates", "complex", "graphs"),
+    ),
     "torch": Known("tricorn.engines.torch", "torch", ("torch",)),
     "abstract": Known("tricorn.engines.abstract", "", ()),
 }
@@ -48,6 +54,17 @@ _LACKS = {
     "distributes": "does not run collectives",
     "complex": "has no complex dtypes",
 }
+
+
+def may_be_in_a_graph(name: str) -> bool:
+    """Whether code may be in a graph of the framework of an engine that is not loaded yet: it has
+    graphs, and somebody has imported it."""
+    known = KNOWN.get(name)
+    return (
+        known is not None
+        and "graphs" in known.abilities
+        and any(package in sys.modules for package in known.packages)
+    )
 
 
 def without(engine: Any, ability: str) -> EngineError:

@@ -35,7 +35,12 @@ class Engine:
         capabilities: see `contract.CAPABILITIES`.
         tensor_types: frozenset of the concrete types of its tensors.
         overrides: name -> function for each composed op the engine replaces.
+        module_methods: what layers have of the framework's own modules, by name.
+        watch: lets tapes of the framework's own see that a variable was read as a tensor; None:
+            they see it by themselves.
     """
+
+    watch: Callable | None = None
 
     def __init__(self, name: str, module: Any) -> None:
         composed = defaults.of(module)
@@ -49,6 +54,7 @@ class Engine:
         self.capabilities = {**contract.CAPABILITIES, **module.CAPABILITIES}
         self.tensor_types = frozenset(module.TENSOR_TYPES)
         self.handle_types: tuple[type, ...] = tuple(getattr(module, "HANDLE_TYPES", ()))
+        self.module_methods = frozenset(getattr(module, "MODULE_METHODS", ()))
         self.overrides: dict[str, Callable] = dict(getattr(module, "OVERRIDES", {}))
         #: whether `variant` and `direct` have to be asked; most engines are one, without contexts
         self.has_variants, self.is_direct = "variant" not in composed, "direct" in composed

@@ -28,7 +28,7 @@ class Ambient(NamedTuple):
         device: the name that `device` chose, or None.
         learning_phase: what `phase.fix` set, or None.
         training: the flag of the layer call around, or None.
-        floatx, epsilon, image_data_format: see `tricorn.config`.
+        floatx, epsilon, image_data_format, flash_attention: see `tricorn.config`.
         dtype_policy: the name of the global policy, None: floatx.
         autocast: the dtype that float Variables are read in, or None.
         generator: which global random generator it is; seeding keeps it.
@@ -42,6 +42,7 @@ class Ambient(NamedTuple):
     floatx: str
     epsilon: float
     image_data_format: str
+    flash_attention: bool | None
     dtype_policy: str | None
     autocast: str | None
     generator: int
@@ -57,6 +58,7 @@ sources: dict[str, Callable[[], Any]] = {
     "floatx": config.floatx,
     "epsilon": config.epsilon,
     "image_data_format": config.image_data_format,
+    "flash_attention": config.is_flash_attention_enabled,
     **dict.fromkeys(("dtype_policy", "autocast", "generator", "portable"), lambda: None),
 }
 

@@ -10,12 +10,13 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from tricorn import dtypes, tree
 from tricorn.graph import op
 from tricorn.graph.graphs import current_graph
-from tricorn.graph.phase import is_phase
 from tricorn.graph.plan import Plan
-from tricorn.graph.sizes import is_size
+from tricorn.graph.size_values import is_size
 from tricorn.graph.symbolic import Node, Recorder, SymbolicTensor, is_symbolic, node_of
 
 
@@ -31,9 +32,7 @@ class Body:
     """
 
     def __init__(self, fn: Callable, examples: Sequence) -> None:
-        inputs = tree.map(
-            lambda x: SymbolicTensor(tuple(x.shape), dtypes.standardize(x.dtype)), tuple(examples)
-        )
+        inputs = tree.map(_symbol, tuple(examples))
         marker = Node(fn, (), {})
         marker.parent = None
         with Recorder(marker):
@@ -47,13 +46,19 @@ class Body:
         return self._plan.run([*tree.leaves(args), *captured])
 
 
+def _symbol(x: Any) -> SymbolicTensor:
+    """A symbolic tensor like a tensor, an array or a number."""
+    shape = tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
+    return SymbolicTensor(shape, dtypes.result_type(dtypes.of(x)))
+
+
 def _captured(outputs: Any, inputs: list, marker: Node) -> list:
     """What `outputs` depend on that was made outside of the recording by `marker`."""
     seen, found = {id(x) for x in inputs}, {}
     stack = [x for x in tree.leaves(outputs) if is_symbolic(x)]
     while stack:
         tensor = stack.pop()
-        if id(tensor) in seen or is_phase(tensor):
+        if id(tensor) in seen or tensor is current_graph().learning_phase():
             continue
         seen.add(id(tensor))
         node = node_of(tensor)[0]
@@ -79,7 +84,7 @@ def with_functions(run: Callable, tensors: Any, functions: Sequence[tuple[Callab
         tensors: tree of tensors.
         functions: each with its arguments' examples, or a function of `tensors` that gives them.
     """
-    leaves, structure = tree.flatten(tensors)
+    leaves, structure = tree.take_apart(tensors)
     graph = current_graph()
     bodies = [graph.body(fn, functools.partial(Body, fn, examples)) for fn, examples in functions]
     captured = list({id(x): x for body in bodies for x in body.captured}.values())

@@ -19,13 +19,15 @@ class Call:
     Attributes:
         training: what the layers inside take when they are not told.
         effects: the record of the innermost scope, of the call around, or a new one.
+        layers: the layers whose bodies run: (innermost, (the one around it, ...)), or None.
     """
 
-    __slots__ = ("effects", "training")
+    __slots__ = ("effects", "layers", "training")
 
-    def __init__(self, training: bool | None) -> None:
+    def __init__(self, training: bool | None, layers: tuple | None = None) -> None:
         self.training = training
         self.effects = innermost() or Effects()
+        self.layers = layers
 
 
 _call: ContextVar[Call | None] = ContextVar("tricorn_call", default=None)
@@ -36,18 +38,31 @@ _returned: dict[int, tuple[weakref.ref, Any]] = {}
 
 
 class calling:
-    """A block that is one outermost call: layers inside take `training` and share masks."""
+    """A block that is one outermost call: layers inside take `training` and share masks.
 
-    def __init__(self, training: bool | None) -> None:
-        self.training = training
+    Args:
+        training: what they take.
+        layer: whose body it is, if it is one's.
+    """
+
+    def __init__(self, training: bool | None, layer: Any = None) -> None:
+        self.training, self.layer = training, layer
 
     def __enter__(self) -> Call:
-        state = Call(self.training)
+        around = layers_called()
+        layers = around if self.layer is None else (self.layer, around)
+        state = Call(self.training, layers)
         self._token = _call.set(state)
         return state
 
     def __exit__(self, *error: Any) -> None:
         _call.reset(self._token)
+
+
+def layers_called() -> tuple | None:
+    """The layers whose bodies run, see `Call.layers`."""
+    call = _call.get()
+    return call.layers if call is not None else None
 
 
 def training_now() -> bool | None:

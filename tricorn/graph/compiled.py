@@ -15,9 +15,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tricorn import dtypes, tree
 from tricorn.engines import registry
-from tricorn.graph import ambient
+from tricorn.graph import ambient, op
 from tricorn.graph.interpreted import Interpreted
 from tricorn.graph.scope import Scope, current, recording_tapes
 from tricorn.graph.symbolic import NotRecording, recording
@@ -116,7 +118,7 @@ class Compiled:
         return self._program(ambient.now(), *args)
 
     def _program(self, around: ambient.Ambient, *args: Any) -> _Program:
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
         key = (around, structure, tuple([_signature(leaf) for leaf in leaves]))
         program = self._find(key)
         if program is None:
@@ -187,7 +189,7 @@ class _Program:
         #: how effects other than assignments come out
         self._layout: Layout | None = None
         number = (engine.tensor(0, "int32"),) if self.loop else ()
-        leaves, self.structure = tree.flatten(args)
+        leaves, self.structure = tree.take_apart(args)
         #: positions of the arrays among the arguments; the rest are constants
         self.where = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "shape")]
         self.constants = [None if hasattr(leaf, "shape") else leaf for leaf in leaves]
@@ -217,6 +219,7 @@ class _Program:
         overlay = Scope(dict(zip(variables, state)), missing=late, isolated=True, frozen=True)
         with registry.use(self.engine), NotRecording(), overlay as scope:
             result = self.fn(*number, *tree.unflatten(self.structure, leaves))
+            result = tree.map(self._tensor, result)
             effects: tuple = ()
             if self._hands_on:
                 self._layout = Layout(self.engine, [scope.effects])
@@ -226,6 +229,11 @@ class _Program:
             if variable not in self.assigned:
                 raise _Late(variable, True)
         return (result, effects), [scope.values[variable] for variable in variables]
+
+    def _tensor(self, x: Any) -> Any:
+        """A result as a tensor: NumPy's numbers, and Python's of a loop, are constants."""
+        kinds = (np.ndarray, np.generic, int, float) if self.loop else (np.ndarray, np.generic)
+        return op.convert(self.engine, x, None) if isinstance(x, kinds) else x
 
     def run(self, *args: Any) -> Any:
         """Call the function: reads the Variables' handles, runs, stores what changed."""
@@ -292,7 +300,7 @@ class _Program:
 def _scope_of(engine: registry.Engine, result: Any) -> Callable:
     """What makes the context in which an engine computes abstract results like these: one with 64
     bits on JAX, though no argument has them."""
-    kinds = {x.dtype for x in tree.leaves(result) if hasattr(x, "dtype")}
+    kinds = {dtypes.standardize(x.dtype) for x in tree.leaves(result) if hasattr(x, "dtype")}
     wide = [kind for kind in sorted(kinds) if dtypes.size(kind) >= 8]
     if engine.context_of(wide) is None:
         return contextlib.nullcontext

@@ -14,7 +14,7 @@ from tricorn.graph.compiled import Compiled
 from tricorn.graph.graphs import check_shape, current_graph
 from tricorn.graph.plan import Plan
 from tricorn.graph.scope import Readable, Scope, variable_behind
-from tricorn.graph.symbolic import is_symbolic, node_of
+from tricorn.graph.symbolic import is_symbolic, node_of, recording
 from tricorn.tracebacks import shortened
 
 
@@ -82,7 +82,7 @@ class Function:
             raise ValueError(f"`outputs` argument cannot be empty, got {outputs!r}")
         self.updates = [update(*pair) for pair in updates]
         self._updates_only = updates_only
-        self._flat, self._structure = tree.flatten(inputs)
+        self._flat, self._structure = tree.take_apart(inputs)
         #: which of the inputs is the learning phase, None: no one
         self._phase = next((i for i, t in enumerate(self._flat) if phase.is_phase(t)), None)
         #: the inputs but for it
@@ -118,6 +118,8 @@ class Function:
     @shortened
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         values = tree.leaves(inputs)
+        if recording() is not None or any(map(is_symbolic, values)):
+            return self._called_in_graph(values)
         if len(values) != len(self._flat):
             given = self._arrays(inputs)
             if given is None:
@@ -131,6 +133,18 @@ class Function:
         elif training is None:
             training = phase.fixed()
         return self._run(values, training)
+
+    def _called_in_graph(self, values: list) -> Any:
+        """The calls of this graph made again on tensors of another."""
+        if self.updates or len(values) != len(self._flat):
+            raise ValueError(
+                f"the function {self.name!r} takes {len(self._flat)} inputs, got {len(values)}, "
+                f"and has {len(self.updates)} updates; on symbolic tensors only a function without "
+                "updates can be called, with one tensor for each input"
+            )
+        for value, tensor in zip(values, self._flat):
+            check_shape(tuple(value.shape), tensor, self.name)
+        return Plan(self._flat, self.outputs).run(values)
 
     def _arrays(self, inputs: Any) -> list | None:
         """Inputs given as nested Python lists of numbers."""

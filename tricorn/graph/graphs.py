@@ -8,16 +8,18 @@ branch; where the work of our graph belongs to floors above, it is given as a fu
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tricorn import tree
-from tricorn.engines import contract, registry
+from tricorn.engines import contract, known, registry
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.engines.contract import EngineError
 from tricorn.graph.scope import Readable, Scope, current
+from tricorn.graph.size_values import is_size, tried_out
 from tricorn.graph.symbolic import (
     Node,
     NotRecording,
@@ -29,12 +31,15 @@ from tricorn.graph.symbolic import (
 )
 
 #: the learning phase of our graphs
-_PHASE = SymbolicTensor((), "bool", "learning_phase")
+_PHASE = SymbolicTensor((), "bool", name="learning_phase")
 
 
 def current_graph() -> Graph:
-    """The graph that code builds here; asking loads no engine."""
+    """The graph that code builds here.  Asking loads no engine, but for one whose framework is
+    imported and has graphs: the code may be in one of those."""
     engine = registry.active_if_loaded()
+    if engine is None and known.may_be_in_a_graph(registry.name()):
+        engine = registry.active()
     return _OURS if engine is None else graph_of(engine)
 
 
@@ -62,7 +67,7 @@ class Graph:
 
     def placeholder(self, shape: tuple, dtype: str, name: str | None) -> Any:
         """A tensor that is given a value when the graph is run."""
-        return SymbolicTensor(shape, dtype, name)
+        return SymbolicTensor(shape, dtype, name=name)
 
     def alias(self, x: Any) -> Any:
         """A tensor that equals `x`, to hang another history on."""
@@ -83,8 +88,13 @@ class Graph:
         the results' shapes, from the body on abstract tensors."""
         # what a draw assigns while shapes are worked out is thrown away with the scope
         with NotRecording(), Scope(isolated=True):
-            abstract = tree.map(abstracted, (args, kwargs))
-            return run(registry.load("abstract"), *abstract)
+            run = functools.partial(run, registry.load("abstract"))
+            if any(map(is_size, tree.leaves((args, kwargs)))):
+                given = tree.map(lambda x: x if is_size(x) else abstracted(x), (args, kwargs))
+                found = tried_out(run, given)
+                if found is not None:
+                    return found
+            return run(*tree.map(abstracted, (args, kwargs)))
 
     def unrecorded(self, shapes: Callable[[], Any], run: Callable[[], Any]) -> Any:
         """What the body of a layer gives that cannot be recorded: `shapes`, or what `run` gives."""
@@ -98,8 +108,8 @@ class Graph:
         """The losses that belong to calls: none, a run finds its own."""
         return ()
 
-    def regularize(self, layer: Any, outputs: Any) -> None:
-        """Add the losses of a layer's `activity_regularizer` for a recorded call."""
+    def regularize(self, layer: Any, penalties: Callable[[], list]) -> None:
+        """Add what a layer's `activity_regularizer` gives for a recorded call."""
 
     # --------------------------------------------------------------------------------- variables
 
@@ -212,9 +222,9 @@ class EngineGraph(Graph):
             return ()
         return [x for n in nodes() for losses in n.effects.losses.values() for x in losses]
 
-    def regularize(self, layer: Any, outputs: Any) -> None:
+    def regularize(self, layer: Any, penalties: Callable[[], list]) -> None:
         if layer.activity_regularizer is not None:
-            layer.add_loss(list(map(layer.activity_regularizer, tree.leaves(outputs))))
+            layer.add_loss(penalties())
 
     def made(self, variable: Any) -> None:
         variable.handle(self.engine)  # under the names and on the device that hold here
@@ -246,7 +256,7 @@ class EngineGraph(Graph):
     def function(
         self, inputs: list, outputs: Any, updates: Sequence, name: str, planned: Callable[[], Any]
     ) -> Callable[[list, bool | None], Any]:
-        leaves, structure = tree.flatten(outputs)
+        leaves, structure = tree.take_apart(outputs)
         given = [*inputs, *leaves, *(value for _, value in updates)]
         if not any(map(self.engine.is_tensor, given)):
             return planned()

@@ -91,8 +91,12 @@ class Interpreted:
     def _run(self, engine: registry.Engine, number: tuple, arrays: tuple) -> Any:
         read: dict[int, Any] = {}
 
+        reads = self._reads
+
         def stored(variable: Any) -> Any:
-            value = scope.values[variable] = variable._stored()
+            turn_is_ours = variable in reads and registry.active() is engine
+            value = engine.read(variable.handle(engine)) if turn_is_ours else variable._stored()
+            scope.values[variable] = value
             read[id(value)] = variable
             return value
 
@@ -107,7 +111,9 @@ class Interpreted:
                 turn.close()  # ask anew, so that no two wait for each other
                 turn.enter_context(Use(assigned, assigned, engine))
             for variable, value in assigned.items():
-                variable.store(engine, value)
+                variable.check_escape(engine, value)
+            for variable, value in assigned.items():
+                variable.put(engine, value)
         self._know(read.values(), assigned)
         if self.effects:
             effects.assigned = {}

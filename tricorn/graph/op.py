@@ -21,6 +21,7 @@ from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.contract import EngineError
 from tricorn.graph.graphs import current_graph
 from tricorn.graph.scope import Readable, Scope, variable_behind
+from tricorn.graph.size_values import tried_out
 from tricorn.graph.symbolic import Node, is_symbolic, recording
 from tricorn.tracebacks import shorten
 
@@ -141,6 +142,17 @@ class Op:
             types = engine.tensor_types
             return all(x is None or type(x) in types for x in args[:count])
 
+        def several_lists(engine: Any, args: tuple) -> bool:
+            """As `several`, of ops that take lists."""
+            types = engine.tensor_types
+            for x, many in zip(args, self.lists):
+                if many and type(x) is list:
+                    if not all(type(part) in types for part in x):
+                        return False
+                elif x is not None and type(x) not in types:
+                    return False
+            return True
+
         def pair(engine: Any, args: tuple) -> bool:
             """Of one dtype already, or one is a number and the other a float."""
             x, y, types = args[0], args[1], engine.tensor_types
@@ -181,6 +193,8 @@ class Op:
             return pair
         if self.promote:
             return (one_float if floating else one) if self.lists == (False,) else promoted
+        if any(self.lists):
+            return several_lists
         return one if count == 1 else several
 
     # ------------------------------------------------------------------------------ the slow path
@@ -230,6 +244,13 @@ class Op:
                 with context:
                     return self._call(engine, args, kwargs)
             except Exception as error:
+                found = None
+                if engine.capabilities["abstract"]:  # a length may be needed that is not known
+                    found = tried_out(functools.partial(self._call, engine), (args, kwargs))
+                if found is not None:
+                    return found
+                if isinstance(error, TypeError) and "NoneType" in str(error):
+                    raise ValueError(_unknown(self.name, (args, kwargs))) from error
                 self._explain(engine, args, kwargs, error)
                 raise
 
@@ -259,7 +280,7 @@ class Op:
 
     def _promoted(self, engine: Any, head: tuple) -> tuple:
         """Arguments in their common dtype."""
-        leaves, shape = tree.flatten(head)
+        leaves, shape = tree.take_apart(head)
         kinds = [
             type(x) if type(x) in _SCALARS else dtypes.standardize(_dtype(engine, x))
             for x in leaves
@@ -308,6 +329,16 @@ class Op:
                 raise clear from clear.__cause__
         except Exception:
             return
+
+
+def _unknown(name: str, arguments: Any) -> str:
+    """What to say when a shape is asked for that depends on a length which is not known."""
+    shapes = [x.shape for x in tree.leaves(arguments) if isinstance(x, AbstractTensor)]
+    listed = ", ".join(map(str, shapes))
+    return (
+        f"{name}: the shape of the result cannot be told from the shapes {listed}; give the "
+        "lengths that are None, e.g. to Input"
+    )
 
 
 def _is_library(fn: Callable) -> bool:
@@ -403,7 +434,7 @@ def convert(engine: Any, x: Any, dtype: str | None) -> Any:
         else:
             x = _to_numpy(x)
     found = dtypes.standardize(x.dtype)
-    if isinstance(x, np.ndarray) and x.dtype == object:
+    if isinstance(x, np.ndarray) and x.dtype == object and not dtypes.is_text(x):
         raise TypeError(
             "expected numbers, got an array of objects (ragged lists or mixed types); give every "
             "row the same length, or convert with np.asarray(values, dtype=...)"
@@ -439,6 +470,6 @@ def _to_numpy(x: Any) -> np.ndarray:
         return array
     owner = registry.owner_of(x)
     array = np.asarray(x) if owner is None else owner.numpy(x)
-    if array.dtype == object:
+    if array.dtype == object and not dtypes.is_text(array):
         raise TypeError(f"expected a tensor, an array or numbers, got {type(x).__name__}: {x!r}")
     return array

@@ -10,7 +10,7 @@ from tricorn import tree
 from tricorn.arithmetic import OPS
 from tricorn.engines import registry
 from tricorn.graph.scope import Readable
-from tricorn.graph.sizes import HOST, is_size
+from tricorn.graph.size_values import HOST, is_size
 from tricorn.graph.symbolic import (
     Node,
     SymbolicTensor,
@@ -48,7 +48,7 @@ class Plan:
             node.expanded = True
         for tensor in self.inputs:
             self._slots.setdefault(id(tensor), len(self._slots))
-        leaves, self._structure = tree.flatten(outputs)
+        leaves, self._structure = tree.take_apart(outputs)
         for tensor in leaves:
             if is_symbolic(tensor):
                 self._need(tensor)
@@ -138,7 +138,7 @@ class Plan:
 
     def _add(self, node: Node) -> None:
         self.nodes.append(node)
-        leaves, structure = tree.flatten((node.args, node.kwargs))
+        leaves, structure = tree.take_apart((node.args, node.kwargs))
         slots = [self._slot(leaf) if is_symbolic(leaf) else None for leaf in leaves]
         constants = [None if is_symbolic(leaf) else leaf for leaf in leaves]
         masks = None

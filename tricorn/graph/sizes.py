@@ -2,14 +2,11 @@
 
 In a graph of ours sizes that are not known yet are symbolic integers.  When the graph is run they
 are NumPy numbers, which an engine that compiles takes as part of the program; arithmetic on them is
-done by NumPy too (`HOST`).
+done by NumPy too (size_values.py).
 """
 
 from __future__ import annotations
 
-import functools
-import operator
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +16,8 @@ from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph import op
 from tricorn.graph.graphs import current_graph
-from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, node_of
+from tricorn.graph.size_values import is_shape
+from tricorn.graph.symbolic import is_symbolic, node_of
 
 
 @op.op
@@ -34,45 +32,9 @@ def sizes(x: op.Tensor) -> Any:
     return OPS["stack"]([op.convert(engine, n, "int32") for n in shape])
 
 
-#: what is done to sizes without an engine, by the name of the op
-HOST: dict[str, Callable] = {
-    "add": operator.add,
-    "concatenate": np.concatenate,
-    "floor_divide": operator.floordiv,
-    "get_item": operator.getitem,
-    "maximum": max,
-    "minimum": min,
-    "mod": operator.mod,
-    "multiply": operator.mul,
-    "negative": operator.neg,
-    "prod": functools.partial(np.prod, dtype=np.int32),
-    "stack": np.stack,
-    "subtract": operator.sub,
-}
-
-
-def is_size(x: Any) -> bool:
-    """Whether a symbolic tensor of ours is a size, or computed from sizes by what `HOST` knows."""
-    stack = [x]
-    while stack:
-        tensor = stack.pop()
-        if type(tensor) is not SymbolicTensor or tensor.dtype != "int32" or tensor.node is None:
-            return False
-        if tensor.node.operation is sizes:
-            continue
-        name = getattr(tensor.node.operation, "__name__", None)
-        if name not in HOST or not tensor.node.inputs:
-            return False
-        stack += tensor.node.inputs
-    return True
-
-
 def whole(vector: Any) -> tuple | None:
     """The shape that a symbolic vector made by `sizes` stands for, None for what is unknown."""
-    node = node_of(vector)[0] if is_symbolic(vector) else None
-    if node is None or node.operation is not sizes:
-        return None
-    return tuple(node.args[0].shape)
+    return tuple(vector.node.args[0].shape) if is_shape(vector) else None
 
 
 def known(size: Any) -> Any:

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from tricorn import tree
+from tricorn.arithmetic import OPS
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph.effects import Effects
 
@@ -22,6 +23,13 @@ _names = itertools.count()
 
 class SymbolicTensor(AbstractTensor):
     """A tensor of a graph: shape, dtype, and the history of how it is computed.
+
+    Args:
+        shape: its sizes, None for those not known.
+        dtype: name of the dtype.
+        sparse, ragged: whether values of that kind are given for it.
+        record_history: kept for compatibility; calls on it are always recorded.
+        name: for people.
 
     Attributes:
         shape: tuple of ints, None for a dimension that is not known.
@@ -36,8 +44,17 @@ class SymbolicTensor(AbstractTensor):
     #: whether it depends on the learning phase, Keras's name for it
     _uses_learning_phase = False
 
-    def __init__(self, shape: tuple, dtype: str = "float32", name: str | None = None) -> None:
+    def __init__(
+        self,
+        shape: tuple,
+        dtype: str = "float32",
+        sparse: bool = False,
+        ragged: bool = False,
+        record_history: bool = True,
+        name: str | None = None,
+    ) -> None:
         super().__init__(shape, dtype)
+        self.sparse, self.ragged = bool(sparse), bool(ragged)
         self.name = name or f"tensor_{next(_names)}"
         self.node: Node | None = None
         self.position = 0
@@ -52,6 +69,14 @@ class SymbolicTensor(AbstractTensor):
 
     _keras_history = history
 
+    def reshape(self, newshape: Any) -> Any:
+        """`ops.reshape` of this tensor."""
+        return OPS["reshape"](self, newshape)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """`ops.squeeze` of this tensor."""
+        return OPS["squeeze"](self, axis)
+
     def __repr__(self) -> str:
         return f"<SymbolicTensor {self.name!r} shape={self.shape} dtype={self.dtype}>"
 
@@ -64,7 +89,7 @@ class SymbolicTensor(AbstractTensor):
 
 
 def _restore(shape: tuple, dtype: str, name: str, node: Any, position: int, mask: Any) -> Any:
-    tensor = SymbolicTensor(shape, dtype, name)
+    tensor = SymbolicTensor(shape, dtype, name=name)
     tensor.node, tensor.position, tensor.mask = node, position, mask
     return tensor
 
@@ -114,7 +139,8 @@ class Node:
 
         def output(result: Any) -> Any:
             if isinstance(result, AbstractTensor):
-                result = SymbolicTensor(result.shape, result.dtype, f"{label}_{next(_names)}")
+                name = f"{label}_{next(_names)}"
+                result = SymbolicTensor(result.shape, result.dtype, name=name)
             elif any(result is given for given in tree.leaves((self.args, self.kwargs))):
                 result = alias(result)
             attach(result, self, next(position))

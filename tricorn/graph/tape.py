@@ -206,7 +206,7 @@ class GradientTape:
         self, targets: list, sources: Any, cotangents: list, zeros: bool, batched: bool = False
     ) -> Any:
         engine = self._prepare_gradient()
-        flat, structure = tree.flatten(sources)
+        flat, structure = tree.take_apart(sources)
         flat = list(map(variable_behind, flat))
         tensors = [self._tensors_of(x) for x in flat]
         with registry.use(engine):

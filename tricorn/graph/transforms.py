@@ -14,13 +14,14 @@ import contextvars
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from tricorn import dtypes, tree
 from tricorn.arithmetic import OPS
 from tricorn.engines import known, registry
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import op
+from tricorn.graph.bodies import with_functions
 from tricorn.graph.calls import any_masks, get_mask, hand_on, set_mask
 from tricorn.graph.effects import Effects
 from tricorn.graph.scope import Scope, current, read
@@ -292,7 +293,7 @@ def value_and_grad(
         _need_gradients(engine)
         layout: Any = None
         if chosen is None:
-            leaves, structure = tree.flatten(_tensors(args[0]))
+            leaves, structure = tree.take_apart(_tensors(args[0]))
             masks = masks_of(args[0])
         else:
             leaves, masks = list(builtins.map(read, chosen)), []
@@ -364,7 +365,7 @@ def value_and_gradients_function(f: Callable, params: Iterable | None = None) ->
         where = _positions(f, chosen, args)
         names = _argument_names(f)
         given = [_tensors(args[i]) for i in where]
-        leaves, structure = tree.flatten(given)
+        leaves, structure = tree.take_apart(given)
         for i, value in zip(where, given):
             for leaf in tree.leaves(value):
                 if not dtypes.is_float(engine.dtype(leaf)):
@@ -488,6 +489,47 @@ def custom_gradient(f: Callable) -> Callable:
     return call
 
 
+def jvp(fun: Callable, primals: Sequence, tangents: Sequence, has_aux: bool = False) -> tuple:
+    """The value of a function, and its derivative along a direction.
+
+    Args:
+        fun: function of tensors, or trees of them, that gives a tensor or a tree; with `has_aux`
+            ``(result, aux)``.  It may read and assign Variables.
+        primals: its arguments.
+        tangents: the direction: a sequence like `primals`.
+        has_aux: `fun` gives something besides the result that is passed on.
+
+    Returns:
+        ``(result, derivative)``, two trees of one kind; with `has_aux` ``(result, derivative,
+        aux)``.
+
+    Raises:
+        ValueError: when `tangents` has not the structure of `primals`.
+    """
+    _refuse_symbolic("jvp", (tuple(primals), tuple(tangents)))
+    engine = registry.active()
+    _need_gradients(engine)
+    points, masks = _tensors(tuple(primals)), masks_of(tuple(primals))
+    if tree.structure(tuple(tangents)) != tree.structure(tuple(primals)):
+        raise ValueError(f"jvp: tangents like the primals expected, got {tangents} for {primals}")
+    direction = tree.map(
+        lambda t, x: op.convert(engine, t, engine.dtype(x)), tuple(tangents), points
+    )
+    layout: Any = None
+
+    def pure(*values: Any) -> tuple:
+        nonlocal layout
+        with Scope() as scope:
+            give_masks(values, masks)
+            result = fun(*values)
+            layout = Layout(engine, [scope.effects])
+            return _tensors(result), layout.collect(scope, result, scalar=False)
+
+    (result, effects), (moved, _) = engine.jvp(pure, points, direction)
+    layout.commit(effects, result)
+    return (result[0], moved[0], result[1]) if has_aux else (result, moved)
+
+
 def checkpoint(fn: Callable) -> Callable:
     """`fn`, whose intermediate results are computed again for the gradient instead of kept."""
 
@@ -525,7 +567,8 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
 
     Both give trees of equal structure, shapes and dtypes, and may assign Variables.
     """
-    _refuse_symbolic("cond", pred)
+    if _of_graph("cond", pred):
+        return with_functions(cond, pred, [(true_fn, ()), (false_fn, ())])
     layout = layout_of((true_fn, ()), (false_fn, ()))
     result, effects = branch(pred, true_fn, false_fn, layout)
     layout.commit(effects, result)
@@ -552,7 +595,10 @@ def while_loop(
         maximum_iterations: stop after so many rounds at the latest.
     """
     single = not isinstance(loop_vars, (list, tuple))
-    _refuse_symbolic("while_loop", loop_vars)
+    if _of_graph("while_loop", loop_vars):
+        examples = (loop_vars,) if single else tuple(loop_vars)
+        run = lambda now, more, step: while_loop(more, step, now, maximum_iterations)
+        return with_functions(run, loop_vars, [(cond, examples), (body, examples)])
     state = _tensors((loop_vars,) if single else tuple(loop_vars))
     layout = layout_of((body, state))
     engine = registry.active()
@@ -577,6 +623,10 @@ def while_loop(
 def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
     """``for i in range(lower, upper): val = body_fun(i, val)``, from `init_val` on; bounds may be
     tensors."""
+    if _of_graph("fori_loop", (lower, upper, init_val)):
+        run = lambda now, body: fori_loop(now[0], now[1], body, now[2])
+        index = AbstractTensor((), "int32")
+        return with_functions(run, (lower, upper, init_val), [(body_fun, (index, init_val))])
     engine = registry.active()
     upper = op.convert(engine, upper, "int32")
     lower = op.convert(engine, lower, "int32")
@@ -607,7 +657,9 @@ def scan(
     Returns:
         (last carry, tree of ys stacked on a new leading axis).
     """
-    _refuse_symbolic("scan", (init, xs))
+    if _of_graph("scan", (init, xs)):
+        run = lambda now, f: scan(f, now[0], now[1], length, reverse)
+        return with_functions(run, (init, xs), [(f, (init, tree.map(_entry, xs)))])
     engine = registry.active()
     init, xs = _tensors(init), _tensors(xs)
     leaves = tree.leaves(xs)
@@ -654,7 +706,9 @@ def vectorized_map(function: Callable, elements: Any) -> Any:
             layout = Layout(engine, [scope.effects])
             return result, layout.collect(scope, result)
 
-    _refuse_symbolic("vectorized_map", elements)
+    if _of_graph("vectorized_map", elements):
+        run = lambda now, function: vectorized_map(function, now)
+        return with_functions(run, elements, [(function, (tree.map(_entry, elements),))])
     engine, elements = registry.active(), _tensors(elements)
     result, effects = engine.vmap(mapped, 0, 0)(elements, masks_of(elements))
     layout.commit(layout.summed(effects), result)
@@ -663,13 +717,19 @@ def vectorized_map(function: Callable, elements: Any) -> Any:
 
 def map(f: Callable, xs: Any) -> Any:
     """`f` applied to each entry of the leading axis of the tree `xs`, one after the other."""
+    if _of_graph("map", xs):
+        run = lambda now, f: map(f, now)
+        return with_functions(run, xs, [(f, (tree.map(_entry, xs),))])
     return scan(lambda _, x: (None, f(x)), None, xs)[1]
 
 
-def switch(index: Any, branches: list[Callable], *operands: Any) -> Any:
+def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     """``branches[index](*operands)``; an index outside is moved to the nearest branch."""
     if len(branches) == 1:
         return branches[0](*operands)
+    if _of_graph("switch", (index, operands)):
+        run = lambda now, *functions: switch(now[0], functions, *now[1])
+        return with_functions(run, (index, operands), [(f, operands) for f in branches])
     engine = registry.active()
     first = engine.less(op.convert(engine, index, "int32"), 1)
     rest = engine.subtract(op.convert(engine, index, "int32"), 1)
@@ -680,12 +740,33 @@ def switch(index: Any, branches: list[Callable], *operands: Any) -> Any:
     )
 
 
+def _of_graph(name: str, args: Any) -> bool:
+    """Whether a call of an op that takes functions becomes a node of a graph.
+
+    Raises:
+        NotRecordable: in the body of a layer, which is a node as a whole then.
+    """
+    recorder = recording()
+    if recorder is not None and hasattr(getattr(recorder.node, "operation", None), "_tricorn"):
+        _refuse(name)
+    return recorder is not None or any(is_symbolic(leaf) for leaf in tree.leaves(args))
+
+
+def _entry(x: Any) -> AbstractTensor:
+    """What an entry along the first axis looks like."""
+    return AbstractTensor(tuple(x.shape)[1:], dtypes.standardize(x.dtype))
+
+
+def _refuse(name: str) -> NoReturn:
+    raise NotRecordable(
+        f"{name} takes functions, whose bodies a graph of symbolic tensors cannot see; put the "
+        f"call to {name} into a layer's call method (or a Lambda layer)"
+    )
+
+
 def _refuse_symbolic(name: str, args: Any) -> None:
     if recording() is not None or any(is_symbolic(leaf) for leaf in tree.leaves(args)):
-        raise NotRecordable(
-            f"{name} takes functions, whose bodies a graph of symbolic tensors cannot see; put the "
-            f"call to {name} into a layer's call method (or a Lambda layer)"
-        )
+        _refuse(name)
 
 
 __all__ = [
@@ -695,6 +776,7 @@ __all__ = [
     "fori_loop",
     "grad",
     "gradients_function",
+    "jvp",
     "map",
     "scan",
     "stop_gradient",

@@ -1,7 +1,15 @@
 """Layers by Keras's names; one file per family."""
 
-from tricorn.layers.activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from tricorn.layers.activations import ELU, LeakyReLU, PReLU, ReLU, Softmax, ThresholdedReLU
+from tricorn.layers.attention import (
+    AdditiveAttention,
+    Attention,
+    GroupQueryAttention,
+    MultiHeadAttention,
+)
+from tricorn.layers.audio import MelSpectrogram, STFTSpectrogram
 from tricorn.layers.base import Layer
+from tricorn.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from tricorn.layers.convolutional import (
     Conv1D,
     Conv1DTranspose,
@@ -40,9 +48,20 @@ from tricorn.layers.convolutional import (
 from tricorn.layers.convolutional import (
     SeparableConv2D as SeparableConvolution2D,
 )
-from tricorn.layers.core import Activation, Dense, Embedding, Identity, Lambda, Masking
+from tricorn.layers.core import (
+    Activation,
+    Dense,
+    Embedding,
+    Identity,
+    Lambda,
+    Masking,
+    ReversibleEmbedding,
+)
+from tricorn.layers.einsum import EinsumDense
+from tricorn.layers.foreign import FlaxLayer, JaxLayer, TFSMLayer, TorchModuleWrapper
 from tricorn.layers.input_layer import Input, InputLayer
 from tricorn.layers.input_spec import InputSpec
+from tricorn.layers.locally_connected import LocallyConnected1D, LocallyConnected2D
 from tricorn.layers.merging import (
     Add,
     Average,
@@ -66,9 +85,17 @@ from tricorn.layers.normalization import (
     GroupNormalization,
     LayerNormalization,
     RMSNormalization,
+    SpectralNormalization,
     UnitNormalization,
 )
+from tricorn.layers.pipeline import Pipeline
 from tricorn.layers.pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
     AveragePooling1D,
     AveragePooling2D,
     AveragePooling3D,
@@ -118,7 +145,18 @@ from tricorn.layers.pooling import (
 from tricorn.layers.pooling import (
     MaxPooling3D as MaxPool3D,
 )
-from tricorn.layers.preprocessing import Normalization, RandomFlip, Rescaling
+from tricorn.layers.preprocessing import (
+    CategoryEncoding,
+    Discretization,
+    HashedCrossing,
+    Hashing,
+    IntegerLookup,
+    Normalization,
+    RandomFlip,
+    Rescaling,
+    StringLookup,
+    TextVectorization,
+)
 from tricorn.layers.recurrent import (
     GRU,
     LSTM,
@@ -134,6 +172,7 @@ from tricorn.layers.recurrent import (
 )
 from tricorn.layers.regularization import (
     ActivityRegularization,
+    AlphaDropout,
     Dropout,
     GaussianDropout,
     GaussianNoise,

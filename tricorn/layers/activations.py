@@ -44,6 +44,25 @@ class ReLU(Layer):
         )
 
 
+class ThresholdedReLU(Layer):
+    """``x`` where x > theta, else 0: a layer of Keras 1 and 2.
+
+    Args:
+        theta: the threshold.
+        kwargs: what every `Layer` takes.
+
+    Input shape: any.  Output shape: the same.
+    """
+
+    def __init__(self, theta: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.theta = _non_negative(self, "theta", theta)
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        return ops.where(ops.greater(inputs, self.theta), inputs, ops.zeros_like(inputs))
+
+
 class LeakyReLU(Layer):
     """``x`` where x ≥ 0, else ``negative_slope · x``.
 

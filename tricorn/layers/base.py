@@ -16,10 +16,12 @@ import numpy as np
 
 from tricorn import checks, dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
+from tricorn.engines.registry import active_if_loaded
 from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
 from tricorn.graph.graphs import current_graph
 from tricorn.graph.symbolic import Node, recording
+from tricorn.graph.transforms import checkpoint
 from tricorn.graph.turns import Use
 from tricorn.layers import calling, state, symbolic_calls
 from tricorn.layers.input_spec import InputSpec
@@ -112,7 +114,7 @@ class Layer:
         )
         self.supports_masking = False
         self.input_spec: Any = None
-        self.built = False
+        self.built = self._tricorn_holds_nothing()
         self._tricorn.trainable = checks.boolean(self, "trainable", trainable)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -148,12 +150,16 @@ class Layer:
     if not TYPE_CHECKING:  # a name that is nowhere is an error to type checkers
 
         def __getattr__(self, name: str) -> Any:
-            """Variables that were set in an engine's own graph, as what users get there."""
+            """Variables that were set in an engine's own graph, as what users get there; methods of
+            the engine's own modules (`as_module`), such as ``parameters()`` on PyTorch."""
             found = None
             if name != "_tricorn":
                 found = self._tricorn.tracker.attributes.get(name)
                 if isinstance(found, Variable) and not hasattr(type(self), name):
                     return variable.for_users([found])[0]
+                engine = active_if_loaded()
+                if engine is not None and name in engine.module_methods:
+                    return getattr(self.as_module(), name)
             try:
                 return object.__getattribute__(self, name)  # raises, in the words of who did first
             except AttributeError as error:
@@ -228,6 +234,11 @@ class Layer:
         """Metrics held in attributes, of this layer and those inside."""
         return list(state.metrics(self))
 
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """The state of `metrics`."""
+        return list(dict.fromkeys(v for metric in self.metrics for v in metric.variables))
+
     @scope.library_code
     def count_params(self) -> int:
         """The number of scalars in the weights.
@@ -280,6 +291,8 @@ class Layer:
         autocast: bool = True,
         regularizer: Any = None,
         constraint: Any = None,
+        aggregation: str | None = "none",
+        overwrite_with_gradient: bool = False,
         name: str | None = None,
     ) -> Variable:
         """Make a weight of this layer.
@@ -293,6 +306,8 @@ class Layer:
             autocast: read in the compute dtype (mixed precision).
             regularizer: function of the weight that gives a loss.
             constraint: function applied to the weight after each update.
+            aggregation: how devices put their parts together; for Keras's signature.
+            overwrite_with_gradient: its gradient is its next value, scales of float8 say.
             name: default "variable".
         """
         from tricorn import constraints, regularizers
@@ -306,19 +321,25 @@ class Layer:
                 f"layer {self.name!r}: the weight {name or 'variable'!r} would have the shape "
                 f"{shape}; a dimension of the input that must be known is None"
             )
-        with variable.name_scope(self.name, again=False):
+        with variable.name_scope(self.name, self):
             made = Variable(
                 initializers.get(initializer),
                 shape,
                 name_,
                 trainable and self._tricorn.trainable,
                 autocast,
-                name,
+                aggregation,
+                name=name,
                 regularizer=regularizers.get(regularizer),
                 constraint=constraints.get(constraint),
             )
+        made.overwrite_with_gradient = overwrite_with_gradient
         self._tricorn.tracker.add(made, "trainable variable" if trainable else "variable")
         return made
+
+    def add_variable(self, shape: Any, initializer: Any, *args: Any, **kwargs: Any) -> Variable:
+        """Make a weight of this layer, see `add_weight`."""
+        return self.add_weight(shape, initializer, *args, **kwargs)
 
     # ---------------------------------------------------------------------------------- the dtype
 
@@ -333,6 +354,12 @@ class Layer:
         return self.dtype_policy.compute_dtype
 
     # ----------------------------------------------------------------------------------- building
+
+    @classmethod
+    def _tricorn_holds_nothing(cls) -> bool:
+        """Whether a layer has no weights to make, so that it is built from the start: one of the
+        library's own that has no `build`, or one derived from it without one."""
+        return cls.build is Layer.build and is_ours(cls.__mro__[cls.__mro__.index(Layer) - 1])
 
     @overridable
     def build(self, input_shape: Any) -> None:
@@ -387,6 +414,20 @@ class Layer:
             shorten(error)
             raise
 
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
+        """A call whose result is symbolic: nothing is computed."""
+        args, kwargs, _ = calling.prepared(self, args, kwargs)
+        return symbolic_calls.call(self, args, kwargs)
+
+    def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
+        """`layer_call`, a method of this layer, in a form whose intermediate values are computed
+        again for the gradient, instead of kept: less memory for more time.
+
+        Args:
+            args, kwargs: those it is to be called with; for Keras's signature.
+        """
+        return checkpoint(layer_call)
+
     def _tricorn_call_masked(self, args: tuple, kwargs: dict, masks: list | None) -> Any:
         """A call with given masks (a list of trees like args) instead of the travelling ones."""
         calling.mask_arguments(args, masks or ())
@@ -436,17 +477,32 @@ class Layer:
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shape (tree of shapes) of the output for the input's shape, without computing."""
-        spec = self.compute_output_spec(*map(symbolic_calls.symbolic_inputs, args))
+        shapes = {key.removesuffix("_shape"): kwargs[key] for key in kwargs}
+        first = calling.call_names(type(self))[1][:1]
+        if "input" in shapes and not args:  # what Keras names the shape of whatever comes first
+            args = (shapes.pop("input"),)
+        elif first and first[0] in shapes:
+            args = (shapes.pop(first[0]),)
+        inputs = tuple(map(symbolic_calls.symbolic_inputs, args))
+        kwargs = {key: symbolic_calls.symbolic_inputs(shape) for key, shape in shapes.items()}
+        if self._tricorn_states_specs():
+            spec = self.compute_output_spec(*inputs, **kwargs)
+        else:
+            spec = symbolic_calls.call(self, inputs, kwargs, lasting=False, by_rule=False)
         return tree.map(lambda x: tuple(x.shape), spec)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Symbolic outputs for symbolic inputs; makes no lasting node."""
-        return symbolic_calls.call(self, args, kwargs, lasting=False)
+        by_rule = not self._tricorn_states_specs()
+        return symbolic_calls.call(self, args, kwargs, lasting=False, by_rule=by_rule)
 
-    @classmethod
-    def _tricorn_infers_shapes(cls) -> bool:
-        """Whether the output's shape is found by running the body, not by a rule of its own."""
-        return cls.compute_output_shape is Layer.compute_output_shape
+    def _tricorn_states_shapes(self) -> bool:
+        """Whether the layer has a rule of its own for the shape of its output."""
+        return type(self).compute_output_shape is not Layer.compute_output_shape
+
+    def _tricorn_states_specs(self) -> bool:
+        """Whether the layer has a rule of its own for the shape and dtype of its output."""
+        return type(self).compute_output_spec is not Layer.compute_output_spec
 
     @property
     def input(self) -> Any:
@@ -540,9 +596,7 @@ class Layer:
         A class that overrides this gets here what the classes above it took.
         """
         overriding = [i for i, c in enumerate(type(self).__mro__) if "get_config" in c.__dict__]
-        below = [
-            i for i in overriding if not type(self).__mro__[i].__module__.startswith("tricorn.")
-        ]
+        below = [i for i in overriding if not is_ours(type(self).__mro__[i])]
         config: dict[str, Any] = {
             "name": self.name,
             "trainable": self._tricorn.trainable,
@@ -550,17 +604,24 @@ class Layer:
         }
         for cls in type(self).__mro__[(below[-1] + 1 if below else 0) :]:
             if cls in self._tricorn.arguments and cls is not Layer:
-                ours = cls.__module__.startswith("tricorn.")
+                ours = is_ours(cls)
                 for key, value in self._tricorn.arguments[cls].items():
                     if key not in config:
                         live = getattr(self, key, value) if ours else value
-                        config[key] = _serialized(live)
+                        config[key] = serialized(live)
                 break
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """A layer made from `get_config`'s result."""
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """A layer made from `get_config`'s result.
+
+        Args:
+            custom_objects: name -> class or function, besides what is registered.
+        """
+        if custom_objects:
+            with registry.custom_object_scope(custom_objects):
+                return cls.from_config(config)
         parameters = inspect.signature(cls.__init__).parameters
         accepts = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         config, later = dict(config), {}
@@ -568,7 +629,7 @@ class Layer:
             if key in config and not accepts and key not in parameters:
                 later[key] = config.pop(key)
         try:
-            made = cls(**_deserialized(config))
+            made = cls(**deserialized(config))
             for key in later.keys() - {"dtype"}:
                 setattr(made, key, later[key])
             return made
@@ -630,8 +691,8 @@ class Layer:
             )
         own = [*self.trainable_variables, *self.non_trainable_variables]
         values = [
-            *_in_order(trainable_variables, self.trainable_variables, self.name),
-            *_in_order(non_trainable_variables, self.non_trainable_variables, self.name),
+            *in_order(trainable_variables, self.trainable_variables, self.name),
+            *in_order(non_trainable_variables, self.non_trainable_variables, self.name),
         ]
         with scope.Scope(dict(zip(own, values)), isolated=True):
             outputs = self(*args, **kwargs)
@@ -701,6 +762,11 @@ def _advice(layer: Layer, name: str) -> str:
     return ""
 
 
+def is_ours(cls: type) -> bool:
+    """Whether a class is the library's own."""
+    return cls.__module__.startswith("tricorn.")
+
+
 def _first_node(layer: Layer) -> Node:
     if not layer._tricorn.nodes:
         raise AttributeError(
@@ -710,7 +776,7 @@ def _first_node(layer: Layer) -> Node:
     return layer._tricorn.nodes[0]
 
 
-def _in_order(values: Any, variables: list[Variable], name: str) -> list:
+def in_order(values: Any, variables: list[Variable], name: str) -> list:
     """One value per Variable, from a sequence or from a dict by paths."""
     if isinstance(values, dict):
         paths = [v.path for v in variables]
@@ -748,6 +814,8 @@ def _capturing(cls: type, init: Callable) -> Callable:
         given.update({k: v for k, v in extra.items() if k not in (*_NOT_CONFIG, *_FOREIGN)})
         self._tricorn.arguments.setdefault(cls, given)
         init(self, *args, **kwargs)
+        if type(self).__init__ is wrapped and type(self)._tricorn_holds_nothing():
+            self._tricorn_lock()
 
     return wrapped
 
@@ -758,7 +826,7 @@ def _building(build: Callable) -> Callable:
     @functools.wraps(build)
     @scope.library_code
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
-        with variable.name_scope(self.name), variable.concretely():
+        with variable.name_scope(self.name, self), variable.concretely():
             build(self, *args, **kwargs)
         if self._tricorn.build_shapes is None and not kwargs and len(args) == 1:
             self._tricorn.build_shapes = {"input_shape": _tupled(args[0])}
@@ -767,23 +835,23 @@ def _building(build: Callable) -> Callable:
     return wrapped
 
 
-def _serialized(value: Any) -> Any:
+def serialized(value: Any) -> Any:
     """A constructor's argument as Keras writes it: functions of `activations` by name."""
     from tricorn import activations
 
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     if isinstance(value, (tuple, list)):
-        return [_serialized(item) for item in value]
+        return [serialized(item) for item in value]
     return activations.serialize(value)
 
 
-def _deserialized(config: Any) -> Any:
+def deserialized(config: Any) -> Any:
     if isinstance(config, dict):
         if "class_name" in config:
             return registry.deserialize_keras_object(config)
-        return {key: _deserialized(value) for key, value in config.items()}
-    return [_deserialized(item) for item in config] if isinstance(config, list) else config
+        return {key: deserialized(value) for key, value in config.items()}
+    return [deserialized(item) for item in config] if isinstance(config, list) else config
 
 
 def _tupled(shape: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tricorn import dtypes, ops, tree, variable
+from tricorn import dtypes, ops, signatures, tree, variable
 from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph import op, phase, scope
@@ -61,6 +61,8 @@ def _has_default(cls: Any, name: str) -> bool:
 
 def prepared(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict, bool]:
     """The arguments of a call as tensors, and whether it is a call on symbolic ones."""
+    if len(args) > 1:
+        args, kwargs = _named_training(layer, args, kwargs)
     if len(args) == 1 and not kwargs and not isinstance(args[0], (list, tuple, dict)):
         symbolic = is_symbolic(args[0])
     else:
@@ -88,7 +90,7 @@ def call(layer: Layer, args: tuple, kwargs: dict) -> Any:
 
 def _call_inside(layer: Layer, outer: Call, args: tuple, kwargs: dict) -> Any:
     """One call on tensors, as part of `outer`."""
-    before = outer.training
+    before, around = outer.training, outer.layers
     training = kwargs.get("training")
     if training is None:
         training = phase.fixed() if before is None else before
@@ -102,20 +104,37 @@ def _call_inside(layer: Layer, outer: Call, args: tuple, kwargs: dict) -> Any:
         if unlocked or _in_building:
             build_once(layer, args, kwargs)
         kwargs = filled(layer, args, kwargs, training, masks)
+        outer.layers = layer, around
         outputs = run_body(layer, args, kwargs)
         if unlocked:
             layer._tricorn_lock()
-        if masked or layer._tricorn_makes_masks():
-            pass_masks(layer, args, outputs, masks[0] if masks else None)
+        given = kwargs.get("mask")
+        if masked or given is not None or layer._tricorn_makes_masks():
+            found = masks[0] if masks else None
+            pass_masks(layer, args, outputs, found if given is None else given)
         if layer.activity_regularizer is not None:
-            for leaf in tree.leaves(outputs):
-                layer.add_loss(layer.activity_regularizer(leaf))
+            layer.add_loss(penalties(layer, outputs))
         return outputs
     except (ValueError, TypeError) as error:
         add_note(layer, error, args)
         raise
     finally:
-        outer.training = before
+        outer.training, outer.layers = before, around
+
+
+def penalties(layer: Layer, outputs: Any) -> list:
+    """What the layer's `activity_regularizer` gives for each output, per sample of the batch."""
+    found = []
+    for leaf in tree.leaves(outputs):
+        loss = layer.activity_regularizer(leaf)
+        if len(leaf.shape):
+            count = ops.shape(leaf)[0]
+            if count is None or isinstance(count, int):  # None: shapes alone are worked out
+                loss = ops.divide(loss, max(count or 1, 1))
+            else:
+                loss = ops.divide_no_nan(loss, ops.cast(count, loss.dtype))
+        found.append(loss)
+    return found
 
 
 def add_note(layer: Layer, error: Exception, args: tuple) -> None:
@@ -170,6 +189,15 @@ def filled(layer: Layer, args: tuple, kwargs: dict, training: Any, masks: list) 
     return kwargs
 
 
+def _named_training(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """The arguments of a call with `training`, and what comes after it, given by name."""
+    positional = call_names(type(layer))[1]
+    if "training" not in positional[: len(args)]:
+        return args, kwargs
+    first = positional.index("training")
+    return args[:first], {**dict(zip(positional[first:], args[first:])), **kwargs}
+
+
 def _converted(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     """Arrays as tensors, floating ones in the compute dtype."""
     compute, cast, outermost = layer.compute_dtype, layer.autocast, current_call() is None
@@ -186,7 +214,10 @@ def _converted(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
             if type(dtype) is not str:
                 dtype = dtypes.standardize(dtype)
             if dtype != compute and dtype in dtypes.FLOATS:
-                return ops.cast(x, compute)
+                mask = get_mask(x)
+                x = ops.cast(x, compute)
+                if mask is not None:
+                    set_mask(x, mask)
         return x
 
     if len(args) == 1 and not kwargs and hasattr(args[0], "dtype"):
@@ -229,19 +260,27 @@ def build_once(layer: Layer, args: tuple, kwargs: dict) -> None:
 
 def build(layer: Layer, args: tuple, kwargs: dict) -> None:
     """Build a layer from the shapes of the arguments of its first call."""
+    given = named_shapes(layer, layer.build, args, kwargs)
+    build_with(layer, given, lambda: layer.build(**given))
+
+
+def named_shapes(layer: Layer, method: Callable, args: tuple, kwargs: dict) -> dict[str, Any]:
+    """The shapes of a call's arguments as `method` of the layer takes them: the first one's for its
+    only argument, else that of the argument ``x`` for ``x_shape``."""
     shapes = shapes_of(args)
     kind: Any = type(layer)
     positional = call_names(kind)[1]
-    parameters = list(inspect.signature(layer.build).parameters.values())
+    parameters = list(inspect.signature(method).parameters.values())
     named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+    needed = [p for p in named if p.default is p.empty]
+    if len(needed) == 1 and not any(p.name[:-6] in call_names(kind)[0] for p in named[1:]):
+        named = needed
     if len(named) == 1 and named[0].kind is not named[0].VAR_POSITIONAL:
         shape = shapes[0] if shapes else shapes_of((next(iter(kwargs.values()), None),))[0]
-        build_with(layer, {named[0].name: shape}, lambda: layer.build(shape))
-        return
+        return {named[0].name: shape}
     by_name = dict(zip((f"{name}_shape" for name in positional), shapes))
     by_name.update({f"{key}_shape": s for key, s in zip(kwargs, shapes_of(kwargs.values()))})
-    given = {p.name: by_name.get(p.name) for p in named if p.name in by_name}
-    build_with(layer, given, lambda: layer.build(**given))
+    return {p.name: by_name[p.name] for p in named if p.name in by_name}
 
 
 def build_with(layer: Layer, shapes: dict[str, Any], run: Callable[[], None]) -> None:
@@ -283,7 +322,7 @@ def pass_masks(layer: Layer, args: tuple, outputs: Any, masks: Any, inner: Any =
         handed = hand_on_masks(outputs if inner is None else inner, outputs, args)
         if handed or layer._tricorn_composite:
             return
-    out = layer.compute_mask(inputs, masks)
+    out = signatures.call(layer.compute_mask, {"inputs": inputs, "previous_mask": masks})
     if out is None and not tree.leaves(masks):
         return
     leaves = tree.leaves(outputs)
@@ -317,7 +356,7 @@ def default_mask(layer: Layer, mask: Any) -> Any:
         f"the layer {layer!r} was given an input with a mask, but does not support masking, so the "
         "layers after it do not see the mask; set supports_masking=True if it leaves the time axis "
         "as it is, or override compute_mask",
-        stacklevel=4,
+        stacklevel=5,
     )
     return None
 

@@ -10,7 +10,7 @@ from tricorn import activations, dtypes, ops
 from tricorn.checks import named
 from tricorn.graph.interpreted import warn_outside, watched
 from tricorn.layers.arguments import is_int, positive, resolve, weight
-from tricorn.layers.base import Layer
+from tricorn.layers.base import Layer, set_mask
 from tricorn.layers.input_spec import InputSpec
 from tricorn.ops.fused import add_bias
 
@@ -151,6 +151,78 @@ class Embedding(Layer):
         return config
 
 
+class ReversibleEmbedding(Embedding):
+    """An `Embedding` that also leads back: ``x @ embeddingsᵀ`` with ``reverse=True``.
+
+    Args:
+        input_dim, output_dim, embeddings_initializer, embeddings_regularizer,
+        embeddings_constraint, mask_zero, kwargs: as `Embedding` takes them.
+        tie_weights: the way back uses the same weight; else one of its own.
+        reverse_dtype: that the way back is computed in; None: the compute dtype.
+        logit_soft_cap: c; the result of the way back becomes ``c tanh(x / c)``.
+
+    Weights:
+        embeddings: (input_dim, output_dim); reverse_embeddings: (output_dim, input_dim), unless
+        `tie_weights`.
+
+    Call: inputs (batch, ...) of integers; with ``reverse=True`` (batch, ..., output_dim).
+
+    Output shape: (batch, ..., output_dim); with ``reverse=True`` (batch, ..., input_dim).
+
+    Source: Press and Wolf 2016, arXiv:1608.05859.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        tie_weights: bool = True,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        reverse_dtype: Any = None,
+        logit_soft_cap: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            input_dim,
+            output_dim,
+            embeddings_initializer,
+            embeddings_regularizer,
+            embeddings_constraint,
+            mask_zero,
+            **kwargs,
+        )
+        self.tie_weights = tie_weights
+        self.reverse_dtype = reverse_dtype
+        self.logit_soft_cap = logit_soft_cap
+
+    def build(self, input_shape: Any = None) -> None:
+        self.embeddings = weight(self, "embeddings", (self.input_dim, self.output_dim))
+        self.reverse_embeddings = None
+        if not self.tie_weights:
+            initializer: Any = self.embeddings_initializer  # type: ignore[attr-defined]
+            shape = (self.output_dim, self.input_dim)
+            self.reverse_embeddings = self.add_weight(shape, initializer, name="reverse_embeddings")
+
+    def call(self, inputs: Any, reverse: bool = False) -> Any:
+        if not reverse:
+            outputs = super().call(inputs)
+            if self.mask_zero:
+                set_mask(outputs, ops.not_equal(inputs, 0))
+            return outputs
+        kernel = self.reverse_embeddings
+        kernel = ops.transpose(self.embeddings) if kernel is None else kernel
+        dtype = self.reverse_dtype or self.compute_dtype
+        logits = ops.matmul(ops.cast(inputs, dtype), ops.cast(kernel, dtype))
+        cap = self.logit_soft_cap
+        return logits if cap is None else ops.multiply(ops.tanh(ops.divide(logits, cap)), cap)
+
+    # the way there gives its outputs a mask in `call`, the way back keeps the mask of its inputs
+    compute_mask = Layer.compute_mask
+
+
 class Activation(Layer):
     """``activation(x)``.
 
@@ -254,6 +326,9 @@ class Lambda(Layer):
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
+
+    def _tricorn_states_shapes(self) -> bool:
+        return self.output_shape is not None
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if self.output_shape is None:

@@ -73,7 +73,7 @@ class InputLayer(Layer):
         if given is None:
             return current_graph().placeholder(self.batch_shape, self._input_dtype, self.name)
         if type(given) is SymbolicTensor:
-            made = SymbolicTensor(given.shape, given.dtype, given.name)
+            made = SymbolicTensor(given.shape, given.dtype, name=given.name)
             return made if given.node is None else given
         return given if node_of(given)[0] is None else current_graph().alias(given)
 

@@ -102,29 +102,10 @@ def check(spec: Any, inputs: Any, owner: Any) -> None:
     """
     if spec is None:
         return
-    if isinstance(spec, dict) and isinstance(inputs, dict):
-        missing = [name for name, s in spec.items() if name not in inputs and not s.optional]
-        if missing:
-            raise ValueError(
-                f"{owner}: Missing data for inputs {missing}; expected {sorted(spec)}, "
-                f"got {sorted(inputs)}"
-            )
-        pairs = [(spec[name], inputs[name]) for name in spec if name in inputs]
-    else:
-        specs = tree.leaves(spec)
-        values = [inputs] if not isinstance(inputs, (list, tuple, dict)) else tree.leaves(inputs)
-        if len(specs) == 1 and len(values) == 1:
-            pairs = [(specs[0], values[0])]
-        elif len(specs) != len(values):
-            raise ValueError(
-                f"Layer {owner} expects {len(specs)} input(s), but it received {len(values)} "
-                "input tensors: "
-                f"{[tuple(getattr(v, 'shape', ())) for v in values]}"
-            )
-        else:
-            pairs = list(zip(specs, values))
-    for index, (one, value) in enumerate(pairs):
-        if value is None and one.optional:
+    for index, (one, value) in enumerate(_pairs(spec, inputs, owner)):
+        if value is None and one.shape is not None and not one.optional:
+            raise ValueError(f"{owner}: got None for an input that is not optional: {one}")
+        if value is None:
             continue
         if not hasattr(value, "shape"):
             raise ValueError(f"{owner}: Inputs to a layer should be tensors. Got {value!r}")
@@ -135,3 +116,37 @@ def check(spec: Any, inputs: Any, owner: Any) -> None:
                 f"Input {index} of {owner} is incompatible with the layer: {found}. Full shape "
                 f"received: {shape}"
             )
+
+
+def _pairs(spec: Any, inputs: Any, owner: Any) -> list[tuple[InputSpec, Any]]:
+    """The specs of a tree, each with its input."""
+    if isinstance(spec, InputSpec) and not isinstance(inputs, (list, tuple, dict)):
+        return [(spec, inputs)]
+    if isinstance(spec, dict) and isinstance(inputs, dict):
+        missing = [name for name, s in spec.items() if name not in inputs and not _optional(s)]
+        if missing:
+            raise ValueError(
+                f"{owner}: Missing data for inputs {missing}; expected {sorted(spec)}, "
+                f"got {sorted(inputs)}"
+            )
+        parts = [(spec[name], inputs[name]) for name in spec if name in inputs]
+    elif (
+        isinstance(spec, (list, tuple))
+        and isinstance(inputs, (list, tuple))
+        and len(spec) == len(inputs)
+    ):
+        parts = list(zip(spec, inputs))
+    else:
+        specs, values = tree.leaves(spec), tree.leaves(inputs)
+        if len(specs) != len(values):
+            raise ValueError(
+                f"Layer {owner} expects {len(specs)} input(s), but it received {len(values)} "
+                "input tensors: "
+                f"{[tuple(getattr(v, 'shape', ())) for v in values]}"
+            )
+        return list(zip(specs, values))
+    return [pair for part in parts for pair in _pairs(*part, owner)]
+
+
+def _optional(spec: Any) -> bool:
+    return isinstance(spec, InputSpec) and spec.optional

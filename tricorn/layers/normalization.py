@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tricorn import config, dtypes, ops
+from tricorn import config, dtypes, initializers, ops
 from tricorn.graph.op import Tensor, op
 from tricorn.layers.arguments import is_int, positive, resolve, weight
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
+from tricorn.layers.recurrent import Wrapper
 from tricorn.ops.fused import batch_norm
 
 
@@ -233,7 +234,7 @@ class RMSNormalization(Layer):
 @op
 def _normalize_groups(x: Tensor, groups: int, axis: int, epsilon: float) -> Tensor:
     """`x` with mean 0 and variance 1 in each of `groups` equal parts of the axis `axis`."""
-    shape: tuple = ops.shape(x)
+    shape: tuple = tuple(x.shape)
     apart = (*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
     # an unknown length keeps its place only before the split axis; behind it -1 stands for it
     unknown = tuple(-1 if n is None and i > axis else n for i, n in enumerate(apart))
@@ -343,6 +344,71 @@ class UnitNormalization(Layer):
 
     def call(self, inputs: Any) -> Any:
         return ops.normalize(inputs, axis=self.axis, order=2, epsilon=1e-12)
+
+
+class SpectralNormalization(Wrapper):
+    """A layer whose kernel W, a matrix (..., units), is divided in training by its largest singular
+    value, as a power iteration finds it: ``v ← u Wᵀ / |u Wᵀ|, u ← v W / |v W|, W ← W / (v W uᵀ)``.
+
+    Args:
+        layer: one with a `kernel` or `embeddings`.
+        power_iterations: how many rounds are made in each call in training.
+        kwargs: what every `Layer` takes.
+
+    Weights:
+        those of the layer; not trainable: vector_u (1, units).
+
+    Input shape and output shape: those of the layer.
+
+    Source: Miyato et al. 2018, arXiv:1802.05957.
+    """
+
+    def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:
+        super().__init__(layer, **kwargs)
+        self.power_iterations = positive(self, "power_iterations", power_iterations)
+
+    def build(self, input_shape: Any = None) -> None:
+        if not self.layer.built:
+            self.layer.build(input_shape)
+        kernel = getattr(self.layer, "kernel", None)
+        self.kernel: Any = kernel
+        if kernel is None:
+            self.kernel = getattr(self.layer, "embeddings", None)
+        if self.kernel is None:
+            raise ValueError(
+                f"SpectralNormalization: the layer must have a kernel or embeddings, and "
+                f"{self.layer!r} has none"
+            )
+        self.input_spec = InputSpec(min_ndim=1, axes={-1: input_shape[-1]})
+        self.vector_u = self.add_weight(
+            (1, self.kernel.shape[-1]),
+            initializers.TruncatedNormal(stddev=0.02),
+            trainable=False,
+            name="vector_u",
+        )
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if training:
+            self._normalize()
+        outputs = self.layer(inputs)
+        if dtypes.is_float(inputs.dtype):  # indices of embeddings are none
+            outputs = ops.cast(outputs, inputs.dtype)
+        return outputs
+
+    def _normalize(self) -> None:
+        """Assign the normalized kernel, unless it is 0, and the vector u."""
+        kernel, before = self.kernel, self.vector_u
+        matrix = ops.reshape(ops.cast(kernel, before.dtype), (-1, kernel.shape[-1]))
+        u = before
+        for _ in range(self.power_iterations):
+            v = ops.normalize(ops.matmul(u, ops.transpose(matrix)), axis=None)
+            u = ops.normalize(ops.matmul(v, matrix), axis=None)
+        u, v = ops.stop_gradient(u), ops.stop_gradient(v)
+        sigma = ops.matmul(ops.matmul(v, matrix), ops.transpose(u))
+        zero = ops.all(ops.equal(matrix, 0))
+        scale = ops.where(zero, ops.ones_like(sigma), sigma)
+        before.assign(ops.where(zero, before, u))
+        kernel.assign(ops.reshape(ops.divide(matrix, scale), kernel.shape))
 
 
 def _axes(layer: Layer, axis: Any) -> Any:

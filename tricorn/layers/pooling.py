@@ -6,7 +6,7 @@ from typing import Any
 
 from tricorn import ops
 from tricorn.docstrings import VOLUMES, arguments_of
-from tricorn.layers.arguments import check_fits, choice, data_format, ints
+from tricorn.layers.arguments import choice, data_format, ints, is_int
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
 
@@ -38,10 +38,6 @@ class _Pooling(Layer):
         self.padding = choice(self, "padding", padding, ("valid", "same"))
         self.data_format = _data_format(data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
-
-    def build(self, input_shape: tuple) -> None:
-        if self.padding == "valid":
-            check_fits(self, input_shape, self.pool_size, (1,) * self.rank)
 
 
 class _MaxPooling(_Pooling):
@@ -234,5 +230,86 @@ class GlobalAveragePooling2D(_GlobalAverage):
 @arguments_of(GlobalMaxPooling2D)
 class GlobalAveragePooling3D(_GlobalAverage):
     """The mean of each channel of a volume: `GlobalAveragePooling2D` with three spatial axes."""
+
+    rank = 3
+
+
+class _AdaptivePooling(Layer):
+    """Base of pooling over windows that are chosen such that the output has a given size."""
+
+    rank: int
+
+    def __init__(self, output_size: Any, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        several = isinstance(output_size, (tuple, list)) and len(output_size) == self.rank
+        if not is_int(output_size) and not several:
+            raise TypeError(
+                f"{type(self).__name__}: output_size must be an integer or {self.rank} of them, "
+                f"got {output_size!r}"
+            )
+        self.output_size = ints(self, "output_size", output_size, self.rank)
+        self.data_format = _data_format(data_format)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+
+class _AdaptiveMax(_AdaptivePooling):
+    def call(self, inputs: Any) -> Any:
+        return ops.adaptive_max_pool(inputs, self.output_size, self.data_format)
+
+
+class _AdaptiveAverage(_AdaptivePooling):
+    def call(self, inputs: Any) -> Any:
+        return ops.adaptive_average_pool(inputs, self.output_size, self.data_format)
+
+
+class AdaptiveMaxPooling1D(_AdaptiveMax):
+    """`AdaptiveMaxPooling2D` of a sequence.
+
+    Input shape: (batch, time, channels), or channels second.  Output shape: time becomes
+    `output_size`.
+    """
+
+    rank = 1
+
+
+class AdaptiveMaxPooling2D(_AdaptiveMax):
+    """The largest value of each of k windows along an axis of length n, of which the i-th goes from
+    ⌊i n / k⌋ to ⌈(i + 1) n / k⌉.
+
+    Args:
+        output_size: k, int or (height, width).
+        data_format: "channels_last" or "channels_first"; None: as configured.
+        kwargs: what every `Layer` takes.
+
+    Input shape: (batch, height, width, channels), or channels second.  Output shape: height and
+    width become `output_size`.
+    """
+
+    rank = 2
+
+
+class AdaptiveMaxPooling3D(_AdaptiveMax):
+    """`AdaptiveMaxPooling2D` with three spatial axes."""
+
+    rank = 3
+
+
+class AdaptiveAveragePooling1D(_AdaptiveAverage):
+    """The mean of each of `output_size` windows of a sequence; arguments, windows and shapes of
+    `AdaptiveMaxPooling1D`."""
+
+    rank = 1
+
+
+class AdaptiveAveragePooling2D(_AdaptiveAverage):
+    """The mean of each of `output_size` windows of an image; arguments, windows and shapes of
+    `AdaptiveMaxPooling2D`."""
+
+    rank = 2
+
+
+class AdaptiveAveragePooling3D(_AdaptiveAverage):
+    """The mean of each of `output_size` windows of a volume: `AdaptiveAveragePooling2D` with three
+    spatial axes."""
 
     rank = 3

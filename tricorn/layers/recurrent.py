@@ -23,11 +23,12 @@ from tricorn.graph.op import Tensor, op
 from tricorn.layers.arguments import choice, positive, resolve, weight
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
+from tricorn.layers.state import flatten, own_frozen
 from tricorn.ops import recurrent
 from tricorn.ops.fused import add_bias
 from tricorn.seeds import SeedGenerator
 from tricorn.serialization import registry
-from tricorn.variable import Variable, name_scope
+from tricorn.variable import Variable, autocast, name_scope
 
 # ------------------------------------------------------------------------------------------ cells
 
@@ -476,8 +477,8 @@ class StackedRNNCells(Layer):
         cells: list of cells.
         kwargs: what every `Layer` takes.
 
-    Call: inputs (batch, features), states: a list with each cell's; gives (output of the last
-    cell, list of new states).
+    Call: inputs (batch, features), states: a list with each cell's, a tensor where `state_size` is
+    one number, else a list; gives (output of the last cell, list of new states).
     """
 
     def __init__(self, cells: list, **kwargs: Any) -> None:
@@ -499,7 +500,9 @@ class StackedRNNCells(Layer):
         return _output_size(self.cells[-1])
 
     def get_initial_state(self, batch_size: int | None = None) -> list:
-        return [_initial_state(cell, batch_size, self.compute_dtype) for cell in self.cells]
+        states = [_initial_state(cell, batch_size, self.compute_dtype) for cell in self.cells]
+        several = [isinstance(cell.state_size, (list, tuple)) for cell in self.cells]
+        return [state if many else state[0] for state, many in zip(states, several)]
 
     def build(self, input_shape: tuple) -> None:
         for cell in self.cells:
@@ -583,7 +586,9 @@ def _stepper(cell: Any, inputs: Any, states: list, training: bool | None) -> Cal
     return step
 
 
-def _loop(step: Callable, inputs: Any, states: list, mask: Any, reverse: bool) -> tuple[Any, list]:
+def _loop(
+    step: Callable, inputs: Any, states: list, mask: Any, reverse: bool, stacked: bool = False
+) -> tuple[Any, list]:
     """``output, states = step(x_t, states)`` over time.
 
     Args:
@@ -593,6 +598,7 @@ def _loop(step: Callable, inputs: Any, states: list, mask: Any, reverse: bool) -
         mask: (batch, time) or None; where False, states and output stay as they are (the first
             state, of stacked cells the last one's, is taken for the output before).
         reverse: from the last step to the first.
+        stacked: the states are those of stacked cells.
 
     Returns:
         (outputs (batch, time, ...), each at its input's place; last states).
@@ -602,7 +608,7 @@ def _loop(step: Callable, inputs: Any, states: list, mask: Any, reverse: bool) -
         x, present = now
         output, after = step(x, states)
         if present is not None:
-            last = states[-1][0] if isinstance(states[0], (list, tuple)) else states[0]
+            last = _listed(states[-1] if stacked else states[0])[0]
             output = _where(present, output, last)
             after = tree.map(lambda new, old: _where(present, new, old), after, states)
         return after, output
@@ -623,10 +629,10 @@ def _where(present: Any, new: Any, old: Any) -> Any:
 
 
 @op
-def _zero_state(x: Tensor, size: int, dtype: str) -> Tensor:
-    """Zeros of shape (batch size of `x`, size)."""
+def _zero_state(x: Tensor, shape: tuple[int, ...], dtype: str) -> Tensor:
+    """Zeros of shape (batch size of `x`, *shape)."""
     engine = active()
-    return engine.full((engine.shape(x)[0], size), 0, dtype)
+    return engine.full((engine.shape(x)[0], *shape), 0, dtype)
 
 
 class RNN(Layer):
@@ -697,11 +703,15 @@ class RNN(Layer):
             )
 
         def state(size: int) -> Variable:
-            zeros = np.zeros((batch, size), np.float32)
+            zeros = np.zeros((batch, *self._state_shape(size)), np.float32)
             return Variable(zeros, dtype=self.variable_dtype, trainable=False, name="rnn_state")
 
-        with name_scope(self.name):
+        with name_scope(self.name, self):
             self.states = tree.map(state, self.state_size)
+
+    def _state_shape(self, size: int) -> tuple[int, ...]:
+        """The shape, without the batch axis, of a state of that size."""
+        return (size,)
 
     def reset_state(self) -> None:
         """Let the kept states be zeros again."""
@@ -712,7 +722,7 @@ class RNN(Layer):
 
     def get_initial_state(self, batch_size: Any) -> list:
         """The states before the first step."""
-        return _initial_state(self.cell, batch_size, self.compute_dtype)
+        return _initial_state(self.cell, batch_size, self._cell_dtype)
 
     @property
     def _tricorn_heeds_training(self) -> bool:
@@ -722,6 +732,11 @@ class RNN(Layer):
             for cell in cells
         )
 
+    @property
+    def _cell_dtype(self) -> str:
+        """The dtype that the cell computes in: a layer has a policy of its own."""
+        return getattr(self.cell, "compute_dtype", self.compute_dtype)
+
     def call(
         self,
         sequences: Any,
@@ -729,9 +744,26 @@ class RNN(Layer):
         mask: Any = None,
         training: bool | None = None,
     ) -> Any:
+        dtype = self._cell_dtype
+        if dtype == self.compute_dtype:
+            return self._run(sequences, initial_state, mask, training)
+        sequences, initial_state = tree.map(
+            lambda x: ops.cast(x, dtype), (sequences, initial_state)
+        )
+        with autocast(dtype):
+            outputs = self._run(sequences, initial_state, mask, training)
+        return tree.map(lambda x: ops.cast(x, self.compute_dtype), outputs)
+
+    def _run(self, sequences: Any, initial_state: Any, mask: Any, training: bool | None) -> Any:
+        """The loop, all in the cell's dtype."""
         cell, reverse = self.cell, self.go_backwards
         states = self._first_states(sequences, initial_state)
         if mask is not None:
+            if len(mask.shape) != 2:
+                raise ValueError(
+                    f"the layer {self.name!r}: a mask has the shape (batch, time), got "
+                    f"{tuple(mask.shape)}"
+                )
             mask = ops.cast(mask, "bool")
         sequences = ops.swapaxes(sequences, 0, 1)
         if _splits(cell):
@@ -741,7 +773,8 @@ class RNN(Layer):
             output = states[0]
         else:
             step = _stepper(cell, ops.get_item(sequences, 0), states, training)
-            outputs, states = _loop(step, sequences, states, mask, reverse)
+            stacked = isinstance(cell, StackedRNNCells)
+            outputs, states = _loop(step, sequences, states, mask, reverse, stacked)
             output = None
         if self.stateful:
             for kept, state in zip(tree.leaves(self.states), tree.leaves(states)):
@@ -772,9 +805,10 @@ class RNN(Layer):
                 )
             return states
         if self.states is not None:
-            return tree.map(lambda state: ops.cast(state, self.compute_dtype), self.states)
+            return tree.map(lambda state: ops.cast(state, self._cell_dtype), self.states)
         if _splits(self.cell):
-            return [_zero_state(sequences, n, self.compute_dtype) for n in self.state_size]
+            shapes = map(self._state_shape, self.state_size)
+            return [_zero_state(sequences, shape, self._cell_dtype) for shape in shapes]
         return self.get_initial_state(ops.shape(sequences)[0])
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
@@ -1210,11 +1244,16 @@ def _split_time(x: Tensor, like: Tensor) -> Tensor:
 
 
 class TimeDistributed(Wrapper):
-    """A layer applied to every time step alike; the steps of all samples form one batch.
+    """A layer applied to every time step alike, one step after the other.
+
+    The steps of all samples are computed as one batch, unless the layer is of a class of yours, or
+    looks at the whole batch as `BatchNormalization` does in training.
 
     Args:
         layer: the layer inside.
         kwargs: what every `Layer` takes.
+
+    Call: inputs; mask (batch, time, ...), of which a layer that takes one gets (batch, ...) a step.
 
     Input shape: (batch, time, ...).  Output shape: (batch, time, output of the layer...).
     """
@@ -1235,13 +1274,36 @@ class TimeDistributed(Wrapper):
         given: dict[str, Any] = {}
         if _takes_training(self.layer):
             given["training"] = training
-        if mask is not None and tuple(mask.shape[:2]) != tuple(inputs.shape[:2]):
-            raise ValueError(
-                f"the layer {self.name!r}: the mask's shape {tuple(mask.shape)} must begin with "
-                f"the batch and time sizes of the input's, {tuple(inputs.shape)}"
-            )
-        takes_mask = "mask" in inspect.signature(self.layer.call).parameters
-        if takes_mask and mask is not None and len(mask.shape) > 2:
-            given["mask"] = _merge_time(mask)
-        outputs = self.layer(_merge_time(inputs), **given)
-        return tree.map(lambda output: _split_time(output, inputs), outputs)
+        if mask is not None:
+            sizes = list(zip(mask.shape[:2], inputs.shape[:2]))
+            if len(sizes) < 2 or any(None not in pair and pair[0] != pair[1] for pair in sizes):
+                raise ValueError(
+                    f"the layer {self.name!r}: the mask's shape {tuple(mask.shape)} must begin "
+                    f"with the batch and time sizes of the input's, {tuple(inputs.shape)}"
+                )
+            if "mask" not in inspect.signature(self.layer.call).parameters:
+                mask = None
+        if not self._samples_matter(training):
+            if mask is not None:
+                given["mask"] = _merge_time(mask)
+            outputs = self.layer(_merge_time(inputs), **given)
+            return tree.map(lambda output: _split_time(output, inputs), outputs)
+
+        def step(state: tuple, now: tuple) -> tuple:
+            x, present = now
+            return state, self.layer(x, **given, **({} if present is None else {"mask": present}))
+
+        swapped = (ops.swapaxes(inputs, 0, 1), None if mask is None else ops.swapaxes(mask, 0, 1))
+        _, outputs = transforms.scan(step, (), swapped)
+        return tree.map(lambda output: ops.swapaxes(output, 0, 1), outputs)
+
+    def _samples_matter(self, training: Any) -> bool:
+        """Whether what the layer computes of a sample may depend on the others of its batch: then
+        the steps cannot be one batch."""
+        layers = flatten(self.layer)
+        return any(
+            not type(layer).__module__.startswith("tricorn.")
+            or getattr(layer, "stateful", False)
+            or (training is not False and training is not None and own_frozen(layer))
+            for layer in layers
+        )

@@ -89,6 +89,33 @@ class Dropout(_Noise):
         return self.noise_shape
 
 
+class AlphaDropout(Dropout):
+    """Dropout that keeps mean and variance of the outputs of SELU: in training ``a x + b``, where x
+    is -1.7581 (SELU's limit) with probability `rate`.
+
+    Args:
+        rate, noise_shape, seed, kwargs: as `Dropout` takes them.
+
+    Input shape: any.  Output shape: the same.
+
+    Source: Klambauer et al. 2017, arXiv:1706.02515.
+    """
+
+    def disturb(self, inputs: Any) -> Any:
+        if self.rate == 1:
+            return ops.zeros_like(inputs)
+        ones = ops.ones_like(inputs)
+        drawn = random.dropout(ones, self.rate, self.pattern(inputs), seed=self.seed_generator)
+        a = ((1 - self.rate) * (1 + self.rate * _SELU_LIMIT**2)) ** -0.5
+        low = ops.full_like(inputs, _SELU_LIMIT)
+        x = ops.where(ops.not_equal(drawn, 0), inputs, low)
+        return ops.add(ops.multiply(x, a), -a * _SELU_LIMIT * self.rate)
+
+
+#: SELU of -∞: minus its scale times its alpha
+_SELU_LIMIT = -1.0507009873554805 * 1.6732632423543772
+
+
 class _SpatialDropout(Dropout):
     """Dropout of whole channels."""
 

@@ -7,7 +7,10 @@ inner graph.
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tricorn import ops, tree
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
@@ -31,11 +34,14 @@ if TYPE_CHECKING:
     from tricorn.layers.base import Layer
 
 
-def call(layer: Layer, args: tuple, kwargs: dict, lasting: bool = True) -> Any:
+def call(
+    layer: Layer, args: tuple, kwargs: dict, lasting: bool = True, by_rule: bool = True
+) -> Any:
     """Make a node; record the body as its inner graph.
 
     Args:
         lasting: the layer remembers the node, as one of its calls.
+        by_rule: what the layer itself says of its outputs (`compute_output_shape`) is believed.
     """
     nodes = layer._tricorn.nodes
     try:
@@ -52,37 +58,80 @@ def call(layer: Layer, args: tuple, kwargs: dict, lasting: bool = True) -> Any:
         if unlocked or calls._in_building:
             calls.build_once(layer, args, kwargs)
         filled = calls.filled(layer, args, kwargs, training, masks)
-        with Recorder(node, node.effects), calling(training):
-            outputs = _recorded(layer, node, args, filled, masks)
+        stated = _stated(layer, args, kwargs) if by_rule else None
+        with Recorder(node, node.effects), calling(training, layer):
+            outputs = _recorded(layer, node, args, filled, masks, stated)
         if unlocked:
             layer._tricorn_lock()
-        outputs = node.bind(tree.map(abstracted, outputs), current_graph().alias)
+        outputs = tree.map(abstracted, outputs)
+        if stated is not None:
+            outputs = _believed(layer, outputs, stated)
+        outputs = node.bind(outputs, current_graph().alias)
     except (ValueError, TypeError) as error:
         calls.add_note(layer, error, args)
         raise
     if lasting:
         nodes.append(node)
-    if any(tree.leaves(m) for m in masks) or layer._tricorn_makes_masks():
-        calls.pass_masks(layer, args, outputs, masks[0] if masks else None, node.inner)
+    given = filled.get("mask")
+    if any(map(tree.leaves, masks)) or given is not None or layer._tricorn_makes_masks():
+        found = masks[0] if masks else None
+        calls.pass_masks(layer, args, outputs, found if given is None else given, node.inner)
     elif node.inner is not None:
         calls.hand_on_masks(node.inner, outputs, args)
     return outputs
 
 
-def _recorded(layer: Layer, node: Node, args: tuple, kwargs: dict, masks: list) -> Any:
-    """The outputs of the body, which becomes the node's inner graph if it can be recorded."""
+def _stated(layer: Layer, args: tuple, kwargs: dict) -> Any:
+    """Abstract tensors of what the layer itself says of its outputs; None: it says nothing."""
+    if layer._tricorn_states_specs():
+        return tree.map(abstracted, layer.compute_output_spec(*args, **kwargs))
+    if not layer._tricorn_states_shapes():
+        return None
+    rule = layer.compute_output_shape
+    named = calls.named_shapes(layer, rule, args, kwargs)
+    parameters = inspect.signature(rule).parameters.values()
+    if any(p.default is p.empty and p.name not in named for p in parameters):
+        return abstract_outputs(rule(*calls.shapes_of(args)), layer.compute_dtype)
+    return abstract_outputs(rule(**named), layer.compute_dtype)
+
+
+def _believed(layer: Layer, outputs: Any, stated: Any) -> Any:
+    """The outputs of the body with the shapes (and dtypes, by `compute_output_spec`) that the layer
+    states; tensors of an engine's graph have their own."""
+    leaves, structure = tree.take_apart(outputs)
+    said = tree.leaves(stated)
+    if len(leaves) != len(said):
+        raise ValueError(
+            f"the layer {layer.name!r} says that it has {len(said)} outputs, of the shapes "
+            f"{[x.shape for x in said]}, but its call gives {len(leaves)}; let "
+            "compute_output_shape give one shape for each"
+        )
+    by_spec = layer._tricorn_states_specs()
+
+    def believed(x: Any, rule: AbstractTensor) -> Any:
+        if not isinstance(x, AbstractTensor):
+            return x
+        return AbstractTensor(rule.shape, rule.dtype if by_spec else x.dtype)
+
+    return tree.unflatten(structure, list(map(believed, leaves, said)))
+
+
+def _recorded(layer: Layer, node: Node, args: tuple, kwargs: dict, masks: list, stated: Any) -> Any:
+    """The outputs of the body, which becomes the node's inner graph if it can be recorded.  A layer
+    that states its outputs need not run on tensors without values."""
     try:
         node.inner = calls.run_body(layer, args, kwargs)
-        current_graph().regularize(layer, node.inner)
+        penalties = functools.partial(calls.penalties, layer, node.inner)
+        current_graph().regularize(layer, penalties)
         return node.inner
     except Exception as error:
-        reason = error if isinstance(error, NotRecordable) else needs_engine(error)
-        if reason is None:
+        reason = error if isinstance(error, NotRecordable) else _needs_engine(error, args)
+        if reason is None and stated is None:
             raise
         node.inner = None
         node.effects.forget()
         return current_graph().unrecorded(
-            functools.partial(_shapes, layer, args, kwargs, reason),
+            functools.partial(_shapes, layer, args, kwargs, reason, stated),
             functools.partial(_run, layer, args, kwargs, masks),
         )
 
@@ -97,13 +146,23 @@ def _run(layer: Layer, args: tuple, kwargs: dict, masks: list) -> Any:
     return outputs
 
 
-def _shapes(layer: Layer, args: tuple, kwargs: dict, reason: NeedsEngine | NotRecordable) -> Any:
-    """The outputs' shapes: from a run on abstract tensors, from the layer's own rule, or, of a body
+def _needs_engine(error: Exception, args: tuple) -> NeedsEngine | None:
+    """Why a body cannot run on tensors without values: it asks for one, or computes with a length
+    that is not known."""
+    reason = needs_engine(error)
+    if reason is None and isinstance(error, TypeError) and "NoneType" in str(error):
+        if any(None in getattr(x, "shape", ()) for x in tree.leaves(args)):
+            reason = NeedsEngine(f"a length that is not known is None: {error}")
+            reason.__cause__ = error
+    return reason
+
+
+def _shapes(layer: Layer, args: tuple, kwargs: dict, reason: Any, stated: Any) -> Any:
+    """The outputs' shapes: what the layer states, from a run on abstract tensors, or, of a body
     that calls a native framework, from the engine."""
-    if isinstance(reason, NeedsEngine) and not layer._tricorn_infers_shapes():
-        shape = layer.compute_output_shape(calls.shapes_of(args)[0])
-        return abstract_outputs(shape, layer.compute_dtype)
-    leaves, structure = tree.flatten((args, kwargs))
+    if stated is not None:
+        return stated
+    leaves, structure = tree.take_apart((args, kwargs))
     where = [i for i, leaf in enumerate(leaves) if is_symbolic(leaf)]
 
     def run(*tensors: Any) -> Any:
@@ -160,7 +219,8 @@ def updates_of(node: Node) -> list:
 
 
 def is_shape(shape: Any) -> bool:
-    return isinstance(shape, (list, tuple)) and all(isinstance(n, (int, type(None))) for n in shape)
+    kinds = (int, np.integer, type(None))
+    return isinstance(shape, (list, tuple)) and all(isinstance(n, kinds) for n in shape)
 
 
 def symbolic_inputs(shape: Any) -> Any:
@@ -181,5 +241,8 @@ def abstract_outputs(shape: Any, dtype: str) -> Any:
     if isinstance(shape, dict):
         return {key: abstract_outputs(item, dtype) for key, item in shape.items()}
     if not isinstance(shape, (list, tuple)):
-        raise ValueError(f"expected a shape, a list or a dict of shapes, got {shape!r}")
+        raise ValueError(
+            f"compute_output_shape gives a shape, a tuple of ints and None, or a tree of shapes; "
+            f"got {shape!r}"
+        )
     return [abstract_outputs(item, dtype) for item in shape]

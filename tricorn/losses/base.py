@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
-from tricorn import dtypes, naming, ops, tree
+from tricorn import dtypes, naming, ops, signatures, tree
+from tricorn.graph.calls import get_mask
 from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Configured
 
@@ -42,14 +44,17 @@ class Loss(Configured):
         self._given_dtype = dtype
         self._dtype = compute_dtype(dtype)
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__call__" in cls.__dict__:
+            cls.__call__ = _offered(cls.__call__)  # type: ignore[method-assign]
+
     @property
     def dtype(self) -> str:
         """The dtype that the loss is computed in."""
         return self._dtype
 
-    def __call__(
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
-    ) -> Any:
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss.
 
         Args:
@@ -57,11 +62,12 @@ class Loss(Configured):
             y_pred: predictions (batch, ..., d).
             sample_weight: scalar, or weights that broadcast to the values per sample (batch, ...);
                 a last axis of 1 too many or too few is fitted.
-            mask: bool (batch, ...): which predictions count.  Averages are over those that do.
 
         Returns:
-            A scalar; with reduction ``"none"`` the values per sample.
+            A scalar; with reduction ``"none"`` the values per sample.  Predictions that a mask
+            travelling with `y_pred` leaves out do not count; averages are over those that do.
         """
+        mask = get_mask(y_pred)
         y_pred = tree.map(self._cast, y_pred)
         y_true = tree.map(self._cast, y_true)
         values = self.call(y_true, y_pred)
@@ -93,6 +99,26 @@ class Loss(Configured):
         if self._given_dtype is not None:
             settings["dtype"] = self.dtype
         return {"name": self.name, "reduction": self.reduction, **settings}
+
+
+def _offered(fn: Callable) -> Callable:
+    """A subclass's ``__call__`` that is given what it takes of the arguments of `Loss`'s."""
+
+    @functools.wraps(fn)
+    def wrapped(
+        self: Any,
+        y_true: Any,
+        y_pred: Any,
+        sample_weight: Any = None,
+        mask: Any = None,
+        **more: Any,
+    ) -> Any:
+        if sample_weight is not None and not signatures.takes(fn, "sample_weight"):
+            return fn(self, y_true, y_pred, sample_weight, **more)  # they are not dropped silently
+        offered = {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight}
+        return signatures.call(fn.__get__(self), offered, mask=mask, **more)
+
+    return wrapped
 
 
 class LossFunctionWrapper(Loss):

@@ -149,11 +149,17 @@ def sparse_categorical_crossentropy(
         warn_outside("a loss is given labels", y_true, y_pred.shape[axis], ignore_class)
     if ignore_class is None:
         return ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits, axis)
-    valid = ops.not_equal(y_true, ignore_class)
+    valid = counted(y_true, y_pred, ignore_class, axis)
     y_true = ops.where(valid, y_true, ops.zeros_like(y_true))
     y_pred = ops.where(ops.expand_dims(valid, axis), y_pred, ops.zeros_like(y_pred))
     values = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits, axis)
     return ops.where(valid, values, ops.zeros_like(values))
+
+
+def counted(y_true: Any, y_pred: Any, ignore_class: int, axis: int = -1) -> Any:
+    """Which labels of a sparse crossentropy are of another class than `ignore_class`: bool, of the
+    shape of its values."""
+    return ops.not_equal(_indices(y_true, y_pred, axis), ignore_class)
 
 
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
@@ -395,8 +401,7 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
     def valid(self, y_true: Any, y_pred: Any, values: Any) -> Any:
         if self.ignore_class is None:
             return None
-        y_true = _indices(y_true, y_pred, self.axis)
-        return ops.not_equal(y_true, self.ignore_class)
+        return counted(y_true, y_pred, self.ignore_class, self.axis)
 
 
 class KLDivergence(LossFunctionWrapper):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
 
-from tricorn import checks, dtypes, initializers, naming, ops
+from tricorn import checks, dtypes, initializers, naming, ops, signatures
+from tricorn.graph.calls import get_mask
+from tricorn.graph.scope import Scope
 from tricorn.losses import base as losses
 from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Configured
@@ -28,8 +31,6 @@ class Metric(Configured):
 
     #: whether more ("up") or less ("down") is better, None: not known
     _direction: str | None = None
-    #: whether `update_state` takes the mask of the predictions
-    uses_mask = False
 
     __slots__ = ("_tricorn",)
     _tricorn_tracked_as = "metric"
@@ -60,6 +61,12 @@ class Metric(Configured):
     def __setstate__(self, saved: dict[str, Any]) -> None:
         object.__setattr__(self, "_tricorn", saved["tracker"])
         self._tricorn.restore(self.__dict__, saved)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = cls.__dict__.get("update_state")
+        if own is not None and not signatures.takes(own, "sample_weight"):
+            cls.update_state = _without_weights(own)  # type: ignore[method-assign]
 
     @property
     def dtype(self) -> str:
@@ -124,6 +131,43 @@ class Metric(Configured):
         for variable in self.variables:
             variable.assign(np.zeros(variable.shape, dtypes.to_numpy(variable.dtype)))
 
+    # ---------------------------------------------------------------- with the state given, changed
+    # by nothing: pure functions, for ``jax.jit`` and its like
+
+    def stateless_update_state(self, metric_variables: Sequence, *args: Any, **kwargs: Any) -> list:
+        """The state after `update_state`, as tensors.
+
+        Args:
+            metric_variables: the state before, in the order of `variables`.
+            args, kwargs: of `update_state`.
+        """
+        if not self.variables:  # those that make their state from the first batch
+            with Scope():
+                self.update_state(*args, **kwargs)
+        with self._holding(metric_variables):
+            self.update_state(*args, **kwargs)
+            return [variable.value for variable in self.variables]
+
+    def stateless_result(self, metric_variables: Sequence) -> Any:
+        """`result` for a state, tensors in the order of `variables`."""
+        with self._holding(metric_variables):
+            return self.result()
+
+    def stateless_reset_state(self) -> list:
+        """The state after `reset_state`, as tensors."""
+        with Scope(isolated=True):
+            self.reset_state()
+            return [variable.value for variable in self.variables]
+
+    def _holding(self, values: Sequence) -> Scope:
+        """A block in which the state has given values."""
+        variables, values = self.variables, list(values)
+        if len(variables) != len(values):
+            raise ValueError(
+                f"the metric {self.name!r} has {len(variables)} variables, got {len(values)} values"
+            )
+        return Scope(dict(zip(variables, values)), isolated=True)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """`update_state`, then `result`."""
         self.update_state(*args, **kwargs)
@@ -134,6 +178,18 @@ class Metric(Configured):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def _without_weights(update: Callable) -> Callable:
+    """An `update_state` that does not take sample weights, and may be told that there are none."""
+
+    @functools.wraps(update)
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("sample_weight", 0) is None:
+            del kwargs["sample_weight"]
+        return update(self, *args, **kwargs)
+
+    return wrapped
 
 
 class Sum(Metric):
@@ -235,8 +291,6 @@ class MeanMetricWrapper(Mean):
         kwargs: further arguments of the function.
     """
 
-    uses_mask = True
-
     def __init__(
         self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
@@ -247,18 +301,24 @@ class MeanMetricWrapper(Mean):
         vars(self).update(kwargs)
 
     def update_state(  # type: ignore[override]
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
         """Take a batch in.
 
         Args:
-            y_true, y_pred: what the function takes.
+            y_true, y_pred: what the function takes.  Predictions that a mask travelling with
+                `y_pred` leaves out do not count.
             sample_weight: weights of the values.
-            mask: bool, which predictions count.
         """
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
-        weight = losses.apply_mask(sample_weight, mask, self.dtype, "sum")
+        weight = losses.apply_mask(sample_weight, get_mask(y_pred), self.dtype, "sum")
+        if weight is not None:
+            weight = losses.apply_mask(weight, self.valid(y_true, y_pred), self.dtype, "sum")
         super().update_state(values, weight)
+
+    def valid(self, y_true: Any, y_pred: Any) -> Any:
+        """Mask of the values whose weights count, or None: all."""
+        return None
 
     def get_config(self) -> dict[str, Any]:
         settings = super().get_config()

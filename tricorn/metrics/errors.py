@@ -6,6 +6,7 @@ from typing import Any
 
 from tricorn import losses, ops
 from tricorn.losses.base import to_pair
+from tricorn.losses.crossentropy import counted
 from tricorn.metrics.base import Mean, MeanMetricWrapper
 
 
@@ -208,7 +209,8 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
         from_logits: predictions are logits, not probabilities.
-        ignore_class: an index whose values are 0.
+        ignore_class: an index whose values are 0, and whose weights, if weights are given, do not
+            count.
         axis: of the classes.
     """
 
@@ -226,6 +228,14 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
             losses.sparse_categorical_crossentropy, name, dtype,
             from_logits=from_logits, ignore_class=ignore_class, axis=axis,
         )  # fmt: skip
+
+    ignore_class: int | None
+    axis: int
+
+    def valid(self, y_true: Any, y_pred: Any) -> Any:
+        if self.ignore_class is None:
+            return None
+        return counted(y_true, ops.convert_to_tensor(y_pred), self.ignore_class, self.axis)
 
 
 class Hinge(MeanMetricWrapper):

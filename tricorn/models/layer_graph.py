@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn import ops, tree
-from tricorn.graph.calls import set_mask
+from tricorn.graph.calls import calling, current_call, get_mask, set_mask, training_now
 from tricorn.graph.graphs import current_graph
 from tricorn.graph.plan import Plan
 from tricorn.graph.symbolic import Node, SymbolicTensor, is_symbolic, mask_of, node_of
@@ -100,8 +100,9 @@ class LayerGraph:
     @property
     def output_names(self) -> list[str]:
         """The names of the layers that give the outputs; keys of a dict of outputs."""
-        if isinstance(self.output, dict):
-            return [str(path[-1]) for path, _ in tree.paths(self.output)]
+        paths = [path for path, _ in tree.paths(self.output)]
+        if isinstance(self.output, dict) and all(len(path) == 1 for path in paths):
+            return [str(path[0]) for path in paths]
         return [self._name_of(node_of(t)[0]) for t in self.outputs]
 
     @property
@@ -113,12 +114,10 @@ class LayerGraph:
 
         def spec(tensor: Any, name: str | None = None) -> InputSpec:
             shape = (None, *tuple(tensor.shape)[1:])
-            operation = node_of(tensor)[0].operation  # type: ignore[union-attr]
-            optional = getattr(operation, "optional", False)
             return InputSpec(shape=shape, allow_last_axis_squeeze=True, name=name,
-                             optional=optional)  # fmt: skip
+                             optional=_is_optional(tensor))  # fmt: skip
 
-        if isinstance(self.input, dict):
+        if isinstance(self.input, dict) and not any(map(_is_tree, self.input.values())):
             return {key: spec(t, key) for key, t in self.input.items()}
         return tree.map(spec, self.input)
 
@@ -143,19 +142,42 @@ class LayerGraph:
 
     # ---------------------------------------------------------------------------------- running it
 
+    def call(self, inputs: Any, training: bool | None, mask: Any) -> Any:
+        """`run`, in the phase `training` and with masks of the inputs, where they are given."""
+        outer = current_call()
+        if training is None or (outer is not None and outer.training == training):
+            return self.run(inputs) if mask is None else self._run_masked(inputs, mask)
+        with calling(training):
+            return self.run(inputs) if mask is None else self._run_masked(inputs, mask)
+
+    def _run_masked(self, inputs: Any, mask: Any) -> Any:
+        """`run` with masks, a tree like the inputs, that are the inputs' in this run only."""
+        inputs = self.arranged(inputs)
+        tensors = [x for x in tree.leaves_up_to(self.input, inputs) if x is not None]
+        masks = tree.leaves_up_to(self.input, self.arranged(mask) if _is_tree(mask) else mask)
+        before = [get_mask(x) for x in tensors]
+        with calling(training_now()):
+            for x, own in zip(tensors, masks):
+                set_mask(x, own)
+            try:
+                return self.run(inputs)
+            finally:
+                for x, own in zip(tensors, before):
+                    set_mask(x, own)
+
     def run(self, inputs: Any) -> Any:
-        """The tree of outputs for a tree of tensors like the model's input."""
-        values = [inputs] if len(self.inputs) == 1 and not _is_tree(inputs) else tree.leaves(inputs)
-        if len(values) != len(self.inputs):
-            raise ValueError(
-                f"the model {self.name!r} has {len(self.inputs)} inputs "
-                f"({', '.join(self.input_names)}), got {len(values)}"
-            )
+        """The tree of outputs for a tree of tensors like the model's input; on tensors a list of
+        one is given as the tensor, as Keras does."""
+        values = [inputs]
+        if _is_tree(inputs) or _is_tree(self.input):
+            values = tree.leaves_up_to(self.input, self.arranged(inputs))
         values = [_fitted(v, t) for v, t in zip(values, self.inputs)]
         outputs, masks = self._plan.run(values)
         for leaf, mask in zip(tree.leaves(outputs), masks):
             if mask is not None:
                 set_mask(leaf, mask)
+        if isinstance(outputs, (list, tuple)) and len(outputs) == 1:
+            return outputs if is_symbolic(tree.leaves(outputs)[0]) else outputs[0]
         return outputs
 
     def note_structure(self, inputs: Any) -> None:
@@ -175,35 +197,54 @@ class LayerGraph:
             )
 
     def arranged(self, inputs: Any) -> Any:
-        """Inputs in the structure of the model's: a dict by input names for a list and back."""
+        """Inputs in the structure of the model's: a list in order for a dict and back, a dict by
+        the input layers' names, one tensor for a list or dict of one.
+
+        Raises:
+            ValueError: when inputs are missing, or too many.
+        """
         struct = self.input
-        names = self.input_names
-        if isinstance(inputs, dict) and not isinstance(struct, dict):
-            missing = [name for name in names if name not in inputs]
-            if missing:
+        if not _is_tree(struct) and not _is_tree(inputs):
+            return inputs
+        if isinstance(inputs, dict):
+            names = self.input_names
+            if not isinstance(struct, dict) or (
+                not all(key in inputs for key in struct) and all(name in inputs for name in names)
+            ):
+                self._check_keys(dict(zip(names, self.inputs)), inputs)
+                values = [inputs.get(name) for name in names]
+                return tree.unflatten(tree.structure(struct), values)
+            self._check_keys(struct, inputs)
+            inputs = {key: inputs.get(key) for key in struct}
+        elif not _is_tree(struct):
+            return inputs[0] if len(inputs) == 1 and hasattr(inputs[0], "shape") else inputs
+        elif not _is_tree(inputs):
+            inputs = [inputs]
+        if isinstance(struct, dict) and not isinstance(inputs, dict):
+            inputs = dict(zip(struct, inputs)) if len(inputs) == len(struct) else inputs
+        try:
+            return tree.map_up_to(lambda _, part: part, struct, inputs)
+        except ValueError:
+            given = tree.leaves(inputs)
+            if len(given) != len(self.inputs):
                 raise ValueError(
-                    f"the model {self.name!r} lacks the inputs {missing}; it takes {names}, "
-                    f"got {sorted(inputs)}"
-                )
-            values = [inputs[name] for name in names]
-            return (
-                values[0] if is_symbolic(struct) else tree.unflatten(tree.structure(struct), values)
+                    f"the model {self.name!r} has {len(self.inputs)} inputs "
+                    f"({', '.join(self.input_names)}), got {len(given)}"
+                ) from None
+            return tree.unflatten(tree.structure(struct), given)
+
+    def _check_keys(self, wanted: dict[str, Any], inputs: dict) -> None:
+        """All inputs that are not optional must be given by name."""
+        missing = [
+            key
+            for key, tensor in wanted.items()
+            if key not in inputs and (_is_tree(tensor) or not _is_optional(tensor))
+        ]
+        if missing:
+            raise ValueError(
+                f"the model {self.name!r} lacks the inputs {missing}; it takes {sorted(wanted)}, "
+                f"got {sorted(inputs)}"
             )
-        if isinstance(struct, dict) and isinstance(inputs, dict):
-            missing = [key for key in struct if key not in inputs]
-            if missing:
-                raise ValueError(
-                    f"the model {self.name!r} lacks the inputs {missing}; it takes "
-                    f"{sorted(struct)}, got {sorted(inputs)}"
-                )
-            return {key: inputs[key] for key in struct}
-        if isinstance(struct, dict) and isinstance(inputs, (list, tuple)):
-            return dict(zip(struct, inputs))
-        if is_symbolic(struct) and isinstance(inputs, (list, tuple)) and len(inputs) == 1:
-            return inputs[0] if hasattr(inputs[0], "shape") else inputs
-        if isinstance(struct, (list, tuple)) and len(struct) == 1 and hasattr(inputs, "shape"):
-            return [inputs]
-        return inputs
 
     def get_config(self, trainable: bool) -> dict[str, Any]:
         """The graph as data, in Keras 3's form."""
@@ -255,13 +296,17 @@ def graph_of(model: Any) -> LayerGraph | None:
 
 
 def from_config(
-    config: dict[str, Any], custom_objects: Any = None, make: Callable | None = None
+    config: dict[str, Any],
+    custom_objects: Any = None,
+    make: Callable | None = None,
+    call: Callable | None = None,
 ) -> tuple[Any, Any]:
     """(inputs, outputs) of the graph that a config describes.
 
     Args:
         custom_objects: name -> class or function, besides what is registered.
         make: ``(name, config entry) -> layer`` instead of making it from the entry.
+        call: ``(layer, *args, **kwargs)`` instead of calling it.
     """
     make = make or (lambda _, entry: registry.layer_of(entry))
     with registry.custom_object_scope(custom_objects or {}):
@@ -273,12 +318,14 @@ def from_config(
             if isinstance(made[entry["name"]], InputLayer):
                 layer = made[entry["name"]]
                 tensors[(entry["name"], 0, 0)] = layer._tricorn.nodes[0].outputs
-        _replay(config["layers"], made, tensors)
+        _replay(config["layers"], made, tensors, call or (lambda layer, *a, **k: layer(*a, **k)))
     return _places(config["input_layers"], tensors), _places(config["output_layers"], tensors)
 
 
 def _fitted(value: Any, tensor: Any) -> Any:
     """A value in the input's dtype and rank (a last axis of 1 is added or dropped)."""
+    if value is None:
+        return None
     want, got = len(tensor.shape), len(value.shape)
     if want == got + 1 and tensor.shape[-1] == 1:
         value = ops.expand_dims(value, -1)
@@ -293,6 +340,11 @@ def _fitted(value: Any, tensor: Any) -> Any:
 
 def _is_tree(x: Any) -> bool:
     return isinstance(x, (list, tuple, dict))
+
+
+def _is_optional(tensor: Any) -> bool:
+    """Whether an input of a graph may be None."""
+    return getattr(node_of(tensor)[0].operation, "optional", False)  # type: ignore[union-attr]
 
 
 def _input_of(tensor: Any) -> Any:
@@ -412,7 +464,7 @@ def _map_tensors(fn: Any, struct: Any) -> Any:
         return fn(struct)
     if isinstance(struct, dict):
         return {key: _map_tensors(fn, value) for key, value in struct.items()}
-    return [_map_tensors(fn, value) for value in struct]
+    return type(struct)([_map_tensors(fn, value) for value in struct])
 
 
 def _without_graph(entry: dict) -> dict:
@@ -425,14 +477,16 @@ def _places(places: Any, tensors: dict[tuple, Any]) -> Any:
         return {key: _places(value, tensors) for key, value in places.items()}
     if len(places) == 3 and isinstance(places[0], str):
         return tensors[tuple(places)]
-    return [_places(place, tensors) for place in places]
+    return type(places)([_places(place, tensors) for place in places])
 
 
 class _Waiting(Exception):
     """A call needs a tensor that is not made yet."""
 
 
-def _replay(entries: list[dict], made: dict[str, Any], tensors: dict[tuple, Any]) -> None:
+def _replay(
+    entries: list[dict], made: dict[str, Any], tensors: dict[tuple, Any], call: Callable
+) -> None:
     """Call the layers as the config says, each call once its inputs exist."""
     todo = [
         (entry["name"], number, node)
@@ -464,7 +518,7 @@ def _replay(entries: list[dict], made: dict[str, Any], tensors: dict[tuple, Any]
             except _Waiting:
                 waiting.append((name, number, node))
                 continue
-            outputs = made[name](*args, **kwargs)
+            outputs = call(made[name], *args, **kwargs)
             for position, tensor in enumerate(tree.leaves(outputs)):
                 tensors[(name, number + _first_number(made[name]), position)] = tensor
         if len(waiting) == len(todo):

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import Any, Self, cast
 
 from tricorn import tree
+from tricorn.graph import scope
 from tricorn.graph.symbolic import Node, is_symbolic
 from tricorn.graph.transforms import discover
 from tricorn.layers import calling, state
-from tricorn.layers.base import overridable
+from tricorn.layers.base import deserialized, in_order, is_ours, overridable, serialized
 from tricorn.layers.symbolic_calls import abstract_outputs
 from tricorn.models import layer_graph
 from tricorn.models.layer_graph import LayerGraph, graph_of
+from tricorn.serialization import registry
 from tricorn.training.trainer import Trainer
 
 
@@ -125,14 +127,20 @@ class Model(Trainer):
 
     @overridable
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Run the graph on a tree of tensors like the model's input; subclasses compute theirs."""
+        """Run the graph on a tree of tensors like the model's input; subclasses compute theirs.
+
+        Args:
+            inputs: tree of tensors.
+            training: the phase of the layers inside; None: that of the call in progress.
+            mask: tree of masks of the inputs; None: those that travel with them.
+        """
         graph = graph_of(self)
         if graph is None:
             raise NotImplementedError(
                 f"Model {type(self).__name__} does not have a `call()` method implemented, and was "
                 "not made from inputs and outputs; define call(self, inputs)"
             )
-        return graph.run(inputs)
+        return graph.call(inputs, training, mask)
 
     @classmethod
     def _tricorn_computes(cls) -> bool:
@@ -248,33 +256,161 @@ class Model(Trainer):
         """The architecture as JSON; `tricorn.models.model_from_json` makes the model again."""
         return _files().model_to_json(self, **kwargs)
 
+    # ------------------------------------------------------------------------- the state as a tree
+
+    def _tricorn_state(self) -> dict[str, list]:
+        """The groups of `get_state_tree`."""
+        optimizer = self.optimizer
+        return {
+            "trainable_variables": self.trainable_variables,
+            "non_trainable_variables": self.non_trainable_variables,
+            "optimizer_variables": [] if optimizer is None else optimizer.variables,
+            "metrics_variables": self.metrics_variables,
+        }
+
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, dict]:
+        """The values of all Variables, in nested dicts by the parts of their paths, under
+        "trainable_variables", "non_trainable_variables", "optimizer_variables" and
+        "metrics_variables".
+
+        Args:
+            value_format: "backend_tensor" or "numpy_array".
+
+        Raises:
+            ValueError: for another format; two Variables of one path.
+        """
+        if value_format not in ("backend_tensor", "numpy_array"):
+            raise ValueError(
+                f'value_format must be "backend_tensor" or "numpy_array", got {value_format!r}'
+            )
+        found: dict[str, dict] = {}
+        for group, variables in self._tricorn_state().items():
+            found[group] = {}
+            for path, variable in _by_path(variables).items():
+                *parts, last = path.split("/")
+                place = found[group]
+                for part in parts:
+                    place = place.setdefault(part, {})
+                value = variable.numpy() if value_format == "numpy_array" else variable.value
+                place[last] = value
+        return found
+
+    def set_state_tree(self, state_tree: dict[str, dict]) -> None:
+        """Assign the values of a tree such as `get_state_tree` gives; Variables that are not in it
+        stay as they are.
+
+        Raises:
+            ValueError: for a name or path that the model does not have; nothing is changed then.
+        """
+        groups = self._tricorn_state()
+        unknown = [repr(group) for group in state_tree if group not in groups]
+        chosen = []
+        for group, values in state_tree.items():
+            known = _by_path(groups.get(group, []))
+            for keys, value in tree.paths(values):
+                path = "/".join(keys)
+                if path in known:
+                    chosen.append((known[path], value))
+                else:
+                    unknown.append(f"{group}: {path!r}")
+        if unknown:
+            raise ValueError(f"the model {self.name!r} has no state {', '.join(unknown)}")
+        for variable, value in chosen:
+            variable.assign(value)
+
+    def stateless_compute_loss(
+        self,
+        trainable_variables: Any,
+        non_trainable_variables: Any,
+        metrics_variables: Any,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tuple[Any, tuple]:
+        """`compute_loss` with the state given, changing none: a pure function.
+
+        Args:
+            trainable_variables, non_trainable_variables, metrics_variables: values in the order of
+                the properties of those names.
+            x, y, y_pred, sample_weight, training: of `compute_loss`.
+
+        Returns:
+            (loss, (the new values of the three)).
+        """
+        own = [self.trainable_variables, self.non_trainable_variables, self.metrics_variables]
+        given = [trainable_variables, non_trainable_variables, metrics_variables]
+        pairs = [
+            pair
+            for variables, values in zip(own, given)
+            for pair in zip(variables, in_order(values, variables, self.name))
+        ]
+        with scope.Scope(dict(pairs), isolated=True):
+            loss = self.compute_loss(x, y, y_pred, sample_weight, training=training)
+            after = tuple([v.value for v in variables] for variables in own)
+        return loss, after
+
     # -------------------------------------------------------------------------------------- config
 
     def get_config(self) -> dict[str, Any]:
         """The graph as data, in Keras 3's form; of a class with a constructor of its own, that
         one's arguments."""
         graph = graph_of(self)
-        if graph is None or not type(self).__init__.__module__.startswith("tricorn."):
+        if graph is None:
             return super().get_config()
-        return graph.get_config(self.trainable)
+        given = next((a for cls, a in self._tricorn.arguments.items() if not is_ours(cls)), None)
+        if given is None:
+            return graph.get_config(self.trainable)
+        if not _is_functional((), given):  # the constructor makes the graph
+            return super().get_config()
+        more = {key: value for key, value in given.items() if key not in _OF_GRAPHS}
+        return {**graph.get_config(self.trainable), **serialized(more)}
 
     @classmethod
     def from_config(
-        cls, config: dict[str, Any], custom_objects: Any = None, make: Callable | None = None
+        cls,
+        config: dict[str, Any],
+        custom_objects: Any = None,
+        make: Callable | None = None,
+        call: Callable | None = None,
     ) -> Any:
         """The model of `get_config`'s result.
 
         Args:
             custom_objects: name -> class or function, besides what is registered.
             make: ``(name, config entry) -> layer`` instead of making it from the entry (graphs).
+            call: ``(layer, *args, **kwargs)`` instead of calling it (graphs).
         """
         if "input_layers" not in config:
-            return super().from_config(config)
-        inputs, outputs = layer_graph.from_config(config, custom_objects, make)
-        given = {key: config[key] for key in ("name", "trainable") if key in config}
+            return super().from_config(config, custom_objects)
+        inputs, outputs = layer_graph.from_config(config, custom_objects, make, call)
+        written = ("layers", "input_layers", "output_layers", "dtype")
+        with registry.custom_object_scope(custom_objects or {}):
+            given = deserialized({key: v for key, v in config.items() if key not in written})
         if given.get("trainable", True):
             given["trainable"] = None
         return cls(inputs=inputs, outputs=outputs, **given)
+
+
+#: what a graph's config has besides the arguments of its class's constructor
+_OF_GRAPHS = ("inputs", "outputs", "name", "trainable")
+
+
+def _by_path(variables: list) -> dict[str, Any]:
+    """Variables by their paths.
+
+    Raises:
+        ValueError: when two have the same.
+    """
+    found: dict[str, Any] = {}
+    for one in variables:
+        if found.setdefault(one.path, one) is not one:
+            raise ValueError(
+                f"two variables have the path {one.path!r}, so a tree by paths cannot hold both; "
+                "give the layers (and other objects) names of their own"
+            )
+    return found
 
 
 def _files() -> Any:

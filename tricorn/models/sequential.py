@@ -9,14 +9,16 @@ from tricorn.checks import wrong
 from tricorn.graph.symbolic import is_symbolic, node_of
 from tricorn.layers.base import Layer
 from tricorn.layers.input_layer import Input, InputLayer
+from tricorn.layers.symbolic_calls import is_shape
 from tricorn.models.layer_graph import LayerGraph, graph_of
 from tricorn.models.model import Model
 from tricorn.serialization import registry
 from tricorn.training.trainer import Trainer
+from tricorn.variable import name_scope
 
 
 class Sequential(Model):
-    """Layers one after the other, each with one input and one output.
+    """Layers one after the other, each called with what the one before it gives.
 
     With the input's shape known (an `Input` first, or ``input_shape=`` on the first layer) it is
     built layer by layer as they are added; otherwise at the first call.
@@ -110,38 +112,31 @@ class Sequential(Model):
     def _make_graph(self, inputs: Any, layers: list[Layer]) -> None:
         x = inputs
         for layer in layers:
-            x = layer(x)
-            if isinstance(x, (list, tuple, dict)) and layer is not layers[-1]:
-                raise ValueError(
-                    f"{self.name!r}: the layer {layer.name!r} gives several outputs; in a "
-                    "Sequential model each layer gives one (use the functional way)"
-                )
+            with name_scope(self.name, self):
+                x = layer(x)
         graph = LayerGraph(inputs, x, self.name)
         self._tricorn_become(graph)
         self._tricorn.build_shapes = {"input_shape": graph.input_shape}
 
     def build(self, input_shape: Any = None) -> None:
-        """Make the weights for an input shape, the batch axis included."""
+        """Make the weights for an input shape, the batch axis included, or a tree of shapes."""
         if graph_of(self) is not None or input_shape is None:
             return
         if not _stack(self):
             raise ValueError(f"{self.name!r} has no layers to build")
-        self._make_graph(Input(batch_shape=tuple(input_shape)), _stack(self))
+        self._make_graph(_inputs_of(input_shape), _stack(self))
 
     def _tricorn_build(self, args: tuple, kwargs: dict) -> None:
         if graph_of(self) is None:
-            shape = (None, *tuple(args[0].shape)[1:])
-            dtype = dtypes.standardize(args[0].dtype) if hasattr(args[0], "dtype") else None
             if not _stack(self):
                 raise ValueError(f"{self.name!r} has no layers to call")
-            self._make_graph(Input(batch_shape=shape, dtype=dtype), _stack(self))
+            self._make_graph(tree.map(_input_like, args[0]), _stack(self))
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Run the layers one after the other."""
-        graph = graph_of(self)
-        if graph is None:
+        if graph_of(self) is None:
             raise ValueError(f"{self.name!r} is not built")
-        return graph.run(inputs)
+        return super().call(inputs, training, mask)
 
     @property
     def layers(self) -> list[Layer]:
@@ -172,14 +167,24 @@ class Sequential(Model):
         with registry.custom_object_scope(custom_objects or {}):
             layers = [registry.layer_of(entry) for entry in config["layers"]]
         model = cls(layers, name=config.get("name"), trainable=config.get("trainable", True))
-        shape = config.get("build_input_shape")
-        if (
-            graph_of(model) is None
-            and shape
-            and all(isinstance(n, (int, type(None))) for n in shape)
-        ):
-            model.build(tuple(shape))
+        if graph_of(model) is None and config.get("build_input_shape"):
+            model.build(config["build_input_shape"])
         return model
+
+
+def _inputs_of(shape: Any) -> Any:
+    """Inputs for a tree of shapes."""
+    if is_shape(shape):
+        return Input(batch_shape=tuple(shape))
+    if isinstance(shape, dict):
+        return {key: _inputs_of(item) for key, item in shape.items()}
+    return [_inputs_of(item) for item in shape]
+
+
+def _input_like(x: Any) -> Any:
+    """An input for tensors like `x`, of any number."""
+    dtype = dtypes.standardize(x.dtype) if hasattr(x, "dtype") else None
+    return Input(batch_shape=(None, *tuple(x.shape)[1:]), dtype=dtype)
 
 
 def _stack(model: Sequential) -> list[Layer]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import builtins as py
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tricorn import dtypes
+from tricorn.arithmetic import OPS
 from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph import op as op_module
 from tricorn.graph.op import Tensor, op
 from tricorn.graph.scope import Readable, variable_behind
-from tricorn.graph.symbolic import is_symbolic
+from tricorn.graph.sizes import sizes
+from tricorn.graph.symbolic import is_symbolic, recording
 from tricorn.ops.arguments import axes_of, axis_of, shape_of
 
 Shape = tuple[int | None, ...]
@@ -84,21 +87,34 @@ def is_tensor(x: Any) -> bool:
     return isinstance(x, AbstractTensor) or is_symbolic(x) or active().is_tensor(x)
 
 
-def shape(x: Any) -> Shape:
+def shape(x: Any) -> tuple:
     """The shape of `x`.
 
     Args:
         x: tensor, Variable, array, number or nested sequence.
 
     Returns:
-        tuple of ints; None for unknown dimensions of symbolic tensors (graph engines: scalar
-        tensors that hold them).
+        tuple of ints.  A dimension that is not known is None outside of calls; in the `call` of a
+        layer and in functions given to loops it is an int32 scalar, to compute with and to give to
+        ops that take shapes (``x.shape`` has None there, too).
     """
     x = variable_behind(x)
-    if isinstance(x, (AbstractTensor, Readable, np.ndarray)):
+    if isinstance(x, AbstractTensor):
+        return tuple(x.shape) if None not in x.shape else _shape_in_call(x)
+    if isinstance(x, (Readable, np.ndarray)):
         return tuple(x.shape)
     engine = active()
     return tuple(engine.shape(x)) if engine.is_tensor(x) else np.shape(x)
+
+
+def _shape_in_call(x: AbstractTensor) -> tuple:
+    """A shape of which a part is not known, as code of a call gets it."""
+    if type(x) is AbstractTensor:
+        return tuple(AbstractTensor((), "int32") if n is None else n for n in x.shape)
+    if recording() is None:
+        return tuple(x.shape)
+    vector = sizes(x)
+    return tuple(get_item(vector, i) if n is None else n for i, n in enumerate(x.shape))
 
 
 def ndim(x: Any) -> int:
@@ -111,13 +127,14 @@ def ndim(x: Any) -> int:
 
 
 def size(x: Any) -> Any:
-    """The number of elements of `x`; None for a symbolic tensor with unknown dimensions.
+    """The number of elements of `x`, an int; an int32 scalar where dimensions are not known.
 
     Args:
         x: tensor, Variable, array, number or nested sequence.
     """
-    dims = shape(x)
-    return None if None in dims else math.prod(dims)  # type: ignore[arg-type]
+    if isinstance(x, AbstractTensor) and None in x.shape:
+        return OPS["prod"](sizes(x))
+    return math.prod(shape(x))
 
 
 def dtype(x: Any) -> str:
@@ -180,6 +197,11 @@ def view(x: Tensor, dtype: Any = None) -> Tensor:
     before, after = dtypes.size(engine.dtype(x)), dtypes.size(name)
     if before == after:
         return engine.bitcast(x, name)
+    if engine.capabilities["abstract"]:
+        length = x.shape[-1]
+        return AbstractTensor(
+            (*x.shape[:-1], None if length is None else length * before // after), name
+        )
     return engine.tensor(np.ascontiguousarray(engine.numpy(x)).view(dtypes.to_numpy(name)), name)
 
 
@@ -331,7 +353,7 @@ def linspace(
 
     Args:
         start, stop: numbers or tensors whose shapes broadcast.
-        num: how many.
+        num: how many, an int or an integer scalar whose value is known.
         endpoint: whether `stop` is the last one.
         retstep: also return the distance.
         dtype: name; None: the common floating dtype of start and stop.
@@ -342,6 +364,7 @@ def linspace(
     """
     name = dtypes.floating(_common(start, stop)) if dtype is None else dtypes.standardize(dtype)
     work, engine = dtypes.floating(name), active()
+    num = _count(num)
     start, stop = convert_to_tensor(start, work), convert_to_tensor(stop, work)
     steps = py.max(num - 1 if endpoint else num, 1)
     distance = engine.divide(engine.subtract(stop, start), float(steps))
@@ -353,6 +376,11 @@ def linspace(
         values = engine.floor(values)
     values = cast(moveaxis(values, 0, axis), name)
     return (values, distance) if retstep else values
+
+
+def _count(num: Any) -> int:
+    """A number of elements, given as an int or a scalar."""
+    return int(active().numpy(num)) if active().is_tensor(num) else int(num)
 
 
 def _common(*values: Any) -> str:
@@ -549,8 +577,6 @@ def diagonal(x: Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tens
     engine = active()
     x = moveaxis(x, (axis1, axis2), (-2, -1))
     rows, columns = engine.shape(x)[-2:]
-    if rows is None or columns is None:  # shapes are being worked out
-        return x[..., 0] if rows is None else x[..., 0, :]
     first, skip = py.max(-offset, 0), py.max(offset, 0)
     length = py.max(0, py.min(rows - first, columns - skip))
     index = np.arange(length, dtype=np.int32)
@@ -914,16 +940,80 @@ def pad(
     return active().pad(x, tuple(map(tuple, pads)), mode, constant_values or 0)
 
 
+@op
+def rearrange(tensor: Tensor, pattern: str, **axes_lengths: int) -> Tensor:
+    """Axes split, reordered and merged, as a pattern like "b (h x) w -> b h (w x)" says.
+
+    Args:
+        tensor: tensor of any shape.
+        pattern: the names of its axes, then those of the result; what stands in brackets is one
+            axis of several.  https://arxiv.org/abs/2006.16666
+        axes_lengths: lengths of named axes: of all but one in each pair of brackets at the left.
+
+    Returns:
+        tensor of the same elements.
+
+    Raises:
+        ValueError: when the pattern does not fit the shape, or lengths are missing.
+    """
+    shape = active().shape(tensor)
+    left, right, sizes = _axis_groups(pattern, shape, axes_lengths)
+    names = [name for group in left for name in group]
+    x = tensor if len(names) == len(left) else reshape(tensor, _sizes(left, sizes, flat=True))
+    order = [names.index(name) for group in right for name in group]
+    x = transpose(x, order)
+    return x if len(names) == len(right) else reshape(x, _sizes(right, sizes))
+
+
+def _axis_groups(pattern: str, shape: Sequence, known: dict[str, int]) -> tuple[list, list, dict]:
+    """(the groups of axes at the left, those at the right, each name's length) of a pattern."""
+    if pattern.count("->") != 1:
+        raise ValueError(f"rearrange: a pattern like 'b h w -> b (h w)' expected, got {pattern!r}")
+    left, right = (
+        [group.strip("()").split() for group in re.findall(r"\w+|\([^()]*\)", side)]
+        for side in pattern.split("->")
+    )
+    names, wanted = (sorted(name for g in groups for name in g) for groups in (left, right))
+    if len(left) != len(shape) or names != wanted or len(set(names)) < len(names):
+        raise ValueError(
+            f"rearrange: the pattern {pattern!r} must name each axis of the shape {tuple(shape)} "
+            "once at each side"
+        )
+    sizes: dict[str, Any] = dict(known)
+    for group, n in zip(left, shape):
+        rest = [name for name in group if name not in known]
+        product = math.prod(known[name] for name in group if name in known)
+        wrong = isinstance(n, int) and (n % product if rest else n != product)
+        if len(rest) > 1 or wrong or not known.keys() <= set(names):
+            raise ValueError(
+                f"rearrange: the lengths {known} do not divide the shape {tuple(shape)} as "
+                f"{pattern!r} says (all but one name in brackets must be given)"
+            )
+        sizes.update(dict.fromkeys(rest, None if n is None else n // product))
+    return left, right, sizes
+
+
+def _sizes(groups: list, sizes: dict, flat: bool = False) -> list:
+    """The lengths of groups of axes, or of the axes in them; one that is not known is -1."""
+    found = [[sizes[name] for name in group] for group in groups]
+    shape = [n for g in found for n in g] if flat else [
+        None if None in g else math.prod(g) for g in found
+    ]  # fmt: skip
+    if None in shape:
+        shape[shape.index(None)] = -1
+    return shape
+
+
 # ---------------------------------------------------------------------------------- join and cut
 
 
 @op(promote=True)
-def concatenate(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
+def concatenate(xs: Sequence[Tensor], axis: int | None = 0) -> Tensor:
     """Tensors joined along an axis.
 
     Args:
         xs: tensors whose shapes differ along the axis only; promoted to their common dtype.
-        axis: along which.
+        axis: along which; None: all are flattened first.
 
     Returns:
         tensor of the common dtype.
@@ -931,6 +1021,8 @@ def concatenate(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
     Raises:
         ValueError: when the shapes do not fit.
     """
+    if axis is None:
+        return active().concatenate([ravel(x) for x in xs], 0)
     return active().concatenate(list(xs), axis_of(axis, xs[0]))
 
 
@@ -1042,6 +1134,13 @@ def split(x: Tensor, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
 
 
 def _cut(x: Any, places: list[int], axis: int) -> list:
+    if active().shape(x)[axis] is None and py.all(i >= 0 for i in places):
+        # shapes are being worked out: the axis is taken to be as long as the places say
+        lengths = [py.max(b - a, 0) for a, b in zip([0, *places], places)]
+        return [
+            AbstractTensor((*x.shape[:axis], n, *x.shape[axis + 1 :]), x.dtype)
+            for n in (*lengths, None)
+        ]
     return [_part(x, a, b, axis) for a, b in zip([0, *places], [*places, None])]
 
 
@@ -1214,6 +1313,8 @@ def searchsorted(sorted_sequence: Tensor, values: Tensor, side: str = "left") ->
             "searchsorted: a 1-D sequence and side 'left' or 'right' expected, got shape "
             f"{active().shape(sorted_sequence)} and side {side!r}"
         )
+    if active().dtype(values) == "bool":
+        sorted_sequence, values = (cast(x, "int32") for x in (sorted_sequence, values))
     return active().searchsorted(sorted_sequence, values, side)
 
 
@@ -1250,30 +1351,52 @@ def unique(
         return_index: also the index of each one's first occurrence.
         return_inverse: also the index into the result for each element of x.
         return_counts: also how often each occurs.
-        axis: must be None: x is flattened.
+        axis: along which whole slices are compared; None: the elements of the flattened x.
         size: length of the result, cut or filled up; None: as many as there are.
         fill_value: what it is filled up with; None: the smallest element.
 
     Returns:
-        tensor of shape (n,), or a tuple of it and what was asked for.  Its length depends on the
-        data, so it does not run inside compiled steps.
+        tensor of shape (n,) (with an axis: x's shape with n there), or a tuple of it and what was
+        asked for.  Its length depends on the data, so it does not run inside compiled steps.
     """
+    engine = active()
+    values, index, inverse, counts = engine.unique(x)
+    inverse = reshape(inverse, _known(engine.shape(x)))
+    axis = None if axis is None else axis_of(axis, x)
     if axis is not None:
-        raise ValueError(f"unique: axis must be None, got {axis}")
-    values, index, inverse, counts = active().unique(x)
-    inverse = reshape(inverse, active().shape(x))
+        index, inverse, counts = _unique_slices(inverse, axis)
+        values = engine.take(x, index, axis)
     if size is not None:
-        fill = values[:1] if fill_value is None else convert_to_tensor([fill_value])
-        values = _resized(values, size, cast(fill, active().dtype(values)))
-        index, counts = (_resized(v, size, zeros((1,), "int32")) for v in (index, counts))
+        place, n = axis or 0, engine.shape(x)
+        if engine.capabilities["abstract"]:
+            shape = (size,) if axis is None else (*n[:axis], size, *n[axis + 1 :])
+            values = AbstractTensor(shape, engine.dtype(x))
+            index = counts = AbstractTensor((size,), "int32")
+        else:
+            first = _part(values, 0, 1, place)
+            fill = first if fill_value is None else full_like(first, fill_value)
+            values = _resized(values, size, fill, place)
+            index = _resized(index, size, index[:1], 0)
+            counts = _resized(counts, size, zeros((1,), "int32"), 0)
     asked = zip((return_index, return_inverse, return_counts), (index, inverse, counts))
     extra = [tensor for wanted, tensor in asked if wanted]
     return (values, *extra) if extra else values
 
 
-def _resized(x: Any, size: int, fill: Any) -> Any:
-    """The vector x cut or filled up to a length."""
-    return concatenate([x, repeat(fill, size, 0)])[:size]
+def _unique_slices(ranks: Any, axis: int) -> tuple:
+    """What tells of the different slices along an axis: (index of the first of each, for each slice
+    which it is, how many there are of each), of a tensor of the elements' ranks."""
+    engine = active()
+    if engine.capabilities["abstract"]:
+        found = AbstractTensor((None,), "int32")
+        return found, AbstractTensor((ranks.shape[axis],), "int32"), found
+    _, *parts = np.unique(engine.numpy(ranks), True, True, True, axis=axis)
+    return tuple(engine.tensor(part.reshape(-1), "int32") for part in parts)
+
+
+def _resized(x: Any, size: int, fill: Any, axis: int) -> Any:
+    """x cut or filled up to a length along an axis."""
+    return _part(concatenate([x, repeat(fill, size, axis)], axis), 0, size, axis)
 
 
 @op
@@ -1302,6 +1425,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
         one tensor of that shape per axis.
     """
     engine, result = active(), []
+    indices = _integers(indices)
     for length in shape_of(shape)[::-1]:
         result.append(engine.remainder(indices, length))
         indices = engine.floor_divide(indices, length)
@@ -1407,12 +1531,27 @@ def slice(inputs: Tensor, start_indices: Any, shape: Any) -> Tensor:
         inputs: tensor of rank r.
         start_indices: r positions: ints, or an integer tensor of shape (r,); a start past the end
             is moved back so that the block fits.
-        shape: r ints.
+        shape: r ints; -1: all that follows the start, which is an int then.
 
     Returns:
         tensor of that shape.
+
+    Raises:
+        ValueError: -1 for an axis whose start is a tensor.
     """
-    return active().dynamic_slice(inputs, _starts(start_indices), shape_of(shape))
+    starts, sizes = _starts(start_indices), shape_of(shape)
+    if -1 in sizes:
+        sizes = tuple(map(_rest, active().shape(inputs), starts, sizes))
+    return active().dynamic_slice(inputs, starts, sizes)
+
+
+def _rest(length: int | None, start: Any, size: int | None) -> int | None:
+    """The size of a block along an axis, where -1 means all that follows its start."""
+    if size != -1:
+        return size
+    if not isinstance(start, int):
+        raise ValueError("slice: -1 in shape needs a start that is an int, got a tensor")
+    return None if length is None else py.max(length - start, 0)
 
 
 def _starts(start: Any) -> tuple:

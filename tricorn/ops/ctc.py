@@ -38,7 +38,6 @@ from tricorn.ops.elementwise import (
     not_equal,
 )
 from tricorn.ops.linalg import einsum
-from tricorn.ops.nn import log_softmax, one_hot
 from tricorn.ops.reductions import all, argmax, logsumexp, max, sum
 
 #: the logarithm of a probability that counts as none, finite so that gradients stay so
@@ -77,12 +76,13 @@ def ctc_loss(
     states = reshape(stack([full_like(target, mask_index), target], axis=2), (target.shape[0], -1))
     states = concatenate([states, blank], axis=1)
     # from a label to the next one, without the blank between: only when they differ
-    label = not_equal(states[:, 2:], mask_index)
+    label = equal(mod(arange(2 * target.shape[1] - 1, dtype="int32"), 2), 1)
     skips = logical_and(label, not_equal(states[:, 2:], states[:, :-2]))
     barred = cast(logical_not(skips), logits.dtype) * _NEVER
     # ln of the probability of each step's state, (steps, batch, states)
-    chosen = one_hot(states, logits.shape[2], dtype=logits.dtype)
-    scores = einsum("btk,bsk->tbs", log_softmax(logits), chosen)
+    classes = arange(logits.shape[2], dtype="int32")
+    chosen = cast(equal(expand_dims(states, -1), classes), logits.dtype)
+    scores = einsum("btk,bsk->tbs", logits - logsumexp(logits, -1, True), chosen)
     nothing = full_like(scores[0, :, :2], _NEVER)
     start = concatenate([zeros_like(nothing[:, :1]), full_like(scores[0, :, 1:], _NEVER)], axis=1)
 
@@ -151,7 +151,8 @@ def _greedy(logits: Any, lengths: Any, merge: bool, blank: int) -> tuple[Any, An
     keep = logical_and(counts, not_equal(best, blank))
     if merge:
         keep = logical_and(keep, _differs(best))
-    score = -sum(where(counts, max(logits, axis=-1), 0.0), axis=1, keepdims=True)
+    wide = cast(logits, dtypes.result_type(dtype(logits), "float32"))
+    score = -sum(where(counts, max(wide, axis=-1), 0.0), axis=1, keepdims=True)
     return expand_dims(compacted(best, keep), 0), score
 
 
@@ -178,7 +179,8 @@ def compacted(labels: Tensor, keep: Tensor | None = None) -> Tensor:
 
 def _beam_search(logits: Any, lengths: Any, width: int, paths: int, blank: int) -> tuple[Any, Any]:
     """Beginnings (batch, width, steps), with ln P of their ways that end in a blank, in a label."""
-    logs = log_softmax(cast(logits, dtypes.result_type(dtype(logits), "float32")))
+    logits = cast(logits, dtypes.result_type(dtype(logits), "float32"))
+    logs = logits - logsumexp(logits, -1, True)
     classes, steps = logits.shape[2], arange(logits.shape[1], dtype="int32")
     alternatives = arange(classes, dtype="int32")
     blanks = full_like(logs[:, 0, :1], 0.0)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from tricorn import dtypes
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
-from tricorn.ops.arrays import cast, full_like, ones_like, where, zeros_like
+from tricorn.ops.arrays import cast, convert_to_tensor, full_like, ones_like, where, zeros_like
 
 F = TypeVar("F", bound=Callable)
 
@@ -62,7 +62,7 @@ logic = _family(
     "Returns:\n    bool tensor of the broadcast shape."
 )
 bits = _family(
-    "Args:\n    x, y: integer tensors whose shapes broadcast.\n\n"
+    "Args:\n    x, y: integer or bool tensors whose shapes broadcast.\n\n"
     "Returns:\n    integer tensor of the broadcast shape and the common dtype.\n\n"
     "Raises:\n    TypeError: for floats.",
     promote=True,
@@ -204,8 +204,23 @@ def logaddexp2(x1: Tensor, x2: Tensor) -> Tensor:
 @quotient
 def heaviside(x1: Tensor, x2: Tensor) -> Tensor:
     """0 where x1 < 0, x2 where x1 = 0, 1 where x1 > 0; NaN stays."""
+    x2 = convert_to_tensor(x2, _dtype(x1)) if not active().is_tensor(x2) else x2
     step = where(less(x1, 0), 0.0, where(equal(x1, 0), x2, 1.0))
     return where(isnan(x1), x1, step)
+
+
+@quotient
+def nextafter(x1: Tensor, x2: Tensor) -> Tensor:
+    """The floating number next to x1 in the direction of x2; x2 where they are equal."""
+    engine, both = active(), add(x1, x2)
+    dtype, kind = _dtype(both), f"int{8 * dtypes.size(_dtype(both))}"
+    x1, x2 = (cast(x, dtype) for x in (x1, x2))
+    # the bits of numbers of one sign, read as integers, are in the order of their sizes
+    step = where(equal(less(x1, x2), greater(x1, 0)), 1, -1)
+    bits = engine.add(engine.bitcast(x1, kind), engine.cast(step, kind))
+    least = [engine.tensor(n, kind) for n in (1, dtypes.bounds(kind)[0] + 1)]
+    moved = engine.bitcast(where(equal(x1, 0), where(less(x1, x2), *least), bits), dtype)
+    return where(equal(x1, x2), x2, where(isnan(both), both, moved))
 
 
 @op
@@ -439,6 +454,7 @@ def isclose(
     Returns:
         bool tensor of the broadcast shape.
     """
+    x1, x2 = _number(x1), _number(x2)
     near = less_equal(abs(subtract(x1, x2)), add(atol, multiply(rtol, abs(x2))))
     close = logical_or(logical_and(near, isfinite(x2)), equal(x1, x2))
     return logical_or(close, logical_and(isnan(x1), isnan(x2))) if equal_nan else close
@@ -532,22 +548,31 @@ def logical_not(x: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------- bits
 
 
+def _are_bool(*xs: Any) -> bool:
+    """Whether promoted operands (one may be a Python number) are bool."""
+    engine = active()
+    return py.any(engine.is_tensor(x) and engine.dtype(x) == "bool" for x in xs)
+
+
 @bits
 def bitwise_and(x: Tensor, y: Tensor) -> Tensor:
     """Bits set in both."""
-    return active().bitwise_and(x, y)
+    engine = active()
+    return (engine.logical_and if _are_bool(x, y) else engine.bitwise_and)(x, y)
 
 
 @bits
 def bitwise_or(x: Tensor, y: Tensor) -> Tensor:
     """Bits set in either."""
-    return active().bitwise_or(x, y)
+    engine = active()
+    return (engine.logical_or if _are_bool(x, y) else engine.bitwise_or)(x, y)
 
 
 @bits
 def bitwise_xor(x: Tensor, y: Tensor) -> Tensor:
     """Bits set in one of both."""
-    return active().bitwise_xor(x, y)
+    engine = active()
+    return (engine.not_equal if _are_bool(x, y) else engine.bitwise_xor)(x, y)
 
 
 @op
@@ -568,14 +593,14 @@ bitwise_invert = bitwise_not
 
 @bits
 def bitwise_left_shift(x: Tensor, y: Tensor) -> Tensor:
-    """x · 2ʸ, wrapping."""
-    return active().shift_left(x, y)
+    """x · 2ʸ, wrapping; bool counts as int32."""
+    return active().shift_left(_number(x), _number(y))
 
 
 @bits
 def bitwise_right_shift(x: Tensor, y: Tensor) -> Tensor:
-    """⌊x / 2ʸ⌋, keeping the sign."""
-    return active().shift_right(x, y)
+    """⌊x / 2ʸ⌋, keeping the sign; bool counts as int32."""
+    return active().shift_right(_number(x), _number(y))
 
 
 left_shift = bitwise_left_shift
@@ -830,6 +855,8 @@ def polar(abs_: Tensor, angle: Tensor) -> Tensor:
     Returns:
         complex tensor of that shape.
     """
+    wide = dtypes.result_type(_dtype(abs_), _dtype(angle), "float32")
+    abs_, angle = cast(abs_, wide), cast(angle, wide)
     return active().complex(multiply(abs_, cos(angle)), multiply(abs_, sin(angle)))
 
 
@@ -838,7 +865,7 @@ def view_as_complex(x: Tensor) -> Tensor:
     """Pairs (real, imaginary) on the last axis as complex numbers.
 
     Args:
-        x: floating tensor of shape (..., 2).
+        x: real tensor of shape (..., 2).
 
     Returns:
         complex tensor of shape (...).
@@ -847,6 +874,7 @@ def view_as_complex(x: Tensor) -> Tensor:
         ValueError: when the last axis is not 2 long.
     """
     shape = active().shape(x)
-    if not shape or shape[-1] != 2:
+    if not shape or shape[-1] not in (2, None):
         raise ValueError(f"view_as_complex: the last axis must have length 2, got shape {shape}")
+    x = cast(x, dtypes.result_type(_dtype(x), "float32"))
     return active().complex(x[..., 0], x[..., 1])

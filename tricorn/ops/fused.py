@@ -44,39 +44,42 @@ def batch_norm(
 
 @op
 def adam(
-    value: Tensor,
-    gradient: Tensor,
-    momentum: Tensor,
-    velocity: Tensor,
-    largest: Tensor | None,
+    values: list[Tensor],
+    gradients: list[Tensor],
+    momenta: list[Tensor],
+    velocities: list[Tensor],
+    largest: list[Tensor] | None,
     learning_rate: Tensor,
     step: Tensor,
     beta_1: float,
     beta_2: float,
     epsilon: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Step t of Adam::
+) -> list[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
+    """Step t of Adam, for several variables::
 
         m ← m + (1 - β₁)(g - m),  v ← v + (1 - β₂)(g² - v),  v̂ ← max(v̂, v)
         w ← w - η √(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (√v̂ + ε)
 
     Args:
-        value, gradient, momentum, velocity: w, g, m, v, floating tensors of one shape and dtype.
-        largest: v̂, or None: v takes its place.
+        values, gradients, momenta, velocities: the variables' w, g, m, v, floating tensors of one
+            dtype, those of a variable of one shape.
+        largest: their v̂, or None: v takes its place.
         learning_rate, step: η, t, scalar tensors of that dtype.
         beta_1, beta_2, epsilon: β₁, β₂, ε.
 
     Returns:
-        (w, m, v, v̂) after the step.
+        (w, m, v, v̂) of each variable after the step.
 
     Source: Kingma and Ba, 2014, arXiv:1412.6980 (the form before section 2.1); Reddi et al., 2018.
     """
-    momentum = momentum + (gradient - momentum) * (1.0 - beta_1)
-    velocity = velocity + (square(gradient) - velocity) * (1.0 - beta_2)
-    largest = None if largest is None else maximum(largest, velocity)
-    scale = sqrt(velocity if largest is None else largest) + epsilon
-    unbias = sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step)
-    return value - momentum * (learning_rate * unbias) / scale, momentum, velocity, largest
+    rate = learning_rate * (sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step))
+    after = []
+    for i, (w, g, m, v) in enumerate(zip(values, gradients, momenta, velocities)):
+        m = m + (g - m) * (1.0 - beta_1)
+        v = v + (square(g) - v) * (1.0 - beta_2)
+        top = None if largest is None else maximum(largest[i], v)
+        after.append((w - m * rate / (sqrt(v if top is None else top) + epsilon), m, v, top))
+    return after
 
 
 __all__ = ["adam", "add_bias", "batch_norm"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
-from tricorn import dtypes
+from tricorn import dtypes, tree
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
+from tricorn.graph.transforms import jvp
 from tricorn.ops.arguments import axes_of, letters
 from tricorn.ops.arrays import (
     cast,
@@ -44,13 +46,33 @@ from tricorn.ops.elementwise import (
 )
 from tricorn.ops.reductions import count_nonzero, max, mean, min, prod, sum
 
+F = TypeVar("F", bound=Callable)
+
 # --------------------------------------------------------------------------------------- products
 
 
-def _small(*xs: Any) -> Any:
-    """int8 operands as int32, so that their products do not overflow."""
+def _tensors(*xs: Any) -> list:
+    """Operands of which one may be a Python number, in the dtype of the others."""
     engine = active()
-    return [engine.cast(x, "int32") for x in xs] if engine.dtype(xs[0]) == "int8" else xs
+    name = next(engine.dtype(x) for x in xs if engine.is_tensor(x))
+    return [x if engine.is_tensor(x) else engine.tensor(x, name) for x in xs]
+
+
+def _small(*xs: Any) -> Any:
+    """Operands of 8 bits as int32: sums of int8 do not overflow, and not every engine multiplies
+    the others."""
+    engine = active()
+    small = engine.dtype(xs[0]) in _SMALL
+    return [engine.cast(x, "int32") for x in xs] if small else xs
+
+
+_NUMBERS = frozenset((bool, int, float, complex))
+_SMALL = frozenset(("int8", "uint8", "bool"))
+
+
+def _product_of(name: str, product: Any) -> Any:
+    """A product of operands of the dtype `name`: of int8 it stays int32."""
+    return cast(product, name) if name in ("uint8", "bool") else product
 
 
 @op(promote=True)
@@ -68,8 +90,11 @@ def matmul(x1: Tensor, x2: Tensor) -> Tensor:
         ValueError: when the inner dimensions differ.
     """
     engine = active()
-    if engine.dtype(x1) == "int8":
-        x1, x2 = _small(x1, x2)
+    if type(x1) in _NUMBERS or type(x2) in _NUMBERS:
+        x1, x2 = _tensors(x1, x2)
+    name = engine.dtype(x1)
+    if name in _SMALL:
+        return _product_of(name, engine.matmul(*_small(x1, x2)))
     return engine.matmul(x1, x2)
 
 
@@ -83,11 +108,12 @@ def dot(x1: Tensor, x2: Tensor) -> Tensor:
     Returns:
         tensor of the common dtype, shape (*x1.shape[:-1], *x2.shape without that axis).
     """
+    x1, x2 = _tensors(x1, x2)
     ranks = len(active().shape(x1)), len(active().shape(x2))
     if 0 in ranks:
         return multiply(x1, x2)
     if ranks[1] <= 2:
-        return matmul(x1, x2)
+        return cast(matmul(x1, x2), active().dtype(x1))
     return tensordot(x1, x2, ([-1], [-2]))
 
 
@@ -101,6 +127,7 @@ def inner(x1: Tensor, x2: Tensor) -> Tensor:
     Returns:
         tensor of shape (*x1.shape[:-1], *x2.shape[:-1]).
     """
+    x1, x2 = _tensors(x1, x2)
     if not active().shape(x1) or not active().shape(x2):
         return multiply(x1, x2)
     return tensordot(x1, x2, ([-1], [-1]))
@@ -129,7 +156,7 @@ def vdot(x1: Tensor, x2: Tensor) -> Tensor:
     Returns:
         scalar.
     """
-    return matmul(ravel(conj(x1)), ravel(x2))
+    return cast(matmul(ravel(conj(x1)), ravel(x2)), active().dtype(x1))
 
 
 @op(promote=True)
@@ -144,6 +171,7 @@ def tensordot(x1: Tensor, x2: Tensor, axes: Any = 2) -> Tensor:
     Returns:
         tensor with the other axes of x1, then those of x2.
     """
+    x1, x2 = _tensors(x1, x2)
     rank1, rank2 = len(active().shape(x1)), len(active().shape(x2))
     if isinstance(axes, (int, np.integer)):
         axes = (list(range(rank1 - int(axes), rank1)), list(range(int(axes))))
@@ -153,7 +181,8 @@ def tensordot(x1: Tensor, x2: Tensor, axes: Any = 2) -> Tensor:
         b[j] = a[i]
     kept = [c for i, c in enumerate(a) if i not in left]
     kept += [c for i, c in enumerate(b) if i not in right]
-    return active().einsum(f"{a},{''.join(b)}->{''.join(kept)}", (x1, x2))
+    found = active().einsum(f"{a},{''.join(b)}->{''.join(kept)}", tuple(_small(x1, x2)))
+    return cast(found, active().dtype(x1))
 
 
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Tensor:
@@ -177,7 +206,9 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Tensor:
 
 @op(promote=True)
 def _einsum(operands: Sequence[Tensor], subscripts: str) -> Tensor:
-    return active().einsum(subscripts, tuple(_small(*operands)))
+    operands = _tensors(*operands)
+    found = active().einsum(subscripts, tuple(_small(*operands)))
+    return _product_of(active().dtype(operands[0]), found)
 
 
 @op(promote=True)
@@ -227,6 +258,7 @@ def kron(x1: Tensor, x2: Tensor) -> Tensor:
         tensor whose shape is the product of both.
     """
     engine = active()
+    x1, x2 = _tensors(x1, x2)
     rank = _most(len(engine.shape(x1)), len(engine.shape(x2)))
     a = engine.expand_dims(x1, tuple(range(rank - len(engine.shape(x1)))))
     b = engine.expand_dims(x2, tuple(range(rank - len(engine.shape(x2)))))
@@ -256,7 +288,7 @@ def trace(x: Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     return sum(diagonal(x, offset, axis1, axis2), -1)
 
 
-@op(promote=True)
+@op(floating=True)
 def correlate(x1: Tensor, x2: Tensor, mode: str = "valid") -> Tensor:
     """The cross-correlation of two vectors: Σₙ x1[n + k] conj(x2[n]).
 
@@ -265,7 +297,7 @@ def correlate(x1: Tensor, x2: Tensor, mode: str = "valid") -> Tensor:
         mode: 'valid': full overlap only; 'same': the longer one's length; 'full': any overlap.
 
     Returns:
-        tensor of shape (n - m + 1,), (max(n, m),) or (n + m - 1,).
+        floating tensor of shape (n - m + 1,), (max(n, m),) or (n + m - 1,).
     """
     engine, (n,), (m,) = active(), active().shape(x1), active().shape(x2)
     if mode not in ("valid", "same", "full"):
@@ -319,11 +351,41 @@ def _floating(x: Any) -> Any:
     return cast(x, dtypes.floating(active().dtype(x)))
 
 
+def _square(name: str, x: Any) -> None:
+    """Refuse what is no square matrix.
+
+    Raises:
+        ValueError: naming the shape.
+    """
+    shape = active().shape(x)
+    if len(shape) < 2 or (shape[-1] != shape[-2] and None not in shape[-2:]):
+        raise ValueError(f"{name}: square matrices (..., n, n) expected, got the shape {shape}")
+
+
+def decomposition(fn: F) -> F:
+    """An `op` of floating matrices, of which half precision is computed in float32."""
+
+    @functools.wraps(fn)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        engine = active()
+        name = engine.dtype(args[0])
+        if name not in ("float16", "bfloat16"):
+            return fn(*args, **kwargs)
+
+        def recast(x: Any, old: str, new: str) -> Any:
+            return cast(x, new) if engine.is_tensor(x) and engine.dtype(x) == old else x
+
+        result = fn(*tree.map(lambda x: recast(x, name, "float32"), args), **kwargs)
+        return tree.map(lambda x: recast(x, "float32", name), result)
+
+    return op(floating=True)(run)  # type: ignore[return-value]
+
+
 def _transposed(x: Any) -> Any:
     return swapaxes(x, -1, -2)
 
 
-@op(floating=True)
+@decomposition
 def cholesky(x: Tensor, upper: bool = False) -> Tensor:
     """The triangular factor L of a positive definite matrix: L Lᵀ = x.
 
@@ -338,7 +400,7 @@ def cholesky(x: Tensor, upper: bool = False) -> Tensor:
     return _transposed(lower) if upper else lower
 
 
-@op(floating=True)
+@decomposition
 def cholesky_inverse(x: Tensor, upper: bool = False) -> Tensor:
     """The inverse of the matrix whose Cholesky factor is x.
 
@@ -349,6 +411,7 @@ def cholesky_inverse(x: Tensor, upper: bool = False) -> Tensor:
     Returns:
         tensor of x's shape.
     """
+    _square("cholesky_inverse", x)
     engine, factor = active(), _transposed(x) if upper else x
     inverse = engine.solve_triangular(factor, _eye_like(x), True)
     return matmul(_transposed(inverse), inverse)
@@ -359,7 +422,7 @@ def _eye_like(x: Any) -> Any:
     return engine.broadcast_to(eye(engine.shape(x)[-1], dtype=engine.dtype(x)), engine.shape(x))
 
 
-@op(floating=True)
+@decomposition
 def det(x: Tensor) -> Tensor:
     """The determinant.
 
@@ -369,6 +432,7 @@ def det(x: Tensor) -> Tensor:
     Returns:
         tensor of shape (...).
     """
+    _square("det", x)
     factors, pivots = active().lu(x)
     return multiply(_parity(pivots, x), prod(diagonal(factors, 0, -2, -1), -1))
 
@@ -381,7 +445,7 @@ def _parity(pivots: Any, x: Any) -> Any:
     return cast(subtract(1, multiply(2, engine.remainder(swaps, 2))), engine.dtype(x))
 
 
-@op(floating=True)
+@decomposition
 def slogdet(x: Tensor) -> tuple[Tensor, Tensor]:
     """Sign and logarithm of the modulus of the determinant.
 
@@ -391,12 +455,13 @@ def slogdet(x: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         (sign, ln |det x|), each of shape (...).
     """
+    _square("slogdet", x)
     factors, pivots = active().lu(x)
     d = diagonal(factors, 0, -2, -1)
     return multiply(_parity(pivots, x), prod(sign(d), -1)), sum(log(abs(d)), -1)
 
 
-@op(floating=True)
+@decomposition
 def logdet(x: Tensor) -> Tensor:
     """The logarithm of the determinant of a positive definite matrix.
 
@@ -409,7 +474,7 @@ def logdet(x: Tensor) -> Tensor:
     return multiply(2.0, sum(log(diagonal(active().cholesky(x), 0, -2, -1)), -1))
 
 
-@op(floating=True)
+@decomposition
 def inv(x: Tensor) -> Tensor:
     """The inverse matrix.
 
@@ -419,10 +484,11 @@ def inv(x: Tensor) -> Tensor:
     Returns:
         tensor of x's shape.
     """
+    _square("inv", x)
     return active().solve(x, _eye_like(x))
 
 
-@op(floating=True)
+@decomposition
 def solve(a: Tensor, b: Tensor) -> Tensor:
     """x with a x = b.
 
@@ -438,7 +504,7 @@ def solve(a: Tensor, b: Tensor) -> Tensor:
     return squeeze(result, -1) if vector else result
 
 
-@op(floating=True)
+@decomposition
 def solve_triangular(a: Tensor, b: Tensor, lower: bool = False) -> Tensor:
     """x with a x = b for triangular a.
 
@@ -455,7 +521,7 @@ def solve_triangular(a: Tensor, b: Tensor, lower: bool = False) -> Tensor:
     return squeeze(result, -1) if vector else result
 
 
-@op(floating=True)
+@decomposition
 def lu_factor(x: Tensor) -> tuple[Tensor, Tensor]:
     """The LU decomposition with partial pivoting.
 
@@ -468,7 +534,7 @@ def lu_factor(x: Tensor) -> tuple[Tensor, Tensor]:
     return active().lu(x)
 
 
-@op(floating=True)
+@decomposition
 def qr(x: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]:
     """Orthonormal q and upper triangular r with q r = x.
 
@@ -484,7 +550,7 @@ def qr(x: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]:
     return active().qr(x, mode == "complete")
 
 
-@op(floating=True)
+@decomposition
 def svd(x: Tensor, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """The singular value decomposition x = u diag(s) vᵀ.
 
@@ -499,7 +565,7 @@ def svd(x: Tensor, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     return active().svd(x, full_matrices, compute_uv)
 
 
-@op(floating=True)
+@decomposition
 def eigh(x: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors of symmetric matrices.
 
@@ -512,7 +578,7 @@ def eigh(x: Tensor) -> tuple[Tensor, Tensor]:
     return active().eigh(x)
 
 
-@op(floating=True)
+@decomposition
 def eig(x: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors of general matrices.
 
@@ -537,7 +603,7 @@ def _epsilon(x: Any) -> float:
     return 2.0 ** -{"float64": 52, "float16": 10, "bfloat16": 7}.get(active().dtype(x), 23)
 
 
-@op(floating=True)
+@decomposition
 def pinv(x: Tensor, rcond: float | None = None) -> Tensor:
     """The Moore-Penrose inverse.
 
@@ -555,7 +621,7 @@ def pinv(x: Tensor, rcond: float | None = None) -> Tensor:
     return matmul(multiply(_transposed(v), expand_dims(inverse, -2)), _transposed(u))
 
 
-@op(floating=True)
+@decomposition
 def lstsq(a: Tensor, b: Tensor, rcond: float | None = None) -> Tensor:
     """The x of least norm that minimises |a x - b|².
 
@@ -571,7 +637,7 @@ def lstsq(a: Tensor, b: Tensor, rcond: float | None = None) -> Tensor:
     return matmul(pinv(a, share), b)
 
 
-@op(floating=True)
+@decomposition
 def matrix_rank(x: Tensor, tol: Any = None) -> Tensor:
     """The number of singular values that are not zero.
 
@@ -679,7 +745,9 @@ def _pair(x: Any) -> Any:
     """(real, imaginary) as one complex tensor."""
     if not isinstance(x, (tuple, list)) or len(x) != 2:
         raise ValueError("a pair (real, imaginary) of tensors of one shape is expected")
-    return active().complex(*(_floating(part) for part in x))
+    parts = [_floating(part) for part in x]
+    wide = dtypes.result_type(*map(active().dtype, parts), "float32")
+    return active().complex(*[cast(part, wide) for part in parts])
 
 
 def _parts(z: Any) -> tuple[Any, Any]:
@@ -738,6 +806,7 @@ def rfft(x: Tensor, fft_length: int | None = None) -> tuple[Tensor, Tensor]:
     Returns:
         pair (real, imaginary) of shape (..., length // 2 + 1).
     """
+    x = cast(x, dtypes.result_type(active().dtype(x), "float32"))
     return _parts(active().rfft(x, active().shape(x)[-1] if fft_length is None else fft_length))
 
 
@@ -767,3 +836,9 @@ def view_as_real(x: Tensor) -> Tensor:
         floating tensor of shape (..., 2).
     """
     return stack(list(_parts(x)), -1)
+
+
+__all__ = [
+    "cholesky", "cholesky_inverse", "det", "eig", "eigh", "inv", "jvp", "lstsq", "lu_factor",
+    "matrix_rank", "norm", "pinv", "qr", "solve", "solve_triangular", "svd",
+]  # fmt: skip

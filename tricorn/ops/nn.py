@@ -20,6 +20,7 @@ from tricorn.ops.arrays import (
     expand_dims,
     ones_like,
     pad,
+    repeat,
     reshape,
     squeeze,
     take_along_axis,
@@ -27,9 +28,11 @@ from tricorn.ops.arrays import (
     tril,
     where,
 )
+from tricorn.ops.ctc import ctc_decode, ctc_loss
 from tricorn.ops.elementwise import (
     abs,
     add,
+    clip,
     divide,
     exp,
     expm1,
@@ -43,6 +46,7 @@ from tricorn.ops.elementwise import (
     maximum,
     multiply,
     negative,
+    polar,
     power,
     rsqrt,
     sqrt,
@@ -50,7 +54,7 @@ from tricorn.ops.elementwise import (
     subtract,
     tanh,
 )
-from tricorn.ops.linalg import einsum
+from tricorn.ops.linalg import einsum, normalize
 from tricorn.ops.reductions import cumsum, max, mean, moments, sum
 
 Axis = int | Sequence[int]
@@ -76,9 +80,9 @@ def relu(x: Tensor) -> Tensor:
         x: tensor of any shape.
 
     Returns:
-        tensor of x's shape and dtype.
+        tensor of x's shape and dtype; bool gives int32.
     """
-    return active().relu(x)
+    return active().relu(cast(x, "int32") if active().dtype(x) == "bool" else x)
 
 
 @activation
@@ -131,9 +135,19 @@ def tanh_shrink(x: Tensor) -> Tensor:
     return subtract(x, tanh(x))
 
 
-@activation
+@op
 def hard_tanh(x: Tensor) -> Tensor:
-    """min(max(x, -1), 1)."""
+    """min(max(x, -1), 1).
+
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        tensor of x's shape and dtype; bool gives int32.
+    """
+    name = active().dtype(x)
+    if not dtypes.is_float(name):
+        return clip(x, 0 if name in dtypes.UNSIGNED else -1, 1)
     return where(greater(x, 1.0), 1.0, where(greater(-1.0, x), -1.0, x))
 
 
@@ -680,7 +694,8 @@ def dot_product_attention(
 
     Args:
         query: tensor of shape (batch, n, heads, depth).
-        key, value: tensors of shape (batch, m, heads, depth).
+        key, value: tensors of shape (batch, m, heads, depth); with fewer heads, each serves as
+            many of the query's that follow each other.
         bias: added to the scores; broadcasts to (batch, heads, n, m).
         mask: bool, which scores count; broadcasts to (batch, heads, n, m).
         scale: None: 1 / √depth.
@@ -692,16 +707,25 @@ def dot_product_attention(
         tensor of shape (batch, n, heads, depth).
 
     Raises:
-        ValueError: when the inputs are not 4-D.
+        ValueError: when the inputs are not 4-D, or the heads do not divide.
     """
     shapes = [active().shape(x) for x in (query, key, value)]
     if py.any(len(shape) != 4 for shape in shapes):
         raise ValueError(
             f"dot_product_attention: (batch, length, heads, depth) expected, got {shapes}"
         )
+    heads, groups = shapes[0][2], shapes[1][2]
+    if heads != groups:
+        if heads % groups or shapes[2][2] != groups:
+            raise ValueError(
+                f"dot_product_attention: {heads} heads of the query cannot share {groups} of the "
+                f"key and {shapes[2][2]} of the value; expected a divisor, the same for both"
+            )
+        key, value = (repeat(x, heads // groups, 2) for x in (key, value))
     scores = _scores(query, key, bias, scale, attn_logits_soft_cap)
     weights = softmax(_masked(scores, mask, is_causal))
-    return einsum("bnts,bsnh->btnh", cast(weights, active().dtype(value)), value)
+    found = einsum("bnts,bsnh->btnh", cast(weights, active().dtype(value)), value)
+    return cast(found, active().dtype(value))
 
 
 def _scores(query: Any, key: Any, bias: Any, scale: float | None, cap: float | None) -> Any:
@@ -1046,10 +1070,11 @@ def extract_sequences(x: Tensor, sequence_length: int, sequence_stride: int) -> 
     Returns:
         tensor of shape (..., frames, sequence_length).
     """
-    engine, axis = active(), len(active().shape(x)) - 1
-    count = 1 + (engine.shape(x)[-1] - sequence_length) // sequence_stride
-    index = np.arange(count)[:, None] * sequence_stride + np.arange(sequence_length)[None, :]
-    return engine.take(x, engine.tensor(index, "int32"), axis)
+    engine, length = active(), active().shape(x)[-1]
+    end = None if length is None else length - sequence_length + 1
+    starts = engine.expand_dims(engine.arange(0, end, sequence_stride, "int32"), (1,))
+    index = engine.add(starts, engine.tensor(np.arange(sequence_length)[None], "int32"))
+    return engine.take(x, index, len(engine.shape(x)) - 1)
 
 
 def _blocks(x: Any, data_format: str) -> tuple[Any, Sequence]:
@@ -1171,10 +1196,23 @@ def fold(
     x = reshape(x, (-1, channels, size[0], size[1], rows.shape[1], columns.shape[1]))
     row_hits = _hits(rows, h + 2 * top, engine.dtype(x))
     column_hits = _hits(columns, w + 2 * side, engine.dtype(x))
-    image = einsum("nckluv,kuh,lvw->nchw", x, row_hits, column_hits)
+    image = cast(einsum("nckluv,kuh,lvw->nchw", x, row_hits, column_hits), engine.dtype(x))
     return image[:, :, top : top + h, side : side + w]
 
 
 def _hits(index: np.ndarray, length: int, dtype: str) -> Any:
     """1 at (window place, position, padded index) where they meet."""
     return active().tensor(index[..., None] == np.arange(length), dtype)
+
+
+__all__ = [
+    "adaptive_average_pool", "adaptive_max_pool", "average_pool", "batch_normalization",
+    "binary_crossentropy", "categorical_crossentropy", "celu", "conv", "conv_transpose",
+    "ctc_decode", "ctc_loss", "depth_to_space", "depthwise_conv", "dot_product_attention",
+    "elu", "fold", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish",
+    "hard_tanh", "layer_normalization", "leaky_relu", "log_sigmoid", "log_softmax", "max_pool",
+    "moments", "multi_hot", "normalize", "one_hot", "polar", "psnr", "relu", "relu6",
+    "rms_normalization", "selu", "separable_conv", "sigmoid", "silu", "soft_shrink", "softmax",
+    "softplus", "softsign", "space_to_depth", "sparse_categorical_crossentropy", "sparse_plus",
+    "sparse_sigmoid", "sparsemax", "squareplus", "swish", "tanh_shrink", "threshold", "unfold",
+]  # fmt: skip

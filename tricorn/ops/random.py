@@ -180,7 +180,7 @@ def dropout(inputs: Tensor, rate: float, noise_shape: Any = None, seed: Any = No
     engine, lengths = active(), active().shape(inputs)
     shape = [n if m is None else m for n, m in zip(lengths, noise_shape or (None,) * len(lengths))]
     key, source = _draw(seed)
-    keep = engine.less(source.uniform(key, tuple(shape), "float32"), 1.0 - rate)
+    keep = source.bernoulli(key, tuple(shape), 1.0 - rate)
     return engine.where(keep, engine.multiply(inputs, 1.0 / (1.0 - rate)), zeros_like(inputs))
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from tricorn import dtypes
 from tricorn.engines import active
+from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph.op import Tensor, op
 from tricorn.ops.arguments import axes_of, axis_of
 from tricorn.ops.arrays import (
@@ -16,12 +17,13 @@ from tricorn.ops.arrays import (
     convert_to_tensor,
     expand_dims,
     moveaxis,
+    ones_like,
     ravel,
     reshape,
+    saturate_cast,
     squeeze,
     take_along_axis,
     where,
-    zeros_like,
 )
 from tricorn.ops.elementwise import (
     abs,
@@ -67,6 +69,9 @@ def reduction(returns: str) -> Callable[[F], F]:
 _WIDE = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}
 
 
+_HALF = ("float16", "bfloat16")
+
+
 def _widened(x: Any) -> Any:
     """Bool and small integers as 32-bit integers, so that a sum does not overflow."""
     name = active().dtype(x)
@@ -95,7 +100,7 @@ def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @op
 def prod(x: Tensor, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
-    """Π x.
+    """Π x; half precision is multiplied in float32.
 
     Args:
         x: tensor of any shape.
@@ -107,7 +112,10 @@ def prod(x: Tensor, axis: Axis = None, keepdims: bool = False, dtype: Any = None
         tensor of that dtype.
     """
     x = _widened(x) if dtype is None else cast(x, dtype)
-    return active().prod(x, axes_of(axis, x), keepdims)
+    name = active().dtype(x)
+    if name not in _HALF:
+        return active().prod(x, axes_of(axis, x), keepdims)
+    return cast(active().prod(cast(x, "float32"), axes_of(axis, x), keepdims), name)
 
 
 @reduction("floating tensor; integers give floatx.")
@@ -153,8 +161,10 @@ def average(x: Tensor, axis: Axis = None, weights: Any = None) -> Tensor:
     if len(active().shape(weights)) != len(active().shape(x)):
         places = range(1, len(active().shape(x)) - axis_of(axis, x))  # type: ignore[arg-type]
         weights = expand_dims(weights, tuple(places))
-    total = sum(multiply(_real(weights), zeros_like(_real(x)) + 1), axis)
-    return divide(sum(multiply(_real(x), weights), axis), total)
+    name = dtypes.floating(dtypes.result_type(active().dtype(x), active().dtype(weights)))
+    x, weights = cast(x, name), cast(weights, name)
+    total = sum(multiply(weights, ones_like(x)), axis)
+    return divide(sum(multiply(x, weights), axis), total)
 
 
 @op
@@ -170,11 +180,15 @@ def moments(
         synchronized: must be False (statistics over several devices come with distribution).
 
     Returns:
-        (mean, variance) of x's dtype.
+        (mean, variance) of x's dtype; a float16 that would be infinite is the largest number.
     """
     if synchronized:
         raise NotImplementedError("moments: synchronized=True needs a distribution of devices")
-    return mean(x, axes, keepdims), var(x, axes, keepdims)
+    if active().dtype(x) != "float16":
+        return mean(x, axes, keepdims), var(x, axes, keepdims)
+    wide = cast(x, "float32")  # what half precision cannot hold is its largest number
+    both = mean(wide, axes, keepdims), var(wide, axes, keepdims)
+    return saturate_cast(both[0], "float16"), saturate_cast(both[1], "float16")
 
 
 @op
@@ -195,7 +209,8 @@ def count_nonzero(x: Tensor, axis: Axis = None) -> Tensor:
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """ln Σ eˣ, without overflow."""
     engine, x, axes = active(), _real(x), axes_of(axis, x)
-    top = engine.stop_gradient(engine.max(x, axes, True))
+    least = -math.inf if 0 in engine.shape(x) else None
+    top = engine.stop_gradient(_extreme("max", x, axes, True, least))
     top = where(isfinite(top), top, 0.0)
     total = log(engine.sum(exp(subtract(x, top)), axes, keepdims))
     return add(total, top if keepdims else engine.squeeze(top, axes))
@@ -205,8 +220,15 @@ def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def _extreme(name: str, x: Any, axis: Axis, keepdims: bool, initial: Any) -> Any:
-    result = getattr(active(), name)(x, axes_of(axis, x), keepdims)
-    return result if initial is None else (maximum if name == "max" else minimum)(result, initial)
+    engine, axes = active(), axes_of(axis, x)
+    if initial is None:
+        return getattr(engine, name)(x, axes, keepdims)
+    initial = cast(convert_to_tensor(initial), engine.dtype(x))
+    if 0 in engine.shape(x):  # the sum has the result's shape, and is 0
+        nothing = engine.sum(cast(x, "int32"), axes, keepdims)
+        return engine.broadcast_to(initial, engine.shape(nothing))
+    further = maximum if name == "max" else minimum
+    return further(getattr(engine, name)(x, axes, keepdims), initial)
 
 
 @op
@@ -443,6 +465,8 @@ def _quantile(x: Any, q: Any, axes: tuple, method: str, keepdims: bool) -> Any:
         raise ValueError(f"quantile: method must be one of {_METHODS}, got {method!r}")
     engine, rows = active(), _last(x, axes)
     axis = len(engine.shape(rows)) - 1
+    if engine.shape(rows)[-1] == 0:  # of nothing it is NaN
+        rows = engine.full((*engine.shape(rows)[:-1], 1), math.nan, engine.dtype(x))
     count = sum(cast(logical_not(isnan(rows)), engine.dtype(x)), -1, True)
     q = cast(convert_to_tensor(q), engine.dtype(x))
     place = multiply(reshape(q, ((1,) * axis + (-1,))), maximum(subtract(count, 1.0), 0.0))
@@ -456,7 +480,9 @@ def _last(x: Any, axes: tuple[int, ...]) -> Any:
     shape = active().shape(x)
     kept = tuple(n for i, n in enumerate(shape) if i not in axes)
     order = tuple(i for i in range(len(shape)) if i not in axes) + axes
-    return active().reshape(active().transpose(x, order), (*kept, -1))
+    merged = [shape[i] for i in axes]
+    count = math.prod(merged) if py.all(isinstance(n, int) for n in merged) else -1
+    return active().reshape(active().transpose(x, order), (*kept, count))
 
 
 def _between(ordered: Any, place: Any, method: str) -> Any:
@@ -466,8 +492,10 @@ def _between(ordered: Any, place: Any, method: str) -> Any:
         low = high = active().round(place)
     low, high = {"lower": (low, low), "higher": (high, high)}.get(method, (low, high))
     part = 0.5 if method == "midpoint" else subtract(place, low)
+    rest = 0.5 if method == "midpoint" else subtract(1.0, part)
     a, b = (take_along_axis(ordered, cast(i, "int32"), -1) for i in (low, high))
-    return add(a, multiply(subtract(b, a), part))
+    between = add(multiply(a, rest), multiply(b, part))
+    return where(equal(a, b), a, between)  # an infinite element times 0 is no number
 
 
 @op
@@ -518,14 +546,23 @@ def nanprod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @reduction("floating tensor.")
 def nanmean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean of what is not NaN; NaN where nothing is left."""
-    count = sum(cast(logical_not(isnan(x)), active().dtype(_real(x))), axis, keepdims)
-    return divide(sum(_filled(_real(x), 0.0), axis, keepdims), count)
+    wide, name = _precise(x)
+    return cast(_mean_of(_filled(wide, 0.0), wide, axis, keepdims), name)
+
+
+def _mean_of(values: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    """The mean of the values where x is not NaN; they are 0 elsewhere."""
+    count = sum(cast(logical_not(isnan(x)), active().dtype(x)), axis, keepdims)
+    return divide(sum(values, axis, keepdims), count)
 
 
 @reduction("floating tensor.")
 def nanvar(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The variance of what is not NaN; NaN where nothing is left."""
-    return nanmean(square(subtract(x, nanmean(x, axis, True))), axis, keepdims)
+    wide, name = _precise(x)
+    deviation = square(subtract(wide, nanmean(wide, axis, True)))
+    deviation = where(isnan(wide), 0.0, deviation)
+    return cast(_mean_of(deviation, wide, axis, keepdims), name)
 
 
 @reduction("floating tensor.")
@@ -537,18 +574,19 @@ def nanstd(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @reduction("tensor of x's dtype; NaN where nothing is left.")
 def nanmax(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest element that is not NaN."""
-    return where(all(isnan(x), axis, keepdims), _nan(x), max(_filled(x, -math.inf), axis, keepdims))
+    if not dtypes.is_float(active().dtype(x)):
+        return max(x, axis, keepdims)
+    found = max(_filled(x, -math.inf), axis, keepdims)
+    return where(all(isnan(x), axis, keepdims), math.nan, found)
 
 
 @reduction("tensor of x's dtype; NaN where nothing is left.")
 def nanmin(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest element that is not NaN."""
-    return where(all(isnan(x), axis, keepdims), _nan(x), min(_filled(x, math.inf), axis, keepdims))
-
-
-def _nan(x: Any) -> Any:
-    """NaN where x's dtype has it (nothing is NaN in the others)."""
-    return math.nan if dtypes.is_float(active().dtype(x)) else 0
+    if not dtypes.is_float(active().dtype(x)):
+        return min(x, axis, keepdims)
+    found = min(_filled(x, math.inf), axis, keepdims)
+    return where(all(isnan(x), axis, keepdims), math.nan, found)
 
 
 @op
@@ -693,10 +731,15 @@ def bincount(x: Tensor, weights: Any = None, minlength: int = 0, sparse: bool = 
     if sparse:
         raise ValueError("bincount: sparse results are not supported, leave sparse=False")
     engine = active()
+    if engine.capabilities["abstract"]:  # the data tell
+        name = "int32" if weights is None else engine.dtype(convert_to_tensor(weights))
+        return AbstractTensor((*x.shape[:-1], None), name)
     length = py.max(int(engine.numpy(engine.max(x, axes_of(None, x), False))) + 1, minlength)
     hit = equal(expand_dims(x, -1), engine.arange(0, length, 1, engine.dtype(x)))
-    weighed = cast(hit, "int32") if weights is None else multiply(hit, expand_dims(weights, -1))
-    return sum(weighed, -2)
+    if weights is None:
+        return sum(hit, -2)
+    weights = convert_to_tensor(weights)
+    return cast(sum(multiply(hit, expand_dims(weights, -1)), -2), engine.dtype(weights))
 
 
 @op
@@ -733,6 +776,8 @@ def _segments(data: Any, segment_ids: Any, num_segments: int | None, fill: Any, 
     """Rows of data combined by the group they belong to; negative ids are left out."""
     engine = active()
     if num_segments is None:
+        if engine.capabilities["abstract"]:  # the data tell
+            return AbstractTensor((None, *engine.shape(data)[1:]), engine.dtype(data))
         top = engine.max(segment_ids, axes_of(None, segment_ids), False)
         num_segments = int(engine.numpy(top)) + 1
     start = engine.full((num_segments + 1, *engine.shape(data)[1:]), fill, engine.dtype(data))
@@ -783,6 +828,8 @@ def segment_prod(
 def _limits(x: Any) -> tuple[Any, Any]:
     """The least and the greatest value of x's dtype, infinities included."""
     name = active().dtype(x)
+    if name == "bool":
+        return False, True
     return (-math.inf, math.inf) if dtypes.is_float(name) else dtypes.bounds(name)
 
 

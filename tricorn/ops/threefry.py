@@ -80,6 +80,11 @@ def uniform(key: Any, shape: tuple, dtype: str) -> Any:
     return multiply(whole, 2.0**-count)
 
 
+def bernoulli(key: Any, shape: tuple, probability: float) -> Any:
+    """Bool, each true with the given probability."""
+    return less(uniform(key, shape, "float32"), probability)
+
+
 def normal(key: Any, shape: tuple, dtype: str) -> Any:
     """Standard normal: √2 erf⁻¹ of odd multiples of 2⁻²³ in (-1, 1)."""
     if dtype in ("float16", "bfloat16"):

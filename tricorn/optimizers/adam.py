@@ -78,13 +78,25 @@ class Adam(_Moments):
     def update(
         self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
     ) -> tuple[Any, Slots]:
-        m, v, largest = slots["momentum"], slots["velocity"], slots.get("velocity_hat")
-        value, m, v, largest = adam(
-            value, gradient, m, v, largest, learning_rate, step, self.beta_1, self.beta_2,
-            self.epsilon,
+        return self._together([value], [gradient], learning_rate, [slots], step)[0]
+
+    def update_several(
+        self, values: list, gradients: list, learning_rate: Any, slots: list[Slots], step: Any
+    ) -> list[tuple[Any, Slots]]:
+        own = type(self).update is Adam.update  # a subclass may say otherwise
+        run = self._together if own else super().update_several
+        return run(values, gradients, learning_rate, slots, step)
+
+    def _together(
+        self, values: list, gradients: list, learning_rate: Any, slots: list[Slots], step: Any
+    ) -> list[tuple[Any, Slots]]:
+        names = ("momentum", "velocity", "velocity_hat")[: 2 + self.amsgrad]
+        momenta, velocities, *largest = [[own[name] for own in slots] for name in names]
+        after = adam(
+            values, gradients, momenta, velocities, largest[0] if largest else None, learning_rate,
+            step, self.beta_1, self.beta_2, self.epsilon,
         )  # fmt: skip
-        new = {"momentum": m, "velocity": v}
-        return value, new if largest is None else {**new, "velocity_hat": largest}
+        return [(w, dict(zip(names, rest))) for w, *rest in after]
 
 
 class AdamW(Adam):

@@ -16,7 +16,6 @@ from typing import Any, TypedDict
 import numpy as np
 
 from tricorn import checks, config, initializers, naming, ops
-from tricorn.engines import registry as engines
 from tricorn.graph.scope import Scope, variable_behind
 from tricorn.optimizers.schedules import LearningRateSchedule
 from tricorn.serialization import registry
@@ -152,6 +151,21 @@ class Optimizer(Configured):
         """
         raise NotImplementedError(f"{type(self).__name__} must define update() or update_step()")
 
+    def update_several(
+        self,
+        values: list,
+        gradients: list,
+        learning_rate: Any,
+        slots: list[dict[str, Any]],
+        step: Any,
+    ) -> list[tuple[Any, dict[str, Any]]]:
+        """`update` of several variables of one dtype; for optimizers that engines can run for all
+        of them at once."""
+        return [
+            self.update(value, gradient, learning_rate, own, step)
+            for value, gradient, own in zip(values, gradients, slots)
+        ]
+
     def init_shared(self) -> dict[str, float]:
         """Scalars that belong to no variable: name -> first value."""
         return {}
@@ -189,7 +203,7 @@ class Optimizer(Configured):
 
     def _add_slot(self, variable: Variable, name: str, value: Any) -> Variable:
         name = f"{variable.path.replace('/', '_')}_{name}"
-        shape = np.shape(value) or variable.shape
+        shape = value.shape if isinstance(value, np.ndarray) else variable.shape
         return self.add_variable(shape, initializers.Constant(value), variable.dtype, name=name)
 
     def _slot_groups(self, initial: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -334,18 +348,55 @@ class Optimizer(Configured):
             return
         variables = self._variables_for(grads, trainable_variables)
         grads, variables = self._present(grads, variables)
-        if self.loss_scale_factor is not None:
-            grads = [gradient / self.loss_scale_factor for gradient in grads]
-        if self.gradient_accumulation_steps:
-            self._accumulate(grads, variables)
-        else:
-            self._step(grads, variables)
+        grads, variables = self._overwrite(grads, variables)
+        if variables:
+            if self.loss_scale_factor is not None:
+                grads = [gradient / self.loss_scale_factor for gradient in grads]
+            if self.gradient_accumulation_steps:
+                self._accumulate(grads, variables)
+            else:
+                self._step(grads, variables)
         if self.use_ema:
             self._average()
         for variable in variables:
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable.value))
         self._iterations.assign_add(1)
+
+    def stateless_apply(
+        self, optimizer_variables: Sequence, grads: Sequence, trainable_variables: Sequence
+    ) -> tuple[list, list]:
+        """`apply` with the state given, changing none: a pure function, for ``jax.jit`` and its
+        like.
+
+        Args:
+            optimizer_variables: values of `variables`, in their order.
+            grads: gradients, in the order of the variables it was built with.
+            trainable_variables: the values of those.
+
+        Returns:
+            (new values of the trainable variables, new values of `variables`).
+
+        Raises:
+            ValueError: not built, or another number of values.
+        """
+        if not self.built:
+            raise ValueError(
+                f"the optimizer {self.name!r} is not built: call build(trainable_variables) first"
+            )
+        trained, own = self._trainable_variables, self.variables
+        for what, given, known in (
+            ("trainable_variables", trainable_variables, trained),
+            ("optimizer_variables", optimizer_variables, own),
+        ):
+            if len(given) != len(known):
+                raise ValueError(
+                    f"the optimizer {self.name!r} has {len(known)} {what}, got {len(given)} values"
+                )
+        values = dict(zip([*trained, *own], [*trainable_variables, *optimizer_variables]))
+        with Scope(values, isolated=True):
+            self.apply(grads, trained)
+            return [v.value for v in trained], [v.value for v in own]
 
     def _variables_for(
         self, grads: list, trainable_variables: Iterable[Variable] | None
@@ -391,10 +442,32 @@ class Optimizer(Configured):
         pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
         return [ops.convert_to_tensor(g) for g, _ in pairs], [v for _, v in pairs]
 
+    def _overwrite(self, grads: list, variables: list[Variable]) -> tuple[list, list[Variable]]:
+        """Assign the gradients of variables that are overwritten with them, with accumulation the
+        largest of those that came together; gives the others."""
+        if not any(variable.overwrite_with_gradient for variable in variables):
+            return grads, variables
+        rest = []
+        for gradient, variable in zip(grads, variables):
+            if not variable.overwrite_with_gradient:
+                rest.append((gradient, variable))
+            elif self.gradient_accumulation_steps:
+                due = self._is_due()
+                kept = self._accumulators[variable]
+                largest = ops.maximum(gradient, kept.value)
+                variable.assign(ops.where(due, largest, variable.value))
+                kept.assign(ops.where(due, ops.zeros_like(largest), largest))
+            else:
+                variable.assign(gradient)
+        return [gradient for gradient, _ in rest], [variable for _, variable in rest]
+
+    def _is_due(self) -> Any:
+        """Whether this call updates by the gradients that were accumulated."""
+        return ops.equal(ops.mod(self._iterations + 1, self.gradient_accumulation_steps), 0)
+
     def _accumulate(self, grads: list, variables: list[Variable]) -> None:
         """Add the gradients up; every so many calls update by their mean."""
-        steps = self.gradient_accumulation_steps
-        due = ops.equal(ops.mod(ops.add(self._iterations, 1), steps), 0)
+        steps, due = self.gradient_accumulation_steps, self._is_due()
         totals = {v: g + self._accumulators[v].value for g, v in zip(grads, variables)}
         means = [total / steps for total in totals.values()]
         assign_if(due, lambda: self._step(means, variables))
@@ -416,26 +489,14 @@ class Optimizer(Configured):
         shared = self._step_shared()
         values = [self._decayed(v, rates[v.dtype]) for v in variables]
         slots = [{**shared, **_values(self._slots[v])} for v in variables]
-        results = self._updated(variables, values, grads, rates, slots, steps)
-        for variable, (value, changed) in zip(variables, results):
-            variable.assign(value)
-            for name, slot in changed.items():
-                self._slots[variable][name].assign(slot)
-
-    def _updated(
-        self, variables: list, values: list, grads: list, rates: dict, slots: list, steps: dict
-    ) -> list[tuple[Any, dict]]:
-        """(new value, new slots) of each variable: the engine's fused update, or one by one."""
-        override = engines.active().overrides.get("apply_updates")
-        if override is not None and len(rates) == 1:
-            (rate,), (step,) = rates.values(), steps.values()
-            results = override(self, values, grads, rate, slots, step)
-            if results is not NotImplemented:
-                return results
-        return [
-            self.update(value, gradient, rates[v.dtype], own, steps[v.dtype])
-            for v, value, gradient, own in zip(variables, values, grads, slots)
-        ]
+        for dtype, rate in rates.items():
+            where = [i for i, v in enumerate(variables) if v.dtype == dtype]
+            columns = [[column[i] for i in where] for column in (values, grads, slots)]
+            results = self.update_several(columns[0], columns[1], rate, columns[2], steps[dtype])
+            for i, (value, changed) in zip(where, results):
+                variables[i].assign(value)
+                for name, slot in changed.items():
+                    self._slots[variables[i]][name].assign(slot)
 
     def _step_shared(self) -> dict[str, Any]:
         """Update the shared scalars; gives their new values."""
@@ -504,15 +565,18 @@ class Optimizer(Configured):
 
     def _decays(self, variable: Variable) -> bool:
         variables, pattern = self._no_decay
-        if self.weight_decay is None or variable in variables:
+        if self._decay_of(variable) is None or variable in variables:
             return False
         return pattern is None or pattern.search(variable.name) is None
+
+    def _decay_of(self, variable: Variable) -> float | None:
+        return self.weight_decay
 
     def _decayed(self, variable: Variable, learning_rate: Any) -> Any:
         value = variable.value
         if not self._decays(variable):
             return value
-        return value - value * (self.weight_decay * learning_rate)
+        return value - value * (self._decay_of(variable) * learning_rate)
 
     def _decay(self, variables: list[Variable], learning_rate: Any) -> None:
         for variable in variables:
@@ -545,6 +609,11 @@ class Optimizer(Configured):
         if self.use_ema:
             for variable in var_list:
                 variable.assign(self._averages[variable].value)
+
+    @property
+    def averages(self) -> dict[Variable, Variable]:
+        """Variable -> its moving average (with `use_ema`); empty before the first update."""
+        return dict(self._averages) if self.built and int(self._iterations) else {}
 
     # --------------------------------------------------------------------------------------- files
 

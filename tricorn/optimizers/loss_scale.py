@@ -23,6 +23,12 @@ class LossScaleOptimizer(Optimizer):
         initial_scale: the scale to begin with.
         dynamic_growth_steps: see above.
         name: default is the class name in snake case with a count.
+        dynamic: True, as Keras 2 wrote it; a fixed scale is the `loss_scale_factor` of an
+            optimizer.
+
+    Raises:
+        TypeError: for an inner optimizer that is none.
+        ValueError: with ``dynamic=False``.
 
     Source: Micikevicius et al., 2017, arXiv:1710.03740.
     """
@@ -33,7 +39,13 @@ class LossScaleOptimizer(Optimizer):
         initial_scale: float = 2.0**15,
         dynamic_growth_steps: int = 2000,
         name: str | None = None,
+        dynamic: bool = True,
     ) -> None:
+        if not dynamic:
+            raise ValueError(
+                "LossScaleOptimizer always adapts its scale (dynamic=True); for a fixed one give "
+                "loss_scale_factor=... to the optimizer inside, and use that alone"
+            )
         if not isinstance(inner_optimizer, Optimizer):
             raise TypeError(f"inner_optimizer must be an Optimizer, got {inner_optimizer!r}")
         super().__init__(0.0, name=name)
@@ -76,14 +88,21 @@ class LossScaleOptimizer(Optimizer):
         grads = list(grads)
         variables = self._variables_for(grads, trainable_variables)
         scale, count = self.dynamic_scale.value, self.step_counter.value
-        finite = ops.all(ops.stack([ops.all(ops.isfinite(g)) for g in grads if g is not None]))
-        unscaled = [g if g is None else ops.cast(g, "float32") / scale for g in grads]
+        finite = self.check_finite(grads)
+        unscaled = [
+            g if g is None or v.overwrite_with_gradient else ops.cast(g, "float32") / scale
+            for g, v in zip(grads, variables)
+        ]
         assign_if(finite, lambda: self.inner_optimizer.apply(unscaled, variables))
         grows = count >= self.dynamic_growth_steps - 1
         larger = ops.where(grows, scale * 2.0, scale)
         self.dynamic_scale.assign(ops.where(finite, larger, scale * 0.5))
         counts = ops.logical_and(finite, ops.logical_not(grows))
         self.step_counter.assign(ops.where(counts, count + 1, ops.zeros_like(count)))
+
+    def check_finite(self, grads: Iterable[Any]) -> Any:
+        """Whether all entries of all gradients are finite, a bool tensor."""
+        return ops.all(ops.stack([ops.all(ops.isfinite(g)) for g in grads if g is not None]))
 
     def scale_loss(self, loss: Any) -> Any:
         scale = self.dynamic_scale.value if self.built else self.initial_scale

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tricorn.optimizers import adam, adaptive, loss_scale, sgd
+from tricorn.optimizers import adafactor, adam, adaptive, loss_scale, multi_optimizer, muon, sgd
 from tricorn.optimizers.base import Optimizer
 from tricorn.serialization.catalogue import Catalogue, members
 
 catalogue = Catalogue(
     "optimizers",
     "optimizer",
-    members((sgd, adam, adaptive, loss_scale), Optimizer),
+    members((sgd, adam, adaptive, adafactor, muon, loss_scale, multi_optimizer), Optimizer),
     ignore_case=True,
     base=Optimizer,
 )

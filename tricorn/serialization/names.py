@@ -200,7 +200,7 @@ def public_module(cls: type) -> str | None:
     if not _ours(cls):
         return None
     path = cls.__module__.split(".")
-    for family in (".".join(path[1:3]), path[1]):
+    for family in (".".join(path[1:3]), path[1], "random"):
         if family in FAMILIES and getattr(_package(family), name, None) is cls:
             return UNEXPORTED.get(name) or ("keras" if name in _TOP else f"keras.{family}")
     return None

@@ -27,10 +27,14 @@ _MODULES = {
         sparsemax squareplus tanh_shrink threshold unfold""",
     "core": """cast saturate_cast scatter scatter_update slice slice_update _stop_one unstack""",
     "math": """cdist erf erfc erfinv extract_sequences fft fft2 ifft2 in_top_k irfft logdet
-        logsumexp rfft rsqrt segment_max segment_min segment_prod segment_sum top_k
+        istft logsumexp rfft rsqrt segment_max segment_min segment_prod segment_sum stft top_k
         view_as_complex view_as_real""",
     "linalg": """cholesky cholesky_inverse det eig eigh inv lstsq lu_factor matrix_rank norm pinv qr
         solve solve_triangular svd""",
+    "image": """affine_transform crop_images elastic_transform extract_patches gaussian_blur
+        hsv_to_rgb map_coordinates pad_images perspective_transform resize rgb_to_grayscale
+        rgb_to_hsv scale_and_translate sobel_edges ssim""",
+    "einops": "rearrange",
 }
 _MODULE = {op: module for module, names in _MODULES.items() for op in names.split()}
 #: classes whose names are not the op's in camel case
@@ -39,7 +43,9 @@ _CLASSES = {
     "bitwise_right_shift": "RightShift", "cdist": "CDist", "conj": "Conjugate",
     "ctc_decode": "CTCDecode", "ctc_loss": "CTCLoss", "_einsum": "Einsum",
     "fft": "FFT", "fft2": "FFT2", "ifft2": "IFFT2", "irfft": "IRFFT", "isin": "IsIn",
-    "psnr": "PSNR", "rfft": "RFFT", "searchsorted": "SearchSorted", "_stop_one": "StopGradient",
+    "hsv_to_rgb": "HSVToRGB", "istft": "ISTFT", "psnr": "PSNR", "rfft": "RFFT",
+    "rgb_to_grayscale": "RGBToGrayscale", "rgb_to_hsv": "RGBToHSV",
+    "searchsorted": "SearchSorted", "ssim": "SSIM", "stft": "STFT", "_stop_one": "StopGradient",
     "svd": "SVD",
 }  # fmt: skip
 _OPS = {class_name: op for op, class_name in _CLASSES.items()}
@@ -61,6 +67,8 @@ _CALL = {
     "pad": ("x", "constant_values"),
     "percentile": ("x", "q"),
     "quantile": ("x", "q"),
+    "rearrange": ("tensor", "pattern"),
+    "scale_and_translate": ("images", "output_shape", "scale", "translation"),
     "select": ("condlist", "choicelist", "default"),
     "slice": ("inputs", "start_indices"),
     "slice_update": ("inputs", "start_indices", "updates"),
@@ -85,23 +93,28 @@ class OpCall:
         self.op, self.name, self.settings = op, name, settings
         self.node: Node | None = None
         self._inputs: tuple = ()
+        self._named: dict[str, Any] = {}
 
     @classmethod
     def of(cls, node: Node, name: str) -> OpCall:
         """The op of a node of a graph."""
         op = node.operation
-        bound = inspect.signature(op).bind(*node.args, **node.kwargs)
+        signature = inspect.signature(op)
+        bound = signature.bind(*node.args, **node.kwargs)
         bound.apply_defaults()
         arguments = dict(bound.arguments)
+        free = [p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD]
+        named = arguments.pop(free[0]) if free else {}
         inputs = [arguments.pop(key) for key in _call_names(op) if key in arguments]
         made = cls(op, name, arguments)
         made.node = node
         made._inputs = tuple(inputs[0]) if _starred(op) else tuple(inputs)
+        made._named = named
         return made
 
     def arguments(self) -> tuple[list, dict[str, Any]]:
         """The call's arguments as the node of a config has them."""
-        return list(self._inputs), {}
+        return list(self._inputs), self._named
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The op on tensors."""

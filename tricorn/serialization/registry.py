@@ -213,9 +213,11 @@ def _written_name(obj: Any) -> tuple[str | None, str, str | None]:
 
     An object whose class is not written as what it is says so by ``serialized_as()``.
     """
-    if hasattr(obj, "serialized_as"):
-        return obj.serialized_as()
-    cls = type(obj)
+    return obj.serialized_as() if hasattr(obj, "serialized_as") else written_name(type(obj))
+
+
+def written_name(cls: type) -> tuple[str | None, str, str | None]:
+    """(module, class name, registered name) that stand for a class in data."""
     module = None if is_registered(cls) else public_module(cls)
     if module is not None:
         return module, cls.__name__, cls.__name__ if cls.__name__ in UNEXPORTED else None

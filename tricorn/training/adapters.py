@@ -11,6 +11,7 @@ read and not run: nothing of a stream is lost when a training stops early.
 from __future__ import annotations
 
 import itertools
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -70,13 +71,17 @@ def standardize(x: Any, what: str) -> Any:
     float64 becomes floatx; int64 becomes int32 where all values fit.
 
     Raises:
-        TypeError: for what is no array of numbers.
+        TypeError: for what is no array of numbers, nor of strings.
+        EngineError: for strings, where the engine has no tensors of them.
     """
     if hasattr(x, "detach"):
         x = x.detach().cpu()
     if hasattr(x, "to_numpy") and not isinstance(x, np.ndarray):
         x = x.to_numpy()
     array = np.asarray(x)
+    if dtypes.is_text(array):
+        active().tensor(array[:0], "string")
+        return array.astype(object)
     if array.dtype == object or array.dtype.kind in "USOV":
         raise ValueError(
             f"{what} must hold numbers, got an array of dtype {array.dtype}"
@@ -96,7 +101,7 @@ def _fits_int32(array: np.ndarray) -> bool:
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """(x, y, sample_weight) of a batch: x alone, or a tuple of up to three parts."""
+    """(x, y, sample_weight) of a batch `data`: x alone, or a tuple of up to three parts."""
     if isinstance(data, list):
         data = tuple(data)
     if not isinstance(data, tuple):
@@ -110,17 +115,18 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
 
 
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-    """The inverse of `unpack_x_y_sample_weight`."""
+    """The batch of `x`, `y` and `sample_weight`: the inverse of `unpack_x_y_sample_weight`."""
     if y is None:
         return x if not isinstance(x, (tuple, list)) else (x,)
     return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
 def class_weights(y: Any, weights: dict[int, float]) -> np.ndarray:
-    """The weight of each sample by its class (integer labels, or one-hot rows).
+    """The weight of each sample by its class (integer labels, or one-hot rows), 1 for a class that
+    has none.
 
     Raises:
-        ValueError: for a class without a weight, or targets that are no classes.
+        ValueError: for targets that are no classes.
     """
     if len(tree.leaves(y)) != 1:
         raise ValueError("class_weight needs a model with one output; use sample_weight")
@@ -133,11 +139,8 @@ def class_weights(y: Any, weights: dict[int, float]) -> np.ndarray:
     labels = labels[:, 0]
     if not np.array_equal(labels, labels.astype(np.int64)):
         raise ValueError("class_weight needs integer classes, the targets are not integers")
-    missing = sorted(set(np.unique(labels).astype(int).tolist()) - {int(k) for k in weights})
-    if missing:
-        raise ValueError(f"class_weight has no weight for the classes {missing}")
     table = {int(k): float(v) for k, v in weights.items()}
-    return np.array([table[int(label)] for label in labels], np.float32)
+    return np.array([table.get(int(label), 1.0) for label in labels], np.float32)
 
 
 def _weighted(batch: tuple, weights: dict[int, float] | None) -> tuple:
@@ -161,10 +164,12 @@ class ArrayFeed:
         batch_size: rows per step.
         shuffle: take the order of the position in the training, another one for each epoch.
         class_weight: {class: weight} multiplied into the sample weights.
+        steps: steps per epoch, when an epoch is not all of the data: the next one goes on where it
+            ended, and at the end of the data the one after begins anew.
 
     Attributes:
         size: number of samples.
-        steps: steps per epoch.
+        steps: batches that all of the data are.
 
     Raises:
         ValueError: no data, unequal lengths, NaN targets.
@@ -186,6 +191,8 @@ class ArrayFeed:
         self.batch_size = _check_batch_size(batch_size, self.size, steps)
         self.shuffle = shuffle
         self.steps = -(-self.size // self.batch_size)
+        self._given_steps = steps
+        self.per_epoch = steps or self.steps
         self._buffers: list[Any] = []
         self._resident: tuple[Any, Any] | None = None
         for path, target in tree.paths(self.arrays[1]):
@@ -196,8 +203,14 @@ class ArrayFeed:
                     f"(the first is sample {int(np.argwhere(np.isnan(target))[0][0])})"
                 )
 
-    def split(self, fraction: float) -> tuple[ArrayFeed, ArrayFeed]:
+    def split(
+        self, fraction: float, batch_size: int | None = None, steps: int | None = None
+    ) -> tuple[ArrayFeed, ArrayFeed]:
         """(the first part, the last `fraction`), never shuffled before.
+
+        Args:
+            fraction: of the samples.
+            batch_size, steps: of the second part.
 
         Raises:
             ValueError: when a part would be empty.
@@ -210,11 +223,13 @@ class ArrayFeed:
                 f"validation_split={fraction} of {self.size} samples leaves a part empty"
             )
 
-        def part(rows: slice, shuffle: bool) -> ArrayFeed:
+        def part(rows: slice, size: int | None, shuffle: bool, steps: int | None) -> ArrayFeed:
             x, y, sample_weight = tree.map(lambda a: a[rows], self.arrays)
-            return ArrayFeed(x, y, sample_weight, self.batch_size, shuffle)
+            return ArrayFeed(x, y, sample_weight, size, shuffle, steps=steps)
 
-        return part(slice(cut), self.shuffle), part(slice(cut, None), False)
+        train = part(slice(cut), self.batch_size, self.shuffle, self._given_steps)
+        size = batch_size or (None if steps else self.batch_size)
+        return train, part(slice(cut, None), size, False, steps)
 
     def first(self) -> Any:
         """A batch, to see structure and shapes by."""
@@ -229,13 +244,23 @@ class ArrayFeed:
     def keep(self) -> None:
         """Nothing is lost of arrays."""
 
+    def begin_anew(self) -> None:
+        """So it does without a `Position`."""
+
     def epoch(self, position: Any = None, pace: Any = None) -> Iterator[tuple[tuple, int]]:
         """The chunks of one epoch, from the step of the `Position` on."""
-        size = self.batch_size
+        size, first, number = self.batch_size, 0, 0
+        if position is not None:
+            epochs = -(-self.steps // self.per_epoch)  # that all of the data last for
+            number = (position.epoch - position.first_epoch) % epochs
+            first = number * self.per_epoch
         if self.shuffle and position is not None:
-            order = position.order(self.size)
+            order = position.order(self.size, position.epoch - number)
         else:
             order = np.arange(self.size, dtype=np.int32)
+        if self.steps - first < self.per_epoch:
+            _warn_of_end(self.steps - first, self.per_epoch)
+        order = order[first * size : (first + self.per_epoch) * size]
         if position is not None:
             order = order[position.step * size :]
         full, rest = divmod(len(order), size)
@@ -247,7 +272,8 @@ class ArrayFeed:
                 yield (resident, order[full * size :], rest), 1
             return
         row = sum(max(1, a[:1].nbytes) for a in tree.leaves(self.arrays))
-        chunk = max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // (row * size), full))
+        most = min(self.per_epoch, self.size // size)  # whatever is left of this epoch
+        chunk = max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // (row * size), most))
         for start in range(0, full, chunk):
             steps = min(chunk, full - start)
             rows = order[start * size : (start + steps) * size]
@@ -317,8 +343,8 @@ class StreamFeed:
         self.source, self.steps, self.class_weight = source, steps, class_weight
         self.stack, self.inputs_only = stack, inputs_only
         self.size: int | None = None
-        if steps is None and hasattr(source, "__len__"):
-            self.steps = len(source)
+        if steps is None:
+            self.steps = _length(source)
         self.ahead = not isinstance(source, Iterator) or _can_keep(source)
         self._iterator: Iterator | None = None
         #: batches as they came: read again first; in chunks that were not run yet
@@ -390,8 +416,13 @@ class StreamFeed:
 
     def _is_one_pass(self) -> bool:
         """Whether an epoch is the whole source, which is begun anew each time."""
-        length = getattr(self.source, "__len__", lambda: -1)()
-        return not isinstance(self.source, Iterator) and self.steps in (None, length)
+        return not isinstance(self.source, Iterator) and self.steps in (None, _length(self.source))
+
+    def begin_anew(self) -> None:
+        """Let the next epoch be the first batches again, unless the source is an iterator."""
+        if not isinstance(self.source, Iterator):
+            self._iterator = None
+            self._back.clear()
 
     def epoch(self, position: Any = None, pace: Any = None) -> Iterator[tuple[tuple, int]]:
         """The chunks of one epoch.
@@ -402,10 +433,16 @@ class StreamFeed:
             pace: what tells how many steps the next dispatch takes; None: one.
         """
         done = position.step if position is not None else 0
+        used = self._iterator is not None and not isinstance(self.source, Iterator)
         self._begin(done)
         while self.steps is None or done < self.steps:
             limit = _CHUNK_STEPS if self.steps is None else self.steps - done
             chunk, signature = self._chunk(self._take(pace, min(limit, _CHUNK_STEPS)))
+            if not chunk and used and done == 0:  # the epoch before ended with the source
+                used = False
+                self.begin_anew()
+                self._begin()
+                continue
             if not chunk:
                 break
             done += len(chunk)
@@ -438,7 +475,7 @@ class StreamFeed:
                 raw, batch = self._next()
             except StopIteration:
                 break
-            leaves, structure = tree.flatten(batch)
+            leaves, structure = tree.take_apart(batch)
             found = structure, tuple([(a.shape, a.dtype.str) for a in leaves])
             if not chunk:
                 signature = found
@@ -491,19 +528,30 @@ class StreamFeed:
 
     def _ended_early(self, done: int) -> None:
         self._iterator = None
-        expected = "" if self.steps is None else f" of the {self.steps} that steps asks for"
         if done == 0:
+            expected = "" if self.steps is None else f" of the {self.steps} that steps asks for"
             raise ValueError(
                 f"the data source gave no batch{expected}; a generator that has run out must be "
                 "made anew, or loop for ever with steps_per_epoch set"
             )
-        import warnings
+        _warn_of_end(done, self.steps)
 
-        warnings.warn(
-            f"the data source ended after {done}{expected} steps; make it repeat, or lower "
-            "steps_per_epoch",
-            stacklevel=4,
-        )
+
+def _warn_of_end(done: int, steps: int | None) -> None:
+    """An epoch has fewer steps than it was to have."""
+    warnings.warn(
+        f"the data ended after {done} of the {steps} steps that an epoch was to have; make it "
+        "repeat, or lower steps_per_epoch",
+        stacklevel=5,
+    )
+
+
+def _length(source: Any) -> int | None:
+    """How many batches a source gives, None: that is not known, or without end."""
+    try:
+        return len(source)
+    except (TypeError, NotImplementedError):
+        return None
 
 
 def _most(leaves: list) -> int:
@@ -567,9 +615,11 @@ def feed(
 
 def _is_arrays(x: Any) -> bool:
     if isinstance(x, Mapping):
-        return bool(x) and all(map(_is_arrays, x.values()))
+        x = list(x.values())
     if isinstance(x, (list, tuple)):
-        return bool(x) and all(isinstance(v, (int, float)) or _is_arrays(v) for v in x)
+        return any(v is not None for v in x) and all(
+            v is None or isinstance(v, (int, float)) or _is_arrays(v) for v in x
+        )
     return (hasattr(x, "shape") and hasattr(x, "dtype")) or hasattr(x, "to_numpy")
 
 
@@ -585,9 +635,7 @@ def _named(data: Any, name: str) -> Any:
     if isinstance(data, Mapping):
         return {key: _named(value, f"{name}[{key!r}]") for key, value in data.items()}
     if isinstance(data, (list, tuple)):
-        if any(
-            hasattr(v, "shape") or hasattr(v, "to_numpy") or isinstance(v, Mapping) for v in data
-        ):
+        if _holds_arrays(data):
             return type(data)([_named(v, f"{name}[{i}]") for i, v in enumerate(data)])
         array = standardize(np.asarray(data), name)
         return array
@@ -595,6 +643,15 @@ def _named(data: Any, name: str) -> Any:
     if array.ndim == 0:
         raise ValueError(f"{name} must have a batch axis, got the scalar {data!r}")
     return array
+
+
+def _holds_arrays(data: Any) -> bool:
+    """Whether nested lists are a tree of arrays, and not themselves the rows of one."""
+    if isinstance(data, (list, tuple)):
+        return any(_holds_arrays(v) for v in data[:1]) or any(
+            hasattr(v, "shape") or isinstance(v, Mapping) for v in data
+        )
+    return hasattr(data, "shape") or hasattr(data, "to_numpy") or isinstance(data, Mapping)
 
 
 def _common_length(arrays: Any) -> int:

@@ -64,16 +64,18 @@ class Position:
         fit: which `fit` since it was set, from 1.
         epoch: the epoch, from 0.
         step: how many of the epoch's steps are done.
+        first_epoch: that with which the `fit` began.
     """
 
     seed: int
     fit: int
     epoch: int = 0
     step: int = 0
+    first_epoch: int = 0
 
-    def order(self, size: int) -> np.ndarray:
-        """The order of `size` samples in this epoch."""
-        return seeds.order(self.seed, self.fit, self.epoch, size)
+    def order(self, size: int, epoch: int | None = None) -> np.ndarray:
+        """The order of `size` samples in this epoch, or another."""
+        return seeds.order(self.seed, self.fit, self.epoch if epoch is None else epoch, size)
 
 
 class _Signals:

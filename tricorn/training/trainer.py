@@ -9,16 +9,28 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import itertools
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tricorn import checks, losses, metrics, ops, optimizers, seeds, tree
+from tricorn import (
+    checks,
+    config,
+    losses,
+    metrics,
+    ops,
+    optimizers,
+    seeds,
+    signatures,
+    tree,
+)
 from tricorn.callbacks import CallbackList, History
 from tricorn.callbacks.callback_list import as_floats
 from tricorn.engines import active
+from tricorn.engines.abstract import NeedsEngine
 from tricorn.graph.compiled import Compiled, checked_jit_compile
 from tricorn.graph.interpreted import Interpreted, watching
 from tricorn.graph.ownership import is_ours
@@ -32,7 +44,7 @@ from tricorn.tracebacks import shortened
 from tricorn.training import adapters, loop, ranges
 from tricorn.training.adapters import unpack_x_y_sample_weight
 from tricorn.training.state import TrainingState
-from tricorn.training.terms import LossTerms, MetricTerms
+from tricorn.training.terms import LossTerms, MetricTerms, is_crossentropy
 
 
 class Trainer(Layer):
@@ -75,10 +87,13 @@ class Trainer(Layer):
 
         Args:
             optimizer: name or `Optimizer`.
-            loss: name, function, `Loss`; a list or dict of them for several outputs.
+            loss: name, function, `Loss`; for several outputs a list, a dict by their names, or a
+                tree in the form of the outputs; None for an output without a loss.
             loss_weights: factors of the losses of several outputs.
-            metrics: list of names, functions, `Metric` objects (by output: list or dict of lists).
-            weighted_metrics: likewise; these use sample and class weights.
+            metrics: list of names, functions, `Metric` objects (by output: list, dict or tree of
+                lists).
+            weighted_metrics: likewise; these use sample and class weights.  What has the name of
+                one of `metrics` is logged as ``weighted_...``.
             run_eagerly: run the Python of every step line by line, for debugging.
             steps_per_execution: steps in one dispatch: a number, or "auto", about 50 ms' worth.
             jit_compile: "auto": as is best on the engine; on PyTorch code of yours is run at every
@@ -86,7 +101,8 @@ class Trainer(Layer):
                 the engine's compiler can do (XLA on TensorFlow), and your Python may be run once
                 and written down.  False: as little as the engine can: on PyTorch and JAX steps run
                 as Python.
-            auto_scale_loss: accepted for Keras's sake.
+            auto_scale_loss: with the dtype policy "mixed_float16" scale the loss, by a
+                `LossScaleOptimizer` around the optimizer.
 
         Raises:
             ValueError: for an unknown name, and other `steps_per_execution` or `jit_compile`.
@@ -106,13 +122,23 @@ class Trainer(Layer):
                 f'steps_per_execution must be "auto" or a positive int, got {steps_per_execution!r}'
             )
         self.optimizer = optimizers.get(optimizer)
+        if (
+            auto_scale_loss
+            and self.dtype_policy.name == "mixed_float16"
+            and isinstance(self.optimizer, optimizers.Optimizer)
+            and not isinstance(self.optimizer, optimizers.LossScaleOptimizer)
+        ):
+            self.optimizer = optimizers.LossScaleOptimizer(self.optimizer)
         self.loss, self.run_eagerly = loss, bool(run_eagerly)
         self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile
-        for one in _leaves(loss):
-            losses.get(one)
-        now = _state(self)
-        now.losses = LossTerms(loss, loss_weights) if loss is not None else None
-        now.metrics, now.tracker = MetricTerms(metrics, weighted_metrics), _mean("loss")
+        for one in tree.leaves(loss):
+            if not is_crossentropy(one):
+                losses.get(one)
+        now, names = _state(self), _names_of_outputs(self)
+        now.losses = LossTerms(loss, loss_weights, names) if loss is not None else None
+        needed = now.losses.needed if now.losses is not None else None
+        now.metrics = MetricTerms(metrics, weighted_metrics, names, needed)
+        now.tracker = _mean("loss")
         now.arguments = {
             "optimizer": optimizer,
             "loss": loss,
@@ -134,11 +160,11 @@ class Trainer(Layer):
         arguments = _state(self).arguments
         if not self.compiled or arguments is None:
             return None
-        config = dict(arguments)
-        config["optimizer"] = self.optimizer
-        if config["steps_per_execution"] == "auto":
-            config["steps_per_execution"] = 1  # Keras knows numbers only; ours is the default
-        return {key: registry.serialize_keras_object(value) for key, value in config.items()}
+        given = dict(arguments)
+        given["optimizer"] = self.optimizer
+        if given["steps_per_execution"] == "auto":
+            given["steps_per_execution"] = 1  # Keras knows numbers only; ours is the default
+        return {key: registry.serialize_keras_object(value) for key, value in given.items()}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as `get_compile_config` said, and make the optimizer's state if possible."""
@@ -158,20 +184,24 @@ class Trainer(Layer):
 
     @property
     def metrics(self) -> list:
-        """The loss's running mean, the metrics of `compile`, and those that layers hold."""
+        """The loss's running mean and those of the outputs' losses; the metrics of `compile` as
+        one metric, whose result is a dict; and the metrics that layers hold."""
         now = _state(self)
         found = [] if now.tracker is None else [now.tracker]
-        found += super().metrics
-        if now.metrics is not None:
-            found += now.metrics.metrics
         if now.losses is not None:
             found += now.losses.trackers
+        if now.metrics is not None and (now.metrics.given or now.metrics.weighted):
+            found.append(now.metrics)
+        found += super().metrics
         return list(dict.fromkeys(found))
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of `metrics`."""
-        return [metric.name for metric in self.metrics]
+        """What the values are that `evaluate` lists: those of the metrics of `compile` and of
+        several losses are known after the first batch."""
+        terms = _state(self).metrics
+        names = ((m.labels if m is terms else [m.name]) for m in self.metrics)
+        return [name for several in names for name in several]
 
     def reset_metrics(self) -> None:
         """Begin all metrics anew."""
@@ -193,7 +223,7 @@ class Trainer(Layer):
 
         def forward() -> tuple[Any, Any]:
             y_pred = _forward(self, x, training=True)
-            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
+            loss = _loss_of(self, x, y, y_pred, sample_weight, training=True)
             return _scaled(self, loss), (loss, y_pred)
 
         _build_by_call(self, x)
@@ -205,17 +235,15 @@ class Trainer(Layer):
             (_, (loss, y_pred)), grads = value_and_grad(forward, variables, has_aux=True)()
             self.optimizer.apply(grads, variables)
         _state(self).tracker.update_state(loss, sample_weight=_batch_size(x))
-        return self.compute_metrics(x, y, y_pred, sample_weight)
+        return _metrics_of(self, x, y, y_pred, sample_weight)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """One step of evaluation on a batch."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = _forward(self, x, training=False)
-        loss = self.compute_loss(
-            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False
-        )
+        loss = _loss_of(self, x, y, y_pred, sample_weight, training=False)
         _state(self).tracker.update_state(loss, sample_weight=_batch_size(x))
-        return self.compute_metrics(x, y, y_pred, sample_weight)
+        return _metrics_of(self, x, y, y_pred, sample_weight)
 
     def predict_step(self, data: Any) -> Any:
         """The predictions for a batch."""
@@ -237,7 +265,7 @@ class Trainer(Layer):
         """
         parts, terms = [], _state(self).losses
         if terms is not None:
-            total = terms(y, y_pred, sample_weight, _names_of_outputs(self))
+            total = terms(y, y_pred, sample_weight)
             if total is not None:
                 parts.append(total)
         for loss in self.losses:
@@ -258,23 +286,16 @@ class Trainer(Layer):
         """Update the metrics of `compile` with a batch and give all results."""
         terms = _state(self).metrics
         if terms is not None:
-            terms.update(y, y_pred, sample_weight, _names_of_outputs(self))
+            terms.update_state(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
     def get_metrics_result(self) -> dict[str, Any]:
         """name -> value of all metrics now."""
         results: dict[str, Any] = {}
-        terms = _state(self).metrics
-        own = set(terms.metrics) if terms is not None else set()
         for metric in self.metrics:
-            if metric not in own:
-                value = metric.result()
-                results.update(value if isinstance(value, dict) else {metric.name: value})
-        if terms is not None:
-            results.update(terms.results())
+            value = metric.result()
+            results.update(value if isinstance(value, dict) else {metric.name: value})
         return results
-
-    # ------------------------------------------------------------------------------------- programs
 
     # ------------------------------------------------------------------------------------------ fit
 
@@ -315,8 +336,10 @@ class Trainer(Layer):
             class_weight: {class: weight} of the loss.
             sample_weight: weight of each sample in the loss.
             initial_epoch: number of the first epoch, when a training goes on.
-            steps_per_epoch: steps per epoch, for endless sources.
-            validation_steps, validation_batch_size: likewise for the validation.
+            steps_per_epoch: steps per epoch, for endless sources.  The next epoch goes on where one
+                ended; when the data end, the epoch does, with a warning, and the next begins anew.
+            validation_steps, validation_batch_size: likewise for the validation, which begins anew
+                each time.
             validation_freq: validate every so many epochs, or after the listed ones (from 1).
 
         Returns:
@@ -337,29 +360,29 @@ class Trainer(Layer):
         _prepare(self, "train", program, train.first)
         if isinstance(train, adapters.ArrayFeed):
             ranges.look_at(self, train.arrays)
-        steps = steps_per_epoch or train.steps
-        position = loop.Position(*seeds.begin_fit(), initial_epoch)
+        epochs = config.limited("epochs", epochs)
+        steps = _within_limit(train, steps_per_epoch) or train.steps
+        if validation is not None:
+            _within_limit(validation, None)
+        position = loop.Position(*seeds.begin_fit(), initial_epoch, first_epoch=initial_epoch)
         calls = CallbackList(
             callbacks, add_history=True, add_progbar=verbose != 0, model=self, verbose=verbose,
             epochs=epochs, steps=steps, position=position,
         )  # fmt: skip
-        single = self.run_eagerly or calls.needs_batches("train")
-        pace = loop.Pace(1 if single else self.steps_per_execution)
-        test_pace = loop.Pace(
-            1 if self.run_eagerly or calls.needs_batches("test") else self.steps_per_execution
-        )
+        pace, test_pace = _pace(self, calls, "train"), _pace(self, calls, "test")
         self.stop_training = False
         logs: dict[str, Any] = {}
         calls.on_train_begin()
         with loop.interruptible() as check:
-            for epoch in range(initial_epoch, epochs):
-                position.epoch, position.step = epoch, 0
+            for epoch in range(position.epoch, epochs):  # a callback may have gone ahead
+                if epoch > position.epoch:
+                    position.epoch, position.step = epoch, 0
                 self.reset_metrics()
                 calls.on_epoch_begin(epoch)
                 result, done = loop.run(
                     program,
                     train,
-                    _limited(train, steps_per_epoch, pace, position),
+                    train.epoch(position, pace),
                     pace,
                     calls.on_train_batch_begin,
                     calls.on_train_batch_end,
@@ -371,6 +394,7 @@ class Trainer(Layer):
                     calls.set_params({**calls.params, "steps": done})
                 logs = as_floats(result)
                 if validation is not None and _due(validation_freq, epoch):
+                    validation.begin_anew()
                     found = _evaluate(self, validation, calls, test_pace, check)
                     logs.update({f"val_{name}": value for name, value in found.items()})
                 calls.on_epoch_end(epoch, logs)
@@ -401,19 +425,19 @@ class Trainer(Layer):
         Args: as `fit`'s.
 
         Returns:
-            The loss, or with metrics a list in the order of `metrics_names`; with `return_dict`
-            name -> value.
+            The loss; with metrics, or several losses, a list in the order of `metrics_names`: the
+            loss, those of the outputs, the metrics in the order of `compile`, those of layers.
+            With `return_dict` name -> value.
         """
         _need_compiled(self, "evaluate")
         feed = adapters.feed(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        steps = _within_limit(feed, steps)
         calls = CallbackList(
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
             steps=steps or feed.steps,
         )  # fmt: skip
-        single = self.run_eagerly or calls.needs_batches("test")
-        pace = loop.Pace(1 if single else self.steps_per_execution)
         with loop.interruptible() as check:
-            logs = _evaluate(self, feed, calls, pace, check, steps)
+            logs = _evaluate(self, feed, calls, _pace(self, calls, "test"), check)
         return logs if return_dict else _as_list(self, logs)
 
     @shortened
@@ -430,6 +454,7 @@ class Trainer(Layer):
         Args: as `fit`'s.
         """
         feed = adapters.feed(x, batch_size=batch_size, steps=steps, stack=False, inputs_only=True)
+        steps = _within_limit(feed, steps)
         calls = CallbackList(
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
             steps=steps or feed.steps,
@@ -440,24 +465,23 @@ class Trainer(Layer):
         with loop.interruptible() as check, contextlib.ExitStack() as at_end:
             at_end.callback(feed.keep)
             calls.on_predict_begin()
-            for number, (batch, size) in enumerate(batches):
-                calls.on_predict_batch_begin(number)
-                found = program(batch)
-                feed.done(1)
-                outputs.append((found, size))
-                calls.on_predict_batch_end(number, {"outputs": found})
-                if number >= 8:  # a few batches ahead of the device
-                    engine.block(outputs[number - 8][0])
+            together = 1 if self.steps_per_execution == "auto" else self.steps_per_execution
+            while group := list(itertools.islice(batches, together)):
+                calls.on_predict_batch_begin(len(outputs))
+                found = [program(batch) for batch, _ in group]
+                feed.done(len(group))
+                outputs += found
+                logs = functools.partial(_outputs_of, engine, found)
+                calls.on_predict_batch_end(len(outputs) - 1, logs)
+                if len(outputs) > 8:  # a few batches ahead of the device
+                    engine.block(outputs[-9])
                 check()
                 if self.stop_predicting:
                     break
             calls.on_predict_end()
-        arrays = [tree.map(engine.numpy, found) for found, _ in outputs]
-        if not arrays:
+        if not outputs:
             raise ValueError("predict was given no batch")
-        return tree.map(
-            lambda *parts: np.concatenate(parts) if len(parts) > 1 else parts[0], *arrays
-        )
+        return _joined(engine, outputs)
 
     # ------------------------------------------------------------------------------ single batches
 
@@ -519,6 +543,18 @@ def _forward(model: Trainer, x: Any, training: bool) -> Any:
     return model(x, **given)
 
 
+def _loss_of(
+    model: Trainer, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool
+) -> Any:
+    offered = {"x": x, "y": y, "y_pred": y_pred, "sample_weight": sample_weight}
+    return signatures.call(model.compute_loss, offered, training=training)
+
+
+def _metrics_of(model: Trainer, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+    offered = {"x": x, "y": y, "y_pred": y_pred, "sample_weight": sample_weight}
+    return signatures.call(model.compute_metrics, offered)
+
+
 def _build_by_call(model: Trainer, x: Any) -> None:
     """Make the weights of layers that are built when they are called, by a forward pass whose
     other effects are dropped: once, for what it does not reach is no part of the model."""
@@ -542,7 +578,7 @@ def _scaled(model: Trainer, loss: Any) -> Any:
 
 def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
     """The compiled (with run_eagerly: plain) form of train_step, test_step or predict_step."""
-    step = getattr(model, f"{kind}_step")
+    step = _step_of(model, kind)
 
     def one(data: Any) -> Any:
         return step(_trimmed(data))
@@ -562,6 +598,55 @@ def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
     return made
 
 
+def _step_of(model: Trainer, kind: str) -> Callable:
+    """``step(data)`` of a kind: the model's method, which may also be ``(self, state, data)``."""
+    step = getattr(model, f"{kind}_step")
+    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(step).parameters.values()
+    needed = [p for p in parameters if p.kind in places and p.default is p.empty]
+    if len(needed) == 2:
+        return functools.partial(_with_state, model, kind, step)
+    if kind == "train" and type(model).train_step is not Trainer.train_step:
+        return functools.partial(_recorded, step)
+    return step
+
+
+def _recorded(step: Callable, data: Any) -> Any:
+    """A step of a user's, who may ask the framework itself for gradients."""
+    with active().native_gradients():
+        return step(data)
+
+
+def _with_state(model: Trainer, kind: str, step: Callable, data: Any) -> Any:
+    """A step that is given the values of the Variables, and gives new ones, as Keras writes them on
+    JAX: ``(logs, state) = step((trainable, non-trainable[, optimizer's][, metrics']), data)``."""
+    now = _state(model)
+    if not now.called:  # everything that the state holds is made before
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        with Scope():
+            y_pred = _forward(model, x, training=False)
+            if kind != "predict":
+                _loss_of(model, x, y, y_pred, sample_weight, training=False)
+                _metrics_of(model, x, y, y_pred, sample_weight)
+        now.called = True
+    if kind == "train" and not _optimizer_ready(model):
+        model.optimizer.build(_training_variables(model))
+    groups = [model.trainable_variables, model.non_trainable_variables]
+    if kind == "train":
+        groups.append(model.optimizer.variables)
+    if kind != "predict":
+        groups.append(model.metrics_variables)
+    if active().capabilities["abstract"]:
+        raise NeedsEngine(f"{kind}_step(self, state, data) of {model.name!r} calls the framework")
+    result, after = step(tuple([v.value for v in variables] for variables in groups), data)
+    if kind == "predict":
+        groups, after = groups[1:], (after,)
+    for variables, values in zip(groups, after, strict=True):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+    return result
+
+
 def _interpreted(model: Trainer, program: Compiled | Interpreted) -> Interpreted | None:
     """What runs a program's steps as Python, None: they are compiled."""
     return program if isinstance(program, Interpreted) else program.interpreted()
@@ -577,6 +662,17 @@ def _need_compiled(model: Trainer, what: str, optimizer: bool = False) -> None:
         raise ValueError(f"{what} needs an optimizer; give one to compile(...)")
 
 
+def _joined(engine: Any, outputs: list) -> Any:
+    """The outputs of several batches as arrays."""
+    arrays = [tree.map(engine.numpy, found) for found in outputs]
+    return tree.map(lambda *parts: np.concatenate(parts) if len(parts) > 1 else parts[0], *arrays)
+
+
+def _outputs_of(engine: Any, found: list) -> dict[str, Any]:
+    """The logs of batches that were predicted in one execution."""
+    return {"outputs": found[0] if len(found) == 1 else _joined(engine, found)}
+
+
 def _feeds(
     model: Trainer, x: Any, y: Any, batch_size: Any, split: float, validation: Any, shuffle: bool,
     class_weight: Any, sample_weight: Any, steps: Any, validation_steps: Any,
@@ -590,17 +686,13 @@ def _feeds(
     if split and validation is None:
         if not isinstance(train, adapters.ArrayFeed):
             raise ValueError("validation_split works on arrays; give validation_data instead")
-        train, held = train.split(split)
-        if validation_batch:
-            x, y, sample_weight = held.arrays
-            held = adapters.ArrayFeed(x, y, sample_weight, validation_batch)
-        return train, held
+        return train.split(split, validation_batch, validation_steps)
     if validation is None:
         return train, None
     size = validation_batch or batch_size
     if isinstance(validation, tuple) and not adapters.is_source(validation[0]):
         parts = unpack_x_y_sample_weight(validation)
-        return train, adapters.feed(*parts, batch_size=size)
+        return train, adapters.feed(*parts, batch_size=size, steps=validation_steps)
     return train, adapters.feed(validation, steps=validation_steps)
 
 
@@ -611,7 +703,7 @@ def _prepare(model: Trainer, kind: str, program: Any, first: Callable[[], Any]) 
         return
     batch, interpreted = _trimmed(first()), _interpreted(model, program)
     if interpreted is None:
-        discover(getattr(model, f"{kind}_step"), (batch,))
+        discover(_step_of(model, kind), (batch,))
         return
     if not model.built and model._tricorn_computes():
         interpreted.dropped(lambda data: _build_by_call(model, *_inputs(data)), batch)
@@ -624,16 +716,23 @@ def _optimizer_ready(model: Trainer) -> bool:
     return model.optimizer is None or getattr(model.optimizer, "built", True)
 
 
-def _evaluate(
-    model: Trainer, feed: Any, calls: Any, pace: Any, check: Any, steps: int | None = None
-) -> dict[str, float]:
+def _pace(model: Trainer, calls: CallbackList, mode: str) -> loop.Pace:
+    """How many steps go into a dispatch: as `compile` says, else one where Python or a callback
+    wants each."""
+    steps = model.steps_per_execution
+    if steps == "auto" and (model.run_eagerly or calls.needs_batches(mode)):
+        steps = 1
+    return loop.Pace(steps)
+
+
+def _evaluate(model: Trainer, feed: Any, calls: Any, pace: Any, check: Any) -> dict[str, float]:
     model.reset_metrics()
     model.stop_evaluating = False
     calls.on_test_begin()
     result, _ = loop.run(
         _program(model, "test", looped=True),
         feed,
-        _limited(feed, steps, pace),
+        feed.epoch(None, pace),
         pace,
         calls.on_test_batch_begin,
         calls.on_test_batch_end,
@@ -683,26 +782,12 @@ def _trimmed(data: Any) -> Any:
 def _predict_batches(feed: Any, steps: int | None) -> Any:
     """(batch, size) pairs of a feed, one per step."""
     if isinstance(feed, adapters.ArrayFeed):
-        starts = range(0, feed.size, feed.batch_size)
-        for start in starts if steps is None else list(starts)[:steps]:
+        for start in range(0, feed.size, feed.batch_size)[:steps]:
             stop = start + feed.batch_size
             yield tree.map(lambda a, rows=slice(start, stop): a[rows], feed.arrays), stop - start
         return
     for (arrays, _, size), _ in feed.epoch():
         yield arrays, size
-
-
-def _limited(feed: Any, steps: int | None, pace: Any, position: Any = None) -> Any:
-    """The chunks of an epoch; of arrays no more than `steps` steps."""
-    if steps is None or not isinstance(feed, adapters.ArrayFeed):
-        yield from feed.epoch(position, pace)
-        return
-    left = steps - (position.step if position is not None else 0)
-    for args, count in feed.epoch(position, pace):
-        yield args, min(count, left)
-        left -= count
-        if left <= 0:
-            return
 
 
 def _check_counts(
@@ -725,16 +810,24 @@ def _check_counts(
         )
 
 
+def _within_limit(feed: Any, steps: int | None) -> int | None:
+    """The number of steps to run of a feed, None for all, within the limit of the settings, which
+    the feed heeds from now on."""
+    given = steps or feed.steps
+    limited = config.limited("steps_per_epoch", given)
+    if limited == given:
+        return steps
+    if isinstance(feed, adapters.ArrayFeed):
+        feed.per_epoch = limited
+    else:
+        feed.steps = limited
+    return limited
+
+
 def _due(frequency: int | list[int], epoch: int) -> bool:
     if isinstance(frequency, int):
         return (epoch + 1) % frequency == 0
     return epoch + 1 in frequency
-
-
-def _leaves(loss: Any) -> list:
-    if isinstance(loss, dict):
-        return list(loss.values())
-    return list(loss) if isinstance(loss, (list, tuple)) else [loss]
 
 
 def _inputs(data: Any) -> tuple:

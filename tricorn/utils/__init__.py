@@ -1,5 +1,16 @@
-"""Helpers around models and data."""
+"""Helpers around models and data; what few programs need is loaded when it is first used."""
 
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+from tricorn.config import (
+    disable_interactive_logging,
+    enable_interactive_logging,
+    is_interactive_logging_enabled,
+)
+from tricorn.dtypes import standardize as standardize_dtype
+from tricorn.graph.symbolic import is_symbolic as is_keras_tensor
 from tricorn.saving import (
     CustomObjectScope,
     custom_object_scope,
@@ -11,6 +22,7 @@ from tricorn.saving import (
     serialize_keras_object,
 )
 from tricorn.seeds import set_random_seed
+from tricorn.training.adapters import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from tricorn.utils.confusion import confusion_matrix
 from tricorn.utils.kernels import (
     convert_all_kernels_in_model,
@@ -20,23 +32,100 @@ from tricorn.utils.kernels import (
 from tricorn.utils.numerical import normalize, to_categorical
 from tricorn.utils.session import clear_session
 
+if _TYPE_CHECKING:  # what editors and type checkers see; `_LATER` says it to `__getattr__`
+    from tricorn.utils import bounding_boxes
+    from tricorn.utils.data import Dataset
+    from tricorn.utils.directories import (
+        audio_dataset_from_directory,
+        image_dataset_from_directory,
+        text_dataset_from_directory,
+    )
+    from tricorn.utils.drawing import model_to_dot, plot_model
+    from tricorn.utils.files import get_file
+    from tricorn.utils.images import array_to_img, img_to_array, load_img, save_img
+    from tricorn.utils.progbar import Progbar
+    from tricorn.utils.py_dataset import PyDataset, Sequence
+    from tricorn.utils.sequences import pad_sequences
+    from tricorn.utils.settings import Config
+    from tricorn.utils.splitting import split_dataset
+    from tricorn.utils.timeseries import timeseries_dataset_from_array
+
+#: public name -> module of this package
+_LATER = {
+    "Config": "settings",
+    "Dataset": "data",
+    "Progbar": "progbar",
+    "PyDataset": "py_dataset",
+    "Sequence": "py_dataset",
+    "array_to_img": "images",
+    "audio_dataset_from_directory": "directories",
+    "get_file": "files",
+    "image_dataset_from_directory": "directories",
+    "img_to_array": "images",
+    "load_img": "images",
+    "model_to_dot": "drawing",
+    "plot_model": "drawing",
+    "pad_sequences": "sequences",
+    "save_img": "images",
+    "split_dataset": "splitting",
+    "text_dataset_from_directory": "directories",
+    "timeseries_dataset_from_array": "timeseries",
+}
+
 __all__ = [
-    "CustomObjectScope",
+    "array_to_img",
+    "audio_dataset_from_directory",
+    "bounding_boxes",
     "clear_session",
+    "Config",
     "confusion_matrix",
     "convert_all_kernels_in_model",
     "convert_dense_weights_data_format",
     "convert_kernel",
     "custom_object_scope",
+    "CustomObjectScope",
+    "Dataset",
     "deserialize_keras_object",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
     "get_custom_objects",
+    "get_file",
     "get_registered_name",
     "get_registered_object",
+    "image_dataset_from_directory",
+    "img_to_array",
+    "is_interactive_logging_enabled",
+    "is_keras_tensor",
+    "load_img",
+    "model_to_dot",
     "normalize",
+    "pack_x_y_sample_weight",
+    "pad_sequences",
+    "plot_model",
+    "Progbar",
+    "PyDataset",
     "register_keras_serializable",
+    "save_img",
+    "Sequence",
     "serialize_keras_object",
     "set_random_seed",
+    "split_dataset",
+    "standardize_dtype",
+    "text_dataset_from_directory",
+    "timeseries_dataset_from_array",
     "to_categorical",
+    "unpack_x_y_sample_weight",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    if name == "bounding_boxes":
+        return _importlib.import_module("tricorn.utils.bounding_boxes")
+    if name not in _LATER:
+        raise AttributeError(f"tricorn.utils has no {name!r}")
+    value = getattr(_importlib.import_module(f"tricorn.utils.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value
+
 
 __dir__ = lambda: list(__all__)

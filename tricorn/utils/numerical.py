@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+
+from tricorn import ops
 
 
-def to_categorical(x: ArrayLike, num_classes: int | None = None) -> np.ndarray:
+def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """Class numbers as one-hot vectors.
 
     Arguments:
@@ -14,7 +17,8 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> np.ndarray:
         num_classes: length of the vectors; the largest class plus one unless given.
 
     Returns:
-        float64 array of the shape of `x` with an axis of length `num_classes` at the end.
+        float64 array of the shape of `x` with an axis of length `num_classes` at the end; of a
+        tensor a tensor in floatx, with zeros for a class outside.
 
     Raises:
         ValueError: when a class is negative or not below `num_classes`.
@@ -24,6 +28,12 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> np.ndarray:
         array([[0., 0., 1.],
                [1., 0., 0.]])
     """
+    if ops.is_tensor(x):
+        shape = ops.shape(x)
+        if len(shape) > 1 and shape[-1] == 1:
+            x = ops.squeeze(x, -1)
+        count = num_classes or int(ops.convert_to_numpy(ops.max(x))) + 1
+        return ops.one_hot(ops.cast(x, "int32"), count)
     classes = np.asarray(x).astype(np.int64)
     if classes.ndim > 1 and classes.shape[-1] == 1:
         classes = classes[..., 0]
@@ -37,17 +47,19 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> np.ndarray:
     return np.eye(count)[classes]
 
 
-def normalize(x: ArrayLike, axis: int = -1, order: int = 2) -> np.ndarray:
+def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
     """x / ‖x‖ along `axis`; zeros stay zeros.
 
     Arguments:
-        x: the array.
+        x: array or tensor.
         axis: along which the norm is taken.
         order: of the norm, 2 for the Euclidean one.
 
     Returns:
-        Array of the shape of `x`, of norm 1 along `axis`.
+        Array (of a tensor: a tensor) of the shape of `x`, of norm 1 along `axis`.
     """
+    if ops.is_tensor(x):
+        return ops.normalize(x, axis, order)
     values = np.asarray(x)
     norms = np.atleast_1d(np.linalg.norm(values, order, axis))
     norms[norms == 0] = 1

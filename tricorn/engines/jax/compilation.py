@@ -83,8 +83,11 @@ class _Step:
         # No two results may share memory, neither with each other nor with what stays in the state.
         taken = {id(old) for old in state}
         for i in changed:
-            after[i] = _separate(after[i], taken)
-        return jax.tree.map(lambda leaf: _separate(leaf, taken), result), after
+            after[i] = common.separate(_typed(after[i]), taken, id, jnp.copy)
+        result = jax.tree.map(
+            lambda leaf: common.separate(_typed(leaf), taken, id, jnp.copy), result
+        )
+        return result, after
 
     def dispatch(self, handles: list, args: tuple) -> tuple[Any, list]:
         """Run what is compiled (inside of an outer trace: become a part of that)."""
@@ -118,14 +121,10 @@ class _Step:
         return donated, rest
 
 
-def _separate(value: Any, taken: set[int]) -> jax.Array:
-    """`value` as a tensor of definite dtype that is none of `taken`, and is from now on."""
+def _typed(value: Any) -> jax.Array:
+    """`value` as a tensor of definite dtype, where JAX may have a weak one."""
     tensor = jnp.asarray(value)
-    tensor = lax.convert_element_type(tensor, tensor.dtype)  # a weakly typed one is typed now
-    if id(tensor) in taken:
-        tensor = jnp.copy(tensor)
-    taken.add(id(tensor))
-    return tensor
+    return lax.convert_element_type(tensor, tensor.dtype)
 
 
 def _merged(handles: list, changed: dict) -> list:

@@ -650,19 +650,7 @@ def _mix(h: Array) -> Array:
     return h ^ (h >> np.uint32(15))
 
 
-def uniform(key: Array, shape: Sequence[int], dtype) -> Array:
-    """Uniform in [0, 1): multiples of 2**-p, p the bits of the dtype's significand."""
-    dtype = jnp.dtype(dtype)
-    precision = jnp.finfo(dtype).nmant + 1
-    high = lax.bitcast_convert_type(bits(key, shape), jnp.uint32)
-    if precision <= 32:
-        return (high >> np.uint32(32 - precision)).astype(dtype) * np.array(2.0**-precision, dtype)
-    low = lax.bitcast_convert_type(bits(key ^ np.int32(0x5BD1E995), shape), jnp.uint32)
-    whole = (high >> np.uint32(5)).astype(dtype) * 2.0**26 + (low >> np.uint32(6)).astype(dtype)
-    return whole * 2.0**-53
-
-
-def dropout_mask(key: Array, shape: Sequence[int], rate: float) -> Array:
-    """Booleans, True with probability ``1 - rate``: a comparison of bits, without floats."""
-    threshold = np.uint32(min(round(rate * 2**32), 2**32 - 1))
-    return lax.bitcast_convert_type(bits(key, shape), jnp.uint32) >= threshold
+def bernoulli(key: Array, shape: Sequence[int], probability: float) -> Array:
+    """Booleans, true with the given probability: `bits` compared as fractions of 24 bits."""
+    fractions = lax.bitcast_convert_type(bits(key, shape), jnp.uint32) >> np.uint32(8)
+    return fractions.astype(np.float32) * np.float32(2.0**-24) < probability

@@ -19,6 +19,7 @@ import numpy as np
 from jax import lax
 
 from tricorn import dtypes, tracking, tree
+from tricorn.engines import common
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.contract import PRIMITIVES, EngineError
 from tricorn.engines.jax import kernels, policy
@@ -36,7 +37,17 @@ __all__ = [
     "TENSOR_TYPES",
     *sorted(
         PRIMITIVES.keys()
-        - {"compile", "is_live", "read", "set_trainable", "module", "variant", "training", "clear"}
+        - {
+            "compile",
+            "is_live",
+            "read",
+            "set_trainable",
+            "module",
+            "variant",
+            "training",
+            "clear",
+            "native_gradients",
+        }
         - {"as_python", "tape", "own_graph"}
     ),
 ]
@@ -157,7 +168,7 @@ def tensor(value: Any, dtype: str) -> jax.Array:
     if isinstance(value, jax.Array):
         return cast(value, dtype)
     if dtype == "string":
-        raise EngineError("the engine 'jax' has no tensors of strings; keep them in NumPy arrays")
+        raise EngineError(common.no_strings("jax"))
     return _copy(np.asarray(value, _numpy_dtype(dtype)))  # a view would follow the array's changes
 
 
@@ -244,6 +255,11 @@ def device_of(x: jax.Array) -> str | None:
 
 
 is_eager = policy.is_eager
+
+
+def profile(folder: str) -> Any:
+    return jax.profiler.trace(folder)
+
 
 block = jax.block_until_ready
 
@@ -356,8 +372,21 @@ max = _reduction(jnp.max)
 min = _reduction(jnp.min)
 any = _reduction(jnp.any)
 all = _reduction(jnp.all)
-argmax = _reduction(lambda *args, **options: jnp.argmax(*args, **options).astype(np.int32))
-argmin = _reduction(lambda *args, **options: jnp.argmin(*args, **options).astype(np.int32))
+
+
+def _ordered(x: jax.Array, largest: int) -> jax.Array:
+    """Integers in the order of the floats x, with NaN as `largest`.  XLA's programs for CPUs take
+    numbers near 0 (subnormal ones) for 0 when they compare floats."""
+    if not jnp.issubdtype(x.dtype, np.floating):
+        return x
+    bits = lax.bitcast_convert_type(x, f"int{8 * x.dtype.itemsize}")
+    ends = np.iinfo(bits.dtype)
+    bits = jnp.where(bits < 0, ends.min - bits, bits)  # negative floats descend, -0 is 0
+    return jnp.where(jnp.isnan(x), ends.max if largest > 0 else ends.min, bits)
+
+
+argmax = _reduction(lambda x, *a, **k: jnp.argmax(_ordered(x, 1), *a, **k).astype(np.int32))
+argmin = _reduction(lambda x, *a, **k: jnp.argmin(_ordered(x, -1), *a, **k).astype(np.int32))
 cumsum = _jit(lambda x, axis: lax.cumsum(x, axis), 1)
 cumprod = _jit(lambda x, axis: lax.cumprod(x, axis), 1)
 sort = _jit(lambda x, axis: jnp.sort(x, axis), 1)
@@ -500,12 +529,22 @@ def _printed(x: jax.Array, message: str) -> jax.Array:
     return x
 
 
+def _on_host(x: list, fn: Callable, shape: Callable, dtype: str) -> Any:
+    """In a trace: a call back to Python."""
+    if policy.is_eager():
+        return NotImplemented
+    kind = jax.ShapeDtypeStruct(shape(*[a.shape for a in x]), dtypes.to_numpy(dtype))
+    return jax.pure_callback(lambda *arrays: np.asarray(fn(*map(np.asarray, arrays)), kind.dtype),
+                             kind, *x)  # fmt: skip
+
+
 OVERRIDES = {
     "add_bias": _kernel(kernels.add_bias),
     "batch_norm": _kernel(kernels.batch_norm, "epsilon"),
     "lstm": _kernel(kernels.lstm, "reverse"),
     "gru": _kernel(kernels.gru, "reverse", "reset_after"),
     "printed": _printed,
+    "on_host": _on_host,
 }
 
 
@@ -562,7 +601,10 @@ def _key(key: jax.Array) -> jax.Array:
 
 
 bits = _jit(kernels.bits, 1)
-uniform = _widening(_jit(kernels.uniform, 1, 2))
+bernoulli = _jit(kernels.bernoulli, 1)
+uniform = _widening(
+    _jit(lambda key, shape, dtype: jax.random.uniform(_key(key), shape, dtype), 1, 2)
+)
 normal = _widening(_jit(lambda key, shape, dtype: jax.random.normal(_key(key), shape, dtype), 1, 2))
 randint = _widening(
     _jit(
@@ -585,11 +627,13 @@ def cond(pred: jax.Array, true_fn: Callable, false_fn: Callable, operands: Seque
 
 
 def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
-    return lax.while_loop(lambda now: cond(*now), lambda now: tuple(body(*now)), tuple(state))
+    with _scoped(state):
+        return lax.while_loop(lambda now: cond(*now), lambda now: tuple(body(*now)), tuple(state))
 
 
 def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
-    return lax.scan(body, init, xs, length, reverse)
+    with _scoped((init, xs)):
+        return lax.scan(body, init, xs, length, reverse)
 
 
 vmap = jax.vmap
@@ -665,7 +709,7 @@ def custom_gradient(fn: Callable) -> Callable:
 
 
 def eval_shape(fn: Callable, args: tuple) -> Any:
-    leaves, structure = tree.flatten(tuple(args))
+    leaves, structure = tree.take_apart(tuple(args))
     where = [i for i, x in enumerate(leaves) if hasattr(x, "shape") and hasattr(x, "dtype")]
     unknown = py.any(None in leaves[i].shape for i in where)
 
@@ -732,3 +776,6 @@ def unshared(handle: jax.Array) -> jax.Array:
 
 def must_not_escape(x: jax.Array) -> bool:
     return isinstance(x, jax.core.Tracer)
+
+
+foreign = common.foreign("jax", "tricorn.engines.jax.programs")

@@ -53,7 +53,7 @@ class _Compiled:
         self.compiled: Any = None
 
     def __call__(self, handles: list, *args: Any) -> tuple[Any, list]:
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
         leaves = list(map(tf.convert_to_tensor, leaves))
         if self.compiled is None or py.any(a is not b for a, b in zip(handles, self.handles)):
             self.handles = list(handles)
@@ -105,7 +105,7 @@ def repeated(fn: Callable, state: list, start: Any, stop: Any, *args: Any) -> tu
         nonlocal structure
         result, after = fn(list(state), i, *args)
         moving[:] = [k for k, _ in changes(range(len(state)), state, after)]
-        out, structure = tree.flatten(result)
+        out, structure = tree.take_apart(result)
         return [tf.convert_to_tensor(x) for x in out]
 
     specs = _specs(once, [start])

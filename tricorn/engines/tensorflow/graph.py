@@ -332,7 +332,7 @@ class _Program:
         self.built: dict[Any, tuple[Callable, Any, int]] = {}
 
     def __call__(self, handles: list, *args: Any) -> tuple[Any, list]:
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
         leaves = [self._fed(leaf) for leaf in leaves]
         key = structure, tuple([(x.shape, x.dtype) for x in leaves]), tuple(map(id, handles))
         if key not in self.built:
@@ -350,7 +350,7 @@ class _Program:
             feeds = [v1.placeholder(x.dtype, x.shape) for x in leaves]
             state = [self.place.read(handle) for handle in handles]
             result, after = self.fn(list(state), *tree.unflatten(structure, feeds))
-            found, result_structure = tree.flatten(result)
+            found, result_structure = tree.take_apart(result)
             found = [tf.convert_to_tensor(x) for x in found]
             changed = eager.changes(handles, state, after)
             # assigned together, and after everything was computed from what was

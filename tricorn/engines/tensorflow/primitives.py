@@ -135,6 +135,10 @@ def device_of(x: tf.Tensor) -> str | None:
     return ":".join(x.device.lower().split(":")[-2:]) or None
 
 
+def profile(folder: str) -> Any:
+    return tf.profiler.experimental.Profile(folder)
+
+
 def is_eager() -> bool:
     return tf.executing_eagerly()
 
@@ -152,15 +156,29 @@ def _unary(raw: Callable) -> Callable:
     return lambda x: raw(x=x)
 
 
-def _in_single(raw: Callable) -> Callable:
-    """An operation that has no bfloat16 kernel: computed in float32."""
+def _by(wide: tf.DType, *kinds: tf.DType) -> Callable[[Callable], Callable]:
+    """A decorator of operations that have no kernel for some dtypes: computed in another one."""
 
-    def call(x: tf.Tensor) -> tf.Tensor:
-        if x.dtype == tf.bfloat16:
-            return tf.cast(raw(x=tf.cast(x, tf.float32)), tf.bfloat16)
-        return raw(x=x)
+    def declare(fn: Callable) -> Callable:
+        @functools.wraps(fn)
+        def call(x: tf.Tensor, *args: Any) -> Any:
+            kind = x.dtype
+            if kind not in kinds:
+                return fn(x, *args)
+            args = tuple(tf.cast(y, wide) if getattr(y, "dtype", None) == kind else y for y in args)
+            result = fn(tf.cast(x, wide), *args)
+            if isinstance(result, tuple):
+                return (tf.cast(result[0], kind), *result[1:])
+            return tf.cast(result, kind)
 
-    return call
+        return call
+
+    return declare
+
+
+_of_halves = _by(tf.float32, tf.bfloat16, tf.float16)
+_of_unsigned = _by(tf.int32, tf.uint8, tf.uint16)
+_of_bool = _by(tf.int32, tf.bool)
 
 
 def _keeps_integers(raw: Callable) -> Callable:
@@ -172,8 +190,8 @@ def _of_floats(raw: Callable, others: bool) -> Callable:
     return lambda x: raw(x=x) if x.dtype in FLOATING else tf.fill(tf.shape(x), others)
 
 
-negative = _unary(_raw.Neg)
-sign = _unary(_raw.Sign)
+negative = _of_unsigned(_unary(_raw.Neg))
+sign = _of_unsigned(_unary(_raw.Sign))
 floor = _keeps_integers(_raw.Floor)
 ceil = _keeps_integers(_raw.Ceil)
 round = _keeps_integers(_raw.Round)
@@ -196,10 +214,10 @@ asinh = _unary(_raw.Asinh)
 acosh = _unary(_raw.Acosh)
 atanh = _unary(_raw.Atanh)
 erf = _unary(_raw.Erf)
-erfinv = _in_single(_raw.Erfinv)
+erfinv = _of_halves(_unary(_raw.Erfinv))
 sigmoid = _unary(_raw.Sigmoid)
-lgamma = _in_single(_raw.Lgamma)
-digamma = _in_single(_raw.Digamma)
+lgamma = _of_halves(_unary(_raw.Lgamma))
+digamma = _of_halves(_unary(_raw.Digamma))
 bitwise_not = _unary(_raw.Invert)
 isfinite = _of_floats(_raw.IsFinite, True)
 isnan = _of_floats(_raw.IsNan, False)
@@ -207,6 +225,8 @@ logical_not = _unary(_raw.LogicalNot)
 
 
 def abs(x: tf.Tensor) -> tf.Tensor:
+    if x.dtype.is_unsigned:
+        return x
     return tf.abs(x) if x.dtype.is_complex else _raw.Abs(x=x)
 
 
@@ -243,8 +263,10 @@ remainder = _binary(_raw.FloorMod)
 atan2 = _binary(lambda x, y: _raw.Atan2(y=x, x=y))  # the ordinate first
 equal = _binary(_raw.Equal)
 not_equal = _binary(_raw.NotEqual)
-less = _binary(_raw.Less)
-less_equal = _binary(_raw.LessEqual)
+less = _binary(_raw.Less, of_bool=lambda x, y: _raw.LogicalAnd(x=_raw.LogicalNot(x=x), y=y))
+less_equal = _binary(
+    _raw.LessEqual, of_bool=lambda x, y: _raw.LogicalOr(x=_raw.LogicalNot(x=x), y=y)
+)
 bitwise_and = _binary(_raw.BitwiseAnd)
 bitwise_or = _binary(_raw.BitwiseOr)
 bitwise_xor = _binary(_raw.BitwiseXor)
@@ -258,7 +280,10 @@ _power = _binary(_raw.Pow)
 def power(x: Any, y: Any) -> tf.Tensor:
     if type(y) in (int, float) and y in (0, 1, 2):  # TensorFlow's gradient of x⁰ is NaN at 0
         return (tf.ones_like, tf.identity, tf.square)[int(y)](x)
-    return _power(x, y)
+    return _by_int(x, y) if isinstance(x, tf.Tensor) else _power(x, y)
+
+
+_by_int = _of_unsigned(_power)
 
 
 def _extreme(raw: Callable, of_bool: Callable) -> Callable:
@@ -316,22 +341,45 @@ def _reduction(raw: Callable, of_bool: Callable | None = None) -> Callable:
 sum = _reduction(_raw.Sum)
 prod = _reduction(_raw.Prod)
 mean = _reduction(_raw.Mean)
-max = _reduction(_raw.Max, of_bool=_raw.Any)
-min = _reduction(_raw.Min, of_bool=_raw.All)
+
+
+def _chosen(name: str, raw: Callable, of_bool: Callable) -> Callable:
+    reduction = _reduction(raw, of_bool)
+
+    def choice(x: tf.Tensor, axis: tuple[int, ...], keepdims: bool) -> tf.Tensor:
+        if py.any(x.shape[i] == 0 for i in axis):  # TensorFlow gives infinities
+            raise ValueError(f"{name}: nothing to choose from along axes {axis} of {x.shape}")
+        return reduction(x, axis, keepdims)
+
+    return choice
+
+
+max = _chosen("max", _raw.Max, _raw.Any)
+min = _chosen("min", _raw.Min, _raw.All)
 any = _reduction(_raw.Any)
 all = _reduction(_raw.All)
 
 
-def _arg_reduction(raw: Callable) -> Callable:
+def _ordered(x: tf.Tensor, of_nan: str) -> tf.Tensor:
+    """Integers in the order of the floats x, with NaN as the largest ("max") or least ("min").
+    TensorFlow takes numbers near 0 (subnormal ones) for 0 when it compares floats."""
+    if x.dtype not in FLOATING:
+        return x
+    bits = tf.bitcast(x, f"int{8 * x.dtype.size}")
+    bits = tf.where(bits < 0, bits.dtype.min - bits, bits)  # negative floats descend, -0 is 0
+    return tf.where(tf.math.is_nan(x), getattr(bits.dtype, of_nan), bits)
+
+
+def _arg_reduction(raw: Callable, of_nan: str) -> Callable:
     def reduction(x: tf.Tensor, axis: int, keepdims: bool) -> tf.Tensor:
-        found = raw(input=x, dimension=axis, output_type=tf.int32)
+        found = raw(input=_ordered(x, of_nan), dimension=axis, output_type=tf.int32)
         return tf.expand_dims(found, axis) if keepdims else found
 
     return reduction
 
 
-argmax = _arg_reduction(_raw.ArgMax)
-argmin = _arg_reduction(_raw.ArgMin)
+argmax = _arg_reduction(_raw.ArgMax, "max")
+argmin = _arg_reduction(_raw.ArgMin, "min")
 
 
 def cumsum(x: tf.Tensor, axis: int) -> tf.Tensor:
@@ -371,6 +419,7 @@ def sort(x: tf.Tensor, axis: int) -> tf.Tensor:
     return take_along_axis(x, argsort(x, axis), axis)
 
 
+@_of_bool
 def top_k(x: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
     return tuple(tf.math.top_k(x, k))
 
@@ -458,6 +507,7 @@ def update_slice(x: tf.Tensor, start: Sequence, update: tf.Tensor) -> tf.Tensor:
     )
 
 
+@_of_bool
 def pad(x: tf.Tensor, pads: tuple, mode: str, value: Any) -> tf.Tensor:
     if mode == "constant":
         fill = tf.convert_to_tensor(value, x.dtype)
@@ -510,6 +560,7 @@ _SCATTERS = {
 }
 
 
+@_of_bool
 def scatter(x: tf.Tensor, indices: tf.Tensor, updates: tf.Tensor, mode: str) -> tf.Tensor:
     depth = indices.shape[-1]
     lengths = shape(x)
@@ -742,4 +793,22 @@ def _printed(x: tf.Tensor, message: str) -> tf.Tensor:
         return tf.identity(x)
 
 
-OVERRIDES: dict[str, Callable] = {"printed": _printed}
+foreign = common.foreign("tensorflow", "tricorn.engines.tensorflow.programs")
+
+
+def _called_back(x: list, fn: Callable, shape: Callable, dtype: str) -> Any:
+    """The op `on_host` in a graph: a call back to Python."""
+    if py.all(isinstance(a, EagerTensor) for a in x):
+        return NotImplemented
+    kind = tf.as_dtype(dtype)
+
+    def run(*arrays: Any) -> Any:
+        found = np.asarray(fn(*arrays))
+        return found if dtype == "string" else found.astype(kind.as_numpy_dtype)
+
+    found = tf.numpy_function(run, x, kind, stateful=False)
+    found.set_shape(shape(*[a.shape.as_list() for a in x]))
+    return found
+
+
+OVERRIDES: dict[str, Callable] = {"printed": _printed, "on_host": _called_back}

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tricorn.engines.common import private_parts
 
 with private_parts("tensorflow", tf.__version__, ("2.21", "2.22"), pip="tricorn[tensorflow]"):
+    from tensorflow.python import pywrap_tfe as pywrap_tfe
     from tensorflow.python.eager import record as record
     from tensorflow.python.framework.func_graph import FuncGraph as FuncGraph
     from tensorflow.python.framework.ops import EagerTensor as EagerTensor

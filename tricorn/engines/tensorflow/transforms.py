@@ -15,7 +15,7 @@ from tricorn import dtypes, tree
 from tricorn.engines import common
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.tensorflow.primitives import FLOATING, shape
-from tricorn.engines.tensorflow.private import EagerTensor
+from tricorn.engines.tensorflow.private import EagerTensor, pywrap_tfe, record
 
 
 class _Flat:
@@ -26,14 +26,14 @@ class _Flat:
         self.result: Any = None
 
     def __call__(self, *leaves: Any) -> list:
-        out, self.result = tree.flatten(self.fn(*tree.unflatten(self.structure, list(leaves))))
+        out, self.result = tree.take_apart(self.fn(*tree.unflatten(self.structure, list(leaves))))
         return [tf.convert_to_tensor(x) for x in out]
 
 
 def cond(pred: tf.Tensor, true_fn: Callable, false_fn: Callable, operands: Sequence) -> Any:
     if isinstance(pred, EagerTensor):
         return true_fn(*operands) if pred else false_fn(*operands)
-    leaves, structure = tree.flatten(tuple(operands))
+    leaves, structure = tree.take_apart(tuple(operands))
     yes, no = _Flat(true_fn, structure), _Flat(false_fn, structure)
     # one more result, so that there is one
     out = tf.cond(pred, lambda: [*yes(*leaves), pred], lambda: [*no(*leaves), pred])
@@ -45,7 +45,7 @@ def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
         while cond(*state):
             state = tuple(body(*state))
         return tuple(state)
-    leaves, structure = tree.flatten(tuple(state))
+    leaves, structure = tree.take_apart(tuple(state))
     step = _Flat(body, structure)
     out = tf.while_loop(
         lambda *now: cond(*tree.unflatten(structure, list(now))), lambda *now: step(*now), leaves
@@ -56,8 +56,8 @@ def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
 def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
     if tf.executing_eagerly():
         return _scan_eagerly(body, init, xs, length, reverse)
-    start, carry_structure = tree.flatten(init)
-    leaves, structure = tree.flatten(xs)
+    start, carry_structure = tree.take_apart(init)
+    leaves, structure = tree.take_apart(xs)
     steps: Any = shape(leaves[0])[0] if leaves else length
     static = leaves[0].shape[0] if leaves else length
     kept, count = len(start), range(len(leaves))
@@ -83,7 +83,7 @@ def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) 
 
 
 def _scan_eagerly(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
-    leaves, structure = tree.flatten(xs)
+    leaves, structure = tree.take_apart(xs)
     steps: Any = leaves[0].shape[0] if leaves else length
     if steps == 0:  # only the shapes of what body gives are needed
         nothing = [tf.zeros(x.shape[1:], x.dtype) for x in leaves]
@@ -114,7 +114,7 @@ def _specs(fn: Callable, leaves: Sequence) -> list[tf.TensorSpec]:
 
 def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
     def mapped(*args: Any) -> Any:
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
         axes = common.mapped_axes(in_axes, args)
         moving = [i for i, axis in enumerate(axes) if axis is not None]
         flat = _Flat(fn, structure)
@@ -147,12 +147,12 @@ def _move(x: tf.Tensor, source: Any, target: int) -> tf.Tensor:
 
 
 def vjp(fn: Callable, primals: tuple) -> tuple:
-    leaves, structure = tree.flatten(tuple(primals))
+    leaves, structure = tree.take_apart(tuple(primals))
     shape: Any = None
 
     def flat(*values: tf.Tensor) -> list:
         nonlocal shape
-        out, shape = tree.flatten(fn(*tree.unflatten(structure, list(values))))
+        out, shape = tree.take_apart(fn(*tree.unflatten(structure, list(values))))
         return out
 
     found, pull = _vjp(flat, leaves)
@@ -194,12 +194,12 @@ def _vjp(fn: Callable, primals: Sequence) -> tuple[list, Callable]:
 
 
 def jvp(fn: Callable, primals: tuple, tangents: tuple) -> tuple:
-    leaves, structure = tree.flatten(tuple(primals))
+    leaves, structure = tree.take_apart(tuple(primals))
     shape: Any = None
 
     def flat(*values: tf.Tensor) -> list:
         nonlocal shape
-        out, shape = tree.flatten(fn(*tree.unflatten(structure, list(values))))
+        out, shape = tree.take_apart(fn(*tree.unflatten(structure, list(values))))
         return out
 
     outs, pull = _vjp(flat, leaves)
@@ -216,14 +216,14 @@ def jvp(fn: Callable, primals: tuple, tangents: tuple) -> tuple:
 
 def custom_gradient(fn: Callable) -> Callable:
     def call(*args: Any) -> Any:
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
         result: Any = None
 
         @tf.custom_gradient
         def flat(*tensors: tf.Tensor) -> tuple[list, Callable]:
             nonlocal result
             out, gradient = fn(*tree.unflatten(structure, list(tensors)))
-            found, result = tree.flatten(out)
+            found, result = tree.take_apart(out)
 
             def pull(*cotangents: tf.Tensor, variables: Sequence = ()) -> Any:
                 grads = gradient(tree.unflatten(result, list(cotangents)))
@@ -243,7 +243,7 @@ def custom_gradient(fn: Callable) -> Callable:
 
 
 def eval_shape(fn: Callable, args: tuple) -> Any:
-    leaves, structure = tree.flatten(tuple(args))
+    leaves, structure = tree.take_apart(tuple(args))
     where = [i for i, x in enumerate(leaves) if hasattr(x, "shape") and hasattr(x, "dtype")]
     given = [tf.TensorSpec(leaves[i].shape, dtypes.standardize(leaves[i].dtype)) for i in where]
     result: Any = None
@@ -253,7 +253,7 @@ def eval_shape(fn: Callable, args: tuple) -> Any:
         filled = list(leaves)
         for i, x in zip(where, tensors):
             filled[i] = x
-        out, result = tree.flatten(fn(*tree.unflatten(structure, filled)))
+        out, result = tree.take_apart(fn(*tree.unflatten(structure, filled)))
         return [tf.convert_to_tensor(x) for x in out]
 
     try:
@@ -261,3 +261,18 @@ def eval_shape(fn: Callable, args: tuple) -> Any:
     except tf.errors.OperatorNotAllowedInGraphError as error:
         raise NeedsEngine(f"a value decides what runs: {error}") from error
     return tree.unflatten(result, [AbstractTensor(tuple(s.shape), s.dtype.name) for s in found])
+
+
+class _Read:
+    """What a tape takes for a variable: it watches the tensor that it reads."""
+
+    trainable = True
+
+    def __init__(self, handle: tf.Tensor) -> None:
+        self.handle = handle
+
+
+def watch(tensor: tf.Tensor) -> None:
+    """Let the tapes that record see a tensor that a variable was read as."""
+    if record.could_possibly_record():
+        pywrap_tfe.TFE_Py_TapeVariableAccessed(_Read(tensor))

@@ -7,7 +7,6 @@ single calls when a step is traced (`tracing`), where tensors have no numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -115,33 +114,34 @@ adam_ = _operator(
 
 
 def _adam_on_copies(
-    value: torch.Tensor,
-    gradient: torch.Tensor,
-    momentum: torch.Tensor,
-    velocity: torch.Tensor,
+    values: list[torch.Tensor],
+    gradients: list[torch.Tensor],
+    momenta: list[torch.Tensor],
+    velocities: list[torch.Tensor],
     *numbers: Any,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """`adam_` of one variable, on copies."""
-    value, momentum, velocity = (
-        x.clone(memory_format=torch.contiguous_format) for x in (value, momentum, velocity)
+) -> list[torch.Tensor]:
+    """`adam_` on copies: w, m, v of each variable."""
+    values, momenta, velocities = (
+        [x.clone(memory_format=torch.contiguous_format) for x in column]
+        for column in (values, momenta, velocities)
     )
-    _adam_in_place([value], [gradient], [momentum], [velocity], *numbers)
-    return value, momentum, velocity
+    _adam_in_place(values, gradients, momenta, velocities, *numbers)
+    return [x for row in zip(values, momenta, velocities) for x in row]
 
 
 adam = _operator(
-    "adam(Tensor value, Tensor gradient, Tensor momentum, Tensor velocity, Tensor rate, "
-    "float beta_1, float beta_2, float epsilon) -> (Tensor, Tensor, Tensor)",
-    lambda value, *args: tuple(torch.empty_like(value) for _ in range(3)),
+    "adam(Tensor[] values, Tensor[] gradients, Tensor[] momenta, Tensor[] velocities, Tensor rate, "
+    "float beta_1, float beta_2, float epsilon) -> Tensor[]",
+    lambda values, *args: [torch.empty_like(x) for x in values for _ in range(3)],
 )(_adam_on_copies)
 
 
 def _adam(
-    value: Any,
-    gradient: Any,
-    momentum: Any,
-    velocity: Any,
-    largest: Any,
+    values: list,
+    gradients: list,
+    momenta: list,
+    velocities: list,
+    largest: list | None,
     learning_rate: Any,
     step: Any,
     beta_1: float,
@@ -150,34 +150,21 @@ def _adam(
 ) -> Any:
     """The op `adam` where the fused kernel has it: on a CPU (elsewhere reading the rate would wait
     for the device), and when nobody differentiates the update."""
-    given = value, gradient, momentum, velocity
+    given = values, gradients, momenta, velocities
     if (
         largest is not None
-        or value.device.type != "cpu"
-        or value.dtype not in _FLOATS
-        or any(x.dtype != value.dtype or x.shape != value.shape for x in given)
-        or _is_differentiated(*given, learning_rate)
         or not beta_2
+        or values[0].dtype not in _FLOATS
+        or any(x.device.type != "cpu" for x in values)
+        or any(x.dtype != w.dtype or x.shape != w.shape for w, *row in zip(*given) for x in row)
+        or _is_differentiated(*values, *gradients, *momenta, *velocities, learning_rate)
     ):
         return NotImplemented
-    rate = _adam_rate(learning_rate, step, float(beta_1), float(beta_2))
+    rate = learning_rate * (torch.sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step))
     # an operator for those who trace; to everybody else the way through torch's dispatcher is long
     run = adam if private.modes_around() else _adam_on_copies
-    return *run(*given, rate, float(beta_1), float(beta_2), float(epsilon)), None
-
-
-#: the last (arguments, result) of `_adam_rate`: all variables of a step ask for the same one
-_last_rate: ContextVar[tuple] = ContextVar("tricorn_torch_adam_rate", default=((None, None), None))
-
-
-def _adam_rate(learning_rate: Any, step: Any, beta_1: float, beta_2: float) -> Any:
-    """η √(1 - β₂ᵗ) / (1 - β₁ᵗ)"""
-    given, rate = _last_rate.get()
-    if given[0] is not learning_rate or given[1] is not step or given[2:] != (beta_1, beta_2):
-        given = learning_rate, step, beta_1, beta_2
-        rate = learning_rate * (torch.sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step))
-        _last_rate.set((given, rate))
-    return rate
+    after = run(*given, rate, float(beta_1), float(beta_2), float(epsilon))
+    return [(*after[i : i + 3], None) for i in range(0, len(after), 3)]
 
 
 def _is_differentiated(*tensors: torch.Tensor) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins as py
 import contextlib
 import functools
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -26,6 +27,11 @@ for _kind, _flatten, _unflatten in tracking.as_trees():
         _kind, _flatten, lambda children, keys, make=_unflatten: make(keys, children)
     )
 
+#: what layers have of `torch.nn.Module`
+MODULE_METHODS = (
+    "buffers", "load_state_dict", "named_buffers", "named_parameters", "parameters", "state_dict",
+    "zero_grad",
+)  # fmt: skip
 CAPABILITIES = {"differentiates": True, "complex": True}
 TENSOR_TYPES = (torch.Tensor, torch.nn.Parameter)
 OVERRIDES = kernels.OVERRIDES
@@ -53,7 +59,7 @@ def default_device() -> torch.device:
 
 def torch_type(dtype: str) -> torch.dtype:
     if dtype == "string":
-        raise EngineError("the engine 'torch' has no tensors of strings; keep them in NumPy arrays")
+        raise EngineError(common.no_strings("torch"))
     return _TYPES[dtype]
 
 
@@ -139,6 +145,10 @@ def place(x: torch.Tensor, device: str) -> torch.Tensor:
 
 def device_of(x: torch.Tensor) -> str:
     return f"gpu:{x.device.index or 0}" if x.device.type == "cuda" else f"{x.device.type}:0"
+
+
+def profile(folder: str) -> Any:
+    return torch.profiler.profile(on_trace_ready=torch.profiler.tensorboard_trace_handler(folder))
 
 
 def is_eager() -> bool:
@@ -445,11 +455,15 @@ def scatter(
 # --------------------------------------------------------------------------------- linear algebra
 
 matmul = torch.matmul
-cholesky = torch.linalg.cholesky
 fft = torch.fft.fft
 ifft = torch.fft.ifft
 rfft = torch.fft.rfft
 irfft = torch.fft.irfft
+
+
+def cholesky(x: torch.Tensor) -> torch.Tensor:
+    factor, failed = torch.linalg.cholesky_ex(x)
+    return torch.where((failed > 0)[..., None, None], math.nan, factor)
 
 
 def einsum(subscripts: str, operands: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -469,7 +483,7 @@ def eigh(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def lu(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    packed, pivots = torch.linalg.lu_factor(x)
+    packed, pivots, _ = torch.linalg.lu_factor_ex(x)  # a singular matrix has factors, too
     return packed, pivots - 1
 
 
@@ -740,3 +754,6 @@ def is_live(x: torch.Tensor) -> bool:
 
 def must_not_escape(x: torch.Tensor) -> bool:
     return is_fleeting(x)
+
+
+foreign = common.foreign("torch", "tricorn.engines.torch.programs")

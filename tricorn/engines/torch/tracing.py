@@ -18,7 +18,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from torch.fx import Graph, GraphModule, Node
 from tricorn import dtypes, tree
 from tricorn.engines import common
 from tricorn.engines.torch import private
-from tricorn.engines.torch.primitives import default_device, dtype, memory_of, tensor, write
+from tricorn.engines.torch.primitives import default_device, dtype, tensor, write
 from tricorn.engines.torch.tape import is_held
 
 #: traces that are kept in the process; those that were not used for the longest time go first
@@ -40,6 +40,8 @@ _CONSTANT = 1 << 16
 
 _log = logging.getLogger("tricorn.torch")
 _OPS = torch.ops.aten
+#: stands for the storage of a tensor that is a part of one
+_PART = -1
 
 
 class TooLong(Exception):
@@ -138,7 +140,7 @@ class _Program:
         """Run `steps` (None: once, without a number) and write what was assigned."""
         with torch.no_grad():
             state = [handle.detach() for handle in handles]
-            leaves, structure = tree.flatten(args)
+            leaves, structure = tree.take_apart(args)
             leaves = [_borrowed(x) for x in leaves]
             kind = self._kind_of(state, leaves, structure)
             if not kind.traced and patience.is_over(kind.steps):
@@ -225,21 +227,30 @@ def _described(x: torch.Tensor) -> tuple[str, tuple]:
 
 def _settle(handles: list, state: list, args: Any, after: list, result: Any) -> tuple[Any, list]:
     """Write what was assigned; (result, handles) of which no two share memory, nor with `args`."""
-    taken = {memory_of(x) for x in (*state, *tree.leaves(args)) if isinstance(x, torch.Tensor)}
-    changed = {i: _separate(after[i], taken) for i in common.assigned(state, after, _described)}
-    result = tree.map(lambda leaf: _separate(leaf, taken), result)
+    taken = _places((*state, *tree.leaves(args)))
+    found = common.assigned(state, after, _described)
+    changed = {i: _separate(after[i].detach(), taken) for i in found}
+    result = tree.map(lambda leaf: _separate(leaf.detach(), taken), result)
     return result, [write(h, changed[i]) if i in changed else h for i, h in enumerate(handles)]
 
 
-def _separate(x: torch.Tensor, taken: set[int]) -> torch.Tensor:
-    """`x` with memory that none of `taken` shares, and from now on does; no part of something
-    larger."""
-    x = x.detach()
-    whole = x.untyped_storage().nbytes() == x.numel() * x.itemsize
-    if not whole or memory_of(x) in taken:
-        x = x.clone(memory_format=torch.contiguous_format)
-    taken.add(memory_of(x))
-    return x
+def _separate(x: torch.Tensor, taken: set) -> torch.Tensor:
+    """`x` with memory that none of `taken` shares; no part of something larger."""
+    return common.separate(x, taken, _place, _copied)
+
+
+def _places(tensors: Iterable) -> set:
+    """Where tensors are; the place of parts is taken, so that parts are copied."""
+    return {_storage(x) for x in tensors if isinstance(x, torch.Tensor)} | {_PART}
+
+
+def _place(x: torch.Tensor) -> int:
+    """The storage; fake tensors, which have no memory, have storages too."""
+    return _storage(x) if x.untyped_storage().nbytes() == x.numel() * x.itemsize else _PART
+
+
+def _copied(x: torch.Tensor) -> torch.Tensor:
+    return x.clone(memory_format=torch.contiguous_format)
 
 
 # ---------------------------------------------------------------------------------------- the trace
@@ -267,10 +278,10 @@ class _Trace:
             before, numbers = list(tensors[:count]), tensors[count : count + numbered]
             args = tensors[count + numbered :]
             result, after = fn(list(before), *numbers, *tree.unflatten(structure, list(args)))
-            taken = {_storage(x) for x in tensors}
-            found, self.result = tree.flatten(result)
+            taken = _places(tensors)
+            found, self.result = tree.take_apart(result)
             self.assigned[:] = common.assigned(before, after, _described)
-            return [_separate_fake(x, taken) for x in (*found, *(after[i] for i in self.assigned))]
+            return [_separate(x, taken) for x in (*found, *(after[i] for i in self.assigned))]
 
         numbers = [tensor(0, "int32")] if numbered else []
         example = *state, *numbers, *leaves
@@ -336,14 +347,6 @@ def _layout(x: torch.Tensor) -> tuple:
 
 def _storage(x: torch.Tensor) -> int:
     return x.untyped_storage()._cdata
-
-
-def _separate_fake(x: torch.Tensor, taken: set[int]) -> torch.Tensor:
-    """As `_separate`; fake tensors have storages of their own, but no memory."""
-    if x.untyped_storage().nbytes() != x.numel() * x.itemsize or _storage(x) in taken:
-        x = x.clone(memory_format=torch.contiguous_format)
-    taken.add(_storage(x))
-    return x
 
 
 def check_length() -> None:
@@ -494,25 +497,40 @@ def _adam_in_place(graph: Graph, places: dict[Node, int]) -> None:
     Args:
         places: input that holds an entry of the state -> output that holds its next value.
     """
-    output = graph.output_node()
-    groups: dict[Any, list[Node]] = {}
     for node in graph.find_nodes(op="call_function", target=torch.ops.tricorn.adam.default):
-        old = [node.args[0], node.args[2], node.args[3]]
-        new = {part.args[1]: part for part in node.users}
-        if len(new) < 3 or len(set(old)) < 3 or py.any(x not in places for x in old):
-            continue
-        stays = [output.args[0][places[x]] is new[i] for i, x in enumerate(old)]
-        others = [set(part.users) != {output} for part in new.values()]
-        used = [x for x in output.args[0] if x in new.values()]
-        if not py.all(stays) or len(used) > 3 or py.any(others):
-            continue
-        groups.setdefault(node.args[4:], []).append(node)
-    for numbers, nodes in groups.items():  # one call for all
-        columns = [list(column) for column in zip(*[node.args[:4] for node in nodes])]
-        with graph.inserting_before(output):
-            graph.call_function(torch.ops.tricorn.adam_.default, (*columns, *numbers))
-        for node in nodes:
-            for part in list(node.users):
-                part.replace_all_uses_with(node.args[(0, 2, 3)[part.args[1]]])
-                graph.erase_node(part)
-            graph.erase_node(node)
+        _write_in_place(graph, node, places)
+    graph.eliminate_dead_code()
+
+
+def _write_in_place(graph: Graph, node: Node, places: dict[Node, int]) -> None:
+    """`_adam_in_place` of one call: of the variables whose new values are nothing but the next
+    ones of the entries they come from."""
+    columns, numbers = node.args[:4], node.args[4:]
+    old = [x for w, m, v in zip(columns[0], *columns[2:]) for x in (w, m, v)]  # as the results are
+    new = {part.args[1]: part for part in node.users}
+    output = graph.output_node()
+
+    def stays(i: int) -> bool:
+        part = new.get(i)
+        if part is None or old[i] not in places or old.count(old[i]) > 1:
+            return False
+        where = [k for k, x in enumerate(output.args[0]) if x is part]
+        return set(part.users) == {output} and where == [places[old[i]]]
+
+    rows = range(len(columns[0]))
+    mine = [k for k in rows if py.all(map(stays, range(3 * k, 3 * k + 3)))]
+    if not mine:
+        return
+    rest = [k for k in rows if k not in mine]
+    written, copied = ([[c[k] for k in some] for c in columns] for some in (mine, rest))
+    with graph.inserting_before(node):
+        others = graph.call_function(node.target, (*copied, *numbers))
+    for i, part in new.items():
+        if i // 3 in mine:
+            part.replace_all_uses_with(old[i])
+            graph.erase_node(part)
+        else:
+            part.args = others, 3 * rest.index(i // 3) + i % 3
+    graph.erase_node(node)
+    with graph.inserting_before(output):
+        graph.call_function(torch.ops.tricorn.adam_.default, (*written, *numbers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins as py
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
 
 
 def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
-    leaves, structure = tree.flatten(xs)
+    leaves, structure = tree.take_apart(xs)
     steps: Any = leaves[0].shape[0] if leaves else length
     rows = [x.unbind(0) for x in leaves]
     if steps == 0:  # only the shapes of what body gives are needed
@@ -58,12 +59,12 @@ def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) 
 
 def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
     def mapped(*args: Any) -> Any:
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
         axes = common.mapped_axes(in_axes, args)
         found: list = []
 
         def flat(*tensors: torch.Tensor) -> tuple:
-            out, shape = tree.flatten(fn(*tree.unflatten(structure, list(tensors))))
+            out, shape = tree.take_apart(fn(*tree.unflatten(structure, list(tensors))))
             found[:] = [shape]
             return tuple(out)
 
@@ -78,8 +79,12 @@ def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
     return mapped
 
 
+def native_gradients() -> contextlib.AbstractContextManager:
+    return torch.enable_grad()
+
+
 def vjp(fn: Callable, primals: tuple) -> tuple:
-    leaves, structure = tree.flatten(tuple(primals))
+    leaves, structure = tree.take_apart(tuple(primals))
     moving = [i for i, x in enumerate(leaves) if is_differentiable(x)]
     shape: Any = None
 
@@ -88,7 +93,7 @@ def vjp(fn: Callable, primals: tuple) -> tuple:
         nonlocal shape
         given = dict(zip(moving, values))
         filled = [given.get(i, x) for i, x in enumerate(leaves)]
-        out, shape = tree.flatten(fn(*tree.unflatten(structure, filled)))
+        out, shape = tree.take_apart(fn(*tree.unflatten(structure, filled)))
         count = shape.children[0].count  # leaves of out; those of aux follow
         smooth = [i < count and is_differentiable(x) for i, x in enumerate(out)]
         shape = shape, smooth
@@ -146,12 +151,12 @@ def _vjp(fn: Callable, primals: list) -> tuple[Sequence, Sequence, Callable]:
 
 
 def jvp(fn: Callable, primals: tuple, tangents: tuple) -> tuple:
-    leaves, structure = tree.flatten(tuple(primals))
+    leaves, structure = tree.take_apart(tuple(primals))
     shape: Any = None
 
     def flat(*values: torch.Tensor) -> tuple:
         nonlocal shape
-        out, shape = tree.flatten(fn(*tree.unflatten(structure, list(values))))
+        out, shape = tree.take_apart(fn(*tree.unflatten(structure, list(values))))
         return tuple(out)
 
     out, tangent = torch.func.jvp(flat, tuple(leaves), tuple(tree.leaves(tuple(tangents))))
@@ -188,7 +193,7 @@ class _CustomCall:
 
     def forward(self, leaves: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         out, self.gradient = self.fn(*tree.unflatten(self.structure, list(leaves)))
-        found, self.result = tree.flatten(out)
+        found, self.result = tree.take_apart(out)
         # a fresh tensor each: autograd must not take an argument returned as it is for the result
         return tuple([x.view_as(x) for x in found])
 
@@ -199,7 +204,7 @@ class _CustomCall:
 
 def custom_gradient(fn: Callable) -> Callable:
     def call(*args: Any) -> Any:
-        leaves, structure = tree.flatten(args)
+        leaves, structure = tree.take_apart(args)
         state = _CustomCall(fn, structure)
         found = _CustomGradient.apply(state, *leaves)
         return tree.unflatten(state.result, list(found))
@@ -217,7 +222,7 @@ def checkpoint(fn: Callable) -> Callable:
 
 
 def eval_shape(fn: Callable, args: tuple) -> Any:
-    leaves, structure = tree.flatten(tuple(args))
+    leaves, structure = tree.take_apart(tuple(args))
     where = [i for i, x in enumerate(leaves) if hasattr(x, "shape") and hasattr(x, "dtype")]
     unknown = py.any(None in leaves[i].shape for i in where)
 

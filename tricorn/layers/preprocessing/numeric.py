@@ -1,7 +1,8 @@
-"""Layers that prepare data: Rescaling, Normalization, RandomFlip."""
+"""Layers that prepare numbers: Rescaling, Normalization, Discretization; RandomFlip."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,16 @@ from tricorn.checks import wrong
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
 from tricorn.graph.scope import library_code
-from tricorn.layers.arguments import choice, data_format, is_int
-from tricorn.layers.base import Layer
+from tricorn.layers.arguments import choice, data_format, is_int, positive
+from tricorn.layers.preprocessing import base
+from tricorn.layers.preprocessing.base import DataLayer
+from tricorn.layers.preprocessing.categories import CategoryEncoding
 from tricorn.seeds import SeedGenerator
 
 _data_format = data_format
 
 
-class Rescaling(Layer):
+class Rescaling(DataLayer):
     """``x · scale + offset``
 
     Args:
@@ -42,7 +45,7 @@ class Rescaling(Layer):
         return ops.add(ops.multiply(ops.cast(inputs, dtype), scale), offset)
 
 
-class Normalization(Layer):
+class Normalization(DataLayer):
     """``(x - mean) / √variance`` with fixed statistics.
 
     Args:
@@ -153,7 +156,135 @@ class Normalization(Layer):
         return settings
 
 
-class RandomFlip(Layer):
+class Discretization(DataLayer):
+    """Numbers as the indices of the bins they lie in.
+
+    Bin 0 is everything below the first boundary, bin i begins at boundary i - 1 (included).
+
+    Args:
+        bin_boundaries: rising numbers; None: `adapt` finds them.
+        num_bins: how many bins `adapt` makes, of about equally many values each.
+        epsilon: `adapt` summarises the data with so large an error of the ranks at most.
+        output_mode: "int", or "one_hot", "multi_hot", "count" as in `CategoryEncoding`.
+        sparse: not supported.
+        dtype, name: what every `Layer` takes.
+
+    Input shape: any, numbers.  Output: int32 of that shape; in the other modes vectors.
+
+    Raises:
+        ValueError: when both or neither of `bin_boundaries` and `num_bins` are given.
+    """
+
+    def __init__(
+        self,
+        bin_boundaries: Any = None,
+        num_bins: int | None = None,
+        epsilon: float = 0.01,
+        output_mode: str = "int",
+        sparse: bool = False,
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        if (bin_boundaries is None) == (num_bins is None):
+            raise ValueError(
+                "Discretization: give either bin_boundaries, or num_bins and call adapt; got "
+                f"bin_boundaries={bin_boundaries!r}, num_bins={num_bins!r}"
+            )
+        if num_bins is not None:
+            positive(self, "num_bins", num_bins)
+        self.num_bins, self.epsilon = num_bins, epsilon
+        self.output_mode = base.output_mode(self, output_mode)
+        base.no_sparse(self, sparse)
+        self._given = bin_boundaries is not None
+        self.bin_boundaries = sorted(map(float, bin_boundaries)) if self._given else None
+        self.reset_state()
+
+    def adapt(self, data: Any, steps: int | None = None) -> None:
+        """Take the boundaries from data.
+
+        Args:
+            data: an array, or a source of batches.
+            steps: how many batches to take; None: all.
+        """
+        if self._given:
+            raise ValueError(
+                f"the layer {self.name!r} was made with bin_boundaries; it does not adapt"
+            )
+        self.reset_state()
+        batches = [data] if hasattr(data, "shape") else data
+        for batch in itertools.islice(batches, steps):
+            self.update_state(batch)
+        self.finalize_state()
+
+    def reset_state(self) -> None:
+        """Forget what `adapt` found."""
+        #: values in rising order, and how many of the data's each stands for
+        self._summary = np.zeros((2, 0))
+        if not self._given:
+            self.bin_boundaries = None
+
+    def update_state(self, data: Any) -> None:
+        """Add a batch to the summary of the data."""
+        values = np.sort(np.asarray(data, np.float32).reshape(-1))
+        step = max(len(values) * self.epsilon, 1)
+        some = values[int(step) - 1 :: int(step)]
+        both = np.hstack([self._summary, np.stack([some, np.full(len(some), step)])])
+        self._summary = _compressed(both[:, np.argsort(both[0], kind="stable")], self.epsilon)
+
+    def finalize_state(self) -> None:
+        """Make the boundaries of the summary."""
+        if not self._given and self._summary.size:
+            assert self.num_bins is not None
+            found = _compressed(self._summary, 1.0 / self.num_bins)[0, :-1]
+            self.bin_boundaries = found.tolist()
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        size = self.num_bins or len(self.bin_boundaries or ()) + 1
+        return base.encoded_shape(tuple(input_shape), self.output_mode, size)
+
+    def call(self, inputs: Any) -> Any:
+        if self.bin_boundaries is None:
+            raise RuntimeError(f"the layer {self.name!r} has no boundaries: call adapt(data) first")
+        found = ops.digitize(inputs, np.asarray(self.bin_boundaries, np.float32))
+        if self.output_mode == "int":
+            return ops.cast(found, "int32")
+        encoding = CategoryEncoding(len(self.bin_boundaries) + 1, self.output_mode,
+                                    dtype=self.dtype_policy)  # fmt: skip
+        return encoding.call(found)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "bin_boundaries": self.bin_boundaries,
+            "num_bins": self.num_bins,
+            "epsilon": self.epsilon,
+            "output_mode": self.output_mode,
+            "sparse": False,
+            "name": self.name,
+            "dtype": self.dtype_policy.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        config = dict(config)
+        found, bins = config.get("bin_boundaries"), config.get("num_bins")
+        both = found is not None and bins is not None  # `adapt` found them
+        made = cls(**{**config, "bin_boundaries": None} if both else config)
+        made.bin_boundaries = found if both else made.bin_boundaries
+        return made
+
+
+def _compressed(summary: np.ndarray, epsilon: float) -> np.ndarray:
+    """A summary of about 1 / epsilon values, at equal distances of rank."""
+    if summary.shape[1] * epsilon < 1:
+        return summary
+    ranks = summary[1].cumsum()
+    share = epsilon + np.arange(0.0, 1.0, epsilon)
+    values, ranks = (np.interp(share, ranks / ranks[-1], row) for row in (summary[0], ranks))
+    return np.stack([values, np.diff(ranks, prepend=0)]).astype(np.float32)
+
+
+class RandomFlip(DataLayer):
     """In training each image is mirrored with probability 1/2, along each axis of `mode`.
 
     Args:

@@ -1,0 +1,189 @@
+"""Callbacks in trainings of models: going on after an interruption, averages, servers."""
+
+import http.server
+import json
+import threading
+import urllib.parse
+
+import numpy as np
+import pytest
+
+import tricorn
+from tricorn import callbacks, layers, optimizers
+
+
+def data():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(22, 3)).astype("float32"), rng.normal(size=(22, 1)).astype("float32")
+
+
+def make(optimizer="adam", **settings):
+    tricorn.set_random_seed(3)
+    model = tricorn.Sequential(
+        [tricorn.Input((3,)), layers.Dropout(0.3), layers.Dense(1, name="out")]
+    )
+    model.compile(optimizer, "mse", **settings)
+    return model
+
+
+class Interruption(Exception):
+    pass
+
+
+class Interrupt(callbacks.Callback):
+    def __init__(self, epoch, batch=None):
+        super().__init__()
+        self.at = epoch, batch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        if self.at == (epoch, None):
+            raise Interruption
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.at == (self.epoch, batch):
+            raise Interruption
+
+
+def fit(model, *extra, **settings):
+    x, y = data()
+    return model.fit(x, y, batch_size=4, epochs=4, verbose=0, callbacks=list(extra), **settings)
+
+
+@pytest.mark.parametrize(
+    ("freq", "at"), [("epoch", (2, None)), ("epoch", (1, 3)), (2, (1, 3)), (2, (2, 5)), (6, (2, 0))]
+)
+def test_an_interrupted_training_goes_on_as_if_it_was_not(freq, at, tmp_path):
+    """The same weights, to the bit, as of the training that nobody interrupted."""
+    whole = make()
+    fit(whole, callbacks.BackupAndRestore(tmp_path / "whole", save_freq=freq))
+    assert not (tmp_path / "whole").exists()
+    folder = tmp_path / "backup"
+    with pytest.raises(Interruption):
+        fit(make(), callbacks.BackupAndRestore(folder, save_freq=freq), Interrupt(*at))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "latest.weights.h5",
+        "training_metadata.json",
+    ]
+    again = make()
+    fit(again, callbacks.BackupAndRestore(folder, save_freq=freq, delete_checkpoint=False))
+    for ours, expected in zip(again.get_weights(), whole.get_weights()):
+        np.testing.assert_array_equal(ours, expected)
+    assert json.loads((folder / "training_metadata.json").read_text())["epoch"] == 4
+
+
+def test_the_state_before_helps_where_the_last_is_damaged(tmp_path):
+    def backup(**settings):
+        return callbacks.BackupAndRestore(tmp_path, **settings)
+
+    with pytest.raises(Interruption):
+        fit(make(), backup(double_checkpoint=True), Interrupt(3))
+    latest = tmp_path / "latest.weights.h5"
+    latest.write_bytes(latest.read_bytes()[:100])
+    (tmp_path / "mine.txt").write_text("stays")
+    model = make()
+    assert fit(model, backup()).epoch == [2, 3]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_backup_refuses():
+    for settings in ({"backup_dir": ""}, {"backup_dir": "x", "save_freq": "batch"}):
+        with pytest.raises(ValueError, match=r"backup_dir|save_freq"):
+            callbacks.BackupAndRestore(**settings)
+
+
+class Watch(callbacks.Callback):
+    """Notes the weights at the moments of a run."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def _note(self, *args, **kwargs):
+        self.seen.append(self.model.layers[-1].get_weights()[0].copy())
+
+    on_epoch_end = on_test_batch_end = on_predict_batch_end = _note
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_averages_in_place_of_the_weights(several):
+    inner = optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
+    if several:
+        mapping = optimizers.OptimizerMap(optimizers.SGD(0.1), {".*kernel": inner})
+        model = make(optimizers.LossScaleOptimizer(optimizers.MultiOptimizer(mapping)))
+    else:
+        model = make(inner)
+    x, y = data()
+    model.evaluate(x, y, verbose=0, callbacks=[callbacks.SwapEMAWeights()])  # no averages yet
+    for swap_on_epoch in (False, True):
+        before, swap, after = Watch(), callbacks.SwapEMAWeights(swap_on_epoch), Watch()
+        model.fit(x, y, 22, 2, verbose=0, callbacks=[before, swap, after], validation_data=(x, y))
+        averages, kernel = next(iter(inner._averages.values())).numpy(), model.layers[-1].kernel
+        np.testing.assert_array_equal(kernel.numpy(), averages)
+        in_test, at_end = after.seen[0::2], after.seen[1::2]
+        assert len(in_test) == len(at_end) == 2
+        assert np.array_equal(in_test[1], at_end[1]) is swap_on_epoch
+        np.testing.assert_array_equal(in_test[-1], averages)
+    weights = kernel.numpy() + 1
+    kernel.assign(weights)
+    for run in (lambda **how: model.evaluate(x, y, **how), lambda **how: model.predict(x, **how)):
+        watch = Watch()
+        run(verbose=0, callbacks=[callbacks.SwapEMAWeights(), watch])
+        np.testing.assert_array_equal(watch.seen[0], averages)
+        np.testing.assert_array_equal(kernel.numpy(), weights)
+
+
+def test_averages_need_an_optimizer_that_keeps_them():
+    with pytest.raises(ValueError, match="use_ema=True"):
+        fit(make(), callbacks.SwapEMAWeights(swap_on_epoch=True))
+
+
+def test_reduce_on_plateau_sets_the_rates_of_all_optimizers():
+    adam, sgd = optimizers.Adam(0.01), optimizers.SGD(0.1)
+    model = make(optimizers.MultiOptimizer(optimizers.OptimizerMap(sgd, {".*bias": adam})))
+    history = fit(
+        model,
+        callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=1e9, factor=0.5),
+    ).history
+    assert history[f"learning_rate_{sgd.name}"] == pytest.approx([0.1, 0.1, 0.05, 0.025])
+    assert float(adam.learning_rate) == pytest.approx(0.01 / 8)
+
+
+@pytest.fixture
+def server():
+    """A server that keeps what it is sent: (path, headers, body)."""
+    got = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            got.append((self.path, self.headers, body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as one:
+        thread = threading.Thread(target=one.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{one.server_port}", got
+        one.shutdown()
+        thread.join()
+
+
+@pytest.mark.engine_free
+def test_remote_monitor(server):
+    root, got = server
+    logs = {"loss": np.float32(0.5), "rates": np.array([1, 2])}
+    expected = {"epoch": 3, "loss": 0.5, "rates": [1, 2]}
+    callbacks.RemoteMonitor(root, "/here/", headers={"X-Mine": "yes"}).on_epoch_end(3, logs)
+    callbacks.RemoteMonitor(root, send_as_json=True).on_epoch_end(3, logs)
+    (path, headers, body), (other, json_headers, json_body) = got
+    assert (path, other, headers["X-Mine"]) == ("/here/", "/publish/epoch/end/", "yes")
+    assert headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert json.loads(urllib.parse.parse_qs(body)["data"][0]) == expected
+    assert json_headers["Content-Type"] == "application/json"
+    assert json.loads(json_body) == expected
+    with pytest.warns(UserWarning, match="could not reach"):
+        callbacks.RemoteMonitor("http://127.0.0.1:1").on_epoch_end(0, logs)

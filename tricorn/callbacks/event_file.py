@@ -1,0 +1,139 @@
+"""Event files, as TensorBoard reads them: records of protocol buffers, written without TensorFlow.
+
+A record is its length, the bytes, and a checksum (CRC-32C) of each.  A protocol buffer is a row of
+fields: the number and kind of each, and a number, eight or four bytes, or a length and so many
+bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+import zlib
+from typing import Any
+
+import numpy as np
+
+#: what shows a summary -> its class of data: 1 numbers, 2 tensors, 3 several texts of bytes
+_PLUGINS = {"scalars": 1, "histograms": 2, "images": 3, "graph_keras_model": 3}
+_TYPES = {"float32": 1, "float64": 2, "object": 7}
+_BUCKETS = 30
+_IMAGES = 3
+
+
+class EventFile:
+    """Writes one event file into a folder, which is made if need be.
+
+    Args:
+        folder: TensorBoard calls it a run.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        os.makedirs(folder, exist_ok=True)
+        unique = f"{time.time():.6f}.{socket.gethostname()}.{os.getpid()}.{id(self)}"
+        path = os.path.join(folder, f"events.out.tfevents.{unique}.v2")
+        self._file = open(path, "wb")  # noqa: SIM115
+        self._write(_bytes(3, b"brain.Event:2"))
+
+    def scalar(self, tag: str, value: float, step: int) -> None:
+        """A number at a step."""
+        self._summary(tag, np.float32(value), "scalars", step)
+
+    def histogram(self, tag: str, values: np.ndarray, step: int) -> None:
+        """How the entries of an array are distributed."""
+        finite = np.asarray(values, np.float64).ravel()
+        finite = finite[np.isfinite(finite)]
+        counts, edges = np.histogram(finite, _BUCKETS)
+        table = np.stack([edges[:-1], edges[1:], counts], 1)
+        self._summary(tag, table, "histograms", step)
+
+    def images(self, tag: str, images: np.ndarray, step: int) -> None:
+        """The first images of an array (n, height, width, channels) of values from 0 to 1."""
+        _, height, width, _ = images.shape
+        pixels = np.clip(np.nan_to_num(images[:_IMAGES]) * 255 + 0.5, 0, 255).astype(np.uint8)
+        texts = [str(width).encode(), str(height).encode(), *map(_png, pixels)]
+        self._summary(tag, np.array(texts, object), "images", step)
+
+    def text(self, tag: str, text: str, plugin: str, step: int) -> None:
+        """A text for a plugin of TensorBoard."""
+        self._summary(tag, np.array(text.encode(), object), plugin, step, content=b"1")
+
+    def _summary(self, tag: str, value: Any, plugin: str, step: int, content: bytes = b"") -> None:
+        shape = b"".join(_bytes(2, _number(1, size)) for size in value.shape)
+        tensor = _number(1, _TYPES[value.dtype.name]) + _bytes(2, shape)
+        if value.dtype == object:
+            tensor += b"".join(_bytes(8, text) for text in value.ravel())
+        else:
+            tensor += _bytes(4, value.astype(value.dtype.newbyteorder("<")).tobytes())
+        owner = _bytes(1, plugin.encode()) + _bytes(2, content)
+        metadata = _bytes(1, owner) + _number(4, _PLUGINS[plugin])
+        summary = _bytes(1, tag.encode()) + _bytes(8, tensor) + _bytes(9, metadata)
+        self._write(_number(2, step) + _bytes(5, _bytes(1, summary)))
+
+    def _write(self, event: bytes) -> None:
+        event = _key(1, 1) + struct.pack("<d", time.time()) + event
+        length = struct.pack("<Q", len(event))
+        self._file.write(length + _checksum(length) + event + _checksum(event))
+
+    def flush(self) -> None:
+        """Let readers see what was written."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """End the file."""
+        self._file.close()
+
+
+def _varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first; the top bit says that more follow."""
+    parts = bytearray()
+    while value > 127:
+        parts.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def _key(field: int, kind: int) -> bytes:
+    return _varint(field << 3 | kind)
+
+
+def _number(field: int, value: int) -> bytes:
+    return _key(field, 0) + _varint(int(value) & (2**64 - 1))
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _key(field, 2) + _varint(len(value)) + value
+
+
+def _row(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+    return byte
+
+
+_TABLE = [_row(byte) for byte in range(256)]
+
+
+def _checksum(data: bytes) -> bytes:
+    """CRC-32C, rotated and shifted as the format wants it."""
+    crc, table = 0xFFFFFFFF, _TABLE
+    for byte in data:
+        crc = table[(crc ^ byte) & 255] ^ crc >> 8
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    """A PNG file of (height, width, 1, 3 or 4 channels) bytes."""
+    height, width, channels = pixels.shape
+    kind = {1: 0, 3: 2, 4: 6}[channels]
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
+    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    chunks = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)

@@ -1,0 +1,68 @@
+"""Moving averages in place of the weights, for a while."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tricorn.callbacks.base import Callback, Logs
+from tricorn.callbacks.schedule import single_optimizers
+
+
+class SwapEMAWeights(Callback):
+    """Puts the moving averages of an optimizer with ``use_ema=True`` into the model for
+    `evaluate`, `predict` and the validation, and the weights back afterwards.
+
+    Arguments:
+        swap_on_epoch: also at the end of each epoch, until the next one begins: callbacks after
+            this one, such as `ModelCheckpoint`, then see the averages.
+
+    Raises:
+        ValueError: when it is to swap and no optimizer of the model keeps averages.
+    """
+
+    passive = True
+
+    def __init__(self, swap_on_epoch: bool = False) -> None:
+        super().__init__()
+        self.swap_on_epoch = swap_on_epoch
+        #: the weights that averages stand in the place of
+        self._weights: list[tuple[Any, Any]] | None = None
+
+    def _swap(self, to_averages: bool) -> None:
+        optimizers = [one for one, _ in single_optimizers(self.model) if one.use_ema]
+        if not optimizers:
+            raise ValueError(
+                "SwapEMAWeights needs an optimizer that keeps averages: make it with use_ema=True"
+            )
+        if to_averages and self._weights is None:
+            pairs = [pair for optimizer in optimizers for pair in optimizer.averages.items()]
+            self._weights = [(variable, variable.numpy()) for variable, _ in pairs]
+            for variable, average in pairs:
+                variable.assign(average)
+        elif not to_averages and self._weights is not None:
+            for variable, value in self._weights:
+                variable.assign(value)
+            self._weights = None
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.swap_on_epoch:
+            self._swap(False)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.swap_on_epoch:
+            self._swap(True)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        self._weights = None  # `fit` has put the averages in for good
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        self._swap(True)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        self._swap(False)
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        self._swap(True)
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        self._swap(False)

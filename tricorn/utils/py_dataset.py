@@ -1,0 +1,97 @@
+"""Batches made by Python, several at a time."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
+
+
+class PyDataset:
+    """Base of datasets that make a batch from its number; for `fit`, `evaluate` and `predict`.
+
+    Override ``__getitem__``, which gives batch `index`: inputs, or a tuple (inputs, targets[,
+    weights]); and ``__len__``, or the property `num_batches`, which may be None for no end.
+
+    Args:
+        workers: how many batches are made at a time; they come in order all the same.
+        use_multiprocessing: in processes instead of threads: the dataset must be picklable, and its
+            class importable.
+        max_queue_size: how many batches may wait.
+
+    Example:
+        >>> class Squares(PyDataset):
+        ...     def __len__(self):
+        ...         return 10
+        ...
+        ...     def __getitem__(self, index):
+        ...         x = np.random.random((32, 1))
+        ...         return x, x**2
+    """
+
+    # so that classes which do not call super().__init__() work too
+    workers: int = 1
+    use_multiprocessing: bool = False
+    max_queue_size: int = 10
+
+    def __init__(
+        self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
+    ) -> None:
+        self.workers, self.use_multiprocessing = workers, use_multiprocessing
+        self.max_queue_size = max_queue_size
+
+    def __getitem__(self, index: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define __getitem__(index)")
+
+    @property
+    def num_batches(self) -> int | None:
+        """How many batches there are; None: no end."""
+        if hasattr(self, "__len__"):
+            return len(self)
+        raise NotImplementedError(
+            f"{type(self).__name__} must define __len__, or the property num_batches"
+        )
+
+    def __iter__(self) -> Iterator:
+        """The batches of an epoch, in order."""
+        count = self.num_batches
+        numbers: Iterator[int] = itertools.count() if count is None else iter(range(count))
+        self.on_epoch_begin()
+        if self.workers > 1 or (self.use_multiprocessing and self.workers):
+            yield from self._in_parallel(numbers)
+        else:
+            yield from (self[number] for number in numbers)
+        self.on_epoch_end()
+
+    def _in_parallel(self, numbers: Iterator[int]) -> Iterator:
+        ahead = max(self.max_queue_size, self.workers)
+        with self._pool() as pool:
+            pending = deque(
+                pool.submit(self.__getitem__, i) for i in itertools.islice(numbers, ahead)
+            )
+            try:
+                while pending:
+                    yield pending.popleft().result()
+                    pending.extend(
+                        pool.submit(self.__getitem__, i) for i in itertools.islice(numbers, 1)
+                    )
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _pool(self) -> Executor:
+        if self.use_multiprocessing:  # no fork: engines have threads
+            return ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"))
+        return ThreadPoolExecutor(self.workers)
+
+    def on_epoch_begin(self) -> None:
+        """Called before the first batch of an epoch is made."""
+
+    def on_epoch_end(self) -> None:
+        """Called after the last batch of an epoch."""
+
+
+#: the older name
+Sequence = PyDataset
