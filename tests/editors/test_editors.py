@@ -67,6 +67,13 @@ def test_dir_and_all_are_the_public_names(module):
     ]
     assert ast.literal_eval(listed) == real.__all__  # type checkers read it in the source
     assert dir(real) == sorted(real.__all__)
+    handed_on = {
+        name
+        for name, thing in vars(real).items()
+        if isinstance(thing, type) and thing.__module__.startswith("tricorn.")
+    }
+    if real.__file__.endswith("__init__.py"):
+        assert handed_on <= set(real.__all__)
     assert len(set(real.__all__)) == len(real.__all__)
     for name in real.__all__:
         assert name == "__version__" or not name.startswith("_")

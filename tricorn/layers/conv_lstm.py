@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import activations, ops
+from tricorn.docstrings import SEQUENCES, VOLUMES, arguments_of
 from tricorn.layers.arguments import channel_axis, positive, resolve, weight
 from tricorn.layers.convolutional import _check_dilation, _Convolution
 from tricorn.layers.input_spec import InputSpec
@@ -186,15 +187,6 @@ class _ConvLSTM(_OneCellRNN):
         return self.cell.state_shape
 
 
-class ConvLSTM1D(_ConvLSTM):
-    """`ConvLSTM2D` with one spatial axis.
-
-    Input shape: (batch, time, rows, channels), or channels third.
-    """
-
-    rank = 1
-
-
 class ConvLSTM2D(_ConvLSTM):
     """The long short-term memory whose matrix products are convolutions, written *: over time,
     with s for recurrent_activation::
@@ -236,6 +228,17 @@ class ConvLSTM2D(_ConvLSTM):
     rank = 2
 
 
+@arguments_of(ConvLSTM2D, SEQUENCES)
+class ConvLSTM1D(_ConvLSTM):
+    """`ConvLSTM2D` with one spatial axis.
+
+    Input shape: (batch, time, rows, channels), or channels third.
+    """
+
+    rank = 1
+
+
+@arguments_of(ConvLSTM2D, VOLUMES)
 class ConvLSTM3D(_ConvLSTM):
     """`ConvLSTM2D` with three spatial axes.
 

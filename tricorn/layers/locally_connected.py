@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tricorn import activations, ops
+from tricorn.docstrings import SEQUENCES, arguments_of
 from tricorn.layers.arguments import choice, positive, resolve, weight
 from tricorn.layers.convolutional import _Convolution
 from tricorn.ops.windows import local_conv
@@ -74,15 +75,6 @@ class _LocallyConnected(_Convolution):
         return self.activation(outputs)
 
 
-class LocallyConnected1D(_LocallyConnected):
-    """`LocallyConnected2D` with one spatial axis.
-
-    Input shape: (batch, time, channels), or channels second.
-    """
-
-    rank = 1
-
-
 class LocallyConnected2D(_LocallyConnected):
     """A convolution of images whose windows do not share a kernel.
 
@@ -112,3 +104,13 @@ class LocallyConnected2D(_LocallyConnected):
     """
 
     rank = 2
+@arguments_of(LocallyConnected2D, SEQUENCES)
+class LocallyConnected1D(_LocallyConnected):
+    """`LocallyConnected2D` with one spatial axis.
+
+    Input shape: (batch, time, channels), or channels second.
+    """
+
+    rank = 1
+
+

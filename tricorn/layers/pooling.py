@@ -262,16 +262,6 @@ class _AdaptiveAverage(_AdaptivePooling):
         return ops.adaptive_average_pool(inputs, self.output_size, self.data_format)
 
 
-class AdaptiveMaxPooling1D(_AdaptiveMax):
-    """`AdaptiveMaxPooling2D` of a sequence.
-
-    Input shape: (batch, time, channels), or channels second.  Output shape: time becomes
-    `output_size`.
-    """
-
-    rank = 1
-
-
 class AdaptiveMaxPooling2D(_AdaptiveMax):
     """The largest value of each of k windows along an axis of length n, of which the i-th goes from
     ⌊i n / k⌋ to ⌈(i + 1) n / k⌉.
@@ -288,12 +278,25 @@ class AdaptiveMaxPooling2D(_AdaptiveMax):
     rank = 2
 
 
+@arguments_of(AdaptiveMaxPooling2D)
+class AdaptiveMaxPooling1D(_AdaptiveMax):
+    """`AdaptiveMaxPooling2D` of a sequence.
+
+    Input shape: (batch, time, channels), or channels second.  Output shape: time becomes
+    `output_size`.
+    """
+
+    rank = 1
+
+
+@arguments_of(AdaptiveMaxPooling2D, VOLUMES)
 class AdaptiveMaxPooling3D(_AdaptiveMax):
     """`AdaptiveMaxPooling2D` with three spatial axes."""
 
     rank = 3
 
 
+@arguments_of(AdaptiveMaxPooling2D)
 class AdaptiveAveragePooling1D(_AdaptiveAverage):
     """The mean of each of `output_size` windows of a sequence; arguments, windows and shapes of
     `AdaptiveMaxPooling1D`."""
@@ -301,6 +304,7 @@ class AdaptiveAveragePooling1D(_AdaptiveAverage):
     rank = 1
 
 
+@arguments_of(AdaptiveMaxPooling2D)
 class AdaptiveAveragePooling2D(_AdaptiveAverage):
     """The mean of each of `output_size` windows of an image; arguments, windows and shapes of
     `AdaptiveMaxPooling2D`."""
@@ -308,6 +312,7 @@ class AdaptiveAveragePooling2D(_AdaptiveAverage):
     rank = 2
 
 
+@arguments_of(AdaptiveMaxPooling2D, VOLUMES)
 class AdaptiveAveragePooling3D(_AdaptiveAverage):
     """The mean of each of `output_size` windows of a volume: `AdaptiveAveragePooling2D` with three
     spatial axes."""

@@ -623,7 +623,7 @@ class StringLookup(IndexLookup):
 
     Args:
         max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert,
-            output_mode, pad_to_max_tokens, sparse, salt: see `IndexLookup`.
+            output_mode, pad_to_max_tokens, sparse, salt, oov_method: see `IndexLookup`.
         encoding: of bytes among the inputs; only "utf-8".
         name, kwargs: what every `Layer` takes.
 
