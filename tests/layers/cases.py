@@ -353,7 +353,7 @@ ATTENTION = [
     _case("EinsumDense", X3, equation="abc,cde->abde", output_shape=[6, 2, 3], bias_axes="de"),
     _case("EinsumDense", X4, equation="abcd,bde->ace", output_shape=[6, 3], bias_axes="ce"),
     _case("Attention", [QUERY, KEY]),
-    _case("Attention", [QUERY, VALUE, KEY], use_scale=True),
+    _case("Attention", [QUERY, VALUE, KEY], {"use_causal_mask": True}, use_scale=True),
     _case("Attention", [QUERY, VALUE, KEY], use_scale=True, score_mode="concat"),
     _case("Attention", [QUERY, KEY], {"mask": [QUERY_MASK, VALUE_MASK]}),
     _case(

@@ -209,11 +209,9 @@ def _transformer(library: Any) -> Any:
 def test_a_transformer_in_files_of_either_library(tmp_path: Any) -> None:
     ours, theirs = _transformer(tricorn), _transformer(keras)
     values = _weights(ours)
-    for model, _library, other, name in (
-        (ours, tricorn, keras, "ours"), (theirs, keras, tricorn, "theirs"),
-    ):  # fmt: skip
+    for model, other in ((ours, keras), (theirs, tricorn)):
         model.set_weights(values)
-        path = str(tmp_path / f"{name}.keras")
+        path = str(tmp_path / f"read_by_{other.__name__}.keras")
         model.save(path)
         again = other.saving.load_model(path)
         close(again.predict(TOKENS, verbose=0), model.predict(TOKENS, verbose=0))
