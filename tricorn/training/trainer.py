@@ -190,7 +190,9 @@ class Trainer(Layer):
         """What the values are that `evaluate` lists: those of the metrics of `compile` and of
         several losses are known after the first batch."""
         terms = _state(self).metrics
-        names = ((m.labels if m is terms else [m.name]) for m in self.metrics)
+        names = (
+            terms.labels if terms is not None and m is terms else [m.name] for m in self.metrics
+        )
         return [name for several in names for name in several]
 
     def reset_metrics(self) -> None:
@@ -444,13 +446,14 @@ class Trainer(Layer):
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
             steps=steps or feed.steps,
         )  # fmt: skip
-        program, engine, outputs = _program(self, "predict", looped=False), active(), []
+        program, engine = _program(self, "predict", looped=False), active()
+        outputs: list = []
         self.stop_predicting = False
         batches = _predict_batches(feed, steps)
         with loop.interruptible() as check, contextlib.ExitStack() as at_end:
             at_end.callback(feed.keep)
             calls.on_predict_begin()
-            together = 1 if self.steps_per_execution == "auto" else self.steps_per_execution
+            together = 1 if self.steps_per_execution == "auto" else int(self.steps_per_execution)
             while group := list(itertools.islice(batches, together)):
                 calls.on_predict_batch_begin(len(outputs))
                 found = [program(batch) for batch, _ in group]
