@@ -122,7 +122,7 @@ def own(*args: Any) -> Any:
         np.sin,
         [layers.Dense(1), {"a": own}],
     ],
-    ids=repr,
+    ids=lambda thing: getattr(thing, "__name__", type(thing).__name__),
 )
 def test_what_a_user_adds_is_not(thing) -> None:
     assert not is_ours(thing)

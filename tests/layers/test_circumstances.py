@@ -73,7 +73,12 @@ def _of_keras(case: Case) -> dict:
     }
 
 
-@pytest.mark.parametrize("case", cases.ALL, ids=lambda case: case.id)
+#: built from several shapes or of layers, or with a dtype of their own: not in this sweep yet
+APART = ("MultiHeadAttention", "GroupQueryAttention", "Pipeline", "ReversibleEmbedding")
+SWEPT = [case for case in cases.ALL if case.layer not in APART]
+
+
+@pytest.mark.parametrize("case", SWEPT, ids=lambda case: case.id)
 def test_masks_and_precision(case: Case) -> None:
     for (policy, is_masked), expected in _of_keras(case).items():
         layer = _made(tricorn, case, policy)

@@ -201,7 +201,7 @@ class Trainer(Layer):
         several losses are known after the first batch."""
         terms = _state(self).metrics
         names = (
-            (terms.labels if terms is not None and m is terms else [m.name]) for m in self.metrics
+            terms.labels if terms is not None and m is terms else [m.name] for m in self.metrics
         )
         return [name for several in names for name in several]
 
@@ -468,8 +468,7 @@ class Trainer(Layer):
         with loop.interruptible() as check, contextlib.ExitStack() as at_end:
             at_end.callback(feed.keep)
             calls.on_predict_begin()
-            together: Any = self.steps_per_execution
-            together = 1 if together == "auto" else together
+            together = 1 if self.steps_per_execution == "auto" else int(self.steps_per_execution)
             while group := list(itertools.islice(batches, together)):
                 calls.on_predict_batch_begin(len(outputs))
                 found = [program(batch) for batch, _ in group]
