@@ -6,10 +6,10 @@ the reason; `test_parity.py` holds it to that.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import pkgutil
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from types import ModuleType
@@ -51,18 +51,18 @@ def names() -> Iterator[tuple[str, Any]]:
                 yield full, getattr(module, name)
 
 
-def _modules() -> Iterator[tuple[str, ModuleType]]:
-    """(path, module) of the public modules of Keras."""
-    yield "", keras
-    for found in pkgutil.walk_packages(keras.__path__, "keras."):
-        parts = found.name.split(".")
-        if {"src", "api", "_tf_keras"} & set(parts) or any(p.startswith("_") for p in parts):
+def _modules(module: ModuleType = keras) -> Iterator[tuple[str, ModuleType]]:
+    """(path, module) of the public modules of Keras.  Private packages are not imported: that would
+    put other engines' modules where Keras has those of its own."""
+    yield module.__name__.removeprefix("keras").lstrip("."), module
+    for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        if found.name.startswith("_") or found.name in ("src", "api"):
             continue
         try:
-            module = sys.modules.get(found.name) or __import__(found.name, fromlist=["x"])
+            inner = importlib.import_module(f"{module.__name__}.{found.name}")
         except ImportError:
             continue
-        yield ".".join(parts[1:]), module
+        yield from _modules(inner)
 
 
 def ours(name: str) -> Any:

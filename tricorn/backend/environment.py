@@ -59,14 +59,10 @@ def reset_uids() -> None:
     naming.clear()
 
 
-def clear_session(free_memory: bool = True) -> None:
+def clear_session() -> None:
     """Forget what a loop of models leaves behind: names, the learning phase, the random state, and
-    the default graph of an engine that has one.
-
-    Args:
-        free_memory: also collect garbage now.
-    """
-    session.clear_session(free_memory)
+    the default graph of an engine that has one."""
+    session.clear_session()
 
 
 # ----------------------------------------------------------------------------- the learning phase
