@@ -114,7 +114,7 @@ def _from_dict(serialized: dict) -> DTypePolicy:
 
 
 def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
-    """The serialised form of a policy, a dict; `deserialize` is the inverse."""
+    """The serialised form of `dtype_policy`, a dict; `deserialize` is the inverse."""
     return {
         "module": "keras", "class_name": "DTypePolicy", "config": dtype_policy.get_config(),
         "registered_name": None,
