@@ -73,6 +73,13 @@ def trained():
     return made.predict(X, verbose=0)
 
 
+def taped():
+    with keras.GradientTape() as tape:
+        tape.watch(x := ops.convert_to_tensor(X))
+        y = ops.sum(x * x)
+    return tape.gradient(y, x)
+
+
 #: besides ``K``'s functions: one of each kind of thing
 FIRST = {
     "op": lambda: ops.add(X, 1.0),
@@ -97,7 +104,7 @@ FIRST = {
     "fit": trained,
     "function": lambda: keras.function(lambda x: x * 2.0)(X),
     "gradient": lambda: keras.grad(lambda x: ops.sum(x * x))(ops.convert_to_tensor(X)),
-    "tape": lambda: keras.GradientTape().__enter__() and X,
+    "tape": taped,
     "devices": lambda: keras.list_devices() and X,
     "eager": lambda: keras.executing_eagerly() and X,
     "graph": lambda: K.function([x := K.placeholder((None, 4))], [x * 2.0])([X])[0],

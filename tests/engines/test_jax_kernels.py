@@ -272,24 +272,12 @@ def test_bits_depend_on_key_and_position_only():
     assert (kernels.bits(key[::-1], (12,)) != flat).all()
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_uniform(dtype):
-    with jax.enable_x64(dtype == "float64"):
-        u = kernels.uniform(jnp.array([1, 2], jnp.int32), (1 << 16,), dtype)
-        assert u.dtype == dtype
-        u = np.asarray(u).astype("float64")
-    assert 0 <= u.min() <= u.max() < 1
-    assert abs(u.mean() - 0.5) < 6 / np.sqrt(12 * u.size) + 2.0**-8
-    assert abs(u.var() * 12 - 1) < 0.02
-    if dtype == "float64":
-        assert (u * 2**32 % 1 != 0).mean() > 0.99
-
-
-@pytest.mark.parametrize("rate", [0.0, 0.2, 0.5, 1.0])
-def test_dropout_mask(rate):
-    mask = kernels.dropout_mask(jnp.array([5, 6], jnp.int32), (256, 256), rate)
+@pytest.mark.parametrize("probability", [0.0, 0.2, 0.5, 1.0])
+def test_bernoulli(probability):
+    mask = kernels.bernoulli(jnp.array([5, 6], jnp.int32), (256, 256), probability)
     assert mask.dtype == bool
-    assert abs(mask.mean() - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / mask.size) + 1e-9
+    deviation = np.sqrt(probability * (1 - probability) / mask.size)
+    assert abs(mask.mean() - probability) < 5 * deviation + 1e-9
 
 
 def test_convolutions_may_not_loop_but_their_matrix_form_may():

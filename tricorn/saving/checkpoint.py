@@ -367,14 +367,13 @@ class _Restoration:
 
     Attributes:
         values: those that wait, by node.
-        given: the Variables that were given one.
     """
 
     def __init__(
         self, root: Checkpoint, edges: list, slots: list, values: dict[int, Any], name: str
     ) -> None:
         self.edges, self.slots, self.values, self.name = edges, slots, values, name
-        self.given: weakref.WeakSet[Variable] = weakref.WeakSet()
+        self._given: dict[int, weakref.ref[Variable]] = {}  # by id: `==` compares values
         self._seen = -1
         # the objects live as long as somebody else keeps them
         self._root = weakref.ref(root)
@@ -418,7 +417,11 @@ class _Restoration:
         with Suspended():
             for node, _, each in plan:
                 each.assign(self.values.pop(node))
-                self.given.add(each)
+                self._given[id(each)] = weakref.ref(each)
+
+    def given(self) -> set[Variable]:
+        """The Variables that were given a value."""
+        return {each for ref in self._given.values() if (each := ref()) is not None}
 
     def _plan(self) -> Iterator[tuple[int, str, Variable]]:
         """(node, path, Variable) of the values that have a place now."""
@@ -503,10 +506,9 @@ class RestoreStatus:
             AssertionError: otherwise; the message lists those without.
         """
         restoration = self._need("assert_existing_objects_matched")
+        given = restoration.given()
         missing = [
-            path
-            for path, each in _Graph(self._checkpoint).variables()
-            if each not in restoration.given
+            path for path, each in _Graph(self._checkpoint).variables() if each not in given
         ]
         if missing:
             raise AssertionError(
@@ -521,7 +523,7 @@ class RestoreStatus:
             AssertionError: otherwise.
         """
         restoration = self._need("assert_nontrivial_match")
-        if not set(restoration.given) - {self._checkpoint.save_counter}:
+        if not restoration.given() - {self._checkpoint.save_counter}:
             raise AssertionError(f"nothing in {restoration.name} has a place in these objects")
         return self
 
