@@ -20,6 +20,7 @@ from tricorn.graph.scope import Readable, variable_behind
 from tricorn.graph.sizes import sizes
 from tricorn.graph.symbolic import is_symbolic, recording
 from tricorn.ops.arguments import axes_of, axis_of, shape_of
+from tricorn.ops.host import on_host
 
 Shape = tuple[int | None, ...]
 
@@ -197,12 +198,12 @@ def view(x: Tensor, dtype: Any = None) -> Tensor:
     before, after = dtypes.size(engine.dtype(x)), dtypes.size(name)
     if before == after:
         return engine.bitcast(x, name)
-    if engine.capabilities["abstract"]:
-        length = x.shape[-1]
-        return AbstractTensor(
-            (*x.shape[:-1], None if length is None else length * before // after), name
-        )
-    return engine.tensor(np.ascontiguousarray(engine.numpy(x)).view(dtypes.to_numpy(name)), name)
+
+    def scaled(shape: tuple) -> tuple:
+        return *shape[:-1], None if shape[-1] is None else shape[-1] * before // after
+
+    kind = dtypes.to_numpy(name)
+    return on_host([x], lambda a: np.ascontiguousarray(a).view(kind), scaled, name)
 
 
 @op

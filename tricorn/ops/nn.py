@@ -400,6 +400,8 @@ def one_hot(
         raise ValueError(f"one_hot: num_classes must not be negative, got {num_classes}")
     engine, axis = active(), axis_of(axis, x, 1)
     places = (1,) * axis + (num_classes,) + (1,) * (len(engine.shape(x)) - axis)
+    if engine.dtype(x) not in ("int32", "int64"):  # narrow ones do not hold all classes
+        x = engine.cast(x, "int32")
     classes = engine.reshape(engine.arange(0, num_classes, 1, engine.dtype(x)), places)
     return cast(engine.equal(engine.expand_dims(x, (axis,)), classes), dtype)
 
