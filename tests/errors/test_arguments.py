@@ -38,7 +38,7 @@ NEEDED = {
     "recall": 0.5, "precision": 0.5, "specificity": 0.5, "sensitivity": 0.5, "normalizer": [1.0],
     "initial_learning_rate": 0.1, "decay_steps": 10, "first_decay_steps": 10, "decay_rate": 0.5,
     "boundaries": [1], "values": [1.0, 2.0], "schedule": abs, "filepath": "a.keras",
-    "filename": "a.csv", "learning_rate": 0.1, "pool_size": 2,
+    "filename": "a.csv", "backup_dir": "b", "learning_rate": 0.1, "pool_size": 2,
 }  # fmt: skip
 ONLY_WHERE_NEEDED = ("rate", "scale", "n", "axes", "learning_rate", "activation", "pool_size")
 
@@ -65,7 +65,8 @@ NOT_YET = {
     "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Discretization", "EinsumDense", "FlaxLayer",
     "GroupQueryAttention", "HashedCrossing", "Hashing", "IntegerLookup", "JaxLayer",
     "MultiHeadAttention", "Pipeline", "STFTSpectrogram", "SpectralNormalization", "StringLookup",
-    "TFSMLayer", "TextVectorization", "TorchModuleWrapper", "MelSpectrogram",
+    "TFSMLayer", "TextVectorization", "TorchModuleWrapper", "MelSpectrogram", "MultiOptimizer",
+    "OptimizerMap",
 }  # fmt: skip
 
 

@@ -162,7 +162,7 @@ def of_keras(number):
 def test_every_circumstance(number):
     """Reductions × weights × masks × dtypes."""
     ours, theirs = circumstances(tricorn, number), of_keras(number)
-    assert sum(value is not None for value in theirs.values()) >= len(theirs) // 2
+    assert sum(value is not None for value in theirs.values()) >= len(theirs) // 3
     for key, value in theirs.items():
         if value is not None:
             assert ours[key] is not None, key

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tricorn import checks
 from tricorn.callbacks.base import Callback, Logs
 
 _FILES = ("latest.weights.h5", "training_metadata.json")
@@ -39,6 +40,7 @@ class BackupAndRestore(Callback):
         delete_checkpoint: bool = True,
     ) -> None:
         super().__init__()
+        checks.named(self, "backup_dir", os.fspath, backup_dir)
         if not backup_dir:
             raise ValueError(f"BackupAndRestore: backup_dir must name a folder, got {backup_dir!r}")
         if save_freq != "epoch" and not isinstance(save_freq, int):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import config
+from tricorn import checks, config
 from tricorn.callbacks.base import Callback, Logs
 from tricorn.callbacks.event_file import EventFile
 from tricorn.callbacks.schedule import single_optimizers
@@ -55,7 +55,7 @@ class TensorBoard(Callback):
         embeddings_metadata: str | Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        self.log_dir = os.fspath(log_dir)
+        self.log_dir = checks.named(self, "log_dir", os.fspath, log_dir)
         self.histogram_freq, self.write_images = histogram_freq, write_images
         self.write_graph, self.write_steps_per_second = write_graph, write_steps_per_second
         self.update_freq = 1 if update_freq == "batch" else update_freq

@@ -66,6 +66,11 @@ class InputSpec:
     def from_config(cls, config: dict[str, Any]) -> InputSpec:
         return cls(**config)
 
+    def asks_nothing(self) -> bool:
+        """Whether every tensor fits, and None too."""
+        bounds = self.shape, self.ndim, self.min_ndim, self.max_ndim
+        return all(bound is None for bound in bounds) and not self.axes
+
     def problem(self, shape: tuple, dtype: str) -> str | None:
         """What is wrong with an input of this shape and dtype, or None."""
         rank = len(shape)
@@ -103,9 +108,7 @@ def check(spec: Any, inputs: Any, owner: Any) -> None:
     if spec is None:
         return
     for index, (one, value) in enumerate(_pairs(spec, inputs, owner)):
-        if value is None and one.shape is not None and not one.optional:
-            raise ValueError(f"{owner}: got None for an input that is not optional: {one}")
-        if value is None:
+        if value is None and (one.optional or one.asks_nothing()):
             continue
         if not hasattr(value, "shape"):
             raise ValueError(f"{owner}: Inputs to a layer should be tensors. Got {value!r}")

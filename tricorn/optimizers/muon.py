@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from tricorn import ops
+from tricorn import checks, ops
 from tricorn.ops.fused import adam
 from tricorn.optimizers.base import Common, Optimizer
 from tricorn.variable import Variable
@@ -65,7 +65,10 @@ class Muon(Optimizer):
         super().__init__(learning_rate, weight_decay, **common)
         self.adam_beta_1, self.adam_beta_2, self.epsilon = adam_beta_1, adam_beta_2, epsilon
         self.adam_weight_decay, self.adam_lr_ratio = adam_weight_decay, adam_lr_ratio
-        self.exclude_layers = list(exclude_layers or [])
+        given = exclude_layers or []
+        if not isinstance(given, (list, tuple)) or not all(isinstance(x, str) for x in given):
+            raise checks.wrong(self, "exclude_layers", "a list of patterns", exclude_layers)
+        self.exclude_layers = list(given)
         self.exclude_embeddings = exclude_embeddings
         self.muon_a, self.muon_b, self.muon_c = muon_a, muon_b, muon_c
         self.momentum, self.ns_steps, self.nesterov = momentum, ns_steps, nesterov

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import dtypes, tree
-from tricorn.engines import active
+from tricorn.engines import EngineError, active
 from tricorn.graph import op
 
 #: rows of a chunk that is stacked on the host are limited to so many bytes, and so many batches
@@ -71,8 +71,8 @@ def standardize(x: Any, what: str) -> Any:
     float64 becomes floatx; int64 becomes int32 where all values fit.
 
     Raises:
-        TypeError: for what is no array of numbers, nor of strings.
-        EngineError: for strings, where the engine has no tensors of them.
+        ValueError: for what is no array of numbers, nor of strings; for strings, too, where the
+            engine has no tensors of them.
     """
     if hasattr(x, "detach"):
         x = x.detach().cpu()
@@ -80,7 +80,10 @@ def standardize(x: Any, what: str) -> Any:
         x = x.to_numpy()
     array = np.asarray(x)
     if dtypes.is_text(array):
-        active().tensor(array[:0], "string")
+        try:
+            active().tensor(array[:0], "string")
+        except EngineError as error:
+            raise ValueError(f"{what} must hold numbers: {error}") from None
         return array.astype(object)
     if array.dtype == object or array.dtype.kind in "USOV":
         raise ValueError(
@@ -193,6 +196,8 @@ class ArrayFeed:
         self.steps = -(-self.size // self.batch_size)
         self._given_steps = steps
         self.per_epoch = steps or self.steps
+        #: no epoch is longer, None: there is no limit
+        self.limit: int | None = None
         self._buffers: list[Any] = []
         self._resident: tuple[Any, Any] | None = None
         for path, target in tree.paths(self.arrays[1]):
@@ -260,7 +265,8 @@ class ArrayFeed:
             order = np.arange(self.size, dtype=np.int32)
         if self.steps - first < self.per_epoch:
             _warn_of_end(self.steps - first, self.per_epoch)
-        order = order[first * size : (first + self.per_epoch) * size]
+        count = min(self.per_epoch, self.limit or self.per_epoch)
+        order = order[first * size : (first + count) * size]
         if position is not None:
             order = order[position.step * size :]
         full, rest = divmod(len(order), size)

@@ -8,6 +8,19 @@ from typing import Any
 from tricorn import losses, tree
 from tricorn.graph.interpreted import warn_outside
 from tricorn.layers.core import Embedding
+from tricorn.training.adapters import ArrayFeed
+
+
+def refuse_text(model: Any, feed: Any) -> None:
+    """Refuse arrays of strings for a graph without an input of strings."""
+    graph = model._tricorn.parts.get("graph")
+    if graph is None or not isinstance(feed, ArrayFeed):
+        return
+    given = any(getattr(x, "dtype", None) == object for x in tree.leaves(feed.arrays[0]))
+    if given and all(x.dtype != "string" for x in graph.inputs):
+        raise ValueError(
+            f"x must hold numbers, got strings: the model {model.name!r} has no input of strings"
+        )
 
 
 def look_at(model: Any, arrays: tuple) -> None:

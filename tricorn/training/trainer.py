@@ -359,6 +359,7 @@ class Trainer(Layer):
             sample_weight, steps_per_epoch, validation_steps, validation_batch_size,
         )  # fmt: skip
         program = _program(self, "train", looped=True)
+        ranges.refuse_text(self, train)
         _prepare(self, "train", program, train.first)
         if isinstance(train, adapters.ArrayFeed):
             ranges.look_at(self, train.arrays)
@@ -433,6 +434,7 @@ class Trainer(Layer):
         """
         _need_compiled(self, "evaluate")
         feed = adapters.feed(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        ranges.refuse_text(self, feed)
         steps = _within_limit(feed, steps)
         calls = CallbackList(
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
@@ -456,6 +458,7 @@ class Trainer(Layer):
         Args: as `fit`'s.
         """
         feed = adapters.feed(x, batch_size=batch_size, steps=steps, stack=False, inputs_only=True)
+        ranges.refuse_text(self, feed)
         steps = _within_limit(feed, steps)
         calls = CallbackList(
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
@@ -821,7 +824,7 @@ def _within_limit(feed: Any, steps: int | None) -> int | None:
     if limited == given:
         return steps
     if isinstance(feed, adapters.ArrayFeed):
-        feed.per_epoch = limited
+        feed.limit = limited
     else:
         feed.steps = limited
     return limited

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 import importlib
 import itertools
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -179,9 +180,9 @@ class Dataset:
             elements = iter(self)
             end = object()
             with ThreadPoolExecutor(1) as pool:
-                pending = deque(pool.submit(next, elements, end) for _ in range(ahead))
+                pending = deque(in_pool(pool, next, elements, end) for _ in range(ahead))
                 while (element := pending.popleft().result()) is not end:
-                    pending.append(pool.submit(next, elements, end))
+                    pending.append(in_pool(pool, next, elements, end))
                     yield element
 
         return self._made(begin, self._length)
@@ -209,10 +210,15 @@ def in_threads(call: Callable, elements: Iterable) -> Iterator:
     """``map(call, elements)``, several at a time."""
     source = iter(elements)
     with ThreadPoolExecutor(_WORKERS) as pool:
-        pending = deque(pool.submit(call, x) for x in itertools.islice(source, 2 * _WORKERS))
+        pending = deque(in_pool(pool, call, x) for x in itertools.islice(source, 2 * _WORKERS))
         while pending:
             yield pending.popleft().result()
-            pending.extend(pool.submit(call, x) for x in itertools.islice(source, 1))
+            pending.extend(in_pool(pool, call, x) for x in itertools.islice(source, 1))
+
+
+def in_pool(pool: ThreadPoolExecutor, call: Callable, *args: Any) -> Future:
+    """A call in a thread of a pool, on the engine and with the settings of this one."""
+    return pool.submit(contextvars.copy_context().run, call, *args)
 
 
 def stacked(rows: list) -> Any:

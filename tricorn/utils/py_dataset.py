@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import multiprocessing
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 
@@ -69,15 +70,19 @@ class PyDataset:
     def _in_parallel(self, numbers: Iterator[int]) -> Iterator:
         ahead = max(self.max_queue_size, self.workers)
         with self._pool() as pool:
-            pending = deque(
-                pool.submit(self.__getitem__, i) for i in itertools.islice(numbers, ahead)
-            )
+
+            def submitted(count: int) -> Iterator[Future]:
+                for i in itertools.islice(numbers, count):
+                    if self.use_multiprocessing:
+                        yield pool.submit(self.__getitem__, i)
+                    else:  # on the engine and with the settings of this thread
+                        yield pool.submit(contextvars.copy_context().run, self.__getitem__, i)
+
+            pending = deque(submitted(ahead))
             try:
                 while pending:
                     yield pending.popleft().result()
-                    pending.extend(
-                        pool.submit(self.__getitem__, i) for i in itertools.islice(numbers, 1)
-                    )
+                    pending.extend(submitted(1))
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
