@@ -135,7 +135,8 @@ def test_losses_of_layers(tf):
     y = layer(x)
     found, out = K.get_session().run([layer.losses, y], {x: DATA})
     kernel = layer.get_weights()[0]
-    close(sorted(found), sorted([0.1 * np.abs(out).sum(), 0.01 * np.square(kernel).sum()]))
+    activity, weights = 0.1 * np.abs(out).sum() / len(out), 0.01 * np.square(kernel).sum()
+    close(sorted(found), sorted([activity, weights]))
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
