@@ -52,6 +52,8 @@ def test_classes_are_ours(kind) -> None:
         "specificity": 0.5,
         "sensitivity": 0.5,
         "inner_optimizer": optimizers.SGD(),
+        "optimizer_map": optimizers.OptimizerMap(optimizers.SGD()),
+        "default_optimizer": optimizers.SGD(),
     }
     parameters = inspect.signature(kind).parameters
     given = {

@@ -108,7 +108,7 @@ class Use:
             if self.engine is None or use.engine in (None, self.engine):
                 continue
             for variable in self.reads:
-                if variable in use.reads:
+                if _has(use.reads, variable):
                     raise RuntimeError(
                         f"the Variable {variable.path!r} was asked for on the engine "
                         f"{self.engine.name!r} while another thread computes with it on "
@@ -146,4 +146,11 @@ def _overlap(some: Collection, others: Collection) -> bool:
         return bool(some) and bool(others)
     if len(others) < len(some):
         some, others = others, some
-    return any(variable in others for variable in some)
+    return any(_has(others, variable) for variable in some)
+
+
+def _has(variables: Collection, variable: Any) -> bool:
+    """Whether a Variable is among others; in a tuple ``==`` would compare the values."""
+    if isinstance(variables, tuple):
+        return any(one is variable for one in variables)
+    return variable in variables

@@ -111,7 +111,8 @@ def check(spec: Any, inputs: Any, owner: Any) -> None:
         if value is None and (one.optional or one.asks_nothing()):
             continue
         if not hasattr(value, "shape"):
-            raise ValueError(f"{owner}: Inputs to a layer should be tensors. Got {value!r}")
+            hint = "; the input is not optional" if value is None else ""
+            raise ValueError(f"{owner}: Inputs to a layer should be tensors. Got {value!r}{hint}")
         shape = tuple(value.shape)
         found = one.problem(shape, str(getattr(value, "dtype", "")))
         if found is not None:
