@@ -364,7 +364,7 @@ def test_in_the_functions_of_a_pipeline():
         ("StringLookup", {"vocabulary": ["a", "a"]}, ValueError, "repeated"),
         ("StringLookup", {"vocabulary": ["a"], "output_mode": "tf_idf"}, ValueError, "idf_weights"),
         ("StringLookup", {"pad_to_max_tokens": True}, ValueError, "max_tokens"),
-        ("StringLookup", {"mask_token": 3}, TypeError, "string"),
+        ("StringLookup", {"mask_token": 3}, ValueError, "mask_token must be a string"),
         ("StringLookup", {"invert": True, "output_mode": "count"}, ValueError, "output_mode"),
         ("StringLookup", {"vocabulary": ["a", ""], "mask_token": ""}, ValueError, "mask token"),
         ("StringLookup", {"vocabulary": list("abcd"), "max_tokens": 3}, ValueError, "max_tokens"),

@@ -16,7 +16,8 @@ def refuse_text(model: Any, feed: Any) -> None:
     graph = model._tricorn.parts.get("graph")
     if graph is None or not isinstance(feed, ArrayFeed):
         return
-    given = any(getattr(x, "dtype", None) == object for x in tree.leaves(feed.arrays[0]))
+    dtypes = [getattr(x, "dtype", None) for x in tree.leaves(feed.arrays[0])]
+    given = any(getattr(dtype, "kind", None) == "O" for dtype in dtypes)
     if given and all(x.dtype != "string" for x in graph.inputs):
         raise ValueError(
             f"x must hold numbers, got strings: the model {model.name!r} has no input of strings"
