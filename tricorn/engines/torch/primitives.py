@@ -585,6 +585,9 @@ def average_pool(
     padding: tuple[tuple[int, int], ...],
     channels_last: bool,
 ) -> torch.Tensor:
+    if len(size) == 3 and x.dtype in (torch.float16, torch.bfloat16) and x.device.type == "cpu":
+        found = average_pool(x.float(), size, strides, padding, channels_last)  # no kernel of those
+        return found.to(x.dtype)
     x = _channels_second(x, channels_last)
     pool = _AVERAGE_POOL[len(size)]
     if not py.any(map(py.any, padding)):
