@@ -28,8 +28,9 @@ def blocks(page, language):
 
 
 def engines_of(code):
-    """The engines' libraries that a block imports: without them it does not run."""
-    found = re.findall(r"^import (\w+)", code, re.MULTILINE)
+    """The engines that a block imports or asks for: without them it does not run."""
+    found = re.findall(r"^import (\w+)|engine\(\"(\w+)\"\)", code, re.MULTILINE)
+    found = [name for pair in found for name in pair]
     return [name for name in known.available() if name in found]
 
 
