@@ -154,8 +154,7 @@ def test_saved_models(tmp_path: Any) -> None:
 
 
 def test_another_engine_is_refused(engine: Any) -> None:
-    import torch
-
+    torch = pytest.importorskip("torch")
     for name, make in {
         "jax": lambda: layers.JaxLayer(_call, _init),
         "torch": lambda: layers.TorchModuleWrapper(torch.nn.Linear(2, 2)),

@@ -25,6 +25,7 @@ needs_tensorflow = pytest.mark.skipif(
 
 
 def both(name: str, **arguments: Any) -> tuple[Any, Any]:
+    pytest.importorskip("tensorflow", reason="Keras's own need it")
     return getattr(layers, name)(**arguments), getattr(keras.layers, name)(**arguments)
 
 
@@ -300,6 +301,7 @@ def test_texts_inside_of_a_model(tmp_path):
     close(again.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+@needs_tensorflow
 @pytest.mark.parametrize(
     "make",
     [
