@@ -166,10 +166,15 @@ def of_kinds(owner: Any, given: dict[str, Any], known: dict[str, frozenset[str]]
             raise wrong(owner, name, " or ".join(words), value)
 
 
+def of_library(thing: Any) -> bool:
+    """Whether a class or function is the library's own."""
+    return thing.__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
 def checked(cls: type) -> None:
     """Let the constructor of a class of the library check its arguments (see `of_kinds`)."""
     init = cls.__dict__.get("__init__")
-    if init is None or not cls.__module__.startswith("tricorn.") or not (known := kinds(init)):
+    if init is None or not of_library(cls) or not (known := kinds(init)):
         return
     signature = inspect.signature(init)
 

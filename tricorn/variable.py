@@ -44,6 +44,8 @@ _names: ContextVar[tuple[tuple[str, ...], Any, Any]] = ContextVar(
 )
 #: bytes that new Variables may still take (one item), or None: no limit
 _budget: ContextVar[list[int] | None] = ContextVar("tricorn_budget", default=None)
+#: the functions of NumPy that its operators call -> our ops
+_OPERATORS = {**NUMPY_OPERATORS, "equal": "equal", "not_equal": "not_equal"}
 #: restorations that wait for Variables to be made (tricorn/saving/checkpoint.py): they are asked
 #: before a new Variable is first read
 restorations: list[Any] = []
@@ -306,8 +308,7 @@ class Variable(Readable):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:  # type: ignore[override]
         """NumPy's functions take the value; ``array + variable`` and its like are our ops."""
-        comparisons = {"equal": "equal", "not_equal": "not_equal"}
-        name = (NUMPY_OPERATORS | comparisons).get(ufunc.__name__)
+        name = _OPERATORS.get(ufunc.__name__)
         if name is not None and method == "__call__" and not settings:
             return OPS[name](*inputs)
         values = [x.numpy() if isinstance(x, Variable) else x for x in inputs]

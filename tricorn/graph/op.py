@@ -16,6 +16,7 @@ import numpy as np
 
 from tricorn import dtypes, tree
 from tricorn.arithmetic import OPS
+from tricorn.checks import of_library
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.contract import EngineError
@@ -95,7 +96,7 @@ class Op:
         #: how many of them stand before those that are promoted
         self.skipped = self.names.index(promote[0]) if isinstance(promote, tuple) else 0
         #: what engines that have something faster know it by; None: no op of the library
-        self.known_as = self.name if _is_library(fn) else None
+        self.known_as = self.name if of_library(fn) else None
         self.wrapper = self._make_wrapper()
         if self.known_as is not None:
             OPS[self.name] = self.wrapper
@@ -339,10 +340,6 @@ def _unknown(name: str, arguments: Any) -> str:
         f"{name}: the shape of the result cannot be told from the shapes {listed}; give the "
         "lengths that are None, e.g. to Input"
     )
-
-
-def _is_library(fn: Callable) -> bool:
-    return fn.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _hint(fn: Callable, parameter: inspect.Parameter) -> Any:

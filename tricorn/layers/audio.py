@@ -215,25 +215,11 @@ class MelSpectrogram(Layer):
 
     def _strengths(self, signals: Any) -> Any:
         """|z|ᵉ (..., frames, frequencies) of the transform z of signals (..., samples)."""
-        around = [(0, 0)] * (len(signals.shape) - 1) + [(self.fft_length // 2,) * 2]
-        mirrored = ops.pad(signals, around, mode="reflect")
-        frames = ops.extract_sequences(mirrored, self.fft_length, self.sequence_stride)
-        window = ops.convert_to_tensor(self._frame_window(), frames.dtype)
-        real, imag = ops.rfft(ops.multiply(frames, window))
+        real, imag = ops.stft(
+            signals, self.sequence_length, self.sequence_stride, self.fft_length, self.window
+        )
         power = ops.add(ops.square(real), ops.square(imag))
         return power if self.mag_exp == 2 else ops.power(power, self.mag_exp / 2)
-
-    def _frame_window(self) -> np.ndarray:
-        """The window with zeros at both sides up to `fft_length`."""
-        length, window = self.sequence_length, self.window
-        if window is None:
-            return np.ones(self.fft_length)
-        if isinstance(window, str):
-            middle = {"hann": 0.5, "hamming": 0.54}[choice(self, "window", window, _WINDOWS)]
-            wave = np.cos(2 * np.pi * np.arange(length) / length)
-            window = middle - (1 - middle) * wave
-        before = (self.fft_length - length) // 2
-        return np.pad(np.asarray(window, np.float64), (before, self.fft_length - length - before))
 
     def linear_to_mel_weight_matrix(
         self,
@@ -258,6 +244,3 @@ class MelSpectrogram(Layer):
         weights = np.maximum(0.0, np.minimum(rising, falling))
         weights[0] = 0.0  # a constant is no sound
         return ops.convert_to_tensor(weights, dtype)
-
-
-_WINDOWS = ("hann", "hamming")

@@ -359,7 +359,8 @@ class Layer:
     def _tricorn_holds_nothing(cls) -> bool:
         """Whether a layer has no weights to make, so that it is built from the start: one of the
         library's own that has no `build`, or one derived from it without one."""
-        return cls.build is Layer.build and is_ours(cls.__mro__[cls.__mro__.index(Layer) - 1])
+        below = cls.__mro__[cls.__mro__.index(Layer) - 1]
+        return cls.build is Layer.build and checks.of_library(below)
 
     @overridable
     def build(self, input_shape: Any) -> None:
@@ -597,7 +598,7 @@ class Layer:
         A class that overrides this gets here what the classes above it took.
         """
         overriding = [i for i, c in enumerate(type(self).__mro__) if "get_config" in c.__dict__]
-        below = [i for i in overriding if not is_ours(type(self).__mro__[i])]
+        below = [i for i in overriding if not checks.of_library(type(self).__mro__[i])]
         config: dict[str, Any] = {
             "name": self.name,
             "trainable": self._tricorn.trainable,
@@ -605,7 +606,7 @@ class Layer:
         }
         for cls in type(self).__mro__[(below[-1] + 1 if below else 0) :]:
             if cls in self._tricorn.arguments and cls is not Layer:
-                ours = is_ours(cls)
+                ours = checks.of_library(cls)
                 for key, value in self._tricorn.arguments[cls].items():
                     if key not in config:
                         live = getattr(self, key, value) if ours else value
@@ -763,11 +764,6 @@ def _advice(layer: Layer, name: str) -> str:
     return ""
 
 
-def is_ours(cls: type) -> bool:
-    """Whether a class is the library's own."""
-    return cls.__module__.startswith("tricorn.")
-
-
 def _first_node(layer: Layer) -> Node:
     if not layer._tricorn.nodes:
         raise AttributeError(
@@ -798,7 +794,7 @@ def _capturing(cls: type, init: Callable) -> Callable:
     kinds = {p.kind: p.name for p in signature.parameters.values()}
     loose = kinds.get(inspect.Parameter.VAR_KEYWORD)
     starred = kinds.get(inspect.Parameter.VAR_POSITIONAL)  # cannot be given by name
-    plain = checks.kinds(init) if cls.__module__.startswith("tricorn.") else {}
+    plain = checks.kinds(init) if checks.of_library(cls) else {}
 
     @shortened
     @functools.wraps(init)

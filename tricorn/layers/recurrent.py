@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from tricorn import activations, initializers, naming, ops, random, tree
-from tricorn.checks import named, wrong
+from tricorn.checks import named, of_library, wrong
 from tricorn.engines import active
 from tricorn.graph import transforms
 from tricorn.graph.op import Tensor, op
@@ -1302,7 +1302,7 @@ class TimeDistributed(Wrapper):
         the steps cannot be one batch."""
         layers = flatten(self.layer)
         return any(
-            not type(layer).__module__.startswith("tricorn.")
+            not of_library(type(layer))
             or getattr(layer, "stateful", False)
             or (training is not False and training is not None and own_frozen(layer))
             for layer in layers

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any, Self, cast
 
 from tricorn import tree
+from tricorn.checks import of_library
 from tricorn.graph import scope
 from tricorn.graph.symbolic import Node, is_symbolic
 from tricorn.graph.transforms import discover
 from tricorn.layers import calling, state
-from tricorn.layers.base import deserialized, in_order, is_ours, overridable, serialized
+from tricorn.layers.base import deserialized, in_order, overridable, serialized
 from tricorn.layers.symbolic_calls import abstract_outputs
 from tricorn.models import layer_graph
 from tricorn.models.layer_graph import LayerGraph, graph_of
@@ -359,7 +360,7 @@ class Model(Trainer):
         graph = graph_of(self)
         if graph is None:
             return super().get_config()
-        given = next((a for cls, a in self._tricorn.arguments.items() if not is_ours(cls)), None)
+        given = next((a for cls, a in self._tricorn.arguments.items() if not of_library(cls)), None)
         if given is None:
             return graph.get_config(self.trainable)
         if not _is_functional((), given):  # the constructor makes the graph

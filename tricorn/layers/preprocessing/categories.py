@@ -67,20 +67,25 @@ class CategoryEncoding(DataLayer):
                 f'the layer {self.name!r}: count_weights are for output_mode="count", not '
                 f"{self.output_mode!r}"
             )
-        rank = len(inputs.shape)
-        if self.output_mode == "one_hot":
-            if rank and inputs.shape[-1] == 1:
-                inputs = ops.squeeze(inputs, -1)
-            elif not rank:
-                inputs = ops.reshape(inputs, (1,))
-            return ops.one_hot(ops.cast(inputs, "int32"), self.num_tokens, dtype=self.compute_dtype)
-        inputs = inputs if rank else ops.reshape(inputs, (1,))
-        ones = ops.one_hot(ops.cast(inputs, "int32"), self.num_tokens, dtype=self.compute_dtype)
-        if self.output_mode == "multi_hot":
-            return ops.max(ones, -2)
-        if count_weights is not None:
-            ones = ones * ops.expand_dims(ops.cast(count_weights, self.compute_dtype), -1)
-        return ops.sum(ones, -2)
+        return vectors(
+            inputs, self.output_mode, self.num_tokens, self.compute_dtype, count_weights
+        )
+
+
+def vectors(inputs: Any, mode: str, size: int, dtype: str, weights: Any = None) -> Any:
+    """`base.encode` of tensors, by ops."""
+    if not len(inputs.shape):
+        inputs = ops.reshape(inputs, (1,))
+    elif mode == "one_hot" and inputs.shape[-1] == 1:
+        inputs = ops.squeeze(inputs, -1)
+    ones = ops.one_hot(ops.cast(inputs, "int32"), size, dtype=dtype)
+    if mode == "one_hot":
+        return ones
+    if mode == "multi_hot":
+        return ops.max(ones, -2)
+    if weights is not None:
+        ones = ones * ops.expand_dims(ops.cast(weights, dtype), -1)
+    return ops.sum(ones, -2)
 
 
 class Hashing(HostLayer):
@@ -381,10 +386,10 @@ class IndexLookup(HostLayer):
         if not tokens:
             raise ValueError(f"the layer {self.name!r}: cannot set an empty vocabulary")
         special = self._special()
-        start = (tokens[: len(special)] == special and len(special)) or 0
-        if not start and self.mask_token is not None and tokens[0] == self.mask_token:
-            start = int(tokens[1:2] != [self.oov_token]) or 2
-        tokens = tokens[start:]
+        mask = [] if self.mask_token is None else [[self.mask_token, self.oov_token],
+                                                   [self.mask_token]]  # fmt: skip
+        heads = (head for head in (special, *mask) if tokens[: len(head)] == head)
+        tokens = tokens[len(next(heads, [])) :]
         if idf_weights is not None:
             idf_weights = np.asarray(idf_weights, np.float32)[-len(tokens) :]
         self._check_tokens(tokens, idf_weights)

@@ -15,7 +15,7 @@ from tricorn.graph.scope import library_code
 from tricorn.layers.arguments import choice, data_format, is_int, positive
 from tricorn.layers.preprocessing import base
 from tricorn.layers.preprocessing.base import DataLayer
-from tricorn.layers.preprocessing.categories import CategoryEncoding
+from tricorn.layers.preprocessing.categories import vectors
 from tricorn.seeds import SeedGenerator
 
 _data_format = data_format
@@ -249,9 +249,7 @@ class Discretization(DataLayer):
         found = ops.digitize(inputs, np.asarray(self.bin_boundaries, np.float32))
         if self.output_mode == "int":
             return ops.cast(found, "int32")
-        encoding = CategoryEncoding(len(self.bin_boundaries) + 1, self.output_mode,
-                                    dtype=self.dtype_policy)  # fmt: skip
-        return encoding.call(found)
+        return vectors(found, self.output_mode, len(self.bin_boundaries) + 1, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {
