@@ -2,6 +2,7 @@
 functions and ``train_step(self, state, data)``, PyTorch's modules and ``backward``."""
 
 import importlib
+import warnings
 
 import numpy as np
 import pytest
@@ -254,6 +255,30 @@ class TestTorch:
 
         same_as_fit(Backward)
 
+    def test_what_lasts_after_a_step_is_not_recorded(self, torch):
+        """Neither the optimizer's update nor what the step gives, which floats are made of."""
+        given, kept = [], []
+
+        class Recorded(Own):
+            def train_step(self, data):
+                x, y = data
+                weights = self.trainable_variables
+                loss, grads = tricorn.value_and_grad(
+                    lambda: self.compute_loss(y=y, y_pred=self(x, training=True)), weights
+                )()
+                given.extend([loss.requires_grad, *[g.requires_grad for g in grads]])
+                self.optimizer.apply(grads, weights)
+                kept.extend(v.value.grad_fn for v in self.optimizer.variables)
+                return {"own": loss}
+
+        made = Recorded()
+        made.compile("adam", "mse")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            made.fit(X, Y, verbose=0)
+        assert all(given)  # the framework may be asked for gradients of these
+        assert kept and not any(kept)
+
     def test_what_a_module_has(self, torch):
         made, other = model(), model()
         shapes = sorted(tuple(v.shape) for v in made.trainable_weights)
@@ -282,6 +307,25 @@ def native(name, value):
     if name == "torch":
         return importlib.import_module("torch").tensor(float(value))
     return importlib.import_module("tensorflow").constant(value, "float32")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_gradients_through_an_update(optimizer):
+    """d L(w₁)/dw of w₁ = w - η L'(w), L = w²/2; Adam's first step is η whatever the gradient."""
+    w, made = tricorn.Variable(np.float32([2.0])), optimizers.get(optimizer)
+    made.learning_rate = 0.25
+    made.build([w])
+
+    def after_a_step():
+        _, grads = tricorn.value_and_grad(lambda: ops.sum(w * w) / 2, [w])()
+        made.apply(grads, [w])
+        return ops.sum(w * w) / 2
+
+    value, (gradient,) = tricorn.value_and_grad(after_a_step, [w])()
+    left, slope = (1.5, 0.75) if optimizer == "sgd" else (1.75, 1.0)
+    close(w.numpy(), [left], 1e-5)
+    close(array(value), left**2 / 2, 1e-5)
+    close(array(gradient), [left * slope], 1e-5)
 
 
 @pytest.mark.parametrize("eagerly", [False, True])

@@ -209,9 +209,11 @@ def profile(folder):
 
 
 @primitive
-def native_gradients():
-    """A context manager for a step that a user has written, who may ask the framework itself for
-    gradients (``loss.backward()``), where it does not record elsewhere.  Default: one that does
+def native_gradients(possible):
+    """A context manager for code of which the framework itself may be asked for gradients
+    (``loss.backward()``), such as a step that a user has written, where it does not record elsewhere;
+    or, with False, for code of which it is not, such as an optimizer's update: what is computed there
+    is recorded only if a transform or tape of this contract asks for it.  Default: one that does
     nothing."""
 
 

@@ -83,7 +83,7 @@ def profile(engine: Any, folder: str) -> Any:
     raise EngineError(f"the engine {engine.name!r} has no profiler; jax, tensorflow and torch have")
 
 
-def native_gradients(engine: Any) -> contextlib.AbstractContextManager:
+def native_gradients(engine: Any, possible: bool) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from tricorn import checks, config, initializers, naming, ops
+from tricorn.engines import active
 from tricorn.graph.scope import Scope, variable_behind
 from tricorn.optimizers.schedules import LearningRateSchedule
 from tricorn.serialization import registry
@@ -347,21 +348,22 @@ class Optimizer(Configured):
         if not grads:
             return
         variables = self._variables_for(grads, trainable_variables)
-        grads, variables = self._present(grads, variables)
-        grads, variables = self._overwrite(grads, variables)
-        if variables:
-            if self.loss_scale_factor is not None:
-                grads = [gradient / self.loss_scale_factor for gradient in grads]
-            if self.gradient_accumulation_steps:
-                self._accumulate(grads, variables)
-            else:
-                self._step(grads, variables)
-        if self.use_ema:
-            self._average()
-        for variable in variables:
-            if variable.constraint is not None:
-                variable.assign(variable.constraint(variable.value))
-        self._iterations.assign_add(1)
+        with active().native_gradients(False):
+            grads, variables = self._present(grads, variables)
+            grads, variables = self._overwrite(grads, variables)
+            if variables:
+                if self.loss_scale_factor is not None:
+                    grads = [gradient / self.loss_scale_factor for gradient in grads]
+                if self.gradient_accumulation_steps:
+                    self._accumulate(grads, variables)
+                else:
+                    self._step(grads, variables)
+            if self.use_ema:
+                self._average()
+            for variable in variables:
+                if variable.constraint is not None:
+                    variable.assign(variable.constraint(variable.value))
+            self._iterations.assign_add(1)
 
     def stateless_apply(
         self, optimizer_variables: Sequence, grads: Sequence, trainable_variables: Sequence

@@ -618,9 +618,11 @@ def _step_of(model: Trainer, kind: str) -> Callable:
 
 
 def _recorded(step: Callable, data: Any) -> Any:
-    """A step of a user's, who may ask the framework itself for gradients."""
-    with active().native_gradients():
-        return step(data)
+    """A step of a user's, who may ask the framework itself for gradients; none of what it gives."""
+    engine = active()
+    with engine.native_gradients(True):
+        logs = step(data)
+    return tree.map(lambda x: engine.stop_gradient(x) if engine.is_tensor(x) else x, logs)
 
 
 def _with_state(model: Trainer, kind: str, step: Callable, data: Any) -> Any:

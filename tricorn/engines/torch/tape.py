@@ -35,6 +35,11 @@ def recording() -> Iterator[None]:
         _open.reset(token)
 
 
+def is_recording() -> bool:
+    """Whether a tape or transform of the contract records here."""
+    return bool(_open.get())
+
+
 def is_held(handle: torch.Tensor) -> bool:
     """Whether a tape may still need what the handle holds now."""
     return bool(getattr(handle, "_tricorn_tapes", ()))

@@ -22,7 +22,7 @@ from tricorn.engines.torch.primitives import (
     torch_type,
 )
 from tricorn.engines.torch.private import DataDependentOutputException, FakeTensorMode
-from tricorn.engines.torch.tape import recording
+from tricorn.engines.torch.tape import is_recording, recording
 from tricorn.engines.torch.tracing import check_length
 
 
@@ -79,8 +79,10 @@ def vmap(fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
     return mapped
 
 
-def native_gradients() -> contextlib.AbstractContextManager:
-    return torch.enable_grad()
+def native_gradients(possible: bool) -> contextlib.AbstractContextManager:
+    if possible:
+        return torch.enable_grad()
+    return contextlib.nullcontext() if is_recording() or in_functorch() else torch.no_grad()
 
 
 def vjp(fn: Callable, primals: tuple) -> tuple:
