@@ -211,10 +211,10 @@ def profile(folder):
 @primitive
 def native_gradients(possible):
     """A context manager for code of which the framework itself may be asked for gradients
-    (``loss.backward()``), such as a step that a user has written, where it does not record elsewhere;
-    or, with False, for code of which it is not, such as an optimizer's update: what is computed there
-    is recorded only if a transform or tape of this contract asks for it.  Default: one that does
-    nothing."""
+    (``loss.backward()``), such as a step that a user has written, where it does not record
+    elsewhere; or, with False, for code of which it is not, such as an optimizer's update: what is
+    computed there is recorded only if a transform or tape of this contract asks for it.  Default:
+    one that does nothing."""
 
 
 @primitive
