@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tricorn as keras
+from tests.oracle import array
 from tricorn import layers, ops
 from tricorn.graph import turns
 from tricorn.graph.turns import Use
@@ -93,13 +94,14 @@ def fit_for(model, seconds, x=None, y=None):
             return
 
 
-def test_predictions_while_fit_runs_are_of_whole_steps():
+@pytest.mark.parametrize("how", ["predict", "call"])
+def test_predictions_while_fit_runs_are_of_whole_steps(how):
     model = counting()
     model.predict(X, verbose=0)
     seen = set()
 
     def predict():
-        found = model.predict(X, verbose=0)
+        found = model.predict(X, verbose=0) if how == "predict" else array(model(X))
         assert found.min() == found.max(), (found.min(), found.max())
         seen.add(float(found.min()))
 
@@ -117,6 +119,39 @@ READS = {
     "function": lambda model: keras.function(model)(X),
     "native": lambda model: [part.native() for part in model.count.parts],
 }
+
+
+def test_updates_of_a_loop_of_ones_own_are_whole():
+    model, seen = counting(), set()
+    optimizer = keras.optimizers.SGD(-1.0)
+    variables = model.trainable_variables
+    one = [np.ones(v.shape, "float32") for v in variables]
+
+    def read():
+        weights = zip(model.weights, model.get_weights())
+        found = np.concatenate([value for weight, value in weights if weight.trainable])
+        assert found.min() == found.max(), (found.min(), found.max())
+        seen.add(float(found[0]))
+
+    def update():
+        optimizer.apply(one, variables)
+
+    with in_threads(read, update, update):
+        time.sleep(1.0)
+    assert len(seen) > 3
+
+
+def test_calls_that_change_what_they_read_do_not_wait_for_each_other():
+    model = keras.Sequential([keras.Input((3,)), layers.BatchNormalization()])
+    calls = []
+
+    def train():
+        model(X, training=True)
+        calls.append(1)
+
+    with in_threads(train, train, train):
+        time.sleep(0.5)
+    assert len(calls) > 10
 
 
 @pytest.mark.parametrize("read", READS)

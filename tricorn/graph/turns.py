@@ -50,15 +50,23 @@ class Use:
         reads: all the Variables, a collection that is quick to search.
         writes: those of them that are changed.
         engine: the engine that computes with them; None: they stay where they are.
+        yields: whether it ends early, where its thread comes to wait for another: so two that read
+            the same and then change it do not wait for each other.
 
     Raises:
         RuntimeError: on entering, when another thread computes with one of them on another engine.
     """
 
-    __slots__ = ("engine", "reads", "thread", "writes")
+    __slots__ = ("engine", "reads", "thread", "writes", "yields")
 
-    def __init__(self, reads: Collection, writes: Collection = _NONE, engine: Any = None) -> None:
-        self.reads, self.writes, self.engine = reads, writes, engine
+    def __init__(
+        self,
+        reads: Collection,
+        writes: Collection = _NONE,
+        engine: Any = None,
+        yields: bool = False,
+    ) -> None:
+        self.reads, self.writes, self.engine, self.yields = reads, writes, engine, yields
         self.thread = threading.get_ident()
 
     def begin(self) -> None:
@@ -94,11 +102,19 @@ class Use:
                 queue = [use for use in queue if use in _waiting]
                 if not any(map(self._conflicts, others)) and not any(map(self._conflicts, queue)):
                     return
+                self._yield()
                 _ended.wait()
         finally:
             _waiting.remove(self)
             if _waiting:
                 _ended.notify_all()
+
+    def _yield(self) -> None:
+        """End what this thread has begun that yields."""
+        kept = [use for use in _running if use.thread != self.thread or not use.yields]
+        if len(kept) < len(_running):
+            _running[:] = kept
+            _ended.notify_all()
 
     def _conflicts(self, other: Use) -> bool:
         return _overlap(self.writes, other.reads) or _overlap(self.reads, other.writes)

@@ -26,7 +26,7 @@ from tricorn.graph.calls import (
 )
 from tricorn.graph.graphs import current_graph
 from tricorn.graph.symbolic import is_symbolic, recording
-from tricorn.graph.turns import making
+from tricorn.graph.turns import Use, making
 from tricorn.layers import input_spec as specs
 from tricorn.layers import state
 from tricorn.variable import Variable
@@ -75,12 +75,13 @@ def prepared(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict, bool
 
 
 def call(layer: Layer, args: tuple, kwargs: dict) -> Any:
-    """A call on tensors: an outermost one, or part of another."""
+    """A call on tensors: an outermost one, or part of another.  What an outermost one reads is all
+    from before or all from after a step that another thread makes."""
     outer = current_call()
     if outer is not None:
         return _call_inside(layer, outer, args, kwargs)
     clear_losses(state.flatten(layer))
-    with calling(None) as outer:
+    with Use(state.variable_set(layer), yields=True), calling(None) as outer:
         outputs = _call_inside(layer, outer, args, kwargs)
     if outer.effects.masks and scope.current() is None:
         for leaf in tree.leaves(outputs):

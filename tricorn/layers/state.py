@@ -137,6 +137,11 @@ def variables(layer: Layer) -> list[Variable]:
     return layer._tricorn.tracker.cached("variables", gather)
 
 
+def variable_set(layer: Layer) -> frozenset[Variable]:
+    """`variables`, to be searched."""
+    return layer._tricorn.tracker.cached("variable set", lambda: frozenset(variables(layer)))
+
+
 def trainable_variables(layer: Layer) -> list[Variable]:
     """The Variables that training by gradient changes."""
     if not layer.trainable:

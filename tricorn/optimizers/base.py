@@ -17,7 +17,8 @@ import numpy as np
 
 from tricorn import checks, config, initializers, naming, ops
 from tricorn.engines import active
-from tricorn.graph.scope import Scope, variable_behind
+from tricorn.graph.scope import Scope, current, variable_behind
+from tricorn.graph.turns import Use
 from tricorn.optimizers.schedules import LearningRateSchedule
 from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Configured
@@ -334,7 +335,7 @@ class Optimizer(Configured):
     def apply(
         self, grads: Iterable[Any], trainable_variables: Iterable[Variable] | None = None
     ) -> None:
-        """Update variables.
+        """Update variables, all before or after what another thread reads of them.
 
         Args:
             grads: gradients; None for a variable that the loss does not depend on.
@@ -348,7 +349,8 @@ class Optimizer(Configured):
         if not grads:
             return
         variables = self._variables_for(grads, trainable_variables)
-        with active().native_gradients(False):
+        changed = frozenset((*variables, *self._variables)) if current() is None else ()
+        with Use(changed, changed), active().native_gradients(False):
             grads, variables = self._present(grads, variables)
             grads, variables = self._overwrite(grads, variables)
             if variables:
