@@ -10,6 +10,7 @@ import inspect
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -259,3 +260,38 @@ def test_variables_take_initializers_by_name():
     assert (variable.dtype, variable.aggregation, variable.name) == ("int32", "sum", "v")
     with pytest.raises(ValueError, match="aggregation must be one of"):
         tricorn.Variable(1.0, aggregation="median")
+
+
+#: what users derive classes of their own from, made
+MADE_FOR_SUBCLASSES = {
+    "layers.Layer": lambda lib: lib.layers.Layer(),
+    "layers.Wrapper": lambda lib: lib.layers.Wrapper(lib.layers.Dense(1)),
+    "layers.RNN": lambda lib: lib.layers.RNN(lib.layers.LSTMCell(2)),
+    "Model": lambda lib: lib.Model(),
+    "Sequential": lambda lib: lib.Sequential([lib.layers.Dense(1)]),
+    "losses.Loss": lambda lib: lib.losses.Loss(),
+    "losses.MeanSquaredError": lambda lib: lib.losses.MeanSquaredError(),
+    "metrics.Metric": lambda lib: lib.metrics.Metric(),
+    "metrics.Mean": lambda lib: lib.metrics.Mean(),
+    "metrics.MeanMetricWrapper": lambda lib: lib.metrics.MeanMetricWrapper(lib.losses.mean_squared_error),
+    "optimizers.SGD": lambda lib: lib.optimizers.SGD(),
+    "optimizers.Adam": lambda lib: lib.optimizers.Adam(),
+    "optimizers.schedules.LearningRateSchedule": (
+        lambda lib: lib.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
+    ),
+    "callbacks.Callback": lambda lib: lib.callbacks.Callback(),
+    "constraints.Constraint": lambda lib: lib.constraints.Constraint(),
+    "initializers.Initializer": lambda lib: lib.initializers.Initializer(),
+    "regularizers.Regularizer": lambda lib: lib.regularizers.L2(),
+    "utils.PyDataset": lambda lib: lib.utils.PyDataset(),
+}
+
+
+@pytest.mark.engine_free
+@pytest.mark.parametrize("name", MADE_FOR_SUBCLASSES)
+def test_private_names_leave_room_for_those_of_users(name):
+    """A subclass may use any private name that it may use in Keras."""
+    known, ours = (set(dir(MADE_FOR_SUBCLASSES[name](lib))) for lib in (keras, tricorn))
+    taken = {n for n in ours - known if n.startswith("_") and not n.startswith("__")}
+    taken -= {"_direction"}  # which Keras's callbacks ask metrics for
+    assert not {n for n in taken if not n.startswith("_tricorn")}

@@ -118,7 +118,8 @@ def test_averages_in_place_of_the_weights(several):
     for swap_on_epoch in (False, True):
         before, swap, after = Watch(), callbacks.SwapEMAWeights(swap_on_epoch), Watch()
         model.fit(x, y, 22, 2, verbose=0, callbacks=[before, swap, after], validation_data=(x, y))
-        averages, kernel = next(iter(inner._averages.values())).numpy(), model.layers[-1].kernel
+        averages = next(iter(inner._tricorn.averages.values())).numpy()
+        kernel = model.layers[-1].kernel
         np.testing.assert_array_equal(kernel.numpy(), averages)
         in_test, at_end = after.seen[0::2], after.seen[1::2]
         assert len(in_test) == len(at_end) == 2

@@ -183,7 +183,7 @@ class _ConvLSTM(_OneCellRNN):
         super().__init__({**locals(), "rank": self.rank}, kwargs)
         self.input_spec = InputSpec(ndim=self.rank + 3)
 
-    def _state_shape(self, size: int) -> tuple[int, ...]:
+    def _tricorn_state_shape(self, size: int) -> tuple[int, ...]:
         return self.cell.state_shape
 
 

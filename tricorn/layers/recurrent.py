@@ -703,13 +703,13 @@ class RNN(Layer):
             )
 
         def state(size: int) -> Variable:
-            zeros = np.zeros((batch, *self._state_shape(size)), np.float32)
+            zeros = np.zeros((batch, *self._tricorn_state_shape(size)), np.float32)
             return Variable(zeros, dtype=self.variable_dtype, trainable=False, name="rnn_state")
 
         with name_scope(self.name, self):
             self.states = tree.map(state, self.state_size)
 
-    def _state_shape(self, size: int) -> tuple[int, ...]:
+    def _tricorn_state_shape(self, size: int) -> tuple[int, ...]:
         """The shape, without the batch axis, of a state of that size."""
         return (size,)
 
@@ -722,7 +722,7 @@ class RNN(Layer):
 
     def get_initial_state(self, batch_size: Any) -> list:
         """The states before the first step."""
-        return _initial_state(self.cell, batch_size, self._cell_dtype)
+        return _initial_state(self.cell, batch_size, self._tricorn_cell_dtype)
 
     @property
     def _tricorn_heeds_training(self) -> bool:
@@ -733,7 +733,7 @@ class RNN(Layer):
         )
 
     @property
-    def _cell_dtype(self) -> str:
+    def _tricorn_cell_dtype(self) -> str:
         """The dtype that the cell computes in: a layer has a policy of its own."""
         return getattr(self.cell, "compute_dtype", self.compute_dtype)
 
@@ -744,20 +744,22 @@ class RNN(Layer):
         mask: Any = None,
         training: bool | None = None,
     ) -> Any:
-        dtype = self._cell_dtype
+        dtype = self._tricorn_cell_dtype
         if dtype == self.compute_dtype:
-            return self._run(sequences, initial_state, mask, training)
+            return self._tricorn_run(sequences, initial_state, mask, training)
         sequences, initial_state = tree.map(
             lambda x: ops.cast(x, dtype), (sequences, initial_state)
         )
         with autocast(dtype):
-            outputs = self._run(sequences, initial_state, mask, training)
+            outputs = self._tricorn_run(sequences, initial_state, mask, training)
         return tree.map(lambda x: ops.cast(x, self.compute_dtype), outputs)
 
-    def _run(self, sequences: Any, initial_state: Any, mask: Any, training: bool | None) -> Any:
+    def _tricorn_run(
+        self, sequences: Any, initial_state: Any, mask: Any, training: bool | None
+    ) -> Any:
         """The loop, all in the cell's dtype."""
         cell, reverse = self.cell, self.go_backwards
-        states = self._first_states(sequences, initial_state)
+        states = self._tricorn_first_states(sequences, initial_state)
         if mask is not None:
             if len(mask.shape) != 2:
                 raise ValueError(
@@ -788,7 +790,7 @@ class RNN(Layer):
             output = ops.get_item(outputs, (slice(None), 0 if reverse else -1))
         return (output, *states) if self.return_state else output
 
-    def _first_states(self, sequences: Any, initial_state: Any) -> list:
+    def _tricorn_first_states(self, sequences: Any, initial_state: Any) -> list:
         batch = sequences.shape[0]
         kept = tree.leaves(self.states)
         if kept and batch is not None and batch != kept[0].shape[0]:
@@ -805,10 +807,10 @@ class RNN(Layer):
                 )
             return states
         if self.states is not None:
-            return tree.map(lambda state: ops.cast(state, self._cell_dtype), self.states)
+            return tree.map(lambda state: ops.cast(state, self._tricorn_cell_dtype), self.states)
         if _splits(self.cell):
-            shapes = map(self._state_shape, self.state_size)
-            return [_zero_state(sequences, shape, self._cell_dtype) for shape in shapes]
+            shapes = map(self._tricorn_state_shape, self.state_size)
+            return [_zero_state(sequences, shape, self._tricorn_cell_dtype) for shape in shapes]
         return self.get_initial_state(ops.shape(sequences)[0])
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:

@@ -41,7 +41,7 @@ class Loss(Configured):
     ) -> None:
         self.name = name or naming.unique(type(self).__name__)
         self.reduction = standardize_reduction(reduction)
-        self._given_dtype = dtype
+        self._tricorn_given_dtype = dtype
         self._dtype = compute_dtype(dtype)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -68,8 +68,9 @@ class Loss(Configured):
             travelling with `y_pred` leaves out do not count; averages are over those that do.
         """
         mask = get_mask(y_pred)
-        y_pred = tree.map(self._cast, y_pred)
-        y_true = tree.map(self._cast, y_true)
+        y_true, y_pred = tree.map(
+            lambda x: ops.convert_to_tensor(x, dtype=self.dtype), (y_true, y_pred)
+        )
         values = self.call(y_true, y_pred)
         valid = self.valid(y_true, y_pred, values)
         if mask is not None and valid is not None:
@@ -82,9 +83,6 @@ class Loss(Configured):
             self.dtype,
         )
 
-    def _cast(self, x: Any) -> Any:
-        return ops.convert_to_tensor(x, dtype=self.dtype)
-
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The values per sample (batch, ...)."""
         raise NotImplementedError(f"{type(self).__name__} must define call(y_true, y_pred)")
@@ -96,7 +94,7 @@ class Loss(Configured):
     def get_config(self) -> dict[str, Any]:
         settings = super().get_config()
         settings.pop("dtype", None)
-        if self._given_dtype is not None:
+        if self._tricorn_given_dtype is not None:
             settings["dtype"] = self.dtype
         return {"name": self.name, "reduction": self.reduction, **settings}
 
@@ -139,19 +137,19 @@ class LossFunctionWrapper(Loss):
         **kwargs: Any,
     ) -> None:
         super().__init__(name, reduction, dtype)
-        self.fn, self._kwargs = fn, kwargs
+        self.fn, self._fn_kwargs = fn, kwargs
         vars(self).update(kwargs)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         if not isinstance(y_pred, (dict, list, tuple)):
             y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
-        return self.fn(y_true, y_pred, **self._kwargs)
+        return self.fn(y_true, y_pred, **self._fn_kwargs)
 
     def get_config(self) -> dict[str, Any]:
         settings = super().get_config()
         if "fn" in settings:
             settings["fn"] = registry.serialize_keras_object(self.fn)
-            settings.update(registry.serialize_keras_object(self._kwargs))
+            settings.update(registry.serialize_keras_object(self._fn_kwargs))
         return settings
 
     @classmethod
@@ -159,7 +157,7 @@ class LossFunctionWrapper(Loss):
         return cls(**registry.deserialize_keras_object(config) if "fn" in config else config)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.fn.__name__} {self._kwargs}>"
+        return f"<{type(self).__name__} {self.fn.__name__} {self._fn_kwargs}>"
 
 
 def standardize_reduction(reduction: str | None) -> str | None:

@@ -144,13 +144,13 @@ class Metric(Configured):
         if not self.variables:  # those that make their state from the first batch
             with Scope():
                 self.update_state(*args, **kwargs)
-        with self._holding(metric_variables):
+        with _holding(self, metric_variables):
             self.update_state(*args, **kwargs)
             return [variable.value for variable in self.variables]
 
     def stateless_result(self, metric_variables: Sequence) -> Any:
         """`result` for a state, tensors in the order of `variables`."""
-        with self._holding(metric_variables):
+        with _holding(self, metric_variables):
             return self.result()
 
     def stateless_reset_state(self) -> list:
@@ -158,15 +158,6 @@ class Metric(Configured):
         with Scope(isolated=True):
             self.reset_state()
             return [variable.value for variable in self.variables]
-
-    def _holding(self, values: Sequence) -> Scope:
-        """A block in which the state has given values."""
-        variables, values = self.variables, list(values)
-        if len(variables) != len(values):
-            raise ValueError(
-                f"the metric {self.name!r} has {len(variables)} variables, got {len(values)} values"
-            )
-        return Scope(dict(zip(variables, values)), isolated=True)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """`update_state`, then `result`."""
@@ -178,6 +169,16 @@ class Metric(Configured):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def _holding(metric: Metric, values: Sequence) -> Scope:
+    """A block in which the state has given values."""
+    variables, values = metric.variables, list(values)
+    if len(variables) != len(values):
+        raise ValueError(
+            f"the metric {metric.name!r} has {len(variables)} variables, got {len(values)} values"
+        )
+    return Scope(dict(zip(variables, values)), isolated=True)
 
 
 def _without_weights(update: Callable) -> Callable:

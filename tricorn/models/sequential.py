@@ -49,8 +49,8 @@ class Sequential(Model):
         if layers is not None and not hasattr(layers, "__iter__"):
             raise wrong(self, "layers", "a list of layers", layers)
         for layer in layers or ():
-            self._append(layer)
-        self._rebuild()
+            self._tricorn_append(layer)
+        self._tricorn_rebuild()
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Put a layer on top.
@@ -58,15 +58,15 @@ class Sequential(Model):
         Raises:
             ValueError: when it does not fit, or the name is taken.
         """
-        self._append(layer)
+        self._tricorn_append(layer)
         if rebuild:
             try:
-                self._rebuild()
+                self._tricorn_rebuild()
             except Exception:
                 _stack(self).pop()
                 raise
 
-    def _append(self, layer: Any) -> None:
+    def _tricorn_append(self, layer: Any) -> None:
         if is_symbolic(layer):
             layer = getattr(node_of(layer)[0], "operation", layer)
         if not isinstance(layer, Layer):
@@ -94,22 +94,22 @@ class Sequential(Model):
         layer = _stack(self).pop()
         self._tricorn_become(None)
         if rebuild:
-            self._rebuild()
+            self._tricorn_rebuild()
         return layer
 
-    def _rebuild(self) -> None:
+    def _tricorn_rebuild(self) -> None:
         """Make the graph anew when the input's shape is known."""
         self._tricorn_become(None)
         self._tricorn.tracker.lead(_stack(self))
         self._tricorn.parts["training"].programs = {}
         first = _stack(self)[0] if _stack(self) else None
         if isinstance(first, InputLayer) and len(_stack(self)) > 1:
-            self._make_graph(first._tricorn.nodes[0].outputs, _stack(self)[1:])
+            self._tricorn_make_graph(first._tricorn.nodes[0].outputs, _stack(self)[1:])
         elif isinstance(first, Model) and graph_of(first) is not None:
             inputs = tree.map(lambda t: Input(batch_shape=t.shape, dtype=t.dtype), first.input)
-            self._make_graph(inputs, _stack(self))
+            self._tricorn_make_graph(inputs, _stack(self))
 
-    def _make_graph(self, inputs: Any, layers: list[Layer]) -> None:
+    def _tricorn_make_graph(self, inputs: Any, layers: list[Layer]) -> None:
         x = inputs
         for layer in layers:
             with name_scope(self.name, self):
@@ -124,13 +124,13 @@ class Sequential(Model):
             return
         if not _stack(self):
             raise ValueError(f"{self.name!r} has no layers to build")
-        self._make_graph(_inputs_of(input_shape), _stack(self))
+        self._tricorn_make_graph(_inputs_of(input_shape), _stack(self))
 
     def _tricorn_build(self, args: tuple, kwargs: dict) -> None:
         if graph_of(self) is None:
             if not _stack(self):
                 raise ValueError(f"{self.name!r} has no layers to call")
-            self._make_graph(tree.map(_input_like, args[0]), _stack(self))
+            self._tricorn_make_graph(tree.map(_input_like, args[0]), _stack(self))
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Run the layers one after the other."""

@@ -78,16 +78,16 @@ class Adam(_Moments):
     def update(
         self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
     ) -> tuple[Any, Slots]:
-        return self._together([value], [gradient], learning_rate, [slots], step)[0]
+        return self._tricorn_together([value], [gradient], learning_rate, [slots], step)[0]
 
     def update_several(
         self, values: list, gradients: list, learning_rate: Any, slots: list[Slots], step: Any
     ) -> list[tuple[Any, Slots]]:
         own = type(self).update is Adam.update  # a subclass may say otherwise
-        run = self._together if own else super().update_several
+        run = self._tricorn_together if own else super().update_several
         return run(values, gradients, learning_rate, slots, step)
 
-    def _together(
+    def _tricorn_together(
         self, values: list, gradients: list, learning_rate: Any, slots: list[Slots], step: Any
     ) -> list[tuple[Any, Slots]]:
         names = ("momentum", "velocity", "velocity_hat")[: 2 + self.amsgrad]

@@ -40,6 +40,26 @@ class Common(TypedDict, total=False):
     name: str | None
 
 
+class OptimizerState:
+    """What the library keeps on an optimizer besides Keras's attributes: ``optimizer._tricorn``.
+
+    Attributes:
+        slots: variable -> name -> what the optimizer keeps for it.
+        shared: name -> the scalars that all variables share.
+        averages, accumulators: variable -> its moving average, its gradients so far.
+        no_decay: variables, and a pattern of names, that are left out of weight decay.
+        warned: paths of variables whose missing gradient was told of.
+    """
+
+    def __init__(self) -> None:
+        self.slots: dict[Variable, dict[str, Variable]] = {}
+        self.shared: dict[str, Variable] = {}
+        self.averages: dict[Variable, Variable] = {}
+        self.accumulators: dict[Variable, Variable] = {}
+        self.no_decay: tuple[set[Variable], re.Pattern | None] = (set(), None)
+        self.warned: set[str] = set()
+
+
 class Optimizer(Configured):
     """Base of all optimizers.
 
@@ -104,14 +124,9 @@ class Optimizer(Configured):
         self.built = False
         self._variables: list[Variable] = []
         self._trainable_variables: list[Variable] = []
-        self._slots: dict[Variable, dict[str, Variable]] = {}
-        self._shared: dict[str, Variable] = {}
-        self._averages: dict[Variable, Variable] = {}
-        self._accumulators: dict[Variable, Variable] = {}
-        self._no_decay: tuple[set[Variable], re.Pattern | None] = (set(), None)
-        self._warned: set[str] = set()
+        self._tricorn = OptimizerState()
         self._iterations = self.add_variable((), dtype="int32", name="iteration")
-        self._learning_rate = self._as_learning_rate(learning_rate)
+        self._learning_rate = _as_learning_rate(self, learning_rate)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Show the common arguments in the signature of subclasses that take them by ``**``."""
@@ -185,33 +200,25 @@ class Optimizer(Configured):
         variables = list(map(variable_behind, variables))
         self._trainable_variables = variables
         if self.use_ema:
-            self._averages = {v: self.add_variable_from_reference(v, "average") for v in variables}
+            self._tricorn.averages = {
+                v: self.add_variable_from_reference(v, "average") for v in variables
+            }
         if self.gradient_accumulation_steps:
-            self._accumulators = {
+            self._tricorn.accumulators = {
                 v: self.add_variable_from_reference(v, "gradient_accumulator") for v in variables
             }
-        self._slots = {v: {} for v in variables}
+        self._tricorn.slots = {v: {} for v in variables}
         initial = {v: self.init(v) for v in variables}
-        for group in self._slot_groups(initial.values()):
+        for group in _slot_groups(self, initial.values()):
             for variable in variables:
                 for name in (name for name in group if name in initial[variable]):
-                    slot = self._add_slot(variable, name, initial[variable][name])
-                    self._slots[variable][name] = slot
+                    slot = _add_slot(self, variable, name, initial[variable][name])
+                    self._tricorn.slots[variable][name] = slot
         dtype = variables[0].dtype if variables else config.floatx()
         for name, value in self.init_shared().items():
             first = initializers.Constant(value)
-            self._shared[name] = self.add_variable((), first, dtype, name=name)
+            self._tricorn.shared[name] = self.add_variable((), first, dtype, name=name)
         self.built = True
-
-    def _add_slot(self, variable: Variable, name: str, value: Any) -> Variable:
-        name = f"{variable.path.replace('/', '_')}_{name}"
-        shape = value.shape if isinstance(value, np.ndarray) else variable.shape
-        return self.add_variable(shape, initializers.Constant(value), variable.dtype, name=name)
-
-    def _slot_groups(self, initial: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
-        names = dict.fromkeys(name for slots in initial for name in slots)
-        groups = (self.together if name in self.together else (name,) for name in names)
-        return list(dict.fromkeys(groups))
 
     def add_variable(
         self,
@@ -310,20 +317,6 @@ class Optimizer(Configured):
             )
         self._learning_rate = value
 
-    def _as_learning_rate(self, value: Any) -> Variable | Callable:
-        if callable(value) and not isinstance(value, Variable):
-            return value
-        if isinstance(value, bool):
-            raise checks.wrong(self, "learning_rate", "a number, not a boolean", value)
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise ValueError(
-                "learning_rate must be a number, a LearningRateSchedule or a function without "
-                f"arguments, got {value!r}"
-            ) from None
-        return self.add_variable((), initializers.Constant(number), name="learning_rate")
-
     # ------------------------------------------------------------------------------------ applying
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
@@ -348,20 +341,20 @@ class Optimizer(Configured):
         grads = list(grads)
         if not grads:
             return
-        variables = self._variables_for(grads, trainable_variables)
+        variables = variables_for(self, grads, trainable_variables)
         changed = frozenset((*variables, *self._variables)) if current() is None else ()
         with Use(changed, changed), active().native_gradients(False):
-            grads, variables = self._present(grads, variables)
-            grads, variables = self._overwrite(grads, variables)
+            grads, variables = _present(self, grads, variables)
+            grads, variables = _overwrite(self, grads, variables)
             if variables:
                 if self.loss_scale_factor is not None:
                     grads = [gradient / self.loss_scale_factor for gradient in grads]
                 if self.gradient_accumulation_steps:
-                    self._accumulate(grads, variables)
+                    _accumulate(self, grads, variables)
                 else:
-                    self._step(grads, variables)
+                    _step(self, grads, variables)
             if self.use_ema:
-                self._average()
+                _average(self)
             for variable in variables:
                 if variable.constraint is not None:
                     variable.assign(variable.constraint(variable.value))
@@ -402,127 +395,17 @@ class Optimizer(Configured):
             self.apply(grads, trained)
             return [v.value for v in trained], [v.value for v in own]
 
-    def _variables_for(
-        self, grads: list, trainable_variables: Iterable[Variable] | None
-    ) -> list[Variable]:
-        if trainable_variables is None:
-            if not self.built:
-                raise ValueError(
-                    f"the optimizer {self.name!r} is not built: pass the variables, or call "
-                    "build(variables) first"
-                )
-            variables = self._trainable_variables
-        else:
-            variables = list(map(variable_behind, trainable_variables))
-            if not self.built:
-                self.build(variables)
-                self.built = True
-        if len(grads) != len(variables):
-            raise ValueError(
-                f"{len(grads)} gradients were given to {self.name!r} for {len(variables)} variables"
-            )
-        for variable in variables:
-            if variable not in self._slots:
-                raise ValueError(
-                    f"the optimizer {self.name!r} was built for other variables than "
-                    f"{variable.path!r}; make another optimizer for another set of variables"
-                )
-        return variables
-
-    def _present(self, grads: list, variables: list[Variable]) -> tuple[list, list[Variable]]:
-        """The gradients that are not None, with their variables."""
-        missing = [v.path for g, v in zip(grads, variables) if g is None]
-        if len(missing) == len(grads):
-            raise ValueError(
-                f"no variable has a gradient: the loss depends on none of {', '.join(missing)}"
-            )
-        if not self._warned.issuperset(missing):
-            self._warned.update(missing)
-            warnings.warn(
-                f"no gradients for {', '.join(missing)}: the loss does not depend on them, so "
-                "they stay as they are",
-                stacklevel=3,
-            )
-        pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
-        return [ops.convert_to_tensor(g) for g, _ in pairs], [v for _, v in pairs]
-
-    def _overwrite(self, grads: list, variables: list[Variable]) -> tuple[list, list[Variable]]:
-        """Assign the gradients of variables that are overwritten with them, with accumulation the
-        largest of those that came together; gives the others."""
-        if not any(variable.overwrite_with_gradient for variable in variables):
-            return grads, variables
-        rest = []
-        for gradient, variable in zip(grads, variables):
-            if not variable.overwrite_with_gradient:
-                rest.append((gradient, variable))
-            elif self.gradient_accumulation_steps:
-                due = self._is_due()
-                kept = self._accumulators[variable]
-                largest = ops.maximum(gradient, kept.value)
-                variable.assign(ops.where(due, largest, variable.value))
-                kept.assign(ops.where(due, ops.zeros_like(largest), largest))
-            else:
-                variable.assign(gradient)
-        return [gradient for gradient, _ in rest], [variable for _, variable in rest]
-
-    def _is_due(self) -> Any:
-        """Whether this call updates by the gradients that were accumulated."""
-        return ops.equal(ops.mod(self._iterations + 1, self.gradient_accumulation_steps), 0)
-
-    def _accumulate(self, grads: list, variables: list[Variable]) -> None:
-        """Add the gradients up; every so many calls update by their mean."""
-        steps, due = self.gradient_accumulation_steps, self._is_due()
-        totals = {v: g + self._accumulators[v].value for g, v in zip(grads, variables)}
-        means = [total / steps for total in totals.values()]
-        assign_if(due, lambda: self._step(means, variables))
-        for variable, accumulator in self._accumulators.items():
-            total = totals.get(variable, accumulator.value)
-            accumulator.assign(ops.where(due, ops.zeros_like(total), total))
-
-    def _step(self, grads: list, variables: list[Variable]) -> None:
-        """One update: clip, decay, update."""
-        grads = [ops.cast(g, v.dtype) for g, v in zip(self._clip(grads), variables)]
-        learning_rate = ops.convert_to_tensor(self.learning_rate)
-        if type(self).update_step is not Optimizer.update_step:
-            self._decay(variables, learning_rate)
-            for gradient, variable in zip(grads, variables):
-                self.update_step(gradient, variable, learning_rate)
-            return
-        rates = {v.dtype: ops.cast(learning_rate, v.dtype) for v in variables}
-        steps = {dtype: ops.cast(self.iterations + 1, dtype) for dtype in rates}
-        shared = self._step_shared()
-        values = [self._decayed(v, rates[v.dtype]) for v in variables]
-        slots = [{**shared, **_values(self._slots[v])} for v in variables]
-        for dtype, rate in rates.items():
-            where = [i for i, v in enumerate(variables) if v.dtype == dtype]
-            columns = [[column[i] for i in where] for column in (values, grads, slots)]
-            results = self.update_several(columns[0], columns[1], rate, columns[2], steps[dtype])
-            for i, (value, changed) in zip(where, results):
-                variables[i].assign(value)
-                for name, slot in changed.items():
-                    self._slots[variables[i]][name].assign(slot)
-
-    def _step_shared(self) -> dict[str, Any]:
-        """Update the shared scalars; gives their new values."""
-        if not self._shared:
-            return {}
-        dtype = next(iter(self._shared.values())).dtype
-        changed = self.update_shared(_values(self._shared), ops.cast(self.iterations + 1, dtype))
-        for name, value in changed.items():
-            self._shared[name].assign(value)
-        return _values(self._shared)
-
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """Update one variable in place.  Optimizers written for Keras 3 define this and `build`
         instead of `init` and `update`."""
         step = ops.cast(self.iterations + 1, variable.dtype)
         rate = ops.cast(learning_rate, variable.dtype)
-        slots = {**_values(self._shared), **_values(self._slots[variable])}
+        slots = {**_values(self._tricorn.shared), **_values(self._tricorn.slots[variable])}
         gradient = ops.cast(gradient, variable.dtype)
         value, changed = self.update(variable.value, gradient, rate, slots, step)
         variable.assign(value)
         for name, slot in changed.items():
-            self._slots[variable][name].assign(slot)
+            self._tricorn.slots[variable][name].assign(slot)
 
     def assign(self, variable: Variable, value: Any) -> None:
         """Let a variable hold a value."""
@@ -542,17 +425,6 @@ class Optimizer(Configured):
 
     # --------------------------------------------------------------------------- clipping and decay
 
-    def _clip(self, grads: list) -> list:
-        if self.clipnorm:
-            return [g * _shrink(ops.sum(ops.square(g)), self.clipnorm) for g in grads]
-        if self.global_clipnorm:
-            squares = [ops.sum(ops.square(ops.cast(g, "float32"))) for g in grads]
-            factor = _shrink(sum(squares[1:], squares[0]), self.global_clipnorm)
-            return [g * ops.cast(factor, g.dtype) for g in grads]
-        if self.clipvalue:
-            return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in grads]
-        return grads
-
     def exclude_from_weight_decay(
         self, var_list: Iterable[Variable] | None = None, var_names: Iterable[str] | None = None
     ) -> None:
@@ -565,44 +437,12 @@ class Optimizer(Configured):
         if self.built:
             raise ValueError(f"exclude_from_weight_decay comes too late: {self.name!r} is built")
         pattern = re.compile("|".join(set(var_names))) if var_names else None
-        self._no_decay = set(var_list or ()), pattern
+        self._tricorn.no_decay = set(var_list or ()), pattern
 
-    def _decays(self, variable: Variable) -> bool:
-        variables, pattern = self._no_decay
-        if self._decay_of(variable) is None or variable in variables:
-            return False
-        return pattern is None or pattern.search(variable.name) is None
-
-    def _decay_of(self, variable: Variable) -> float | None:
+    def _tricorn_decay_of(self, variable: Variable) -> float | None:
         return self.weight_decay
 
-    def _decayed(self, variable: Variable, learning_rate: Any) -> Any:
-        value = variable.value
-        if not self._decays(variable):
-            return value
-        return value - value * (self._decay_of(variable) * learning_rate)
-
-    def _decay(self, variables: list[Variable], learning_rate: Any) -> None:
-        for variable in variables:
-            if self._decays(variable):
-                rate = ops.cast(learning_rate, variable.dtype)
-                variable.assign(self._decayed(variable, rate))
-
     # ------------------------------------------------------------------------------------ averages
-
-    def _average(self) -> None:
-        """Move the averages; the first update sets them to the variables."""
-        first = ops.equal(self.iterations, 0)
-        frequency = self.ema_overwrite_frequency
-        for variable, average in self._averages.items():
-            momentum = ops.where(first, 0.0, self.ema_momentum)
-            momentum = ops.cast(momentum, variable.dtype)
-            value = variable.value
-            mean = momentum * average.value + (1.0 - momentum) * value
-            average.assign(mean)
-            if frequency:
-                due = ops.equal(ops.mod(self.iterations + 1, frequency), 0)
-                variable.assign(ops.where(due, mean, value))
 
     def finalize_variable_values(self, var_list: Iterable[Variable]) -> None:
         """Put the averages in, at the end of training (with `use_ema`).
@@ -612,12 +452,12 @@ class Optimizer(Configured):
         """
         if self.use_ema:
             for variable in var_list:
-                variable.assign(self._averages[variable].value)
+                variable.assign(self._tricorn.averages[variable].value)
 
     @property
     def averages(self) -> dict[Variable, Variable]:
         """Variable -> its moving average (with `use_ema`); empty before the first update."""
-        return dict(self._averages) if self.built and int(self._iterations) else {}
+        return dict(self._tricorn.averages) if self.built and int(self._iterations) else {}
 
     # --------------------------------------------------------------------------------------- files
 
@@ -672,6 +512,209 @@ class Optimizer(Configured):
             rate = registry.deserialize_keras_object(rate, custom_objects)
             config = {**config, "learning_rate": rate}
         return cls(**config)
+
+
+def _add_slot(optimizer: Optimizer, variable: Variable, name: str, value: Any) -> Variable:
+    name = f"{variable.path.replace('/', '_')}_{name}"
+    shape = value.shape if isinstance(value, np.ndarray) else variable.shape
+    return optimizer.add_variable(shape, initializers.Constant(value), variable.dtype, name=name)
+
+
+def _slot_groups(optimizer: Optimizer, initial: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
+    names = dict.fromkeys(name for slots in initial for name in slots)
+    groups = (optimizer.together if name in optimizer.together else (name,) for name in names)
+    return list(dict.fromkeys(groups))
+
+
+def _as_learning_rate(optimizer: Optimizer, value: Any) -> Variable | Callable:
+    if callable(value) and not isinstance(value, Variable):
+        return value
+    if isinstance(value, bool):
+        raise checks.wrong(optimizer, "learning_rate", "a number, not a boolean", value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "learning_rate must be a number, a LearningRateSchedule or a function without "
+            f"arguments, got {value!r}"
+        ) from None
+    return optimizer.add_variable((), initializers.Constant(number), name="learning_rate")
+
+
+# -------------------------------------------------------------------------- an update, part by part
+
+
+def variables_for(
+    optimizer: Optimizer, grads: list, trainable_variables: Iterable[Variable] | None
+) -> list[Variable]:
+    """The Variables that gradients are given for, of an optimizer that is built for them now."""
+    if trainable_variables is None:
+        if not optimizer.built:
+            raise ValueError(
+                f"the optimizer {optimizer.name!r} is not built: pass the variables, or call "
+                "build(variables) first"
+            )
+        variables = optimizer._trainable_variables
+    else:
+        variables = list(map(variable_behind, trainable_variables))
+        if not optimizer.built:
+            optimizer.build(variables)
+            optimizer.built = True
+    if len(grads) != len(variables):
+        raise ValueError(
+            f"{len(grads)} gradients were given to {optimizer.name!r} for {len(variables)} "
+            "variables"
+        )
+    for variable in variables:
+        if variable not in optimizer._tricorn.slots:
+            raise ValueError(
+                f"the optimizer {optimizer.name!r} was built for other variables than "
+                f"{variable.path!r}; make another optimizer for another set of variables"
+            )
+    return variables
+
+
+def _present(
+    optimizer: Optimizer, grads: list, variables: list[Variable]
+) -> tuple[list, list[Variable]]:
+    """The gradients that are not None, with their variables."""
+    missing = [v.path for g, v in zip(grads, variables) if g is None]
+    if len(missing) == len(grads):
+        raise ValueError(
+            f"no variable has a gradient: the loss depends on none of {', '.join(missing)}"
+        )
+    if not optimizer._tricorn.warned.issuperset(missing):
+        optimizer._tricorn.warned.update(missing)
+        warnings.warn(
+            f"no gradients for {', '.join(missing)}: the loss does not depend on them, so "
+            "they stay as they are",
+            stacklevel=3,
+        )
+    pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
+    return [ops.convert_to_tensor(g) for g, _ in pairs], [v for _, v in pairs]
+
+
+def _overwrite(
+    optimizer: Optimizer, grads: list, variables: list[Variable]
+) -> tuple[list, list[Variable]]:
+    """Assign the gradients of variables that are overwritten with them, with accumulation the
+    largest of those that came together; gives the others."""
+    if not any(variable.overwrite_with_gradient for variable in variables):
+        return grads, variables
+    rest = []
+    for gradient, variable in zip(grads, variables):
+        if not variable.overwrite_with_gradient:
+            rest.append((gradient, variable))
+        elif optimizer.gradient_accumulation_steps:
+            due = _is_due(optimizer)
+            kept = optimizer._tricorn.accumulators[variable]
+            largest = ops.maximum(gradient, kept.value)
+            variable.assign(ops.where(due, largest, variable.value))
+            kept.assign(ops.where(due, ops.zeros_like(largest), largest))
+        else:
+            variable.assign(gradient)
+    return [gradient for gradient, _ in rest], [variable for _, variable in rest]
+
+
+def _is_due(optimizer: Optimizer) -> Any:
+    """Whether this call updates by the gradients that were accumulated."""
+    return ops.equal(ops.mod(optimizer._iterations + 1, optimizer.gradient_accumulation_steps), 0)
+
+
+def _accumulate(optimizer: Optimizer, grads: list, variables: list[Variable]) -> None:
+    """Add the gradients up; every so many calls update by their mean."""
+    steps, due = optimizer.gradient_accumulation_steps, _is_due(optimizer)
+    totals = {v: g + optimizer._tricorn.accumulators[v].value for g, v in zip(grads, variables)}
+    means = [total / steps for total in totals.values()]
+    assign_if(due, lambda: _step(optimizer, means, variables))
+    for variable, accumulator in optimizer._tricorn.accumulators.items():
+        total = totals.get(variable, accumulator.value)
+        accumulator.assign(ops.where(due, ops.zeros_like(total), total))
+
+
+def _step(optimizer: Optimizer, grads: list, variables: list[Variable]) -> None:
+    """One update: clip, decay, update."""
+    grads = [ops.cast(g, v.dtype) for g, v in zip(_clip(optimizer, grads), variables)]
+    learning_rate = ops.convert_to_tensor(optimizer.learning_rate)
+    if type(optimizer).update_step is not Optimizer.update_step:
+        _decay(optimizer, variables, learning_rate)
+        for gradient, variable in zip(grads, variables):
+            optimizer.update_step(gradient, variable, learning_rate)
+        return
+    rates = {v.dtype: ops.cast(learning_rate, v.dtype) for v in variables}
+    steps = {dtype: ops.cast(optimizer.iterations + 1, dtype) for dtype in rates}
+    shared = _step_shared(optimizer)
+    values = [_decayed(optimizer, v, rates[v.dtype]) for v in variables]
+    slots = [{**shared, **_values(optimizer._tricorn.slots[v])} for v in variables]
+    for dtype, rate in rates.items():
+        where = [i for i, v in enumerate(variables) if v.dtype == dtype]
+        columns = [[column[i] for i in where] for column in (values, grads, slots)]
+        results = optimizer.update_several(columns[0], columns[1], rate, columns[2], steps[dtype])
+        for i, (value, changed) in zip(where, results):
+            variables[i].assign(value)
+            for name, slot in changed.items():
+                optimizer._tricorn.slots[variables[i]][name].assign(slot)
+
+
+def _step_shared(optimizer: Optimizer) -> dict[str, Any]:
+    """Update the shared scalars; gives their new values."""
+    if not optimizer._tricorn.shared:
+        return {}
+    dtype = next(iter(optimizer._tricorn.shared.values())).dtype
+    changed = optimizer.update_shared(
+        _values(optimizer._tricorn.shared), ops.cast(optimizer.iterations + 1, dtype)
+    )
+    for name, value in changed.items():
+        optimizer._tricorn.shared[name].assign(value)
+    return _values(optimizer._tricorn.shared)
+
+
+def _clip(optimizer: Optimizer, grads: list) -> list:
+    if optimizer.clipnorm:
+        return [g * _shrink(ops.sum(ops.square(g)), optimizer.clipnorm) for g in grads]
+    if optimizer.global_clipnorm:
+        squares = [ops.sum(ops.square(ops.cast(g, "float32"))) for g in grads]
+        factor = _shrink(sum(squares[1:], squares[0]), optimizer.global_clipnorm)
+        return [g * ops.cast(factor, g.dtype) for g in grads]
+    if optimizer.clipvalue:
+        return [ops.clip(g, -optimizer.clipvalue, optimizer.clipvalue) for g in grads]
+    return grads
+
+
+def _decays(optimizer: Optimizer, variable: Variable) -> bool:
+    variables, pattern = optimizer._tricorn.no_decay
+    if optimizer._tricorn_decay_of(variable) is None or variable in variables:
+        return False
+    return pattern is None or pattern.search(variable.name) is None
+
+
+def _decayed(optimizer: Optimizer, variable: Variable, learning_rate: Any) -> Any:
+    value = variable.value
+    if not _decays(optimizer, variable):
+        return value
+    return value - value * (optimizer._tricorn_decay_of(variable) * learning_rate)
+
+
+def _decay(optimizer: Optimizer, variables: list[Variable], learning_rate: Any) -> None:
+    for variable in variables:
+        if _decays(optimizer, variable):
+            rate = ops.cast(learning_rate, variable.dtype)
+            variable.assign(_decayed(optimizer, variable, rate))
+
+
+def _average(optimizer: Optimizer) -> None:
+    """Move the averages; the first update sets them to the variables."""
+    first = ops.equal(optimizer.iterations, 0)
+    frequency = optimizer.ema_overwrite_frequency
+    for variable, average in optimizer._tricorn.averages.items():
+        momentum = ops.where(first, 0.0, optimizer.ema_momentum)
+        momentum = ops.cast(momentum, variable.dtype)
+        value = variable.value
+        mean = momentum * average.value + (1.0 - momentum) * value
+        average.assign(mean)
+        if frequency:
+            due = ops.equal(ops.mod(optimizer.iterations + 1, frequency), 0)
+            variable.assign(ops.where(due, mean, value))
 
 
 def assign_if(condition: Any, body: Callable[[], Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tricorn import initializers, ops
-from tricorn.optimizers.base import Optimizer, assign_if
+from tricorn.optimizers.base import Optimizer, assign_if, variables_for
 from tricorn.serialization import registry
 from tricorn.variable import Variable
 
@@ -86,7 +86,7 @@ class LossScaleOptimizer(Optimizer):
     ) -> None:
         """Divide the gradients by the scale and update, if they are finite."""
         grads = list(grads)
-        variables = self._variables_for(grads, trainable_variables)
+        variables = variables_for(self, grads, trainable_variables)
         scale, count = self.dynamic_scale.value, self.step_counter.value
         finite = self.check_finite(grads)
         unscaled = [

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequen
 from typing import Any
 
 from tricorn.graph.scope import variable_behind
-from tricorn.optimizers.base import Optimizer
+from tricorn.optimizers.base import Optimizer, variables_for
 from tricorn.optimizers.loss_scale import LossScaleOptimizer
 from tricorn.serialization import registry
 from tricorn.variable import Variable
@@ -172,7 +172,7 @@ class MultiOptimizer(Optimizer):
         grads = list(grads)
         if not grads:
             return
-        variables = self._variables_for(grads, trainable_variables)
+        variables = variables_for(self, grads, trainable_variables)
         for optimizer, own in self._by_optimizer(variables, list(zip(grads, variables))):
             optimizer.apply(*zip(*own))
         self._iterations.assign_add(1)

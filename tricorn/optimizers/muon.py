@@ -82,7 +82,7 @@ class Muon(Optimizer):
     def init(self, variable: Any) -> dict[str, float]:
         return {"momentum": 0.0, **({"velocity": 0.0} if self._for_adam(variable) else {})}
 
-    def _decay_of(self, variable: Variable) -> float | None:
+    def _tricorn_decay_of(self, variable: Variable) -> float | None:
         return self.adam_weight_decay if self._for_adam(variable) else self.weight_decay
 
     def update(

@@ -31,7 +31,7 @@ class _Decay(LearningRateSchedule):
         self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
         self.name = name
 
-    def _elapsed(self, step: Any, staircase: bool = False) -> Any:
+    def _tricorn_elapsed(self, step: Any, staircase: bool = False) -> Any:
         """step / decay_steps, in whole steps for a staircase."""
         elapsed = ops.cast(step, config.floatx()) / self.decay_steps
         return ops.floor(elapsed) if staircase else elapsed
@@ -60,7 +60,7 @@ class ExponentialDecay(_Decay):
         self.decay_rate, self.staircase = decay_rate, staircase
 
     def __call__(self, step: Any) -> Any:
-        elapsed = self._elapsed(step, self.staircase)
+        elapsed = self._tricorn_elapsed(step, self.staircase)
         return self.initial_learning_rate * ops.power(self.decay_rate, elapsed)
 
 
@@ -87,7 +87,7 @@ class InverseTimeDecay(_Decay):
         self.decay_rate, self.staircase = decay_rate, staircase
 
     def __call__(self, step: Any) -> Any:
-        elapsed = self._elapsed(step, self.staircase)
+        elapsed = self._tricorn_elapsed(step, self.staircase)
         return self.initial_learning_rate / (1.0 + self.decay_rate * elapsed)
 
 
@@ -116,7 +116,7 @@ class PolynomialDecay(_Decay):
         self.end_learning_rate, self.power, self.cycle = end_learning_rate, power, cycle
 
     def __call__(self, step: Any) -> Any:
-        elapsed = self._elapsed(step)
+        elapsed = self._tricorn_elapsed(step)
         if self.cycle:
             elapsed = elapsed / ops.maximum(ops.ceil(elapsed), 1.0)
         else:
@@ -158,14 +158,14 @@ class CosineDecay(_Decay):
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, config.floatx())
         if self.warmup_target is None:
-            return self._decay(step, self.initial_learning_rate)
+            return self._tricorn_decay(step, self.initial_learning_rate)
         rise = (self.warmup_target - self.initial_learning_rate) / max(self.warmup_steps, 1)
-        decay = self._decay(step - self.warmup_steps, self.warmup_target)
+        decay = self._tricorn_decay(step - self.warmup_steps, self.warmup_target)
         warm = step * rise + self.initial_learning_rate
         return ops.where(ops.less(step, self.warmup_steps), warm, decay)
 
-    def _decay(self, step: Any, top: float) -> Any:
-        elapsed = ops.minimum(self._elapsed(step), 1.0)
+    def _tricorn_decay(self, step: Any, top: float) -> Any:
+        elapsed = ops.minimum(self._tricorn_elapsed(step), 1.0)
         return top * ((1.0 - self.alpha) * 0.5 * (1.0 + ops.cos(math.pi * elapsed)) + self.alpha)
 
 

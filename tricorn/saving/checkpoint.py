@@ -50,10 +50,7 @@ _STATE = "checkpoint"
 # ----------------------------------------------------------------------------------------- the walk
 
 #: bookkeeping of optimizers; their Variables are reached by other ways
-_BOOKKEEPING = frozenset(
-    ("_variables", "_trainable_variables", "_slots", "_averages", "_accumulators", "_no_decay",
-     "_warned")
-)  # fmt: skip
+_BOOKKEEPING = frozenset(("_variables", "_trainable_variables", "_tricorn"))
 _CONTAINERS = (list, tuple, dict)
 _NOT_OBJECTS = (
     type,
@@ -137,12 +134,12 @@ def _with_unnamed(named: list[tuple[str, Any]], own: list[Variable]) -> Iterator
 
 def _slots(optimizer: Optimizer) -> Iterator[tuple[Variable, str, Variable]]:
     """(Variable, name, slot) of what an optimizer keeps for Variables."""
-    for owner, slots in optimizer._slots.items():
+    for owner, slots in optimizer._tricorn.slots.items():
         for name, slot in slots.items():
             yield owner, name, slot
-    for owner, average in optimizer._averages.items():
+    for owner, average in optimizer._tricorn.averages.items():
         yield owner, "average", average
-    for owner, accumulator in optimizer._accumulators.items():
+    for owner, accumulator in optimizer._tricorn.accumulators.items():
         yield owner, "gradient_accumulator", accumulator
 
 
@@ -507,9 +504,7 @@ class RestoreStatus:
         """
         restoration = self._need("assert_existing_objects_matched")
         given = restoration.given()
-        missing = [
-            path for path, each in _Graph(self._checkpoint).variables() if each not in given
-        ]
+        missing = [path for path, each in _Graph(self._checkpoint).variables() if each not in given]
         if missing:
             raise AssertionError(
                 f"{len(missing)} Variables are not in {restoration.name}{_listed(missing)}"

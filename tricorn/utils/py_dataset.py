@@ -62,14 +62,14 @@ class PyDataset:
         numbers: Iterator[int] = itertools.count() if count is None else iter(range(count))
         self.on_epoch_begin()
         if self.workers > 1 or (self.use_multiprocessing and self.workers):
-            yield from self._in_parallel(numbers)
+            yield from self._tricorn_in_parallel(numbers)
         else:
             yield from (self[number] for number in numbers)
         self.on_epoch_end()
 
-    def _in_parallel(self, numbers: Iterator[int]) -> Iterator:
+    def _tricorn_in_parallel(self, numbers: Iterator[int]) -> Iterator:
         ahead = max(self.max_queue_size, self.workers)
-        with self._pool() as pool:
+        with self._tricorn_pool() as pool:
 
             def submitted(count: int) -> Iterator[Future]:
                 for i in itertools.islice(numbers, count):
@@ -86,7 +86,7 @@ class PyDataset:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _pool(self) -> Executor:
+    def _tricorn_pool(self) -> Executor:
         if self.use_multiprocessing:  # no fork: engines have threads
             return ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"))
         return ThreadPoolExecutor(self.workers)
