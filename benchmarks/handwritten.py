@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Callable
 
-from workloads import SAME, WORKLOADS
+from workloads import BESIDE_KERAS, SAME, WORKLOADS
 
 
 def main(run: Callable[..., float], about: str | None) -> None:
@@ -16,6 +16,6 @@ def main(run: Callable[..., float], about: str | None) -> None:
     parser.add_argument("--samples", type=int, help="samples an epoch")
     parser.add_argument("--seconds", type=float, default=3.0, help="time for each workload")
     arguments = parser.parse_args()
-    for name in arguments.workloads or WORKLOADS.keys() - SAME.keys():
+    for name in arguments.workloads or WORKLOADS.keys() - SAME.keys() - BESIDE_KERAS:
         rate = run(name, arguments.samples, arguments.seconds)
         print(json.dumps({"workload": name, "samples_per_second": round(rate)}), flush=True)
