@@ -127,9 +127,10 @@ __all__ = [
     "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "tree", "utils",
     "version", "Checkpoint", "CheckpointManager", "DTypePolicy", "FloatDTypePolicy", "Function",
     "GradientTape", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric",
-    "Model", "Optimizer", "Regularizer", "Sequential", "StatelessScope", "SymbolicTensor", "Variable",
-    "cpu", "custom_gradient", "device", "engine", "executing_eagerly", "function", "gpu", "grad",
-    "gradients", "gradients_function", "latest_checkpoint", "list_devices", "name_scope",
+    "Model", "Optimizer", "Regularizer", "Sequential", "StatelessScope", "SymbolicTensor",
+    "Variable", "cpu", "custom_gradient", "device", "engine", "executing_eagerly", "function",
+    "gpu", "grad", "gradients", "gradients_function", "latest_checkpoint", "list_devices",
+    "name_scope",
     "num_gpus", "remat", "set_engine", "set_random_seed", "to_device", "value_and_grad",
     "value_and_gradients_function",
 ]  # fmt: skip
