@@ -138,7 +138,12 @@ __all__ = [
 
 
 def version() -> str:
-    """The version of the library."""
+    """The version of the library.
+
+    Example:
+        >>> keras.version() == keras.__version__
+        True
+    """
     return __version__
 
 __dir__ = lambda: list(__all__)
