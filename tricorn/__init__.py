@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
     from tricorn.graph.compiled import executing_eagerly
     from tricorn.graph.function import Function, gradients
     from tricorn.graph.placement import cpu, device, gpu, list_devices, num_gpus, to_device
+    from tricorn.graph.stateless import StatelessScope
     from tricorn.graph.symbolic import SymbolicTensor
     from tricorn.graph.symbolic import SymbolicTensor as KerasTensor
     from tricorn.graph.tape import GradientTape
@@ -126,9 +127,10 @@ __all__ = [
     "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "tree", "utils",
     "version", "Checkpoint", "CheckpointManager", "DTypePolicy", "FloatDTypePolicy", "Function",
     "GradientTape", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric",
-    "Model", "Optimizer", "Regularizer", "Sequential", "SymbolicTensor", "Variable", "cpu",
-    "custom_gradient", "device", "engine", "executing_eagerly", "function", "gpu", "grad",
-    "gradients", "gradients_function", "latest_checkpoint", "list_devices", "name_scope",
+    "Model", "Optimizer", "Regularizer", "Sequential", "StatelessScope", "SymbolicTensor",
+    "Variable", "cpu", "custom_gradient", "device", "engine", "executing_eagerly", "function",
+    "gpu", "grad", "gradients", "gradients_function", "latest_checkpoint", "list_devices",
+    "name_scope",
     "num_gpus", "remat", "set_engine", "set_random_seed", "to_device", "value_and_grad",
     "value_and_gradients_function",
 ]  # fmt: skip
@@ -136,7 +138,12 @@ __all__ = [
 
 
 def version() -> str:
-    """The version of the library."""
+    """The version of the library.
+
+    Example:
+        >>> keras.version() == keras.__version__
+        True
+    """
     return __version__
 
 __dir__ = lambda: list(__all__)

@@ -131,27 +131,56 @@ _CHECKS = {
 
 
 def floatx() -> str:
-    """The default float dtype, ``"float32"`` unless set."""
+    """The default float dtype, ``"float32"`` unless set.
+
+    Example:
+        >>> keras.config.floatx()
+        'float32'
+    """
     return (_settings or _load())["floatx"]
 
 
 def set_floatx(value: str) -> None:
-    """Set the default float dtype; `value`: bfloat16, float16, float32 or float64."""
+    """Set the default float dtype; `value`: bfloat16, float16, float32 or float64.
+
+    Example:
+        >>> keras.config.set_floatx("float64")
+        >>> keras.ops.zeros(2)
+        Array([0., 0.], dtype=float64)
+        >>> keras.config.set_floatx("float32")
+    """
     _load()["floatx"] = _check_floatx(value)
 
 
 def epsilon() -> float:
-    """The fuzz factor that keeps divisions and logarithms finite, 1e-7 unless set."""
+    """The fuzz factor that keeps divisions and logarithms finite, 1e-7 unless set.
+
+    Example:
+        >>> keras.config.epsilon()
+        1e-07
+    """
     return (_settings or _load())["epsilon"]
 
 
 def set_epsilon(value: float) -> None:
-    """Set the fuzz factor to `value`."""
+    """Set the fuzz factor to `value`.
+
+    Example:
+        >>> keras.config.set_epsilon(1e-5)
+        >>> keras.config.epsilon()
+        1e-05
+        >>> keras.config.set_epsilon(1e-7)
+    """
     _load()["epsilon"] = _check_epsilon(value)
 
 
 def image_data_format() -> str:
-    """``"channels_last"`` or ``"channels_first"``."""
+    """``"channels_last"`` or ``"channels_first"``.
+
+    Example:
+        >>> keras.config.image_data_format()
+        'channels_last'
+    """
     return (_settings or _load())["image_data_format"]
 
 
@@ -160,6 +189,12 @@ def set_image_data_format(data_format: str) -> None:
 
     Args:
         data_format: "channels_last" or "channels_first".
+
+    Example:
+        >>> keras.config.set_image_data_format("channels_first")
+        >>> keras.layers.Conv2D(2, 3).data_format
+        'channels_first'
+        >>> keras.config.set_image_data_format("channels_last")
     """
     _load()["image_data_format"] = _check_layout(data_format)
 
@@ -170,7 +205,11 @@ def data_format(value: str | None) -> str:
 
 
 def backend() -> str:
-    """The configured engine's name, e.g. ``"jax"``."""
+    """The configured engine's name, e.g. ``"jax"``.
+
+    Example:
+        >>> name = keras.config.backend()  # "jax", "tensorflow" or "torch"
+    """
     return (_settings or _load())["backend"]
 
 
@@ -189,19 +228,35 @@ _short_tracebacks = True
 
 
 def enable_traceback_filtering() -> None:
-    """Leave the library's own frames out of the tracebacks of errors, as at the beginning."""
+    """Leave the library's own frames out of the tracebacks of errors, as at the beginning.
+
+    Example:
+        >>> keras.config.enable_traceback_filtering()
+    """
     global _short_tracebacks
     _short_tracebacks = True
 
 
 def disable_traceback_filtering() -> None:
-    """Show all frames in the tracebacks of errors, the library's own too."""
+    """Show all frames in the tracebacks of errors, the library's own too.
+
+    Example:
+        >>> keras.config.disable_traceback_filtering()
+        >>> keras.config.is_traceback_filtering_enabled()
+        False
+        >>> keras.config.enable_traceback_filtering()
+    """
     global _short_tracebacks
     _short_tracebacks = False
 
 
 def is_traceback_filtering_enabled() -> bool:
-    """Whether the library's own frames are left out of the tracebacks of errors."""
+    """Whether the library's own frames are left out of the tracebacks of errors.
+
+    Example:
+        >>> keras.config.is_traceback_filtering_enabled()
+        True
+    """
     return _short_tracebacks
 
 
@@ -232,36 +287,67 @@ def __getattr__(name: str) -> Any:
 
 
 def enable_flash_attention() -> None:
-    """Let attention layers use flash attention where it is possible, as they do by default."""
+    """Let attention layers use flash attention where it is possible, as they do by default.
+
+    Example:
+        >>> keras.config.enable_flash_attention()
+    """
     global _flash_attention
     _flash_attention = None
 
 
 def disable_flash_attention() -> None:
-    """Let attention layers not use flash attention."""
+    """Let attention layers not use flash attention.
+
+    Example:
+        >>> keras.config.disable_flash_attention()
+        >>> keras.config.is_flash_attention_enabled()
+        False
+        >>> keras.config.enable_flash_attention()
+    """
     global _flash_attention
     _flash_attention = False
 
 
 def is_flash_attention_enabled() -> bool | None:
-    """False: attention layers use no flash attention; None: where it is possible."""
+    """False: attention layers use no flash attention; None: where it is possible.
+
+    Example:
+        >>> keras.config.is_flash_attention_enabled()
+    """
     return _flash_attention
 
 
 def enable_interactive_logging() -> None:
-    """Let messages and progress be shown on the standard output."""
+    """Let messages and progress be shown on the standard output.
+
+    Example:
+        >>> keras.config.enable_interactive_logging()
+    """
     global _interactive_logging
     _interactive_logging = True
 
 
 def disable_interactive_logging() -> None:
-    """Let messages and progress, a line each, go to the logger ``tricorn`` (`logging`)."""
+    """Let messages and progress, a line each, go to the logger ``tricorn`` (`logging`).
+
+    Example:
+        >>> keras.config.disable_interactive_logging()
+        >>> keras.config.is_interactive_logging_enabled()
+        False
+        >>> keras.config.enable_interactive_logging()
+    """
     global _interactive_logging
     _interactive_logging = False
 
 
 def is_interactive_logging_enabled() -> bool:
-    """Whether messages are shown on the standard output."""
+    """Whether messages are shown on the standard output.
+
+    Example:
+        >>> keras.config.is_interactive_logging_enabled()
+        True
+    """
     return _interactive_logging
 
 
@@ -275,6 +361,12 @@ def set_max_epochs(max_epochs: int | None) -> None:
 
     Args:
         max_epochs: how many; None: as ``KERAS_MAX_EPOCHS`` says, else without limit.
+
+    Example:
+        >>> keras.config.set_max_epochs(2)  # of every `fit`: for a quick try
+        >>> len(model.fit(x, y, epochs=10, verbose=0).epoch)
+        2
+        >>> keras.config.set_max_epochs(None)
     """
     _limits["epochs"] = _check_limit("max_epochs", max_epochs)
 
@@ -285,17 +377,35 @@ def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
     Args:
         max_steps_per_epoch: how many; None: as ``KERAS_MAX_STEPS_PER_EPOCH`` says, else without
             limit.
+
+    Example:
+        >>> keras.config.set_max_steps_per_epoch(10)  # of every `fit`: for a quick try
+        >>> keras.config.set_max_steps_per_epoch(None)
     """
     _limits["steps_per_epoch"] = _check_limit("max_steps_per_epoch", max_steps_per_epoch)
 
 
 def max_epochs() -> int | None:
-    """How many epochs `fit` runs at most."""
+    """How many epochs `fit` runs at most.
+
+    Example:
+        >>> keras.config.set_max_epochs(2)
+        >>> keras.config.max_epochs()
+        2
+        >>> keras.config.set_max_epochs(None)
+    """
     return _limit("epochs")
 
 
 def max_steps_per_epoch() -> int | None:
-    """How many steps an epoch has at most."""
+    """How many steps an epoch has at most.
+
+    Example:
+        >>> keras.config.set_max_steps_per_epoch(10)
+        >>> keras.config.max_steps_per_epoch()
+        10
+        >>> keras.config.set_max_steps_per_epoch(None)
+    """
     return _limit("steps_per_epoch")
 
 

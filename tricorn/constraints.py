@@ -16,7 +16,15 @@ Axis = int | Sequence[int]
 
 
 class Constraint(Configured):
-    """Base class: a function ``tensor -> tensor of the same shape`` with a config."""
+    """Base class: a function ``tensor -> tensor of the same shape`` with a config.
+
+    Example:
+        >>> class Rounded(keras.constraints.Constraint):
+        ...     def __call__(self, w):
+        ...         return keras.ops.round(w)
+        >>> Rounded()(np.array([0.2, 1.7], "float32"))
+        Array([0., 2.], dtype=float32)
+    """
 
     def __call__(self, w: Any) -> Any:
         """The allowed value nearest to, or made from, `w`."""
@@ -29,6 +37,11 @@ class MaxNorm(Constraint):
     Args:
         max_value: the largest norm allowed.
         axis: int or ints that the norm runs over.
+
+    Example:
+        >>> keras.constraints.MaxNorm(2.0)(np.array([[3.0], [4.0]], "float32"))
+        Array([[1.2],
+               [1.6]], dtype=float32)
     """
 
     def __init__(self, max_value: float = 2, axis: Axis = 0) -> None:
@@ -46,6 +59,11 @@ class MinMaxNorm(Constraint):
         min_value, max_value: the bounds.
         rate: 1 enforces the bounds at once; r < 1 goes that part of the way.
         axis: int or ints that the norm runs over.
+
+    Example:
+        >>> keras.constraints.MinMaxNorm(1.0, 2.0)(np.array([[0.3], [0.4]], "float32"))
+        Array([[0.5999999 ],
+               [0.79999983]], dtype=float32)
     """
 
     def __init__(
@@ -61,7 +79,12 @@ class MinMaxNorm(Constraint):
 
 
 class NonNeg(Constraint):
-    """max(w, 0)."""
+    """max(w, 0).
+
+    Example:
+        >>> keras.constraints.NonNeg()(np.array([-1.0, 2.0], "float32"))
+        Array([0., 2.], dtype=float32)
+    """
 
     def __call__(self, w: Any) -> Any:
         return ops.maximum(w, 0)
@@ -72,6 +95,11 @@ class UnitNorm(Constraint):
 
     Args:
         axis: int or ints that the norm runs over.
+
+    Example:
+        >>> keras.constraints.UnitNorm()(np.array([[3.0], [4.0]], "float32"))
+        Array([[0.6],
+               [0.8]], dtype=float32)
     """
 
     def __init__(self, axis: Axis = 0) -> None:

@@ -49,7 +49,7 @@ def build(steps: int) -> Any:
 def run(output: Path, epochs: int = 15, seed: int = 0) -> float:
     """Train, judge, save, load back, report; gives the accuracy on held-out digits.
 
-    Arguments:
+    Args:
         output: the folder for ``digits.keras`` and ``report.html``, made if missing.
         epochs: how often to go through the training digits.
         seed: of the initial weights, the shuffles and dropout, which are the same on every engine.

@@ -28,6 +28,11 @@ class DTypePolicy:
     Raises:
         TypeError: the name is not a string.
         ValueError: it names no policy.
+
+    Example:
+        >>> policy = keras.DTypePolicy("mixed_float16")
+        >>> policy.compute_dtype, policy.variable_dtype
+        ('float16', 'float32')
     """
 
     def __init__(self, name: str | None = None) -> None:
@@ -74,12 +79,24 @@ def _standardize(name: str) -> str:
 
 
 def dtype_policy() -> DTypePolicy:
-    """The policy of layers that are given none: the one set, else floatx."""
+    """The policy of layers that are given none: the one set, else floatx.
+
+    Example:
+        >>> keras.mixed_precision.dtype_policy()
+        <DTypePolicy "float32">
+    """
     return _global or DTypePolicy(config.floatx())
 
 
 def set_dtype_policy(policy: str | DTypePolicy | None) -> None:
-    """Set the global policy; None: floatx again."""
+    """Set the global policy; None: floatx again.
+
+    Example:
+        >>> keras.config.set_dtype_policy("mixed_bfloat16")
+        >>> keras.layers.Dense(2).compute_dtype
+        'bfloat16'
+        >>> keras.config.set_dtype_policy("float32")
+    """
     global _global
     _global = None if policy is None else get(policy)
 

@@ -63,6 +63,10 @@ def standardize(dtype: Any) -> str:
 
     Raises:
         ValueError: for something that is not a dtype.
+
+    Example:
+        >>> keras.utils.standardize_dtype(np.float32), keras.utils.standardize_dtype("int")
+        ('float32', 'int32')
     """
     if dtype is None:
         return config.floatx()

@@ -26,7 +26,15 @@ _TRUNCATED_STDDEV = 0.87962566103423978
 
 
 class Initializer(Configured):
-    """Base class: a function ``(shape, dtype) -> tensor`` with a config."""
+    """Base class: a function ``(shape, dtype) -> tensor`` with a config.
+
+    Example:
+        >>> class Ramp(keras.initializers.Initializer):
+        ...     def __call__(self, shape, dtype=None, **kwargs):
+        ...         return keras.ops.reshape(keras.ops.arange(np.prod(shape), dtype=dtype), shape)
+        >>> keras.layers.Dense(2, bias_initializer=Ramp())(np.zeros((1, 3)))
+        Array([[0., 1.]], dtype=float32)
+    """
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         """The first values of a weight.
@@ -70,14 +78,24 @@ class HostInitializer(Initializer):
 
 
 class Zeros(HostInitializer):
-    """All 0."""
+    """All 0.
+
+    Example:
+        >>> keras.initializers.Zeros()((2,))
+        Array([0., 0.], dtype=float32)
+    """
 
     def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         return np.zeros(shape, dtype)
 
 
 class Ones(HostInitializer):
-    """All 1."""
+    """All 1.
+
+    Example:
+        >>> keras.initializers.Ones()((2,))
+        Array([1., 1.], dtype=float32)
+    """
 
     def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         return np.ones(shape, dtype)
@@ -88,6 +106,10 @@ class Constant(HostInitializer):
 
     Args:
         value: a number, or an array that broadcasts to the weight's shape.
+
+    Example:
+        >>> keras.initializers.Constant(3.0)((2,))
+        Array([3., 3.], dtype=float32)
     """
 
     def __init__(self, value: Any = 0.0) -> None:
@@ -109,6 +131,11 @@ class Identity(HostInitializer):
 
     Args:
         gain: factor.
+
+    Example:
+        >>> keras.initializers.Identity(gain=2.0)((2, 2))
+        Array([[2., 0.],
+               [0., 2.]], dtype=float32)
     """
 
     def __init__(self, gain: float = 1.0) -> None:
@@ -131,6 +158,10 @@ class STFT(HostInitializer):
         window: name of a window of `scipy.signal`, an array of the frame's length, or None.
         scaling: scale = √Σ window² (``"density"``), Σ |window| (``"spectrum"``), or 1 (None).
         periodic: the window is that of a periodic signal.
+
+    Example:
+        >>> keras.initializers.STFT("real")((8, 1, 5)).shape
+        (8, 1, 5)
     """
 
     def __init__(
@@ -210,6 +241,10 @@ class RandomNormal(RandomInitializer):
     Args:
         mean, stddev: of the distribution.
         seed: see `RandomInitializer`.
+
+    Example:
+        >>> keras.initializers.RandomNormal(stddev=0.1, seed=1)((2, 3)).shape
+        (2, 3)
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
@@ -226,6 +261,10 @@ class TruncatedNormal(RandomNormal):
     Args:
         mean, stddev: of the distribution before it is cut.
         seed: see `RandomInitializer`.
+
+    Example:
+        >>> keras.initializers.TruncatedNormal(stddev=0.1, seed=1)((2, 3)).shape
+        (2, 3)
     """
 
     def values(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -238,6 +277,10 @@ class RandomUniform(RandomInitializer):
     Args:
         minval, maxval: the bounds.
         seed: see `RandomInitializer`.
+
+    Example:
+        >>> keras.initializers.RandomUniform(-1.0, 1.0, seed=1)((2, 3)).shape
+        (2, 3)
     """
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> None:
@@ -291,6 +334,11 @@ class VarianceScaling(RandomInitializer):
 
     Raises:
         ValueError: for another scale, mode or distribution.
+
+    Example:
+        >>> initializer = keras.initializers.VarianceScaling(2.0, mode="fan_in", seed=1)
+        >>> initializer((2, 3)).shape
+        (2, 3)
     """
 
     def __init__(
@@ -371,6 +419,10 @@ class GlorotUniform(_Scaled):
 
     Source: Glorot and Bengio, 2010, "Understanding the difficulty of training deep feedforward
     neural networks".
+
+    Example:
+        >>> keras.initializers.GlorotUniform(seed=1)((2, 3)).shape
+        (2, 3)
     """
 
     _settled = (1.0, "fan_avg", "uniform")
@@ -381,6 +433,10 @@ class GlorotNormal(_Scaled):
     """Truncated normal of variance 2 / (inputs + outputs).
 
     Source: Glorot and Bengio, 2010.
+
+    Example:
+        >>> keras.initializers.GlorotNormal(seed=1)((2, 3)).shape
+        (2, 3)
     """
 
     _settled = (1.0, "fan_avg", "truncated_normal")
@@ -391,6 +447,10 @@ class LecunNormal(_Scaled):
     """Truncated normal of variance 1 / inputs.
 
     Source: Klambauer et al., 2017, arXiv:1706.02515.
+
+    Example:
+        >>> keras.initializers.LecunNormal(seed=1)((2, 3)).shape
+        (2, 3)
     """
 
     _settled = (1.0, "fan_in", "truncated_normal")
@@ -401,6 +461,10 @@ class LecunUniform(_Scaled):
     """Uniform on ±√(3 / inputs).
 
     Source: Klambauer et al., 2017, arXiv:1706.02515.
+
+    Example:
+        >>> keras.initializers.LecunUniform(seed=1)((2, 3)).shape
+        (2, 3)
     """
 
     _settled = (1.0, "fan_in", "uniform")
@@ -411,6 +475,10 @@ class HeNormal(_Scaled):
     """Truncated normal of variance 2 / inputs.
 
     Source: He et al., 2015, arXiv:1502.01852.
+
+    Example:
+        >>> keras.initializers.HeNormal(seed=1)((2, 3)).shape
+        (2, 3)
     """
 
     _settled = (2.0, "fan_in", "truncated_normal")
@@ -421,6 +489,10 @@ class HeUniform(_Scaled):
     """Uniform on ±√(6 / inputs).
 
     Source: He et al., 2015, arXiv:1502.01852.
+
+    Example:
+        >>> keras.initializers.HeUniform(seed=1)((2, 3)).shape
+        (2, 3)
     """
 
     _settled = (2.0, "fan_in", "uniform")
@@ -436,6 +508,11 @@ class Orthogonal(RandomInitializer):
         seed: see `RandomInitializer`.
 
     Source: Saxe et al., 2014, arXiv:1312.6120.
+
+    Example:
+        >>> q = keras.initializers.Orthogonal(seed=1)((2, 2))
+        >>> np.allclose(keras.ops.matmul(keras.ops.transpose(q), q), np.eye(2), atol=1e-6)
+        True
     """
 
     def __init__(self, gain: float = 1.0, seed: Any = None) -> None:

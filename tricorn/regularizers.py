@@ -10,7 +10,17 @@ from tricorn.serialization.catalogue import Catalogue, Configured
 
 
 class Regularizer(Configured):
-    """Base class: a function ``tensor -> scalar`` with a config."""
+    """Base class: a function ``tensor -> scalar`` with a config.
+
+    Example:
+        >>> class Spread(keras.regularizers.Regularizer):
+        ...     def __call__(self, x):
+        ...         return 0.1 * keras.ops.var(x)
+        ...
+        ...     def get_config(self):
+        ...         return {}
+        >>> layer = keras.layers.Dense(2, kernel_regularizer=Spread())
+    """
 
     def __call__(self, x: Any) -> Any:
         """The penalty, a scalar of x's dtype."""
@@ -22,6 +32,10 @@ class L1L2(Regularizer):
 
     Args:
         l1, l2: factors, not negative.
+
+    Example:
+        >>> keras.regularizers.L1L2(l1=0.1, l2=0.1)(np.array([1.0, -2.0], "float32"))
+        Array(0.8, dtype=float32)
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
@@ -41,6 +55,10 @@ class L1(Regularizer):
 
     Args:
         l1: factor, not negative.
+
+    Example:
+        >>> keras.regularizers.L1(0.1)(np.array([1.0, -2.0], "float32"))
+        Array(0.3, dtype=float32)
     """
 
     def __init__(self, l1: float = 0.01) -> None:
@@ -55,6 +73,10 @@ class L2(Regularizer):
 
     Args:
         l2: factor, not negative.
+
+    Example:
+        >>> keras.regularizers.L2(0.1)(np.array([1.0, -2.0], "float32"))
+        Array(0.5, dtype=float32)
     """
 
     def __init__(self, l2: float = 0.01) -> None:
@@ -73,6 +95,11 @@ class OrthogonalRegularizer(Regularizer):
 
     Raises:
         ValueError: another mode; or, when called, a tensor that is no matrix.
+
+    Example:
+        >>> penalty = keras.regularizers.OrthogonalRegularizer(factor=0.1)
+        >>> penalty(np.array([[1.0, 0.0], [1.0, 1.0]], "float32"))
+        Array(0.07071068, dtype=float32)
     """
 
     def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:

@@ -78,6 +78,10 @@ def set_random_seed(seed: int, portable: bool = False) -> None:
 
     Raises:
         ValueError: for another value.
+
+    Example:
+        >>> keras.utils.set_random_seed(1)
+        >>> kernel = keras.layers.Dense(2, name="a").build((None, 3))
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise ValueError(f"seed must be an integer in [0, 2**32), got {seed!r}")
@@ -147,6 +151,12 @@ class SeedGenerator:
     Attributes:
         state: int32 Variable of shape (2,): seed and counter.
         portable: whether its draws are the same on every engine; see `set_random_seed`.
+
+    Example:
+        >>> generator = keras.random.SeedGenerator(seed=1)
+        >>> first, second = (keras.random.normal((2,), seed=generator) for _ in range(2))
+        >>> bool(keras.ops.all(first == second))
+        False
     """
 
     _tricorn_tracked_as = "seed generator"

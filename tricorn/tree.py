@@ -182,7 +182,12 @@ def paths(tree: Tree, prefix: tuple = ()) -> list[tuple[tuple, Any]]:
 
 
 class MAP_TO_NONE:
-    """What a function given to `traverse` returns to put None in a place."""
+    """What a function given to `traverse` returns to put None in a place.
+
+    Example:
+        >>> keras.tree.traverse(lambda x: keras.tree.MAP_TO_NONE if x == 1 else None, [1, 2])
+        [None, 2]
+    """
 
 
 def _children(structure: Any) -> list[tuple[Any, Any]] | None:
@@ -214,18 +219,33 @@ def _rebuilt(structure: Any, children: list) -> Any:
 
 
 def is_nested(structure: Any) -> bool:
-    """Whether `structure` is a container: a tuple, list, dict, one derived from these, a deque."""
+    """Whether `structure` is a container: a tuple, list, dict, one derived from these, a deque.
+
+    Example:
+        >>> keras.tree.is_nested([1]), keras.tree.is_nested(1)
+        (True, False)
+    """
     return _children(structure) is not None
 
 
 def flatten(structure: Any) -> list:
-    """The leaves of the tree `structure` in order; None is one."""
+    """The leaves of the tree `structure` in order; None is one.
+
+    Example:
+        >>> keras.tree.flatten({"b": [1, 2], "a": 3})
+        [3, 1, 2]
+    """
     return [leaf for _, leaf in flatten_with_path(structure)]
 
 
 def flatten_with_path(structure: Any) -> list[tuple[tuple, Any]]:
     """(path, leaf) pairs of the tree `structure` in order; a path is the keys and positions that
-    lead to the leaf."""
+    lead to the leaf.
+
+    Example:
+        >>> keras.tree.flatten_with_path({"b": [1, 2], "a": 3})
+        [(('a',), 3), (('b', 0), 1), (('b', 1), 2)]
+    """
     children = _children(structure)
     if children is None:
         return [((), structure)]
@@ -240,6 +260,11 @@ def traverse(func: Callable, structure: Any, top_down: bool = True) -> Any:
         structure: a tree.
         top_down: containers come before what is in them (which is then not walked if they are
             replaced); False: after.
+
+    Example:
+        >>> tens = lambda x: x * 10 if isinstance(x, int) else None
+        >>> keras.tree.traverse(tens, {"a": 1, "b": [2]})
+        {'a': 10, 'b': [20]}
     """
     found = func(structure) if top_down else None
     if found is None:
@@ -261,6 +286,10 @@ def map_structure(func: Callable, *structures: Any, none_is_leaf: bool = True) -
 
     Raises:
         ValueError: no tree, or trees of different structure.
+
+    Example:
+        >>> keras.tree.map_structure(lambda x, y: x + y, {"a": 1, "b": [2]}, {"a": 10, "b": [20]})
+        {'a': 11, 'b': [22]}
     """
     if not structures:
         raise ValueError("map_structure: Must provide at least one structure")
@@ -280,6 +309,10 @@ def map_structure_up_to(shallow_structure: Any, func: Callable, *structures: Any
 
     Raises:
         ValueError: no tree, or trees that are not alike so far.
+
+    Example:
+        >>> keras.tree.map_structure_up_to([0, 0], lambda x, y: y, [1, 2], [[3], (4, 5)])
+        [[3], (4, 5)]
     """
     if not structures:
         raise ValueError("map_structure_up_to: Must provide at least one structure")
@@ -322,12 +355,19 @@ def assert_same_structure(a: Any, b: Any, check_types: bool | None = None) -> No
     Args:
         a, b: the trees.
         check_types: without effect, for older programs: types always count.
+
+    Example:
+        >>> keras.tree.assert_same_structure([1, (2, 3)], [4, (5, 6)])
     """
     map_structure(lambda *leaves: None, a, b)
 
 
 def assert_same_paths(a: Any, b: Any) -> None:
-    """Raise ValueError if leaves of two trees, `a` and `b`, stand in different places."""
+    """Raise ValueError if leaves of two trees, `a` and `b`, stand in different places.
+
+    Example:
+        >>> keras.tree.assert_same_paths({"a": 1, "b": [2]}, {"a": 3, "b": [4]})
+    """
     paths_a, paths_b = ({path for path, _ in flatten_with_path(one)} for one in (a, b))
     if paths_a != paths_b:
         raise ValueError(
@@ -342,6 +382,10 @@ def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
 
     Raises:
         ValueError: for another number of leaves.
+
+    Example:
+        >>> keras.tree.pack_sequence_as({"a": 0, "b": [0, 0]}, [1, 2, 3])
+        {'a': 1, 'b': [2, 3]}
     """
     new = list(flat_sequence)
     if len(new) != (count := len(flatten(structure))):
@@ -351,12 +395,23 @@ def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
 
 
 def lists_to_tuples(structure: Any) -> Any:
-    """The tree `structure` with tuples in place of lists."""
+    """The tree `structure` with tuples in place of lists.
+
+    Example:
+        >>> keras.tree.lists_to_tuples([1, {"a": [2, 3]}])
+        (1, {'a': (2, 3)})
+    """
     return traverse(lambda x: tuple(x) if isinstance(x, list) else None, structure, top_down=False)
 
 
 def map_shape_structure(func: Callable, structure: Any) -> Any:
-    """`func` of the shapes (tuples or lists of ints and None) in the tree `structure`."""
+    """`func` of the shapes (tuples or lists of ints and None) in the tree `structure`.
+
+    Example:
+        >>> shapes = {"a": (None, 3), "b": (None, 4, 5)}
+        >>> keras.tree.map_shape_structure(lambda shape: shape[1:], shapes)
+        {'a': (3,), 'b': (4, 5)}
+    """
     children = _children(structure)
     if children is None or (
         isinstance(structure, (tuple, list))

@@ -98,9 +98,9 @@ class Variable(Readable):
 
     Example:
         >>> v = keras.Variable([1.0, 2.0], name="v")
-        >>> result = v.assign(v * 2)
-        >>> v.numpy().tolist()
-        [2.0, 4.0]
+        >>> value = v.assign(v * 2)
+        >>> v.numpy()
+        array([2., 4.], dtype=float32)
     """
 
     random = False
@@ -531,6 +531,12 @@ def name_scope(name: str, caller: Any = None) -> Iterator[None]:
     Args:
         name: appended to the names of the scopes around.
         caller: whose scope it is: nothing is appended in another one of the same caller.
+
+    Example:
+        >>> with keras.name_scope("encoder"):
+        ...     v = keras.Variable(1.0, name="scale")
+        >>> v.path
+        'encoder/scale'
     """
     names, owner = _around()
     if caller is None or caller is not owner:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import doctest
-import functools
 import importlib
 import inspect
 import re
 
-import numpy as np
 import pytest
 
 import tricorn
@@ -72,24 +69,3 @@ def test_arguments_that_are_told_again_are_in_the_words_of_the_class():
     assert layers.Conv2D.__doc__.count("Args:") == layers.Conv3D.__doc__.count("Args:") == 1
     assert "clipnorm: each gradient's norm" in tricorn.optimizers.Lion.__doc__
     assert "keepdims: whether reduced axes stay" in tricorn.backend.sum.__doc__
-
-
-#: what most programs use: these have an example each, which is run
-SHOWN = [
-    "Function", "Input", "Layer", "Model", "Sequential", "Variable", "callbacks.EarlyStopping",
-    "callbacks.ModelCheckpoint", "layers.Concatenate", "layers.Conv2D", "layers.Dense",
-    "layers.Embedding", "layers.LSTM", "losses.SparseCategoricalCrossentropy", "metrics.AUC",
-    "optimizers.Adam", "optimizers.schedules.CosineDecay",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", SHOWN)
-def test_examples_run(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    thing = functools.reduce(getattr, name.split("."), tricorn)
-    names = {"keras": tricorn, "np": np}
-    found = doctest.DocTestParser().get_doctest(told(thing), names, name, None, None)
-    assert found.examples
-    said: list[str] = []
-    doctest.DocTestRunner(verbose=False).run(found, out=said.append)
-    assert not said, "".join(said)

@@ -496,6 +496,7 @@ exact("transpose", floats(2, 3, 4), (2, 0, 1), ref=np.transpose, smooth=True)
 exact("broadcast_to", floats(3, 1), (2, 3, 4), ref=np.broadcast_to, smooth=True)
 exact("concatenate", (floats(2, 3), floats(1, 3)), 0, ref=np.concatenate, smooth=True)
 exact("concatenate", [integers(2, 1), integers(2, 3)], 1, ref=np.concatenate, label="int32")
+exact("concatenate", [floats(2, 3)], 1, ref=np.concatenate, label="of one")
 exact("stack", [floats(2, 3), floats(2, 3)], 1, ref=np.stack, smooth=True)
 _KEYS = {
     "int": (1,),

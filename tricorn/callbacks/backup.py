@@ -20,7 +20,7 @@ class BackupAndRestore(Callback):
     Saved are the weights with the optimizer's state, and where the training stands: with a
     `save_freq` in batches it goes on in the middle of the epoch, with the samples that were left.
 
-    Arguments:
+    Args:
         backup_dir: the folder, of this training alone.
         save_freq: ``"epoch"``, or a number of batches after which to save.
         double_checkpoint: keep the state before the last one too, and use it when the last one
@@ -30,6 +30,10 @@ class BackupAndRestore(Callback):
     Raises:
         ValueError: for no `backup_dir` or another `save_freq`.
         OSError: during training, when the state cannot be read or written.
+
+    Example:
+        >>> callback = keras.callbacks.BackupAndRestore("backup")
+        >>> history = model.fit(x, y, epochs=3, callbacks=[callback], verbose=0)
     """
 
     def __init__(

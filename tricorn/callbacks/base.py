@@ -21,9 +21,12 @@ class Callback:
     called once after each dispatch, with the index of its last batch.
 
     Example:
-        >>> class Stop(Callback):
+        >>> class Stop(keras.callbacks.Callback):
         ...     def on_epoch_end(self, epoch, logs=None):
-        ...         self.model.stop_training = logs["accuracy"] > 0.99
+        ...         self.model.stop_training = epoch == 1
+        >>> history = model.fit(x, y, epochs=9, callbacks=[Stop()], verbose=0)
+        >>> history.epoch
+        [0, 1]
     """
 
     passive: bool = False

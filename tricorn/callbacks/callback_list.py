@@ -22,7 +22,7 @@ _OLD_BATCH_HOOKS = ("on_batch_begin", "on_batch_end")
 class CallbackList(Callback):
     """The callbacks of one run, and the one place that calls their hooks.
 
-    Arguments:
+    Args:
         callbacks: a callback, or callbacks in lists nested at will, called in order.
         add_history: whether to append a `History` where there is none.
         add_progbar: whether to append a `ProgbarLogger` where there is none.
@@ -34,6 +34,13 @@ class CallbackList(Callback):
 
     Raises:
         TypeError: for anything that is no `Callback`.
+
+    Example:
+        >>> callbacks = keras.callbacks.CallbackList([keras.callbacks.History()], add_history=False)
+        >>> callbacks.on_train_begin()
+        >>> callbacks.on_epoch_end(0, {"loss": 0.5})
+        >>> callbacks.callbacks[0].history
+        {'loss': [0.5]}
     """
 
     def __init__(
@@ -73,7 +80,7 @@ class CallbackList(Callback):
     def needs_batches(self, mode: str) -> bool:
         """Whether batches must run one by one because of a callback.
 
-        Arguments:
+        Args:
             mode: ``"train"``, ``"test"`` or ``"predict"``.
         """
         return any(

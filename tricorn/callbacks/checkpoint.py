@@ -16,7 +16,7 @@ class ModelCheckpoint(MonitorCallback):
 
     Each file is complete or absent: an interrupted save leaves the older one untouched.
 
-    Arguments:
+    Args:
         filepath: where to save, with fields to fill in if wanted: ``{epoch}`` (counted from 1),
             ``{batch}`` (from 1) and the metrics' names, as in
             ``"{epoch:02d}-{val_loss:.2f}.keras"``. Ends in ``.keras`` or ``.h5``, or, when only
@@ -33,8 +33,9 @@ class ModelCheckpoint(MonitorCallback):
         ValueError: for another `save_freq` or an unfit ending of `filepath`.
 
     Example:
-        >>> best = keras.callbacks.ModelCheckpoint("best.keras", save_best_only=True)
-        >>> # model.fit(x, y, validation_split=0.1, callbacks=[best])
+        >>> best = keras.callbacks.ModelCheckpoint("best.keras", "loss", save_best_only=True)
+        >>> history = model.fit(x, y, epochs=2, callbacks=[best], verbose=0)
+        >>> again = keras.models.load_model("best.keras")
     """
 
     def __init__(

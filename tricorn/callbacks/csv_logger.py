@@ -18,10 +18,15 @@ class CSVLogger(Callback):
     later epoch lacks is ``NA``. Without a validation in the first epoch there is a ``val_`` column
     for each metric all the same, since one may come later.
 
-    Arguments:
+    Args:
         filename: the file to write.
         separator: between the columns.
         append: whether to go on with a file that exists, instead of starting anew.
+
+    Example:
+        >>> history = model.fit(x, y, callbacks=[keras.callbacks.CSVLogger("log.csv")], verbose=0)
+        >>> open("log.csv").readline().strip()
+        'epoch,loss,val_loss'
     """
 
     def __init__(

@@ -31,7 +31,7 @@ _on_screen: Progress | None = None  # the one whose unfinished line the cursor s
 class Progress:
     """How far a run over `total` steps has come, shown on `stream`.
 
-    Arguments:
+    Args:
         total: the number of steps, None when it is not known beforehand.
         verbose: 0 shows nothing, 1 a live line, 2 one line at the end; ``"auto"`` is 1. Where the
             stream cannot show a live line (a pipe, a file, a dumb terminal), 1 acts as 2.

@@ -13,7 +13,7 @@ from tricorn.callbacks.monitor import MonitorCallback
 class EarlyStopping(MonitorCallback):
     """Ends training once a metric has not improved for `patience` epochs.
 
-    Arguments:
+    Args:
         monitor: name in the logs.
         min_delta: what a change must exceed to count as an improvement.
         patience: epochs without improvement to wait.
@@ -29,8 +29,8 @@ class EarlyStopping(MonitorCallback):
             `restore_best_weights`) its weights.
 
     Example:
-        >>> stop = keras.callbacks.EarlyStopping("val_loss", patience=3)
-        >>> # model.fit(x, y, validation_split=0.1, epochs=100, callbacks=[stop])
+        >>> stop = keras.callbacks.EarlyStopping("loss", patience=3, restore_best_weights=True)
+        >>> history = model.fit(x, y, epochs=5, callbacks=[stop], verbose=0)
     """
 
     def __init__(

@@ -13,6 +13,11 @@ class History(Callback):
     Attributes:
         history: metric name → list of values, one an epoch.
         epoch: the epochs that ended in the last run, counted from 0.
+
+    Example:
+        >>> history = model.fit(x, y, validation_data=(x, y), epochs=3, verbose=0)
+        >>> history.epoch, list(history.history)
+        ([0, 1, 2], ['loss', 'val_loss'])
     """
 
     passive = True

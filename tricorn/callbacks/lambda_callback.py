@@ -11,14 +11,18 @@ from tricorn.callbacks.base import Callback
 class LambdaCallback(Callback):
     """Calls the given functions at the moments they are named after.
 
-    Arguments:
+    Args:
         on_epoch_begin, on_epoch_end: functions of ``(epoch, logs)``.
         on_train_begin, on_train_end: functions of ``(logs)``.
         on_train_batch_begin, on_train_batch_end: functions of ``(batch, logs)``, by these names.
         **kwargs: functions for any other hook of `Callback`, or further attributes.
 
     Example:
-        >>> tell = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))
+        >>> tell = keras.callbacks.LambdaCallback(
+        ...     on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"])
+        ... )
+        >>> tell.on_epoch_end(0, {"loss": 0.5})
+        0 0.5
     """
 
     def __init__(

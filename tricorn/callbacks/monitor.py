@@ -16,7 +16,7 @@ class MonitorCallback(Callback):
     With d = |`min_delta`|, a value improves on a reference when value + d < reference (mode
     ``"min"``) or value - d > reference (``"max"``).
 
-    Arguments:
+    Args:
         monitor: name in the logs, e.g. ``"val_loss"``.
         mode: ``"min"``, ``"max"``, or ``"auto"``: by what the metric says of itself (losses go
             down).

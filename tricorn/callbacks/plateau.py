@@ -18,7 +18,7 @@ class ReduceLROnPlateau(MonitorCallback):
 
     The learning rate of each epoch is logged as ``learning_rate``.
 
-    Arguments:
+    Args:
         monitor: name in the logs.
         factor: below 1.
         patience: epochs without improvement after which the learning rate falls.
@@ -31,6 +31,10 @@ class ReduceLROnPlateau(MonitorCallback):
 
     Raises:
         ValueError: for a `factor` of 1 or more.
+
+    Example:
+        >>> callback = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=2)
+        >>> history = model.fit(x, y, validation_data=(x, y), callbacks=[callback], verbose=0)
     """
 
     def __init__(

@@ -10,6 +10,10 @@ class ProgbarLogger(Callback):
     """Shows how far a run has come, and its metrics; added by ``verbose``.
 
     The validation within `fit` is silent: its metrics appear at the end of the epoch.
+
+    Example:
+        >>> callback = keras.callbacks.ProgbarLogger()
+        >>> callback.set_params({"verbose": 1, "epochs": 2, "steps": 4})
     """
 
     passive = True

@@ -17,12 +17,15 @@ _PATIENCE = 30
 class RemoteMonitor(Callback):
     """Posts each epoch's metrics, with ``epoch``, to a server; warns where it cannot be reached.
 
-    Arguments:
+    Args:
         root: the server's address.
         path: where on it.
         field: the form's field that holds the JSON text.
         headers: further HTTP headers.
         send_as_json: whether to send JSON alone instead of a form.
+
+    Example:
+        >>> callback = keras.callbacks.RemoteMonitor("http://localhost:9000", send_as_json=True)
     """
 
     passive = True

@@ -15,7 +15,7 @@ from tricorn.callbacks.display import message
 class LearningRateScheduler(Callback):
     """Sets the learning rate at the start of each epoch, and logs it as ``learning_rate``.
 
-    Arguments:
+    Args:
         schedule: a function of the epoch (counted from 0) and the learning rate so far that gives
             the new one, a float. A function of the epoch alone will do.
         verbose: 1 to tell each change.
@@ -23,6 +23,12 @@ class LearningRateScheduler(Callback):
     Raises:
         ValueError: during training, when `schedule` gives no float or the optimizer has no
             learning rate.
+
+    Example:
+        >>> callback = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)
+        >>> history = model.fit(x, y, epochs=2, callbacks=[callback], verbose=0)
+        >>> [round(rate, 4) for rate in history.history["learning_rate"]]
+        [0.005, 0.0025]
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:

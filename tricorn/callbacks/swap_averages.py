@@ -12,12 +12,17 @@ class SwapEMAWeights(Callback):
     """Puts the moving averages of an optimizer with ``use_ema=True`` into the model for
     `evaluate`, `predict` and the validation, and the weights back afterwards.
 
-    Arguments:
+    Args:
         swap_on_epoch: also at the end of each epoch, until the next one begins: callbacks after
             this one, such as `ModelCheckpoint`, then see the averages.
 
     Raises:
         ValueError: when it is to swap and no optimizer of the model keeps averages.
+
+    Example:
+        >>> model.compile(keras.optimizers.Adam(use_ema=True, ema_momentum=0.9), "mse")
+        >>> callback = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+        >>> history = model.fit(x, y, callbacks=[callback], verbose=0)
     """
 
     passive = True

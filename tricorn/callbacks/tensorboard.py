@@ -23,7 +23,7 @@ class TensorBoard(Callback):
 
     ``tensorboard --logdir logs`` shows them.  Neither it nor TensorFlow is needed for writing.
 
-    Arguments:
+    Args:
         log_dir: the folder; below it stand ``train`` and ``validation``.
         histogram_freq: write histograms of the weights every so many epochs, 0 for never.
         write_graph: write the graph of layers, of a model that is one.
@@ -40,6 +40,10 @@ class TensorBoard(Callback):
         ValueError: for another `update_freq` or `profile_batch`, or, from `fit`, for names in
             `embeddings_metadata` that are no `Embedding` layers.
         EngineError: during training, for profiling on an engine that cannot.
+
+    Example:
+        >>> callback = keras.callbacks.TensorBoard("logs")  # seen by `tensorboard --logdir logs`
+        >>> history = model.fit(x, y, callbacks=[callback], verbose=0)
     """
 
     def __init__(

@@ -14,11 +14,14 @@ class TerminateOnNaN(Callback):
     It looks at the end of each dispatch (about 50 ms), since the mean loss of an epoch stays NaN
     once it is: watching costs no speed.
 
-    Arguments:
+    Args:
         raise_error: whether to raise at once instead of ending training in good order.
 
     Raises:
         RuntimeError: during training, with `raise_error`.
+
+    Example:
+        >>> history = model.fit(x, y, callbacks=[keras.callbacks.TerminateOnNaN()], verbose=0)
     """
 
     passive = True

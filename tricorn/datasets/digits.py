@@ -18,7 +18,7 @@ Split = tuple[np.ndarray, np.ndarray]
 def load_data(test_fraction: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
     """The digits, shuffled and split in two.
 
-    Arguments:
+    Args:
         test_fraction: the share of the 1,797 digits held out, at least 0 and below 1.
         seed: of the shuffle; equal seeds give equal splits.
 
@@ -30,7 +30,7 @@ def load_data(test_fraction: float = 0.2, seed: int = 0) -> tuple[Split, Split]:
         ValueError: when `test_fraction` is outside [0, 1).
 
     Example:
-        >>> (x_train, y_train), (x_test, y_test) = load_data()
+        >>> (x_train, y_train), (x_test, y_test) = keras.datasets.digits.load_data()
         >>> x_train.shape, x_test.shape
         ((1438, 8, 8), (359, 8, 8))
     """

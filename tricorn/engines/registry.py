@@ -188,6 +188,9 @@ def set_engine(name: str) -> None:
 
     Raises:
         EngineError: when it cannot be loaded; the engine stays as it was then.
+
+    Example:
+        >>> keras.set_engine(keras.config.backend())
     """
     global _process
     engine = load(name)
@@ -205,6 +208,10 @@ def use(engine: str | Engine) -> Iterator[Engine]:
 
     Raises:
         EngineError: when it cannot be loaded.
+
+    Example:
+        >>> with keras.engine("jax"):
+        ...     x = keras.ops.ones((2,))
     """
     chosen = load(engine) if isinstance(engine, str) else engine
     token = _scoped.set(chosen)

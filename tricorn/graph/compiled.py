@@ -34,7 +34,12 @@ def executing_eagerly() -> bool:
     """Whether Python runs each time and tensors have values: False while a graph of symbolic
     tensors is made, in a function compiled by `tricorn.function` or a step run by `fit`, where only
     shapes are worked out, and in the engine's own traces and graphs (``jax.jit``, ``tf.function``,
-    ``tf.Graph``)."""
+    ``tf.Graph``).
+
+    Example:
+        >>> keras.executing_eagerly()
+        True
+    """
     scope = current()
     if recording() is not None or (scope is not None and scope.frozen):
         return False
@@ -70,6 +75,11 @@ class Compiled:
 
     Raises:
         ValueError: for another `jit_compile`.
+
+    Example:
+        >>> square = keras.function(lambda x: keras.ops.sum(x * x))
+        >>> square(np.array([1.0, 2.0], "float32"))
+        Array(5., dtype=float32)
     """
 
     def __init__(

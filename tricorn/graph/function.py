@@ -65,8 +65,8 @@ class Function:
     Example:
         >>> x = keras.Input((2,))
         >>> f = keras.Function([x], [x + 1])
-        >>> f([np.ones((3, 2))])[0].shape[0]
-        3
+        >>> f([np.ones((3, 2))])[0].shape
+        (3, 2)
     """
 
     def __init__(
@@ -182,6 +182,13 @@ def gradients(loss: Any, variables: Any) -> Any:
 
     Returns:
         A list of symbolic tensors like `variables` (or one); each may be differentiated again.
+
+    Example:
+        >>> x = keras.Input((2,))
+        >>> y = keras.ops.sum(x * x)
+        >>> f = keras.Function([x], keras.gradients(y, [x]))
+        >>> f([np.array([[1.0, 2.0]], "float32")])[0]
+        Array([[2., 4.]], dtype=float32)
     """
     single = not isinstance(variables, (list, tuple))
     wrt = [variables] if single else list(variables)

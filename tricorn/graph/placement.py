@@ -61,6 +61,10 @@ def device(device_name: str | None) -> Iterator[None]:
     Raises:
         ValueError: for what is no name of a device.
         EngineError: for a device that is not there; the message lists those that are.
+
+    Example:
+        >>> with keras.device("cpu"):
+        ...     x = keras.ops.ones((2,))
     """
     engine = registry.active()
     if device_name is None:
@@ -87,12 +91,22 @@ def placing(engine: registry.Engine, name: str | None) -> contextlib.AbstractCon
 
 
 def list_devices() -> list[str]:
-    """The names of the devices that the active engine sees, e.g. ``["gpu:0", "cpu:0"]``."""
+    """The names of the devices that the active engine sees, e.g. ``["gpu:0", "cpu:0"]``.
+
+    Example:
+        >>> "cpu:0" in keras.list_devices()
+        True
+    """
     return list(registry.active().devices())
 
 
 def num_gpus() -> int:
-    """How many GPUs the active engine sees."""
+    """How many GPUs the active engine sees.
+
+    Example:
+        >>> keras.num_gpus() >= 0
+        True
+    """
     return sum(name.startswith("gpu:") for name in registry.active().devices())
 
 
@@ -108,6 +122,10 @@ def to_device(x: Any, name: str) -> Any:
 
     Raises:
         EngineError: for a device that is not there.
+
+    Example:
+        >>> keras.to_device(np.ones(2, "float32"), "cpu:0")
+        Array([1., 1.], dtype=float32)
     """
     engine = registry.active()
     chosen = canonical(name) if engine.capabilities["abstract"] else _existing(name, engine)
@@ -115,10 +133,19 @@ def to_device(x: Any, name: str) -> Any:
 
 
 def cpu(x: Any) -> Any:
-    """`x` on the CPU, see `to_device`."""
+    """`x` on the CPU, see `to_device`.
+
+    Example:
+        >>> keras.cpu(keras.ops.ones((2,)))
+        Array([1., 1.], dtype=float32)
+    """
     return to_device(x, "cpu:0")
 
 
 def gpu(x: Any, index: int = 0) -> Any:
-    """`x` on the GPU number `index`, see `to_device`."""
+    """`x` on the GPU number `index`, see `to_device`.
+
+    Example:
+        >>> # y = keras.gpu(x); where there is none, an error says which devices there are
+    """
     return to_device(x, f"gpu:{index}")

@@ -26,9 +26,11 @@ class StatelessScope(Scope):
         ValueError: for a pair without a Variable, or a value of another shape.
 
     Example:
-        >>> with StatelessScope([(variable, 2.0)]) as scope:
-        ...     variable.assign_add(1.0)
-        >>> scope.get_current_value(variable)  # 3.0
+        >>> v = keras.Variable(1.0)
+        >>> with keras.StatelessScope([(v, np.float32(2.0))]) as scope:
+        ...     value = v.assign_add(1.0)
+        >>> float(scope.get_current_value(v)), float(v.numpy())
+        (3.0, 1.0)
     """
 
     __slots__ = ("_losses", "collect_losses", "initialize_variables")

@@ -38,6 +38,11 @@ class SymbolicTensor(AbstractTensor):
         node: the call that gives it (None: nothing computes it).
         position: which of the node's outputs it is.
         mask: the symbolic mask that goes with it, or None.
+
+    Example:
+        >>> x = keras.Input((3,))
+        >>> (x + 1).shape, keras.utils.is_keras_tensor(x)
+        ((None, 3), True)
     """
 
     __slots__ = ("__dict__", "mask", "name", "node", "position")
@@ -233,7 +238,12 @@ treated_as_plain = _plain.get
 
 def is_symbolic(x: Any) -> bool:
     """Whether `x` is a tensor of a graph: ours, or an engine's own that carries a history (where
-    calls are recorded; elsewhere those are ordinary tensors)."""
+    calls are recorded; elsewhere those are ordinary tensors).
+
+    Example:
+        >>> keras.utils.is_keras_tensor(keras.Input((2,))), keras.utils.is_keras_tensor(np.ones(2))
+        (True, False)
+    """
     return type(x) is SymbolicTensor or (hasattr(x, "_tricorn_node") and not _plain.get())
 
 

@@ -49,6 +49,13 @@ class GradientTape:
     Raises:
         EngineError: when the active engine has no tape.
         RuntimeError: for using it in a wrong order; the message says what to do.
+
+    Example:
+        >>> v = keras.Variable(3.0)
+        >>> with keras.GradientTape() as tape:
+        ...     loss = v * v
+        >>> tape.gradient(loss, v)
+        Array(6., dtype=float32)
     """
 
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:

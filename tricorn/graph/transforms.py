@@ -284,6 +284,11 @@ def value_and_grad(
 
     Raises:
         ValueError: when the loss is not a scalar.
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> keras.value_and_grad(lambda: keras.ops.sum(v * v), [v])()
+        (Array(5., dtype=float32), [Array([2., 4.], dtype=float32)])
     """
     chosen = None if variables is None else list(variables)
 
@@ -328,7 +333,12 @@ def value_and_grad(
 
 
 def grad(fn: Callable, variables: Iterable | None = None) -> Callable:
-    """Like `value_and_grad` of `fn` by `variables`, giving the gradient alone."""
+    """Like `value_and_grad` of `fn` by `variables`, giving the gradient alone.
+
+    Example:
+        >>> keras.grad(lambda x: keras.ops.sum(x**3))(np.array([1.0, 2.0], "float32"))
+        Array([ 3., 12.], dtype=float32)
+    """
     both = value_and_grad(fn, variables)
 
     @functools.wraps(fn)
@@ -355,6 +365,10 @@ def value_and_gradients_function(f: Callable, params: Iterable | None = None) ->
 
     Raises:
         ValueError: for a name that `f` does not have, and arguments that are not floating.
+
+    Example:
+        >>> keras.value_and_gradients_function(lambda x, y: x * x * y, ["y"])(3.0, 5.0)
+        (Array(45., dtype=float32), [Array(9., dtype=float32)])
     """
     chosen = None if params is None else list(params)
 
@@ -404,7 +418,12 @@ def value_and_gradients_function(f: Callable, params: Iterable | None = None) ->
 
 def gradients_function(f: Callable, params: Iterable | None = None) -> Callable:
     """Like `value_and_gradients_function` of `f` by `params`, giving the list of gradients
-    alone."""
+    alone.
+
+    Example:
+        >>> keras.gradients_function(lambda x, y: x * x * y)(3.0, 5.0)
+        [Array(30., dtype=float32), Array(9., dtype=float32)]
+    """
     both = value_and_gradients_function(f, params)
 
     @functools.wraps(f)
@@ -457,6 +476,13 @@ def custom_gradient(f: Callable) -> Callable:
     Args:
         f: ``f(*tensors) -> (result, grad)`` with ``grad(cotangent)`` giving one gradient (or a
             tuple of them) for the arguments.
+
+    Example:
+        >>> @keras.custom_gradient
+        ... def clipped(x):
+        ...     return x, lambda upstream: keras.ops.clip(upstream, -1.0, 1.0)
+        >>> keras.grad(lambda x: keras.ops.sum(10.0 * clipped(x)))(np.array([1.0], "float32"))
+        Array([1.], dtype=float32)
     """
 
     @functools.wraps(f)
@@ -531,7 +557,14 @@ def jvp(fun: Callable, primals: Sequence, tangents: Sequence, has_aux: bool = Fa
 
 
 def checkpoint(f: Callable) -> Callable:
-    """`f`, whose intermediate results are computed again for the gradient instead of kept."""
+    """`f`, whose intermediate results are computed again for the gradient instead of kept.
+
+    Example:
+        >>> layer = keras.layers.Dense(3)
+        >>> lean = keras.remat(layer)  # computed again in the backward pass
+        >>> lean(np.ones((2, 4), "float32")).shape
+        (2, 3)
+    """
 
     @functools.wraps(f)
     def call(*args: Any) -> Any:

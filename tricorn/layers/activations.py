@@ -20,6 +20,10 @@ class ReLU(Layer):
         kwargs: what every `Layer` takes.
 
     Input shape: any.  Output shape: the same.
+
+    Example:
+        >>> keras.layers.ReLU(max_value=6.0)(np.array([-3.0, 2.0, 9.0]))
+        Array([0., 2., 6.], dtype=float32)
     """
 
     def __init__(
@@ -52,6 +56,10 @@ class ThresholdedReLU(Layer):
         kwargs: what every `Layer` takes.
 
     Input shape: any.  Output shape: the same.
+
+    Example:
+        >>> keras.layers.ThresholdedReLU(theta=1.0)(np.array([0.5, 1.5]))
+        Array([0. , 1.5], dtype=float32)
     """
 
     def __init__(self, theta: float = 1.0, **kwargs: Any) -> None:
@@ -71,6 +79,10 @@ class LeakyReLU(Layer):
         kwargs: what every `Layer` takes; also `alpha`, Keras 2's name of `negative_slope`.
 
     Input shape: any.  Output shape: the same.
+
+    Example:
+        >>> keras.layers.LeakyReLU(negative_slope=0.1)(np.array([-2.0, 1.0]))
+        Array([-0.2,  1. ], dtype=float32)
     """
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
@@ -98,6 +110,11 @@ class PReLU(Layer):
     Input shape: any.  Output shape: the same.
 
     Source: He et al. 2015, arXiv:1502.01852.
+
+    Example:
+        >>> layer = keras.layers.PReLU(alpha_initializer=keras.initializers.Constant(0.5))
+        >>> layer(np.array([[-2.0, 4.0]]))
+        Array([[-1.,  4.]], dtype=float32)
     """
 
     def __init__(
@@ -142,6 +159,10 @@ class ELU(Layer):
     Input shape: any.  Output shape: the same.
 
     Source: Clevert et al. 2015, arXiv:1511.07289.
+
+    Example:
+        >>> keras.layers.ELU()(np.array([-1.0, 2.0]))
+        Array([-0.63212055,  2.        ], dtype=float32)
     """
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
@@ -163,6 +184,10 @@ class Softmax(Layer):
     Call: inputs: any shape; mask: bool, broadcasts to the inputs; where False the output is 0.
 
     Output shape: the input's.
+
+    Example:
+        >>> keras.layers.Softmax()(np.array([1.0, 1.0, 2.0]))
+        Array([0.21194156, 0.21194156, 0.57611686], dtype=float32)
     """
 
     def __init__(self, axis: Any = -1, **kwargs: Any) -> None:

@@ -65,6 +65,12 @@ class Attention(Layer):
     Output shape: (batch, n, size).
 
     Source: Luong et al. 2015, arXiv:1508.04025.
+
+    Example:
+        >>> query, value = np.ones((2, 3, 4)), np.ones((2, 5, 4))
+        >>> outputs, scores = keras.layers.Attention()([query, value], return_attention_scores=True)
+        >>> outputs.shape, scores.shape
+        ((2, 3, 4), (2, 3, 5))
     """
 
     def __init__(
@@ -170,6 +176,11 @@ class AdditiveAttention(Attention):
         scale: (depth,), if `use_scale`.
 
     Source: Bahdanau et al. 2014, arXiv:1409.0473.
+
+    Example:
+        >>> query, value = np.ones((2, 3, 4)), np.ones((2, 5, 4))
+        >>> keras.layers.AdditiveAttention()([query, value]).shape
+        (2, 3, 4)
     """
 
     def __init__(self, use_scale: bool = True, dropout: float = 0.0, **kwargs: Any) -> None:
@@ -464,6 +475,12 @@ class MultiHeadAttention(_Heads):
     Output shape: (batch, n, size), the query's size unless `output_shape` says another.
 
     Source: Vaswani et al. 2017, arXiv:1706.03762.
+
+    Example:
+        >>> layer = keras.layers.MultiHeadAttention(num_heads=2, key_dim=8)
+        >>> x = np.ones((2, 5, 16))
+        >>> layer(x, x, use_causal_mask=True).shape
+        (2, 5, 16)
     """
 
     def __init__(
@@ -537,6 +554,12 @@ class GroupedQueryAttention(_Heads):
     Output shape: (batch, n, features), as the query.
 
     Source: Ainslie et al. 2023, arXiv:2305.13245.
+
+    Example:
+        >>> layer = keras.layers.GroupQueryAttention(8, num_query_heads=4, num_key_value_heads=2)
+        >>> query, value = np.ones((2, 3, 6)), np.ones((2, 5, 6))
+        >>> layer(query, value).shape
+        (2, 3, 6)
     """
 
     def __init__(

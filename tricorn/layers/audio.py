@@ -42,6 +42,11 @@ class STFTSpectrogram(Layer):
     Input shape: (batch, time, channels), or channels second.  Output shape: (batch, frames,
     channels · frequencies), with `expand_dims` (batch, frames, frequencies, channels); channels
     first: (batch, channels · frequencies, frames), (batch, channels, frames, frequencies).
+
+    Example:
+        >>> layer = keras.layers.STFTSpectrogram(frame_length=64, frame_step=32, fft_length=64)
+        >>> layer(np.ones((2, 256, 1), "float32")).shape
+        (2, 7, 33)
     """
 
     def __init__(
@@ -163,6 +168,11 @@ class MelSpectrogram(Layer):
     sequence_stride) for an even `fft_length`.
 
     Source: Young et al., The HTK Book, for the bands.
+
+    Example:
+        >>> layer = keras.layers.MelSpectrogram(256, sequence_stride=128, num_mel_bins=32)
+        >>> layer(np.ones((2, 2048), "float32")).shape
+        (2, 32, 17)
     """
 
     def __init__(

@@ -72,8 +72,8 @@ class Layer:
         ...
         ...     def call(self, inputs):
         ...         return inputs * self.scale
-        >>> Scale()(np.ones((2, 3))).shape[1]
-        3
+        >>> Scale()(np.ones((2, 3))).shape
+        (2, 3)
     """
 
     # Names that begin with ``_tricorn`` are the library's; all others are public or the user's.

@@ -223,6 +223,10 @@ class ConvLSTM2D(_ConvLSTM):
     return_state adds h and c.
 
     Source: Shi et al. 2015, arXiv:1506.04214.
+
+    Example:
+        >>> keras.layers.ConvLSTM2D(4, 3, padding="same")(np.ones((1, 3, 6, 6, 2))).shape
+        (1, 6, 6, 4)
     """
 
     rank = 2
@@ -233,6 +237,10 @@ class ConvLSTM1D(_ConvLSTM):
     """`ConvLSTM2D` with one spatial axis.
 
     Input shape: (batch, time, rows, channels), or channels third.
+
+    Example:
+        >>> keras.layers.ConvLSTM1D(4, 3)(np.ones((1, 5, 8, 2))).shape
+        (1, 6, 4)
     """
 
     rank = 1
@@ -243,6 +251,10 @@ class ConvLSTM3D(_ConvLSTM):
     """`ConvLSTM2D` with three spatial axes.
 
     Input shape: (batch, time, depth, height, width, channels), or channels third.
+
+    Example:
+        >>> keras.layers.ConvLSTM3D(2, 2)(np.ones((1, 2, 4, 4, 4, 1))).shape
+        (1, 3, 3, 3, 2)
     """
 
     rank = 3

@@ -168,6 +168,10 @@ class Conv1D(_Conv):
 
     Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
     filters), or channels second.
+
+    Example:
+        >>> keras.layers.Conv1D(8, 3)(np.ones((1, 10, 2))).shape
+        (1, 8, 8)
     """
 
     rank = 1
@@ -201,8 +205,8 @@ class Conv2D(_Conv):
     height, new width, filters), or channels second.
 
     Example:
-        >>> keras.layers.Conv2D(8, 3, padding="same")(np.ones((1, 6, 6, 2))).shape[3]
-        8
+        >>> keras.layers.Conv2D(8, 3, padding="same")(np.ones((1, 6, 6, 2))).shape
+        (1, 6, 6, 8)
     """
 
     rank = 2
@@ -210,7 +214,12 @@ class Conv2D(_Conv):
 
 @arguments_of(Conv2D, VOLUMES)
 class Conv3D(_Conv):
-    """Convolution (cross-correlation) of volumes: `Conv2D` with three spatial axes."""
+    """Convolution (cross-correlation) of volumes: `Conv2D` with three spatial axes.
+
+    Example:
+        >>> keras.layers.Conv3D(4, 2)(np.ones((1, 5, 5, 5, 2))).shape
+        (1, 4, 4, 4, 4)
+    """
 
     rank = 3
 
@@ -285,6 +294,10 @@ class DepthwiseConv2D(_DepthwiseConv):
 
     Input shape: (batch, height, width, channels), or channels second.  Output shape: (batch, new
     height, new width, channels · depth_multiplier), or channels second.
+
+    Example:
+        >>> keras.layers.DepthwiseConv2D(3, depth_multiplier=2)(np.ones((1, 8, 8, 4))).shape
+        (1, 6, 6, 8)
     """
 
     rank = 2
@@ -296,6 +309,10 @@ class DepthwiseConv1D(_DepthwiseConv):
 
     Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
     channels · depth_multiplier), or channels second.
+
+    Example:
+        >>> keras.layers.DepthwiseConv1D(3, depth_multiplier=2)(np.ones((1, 8, 4))).shape
+        (1, 6, 8)
     """
 
     rank = 1
@@ -388,6 +405,10 @@ class SeparableConv2D(_SeparableConv):
     height, new width, filters), or channels second.
 
     Source: Chollet 2016, arXiv:1610.02357.
+
+    Example:
+        >>> keras.layers.SeparableConv2D(8, 3)(np.ones((1, 6, 6, 2))).shape
+        (1, 4, 4, 8)
     """
 
     rank = 2
@@ -399,6 +420,10 @@ class SeparableConv1D(_SeparableConv):
 
     Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
     filters), or channels second.
+
+    Example:
+        >>> keras.layers.SeparableConv1D(8, 3)(np.ones((1, 10, 2))).shape
+        (1, 8, 8)
     """
 
     rank = 1
@@ -491,6 +516,11 @@ class Conv2DTranspose(_ConvTranspose):
     height, new width, filters), or channels second.
 
     Source: Zeiler et al. 2010, "Deconvolutional networks", CVPR.
+
+    Example:
+        >>> layer = keras.layers.Conv2DTranspose(8, 3, strides=2, padding="same")
+        >>> layer(np.ones((1, 5, 5, 2))).shape
+        (1, 10, 10, 8)
     """
 
     rank = 2
@@ -502,6 +532,10 @@ class Conv1DTranspose(_ConvTranspose):
 
     Input shape: (batch, time, channels), or channels second.  Output shape: (batch, new time,
     filters), or channels second.
+
+    Example:
+        >>> keras.layers.Conv1DTranspose(8, 3, strides=2)(np.ones((1, 5, 2))).shape
+        (1, 11, 8)
     """
 
     rank = 1
@@ -509,7 +543,12 @@ class Conv1DTranspose(_ConvTranspose):
 
 @arguments_of(Conv2DTranspose, VOLUMES)
 class Conv3DTranspose(_ConvTranspose):
-    """The transpose of `Conv3D`: `Conv2DTranspose` with three spatial axes."""
+    """The transpose of `Conv3D`: `Conv2DTranspose` with three spatial axes.
+
+    Example:
+        >>> keras.layers.Conv3DTranspose(4, 2, strides=2)(np.ones((1, 3, 3, 3, 2))).shape
+        (1, 6, 6, 6, 4)
+    """
 
     rank = 3
 

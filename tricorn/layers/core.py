@@ -34,8 +34,8 @@ class Dense(Layer):
     Input shape: (batch, ..., features).  Output shape: (batch, ..., units).
 
     Example:
-        >>> keras.layers.Dense(3, activation="relu")(np.ones((2, 4))).shape[1]
-        3
+        >>> keras.layers.Dense(3, activation="relu")(np.ones((2, 4))).shape
+        (2, 3)
     """
 
     def __init__(
@@ -98,8 +98,8 @@ class Embedding(Layer):
     Input shape: (batch, ...) of integers.  Output shape: (batch, ..., output_dim).
 
     Example:
-        >>> keras.layers.Embedding(10, 4)(np.array([[1, 2, 3]])).shape[2]
-        4
+        >>> keras.layers.Embedding(10, 4)(np.array([[1, 2, 3]])).shape
+        (1, 3, 4)
     """
 
     def __init__(
@@ -170,6 +170,12 @@ class ReversibleEmbedding(Embedding):
     Output shape: (batch, ..., output_dim); with ``reverse=True`` (batch, ..., input_dim).
 
     Source: Press and Wolf 2016, arXiv:1608.05859.
+
+    Example:
+        >>> layer = keras.layers.ReversibleEmbedding(10, 4)
+        >>> vectors = layer(np.array([[1, 2, 3]]))
+        >>> layer(vectors, reverse=True).shape
+        (1, 3, 10)
     """
 
     def __init__(
@@ -231,6 +237,10 @@ class Activation(Layer):
         kwargs: what every `Layer` takes.
 
     Input shape: any.  Output shape: the same.
+
+    Example:
+        >>> keras.layers.Activation("relu")(np.array([-1.0, 2.0]))
+        Array([0., 2.], dtype=float32)
     """
 
     def __init__(self, activation: Any, **kwargs: Any) -> None:
@@ -246,6 +256,10 @@ class Identity(Layer):
     """The input as it is.
 
     Input shape: any.  Output shape: the same.
+
+    Example:
+        >>> keras.layers.Identity()(np.array([1.0, 2.0]))
+        Array([1., 2.], dtype=float32)
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -265,6 +279,11 @@ class Masking(Layer):
 
     Input shape: (batch, time, ..., features).  Output shape: the same, with a mask of the shape
     (batch, time, ...).
+
+    Example:
+        >>> x = np.array([[[1.0], [0.0], [2.0]]])  # the second step is padding
+        >>> keras.layers.Masking(mask_value=0.0).compute_mask(x)
+        Array([[ True, False,  True]], dtype=bool)
     """
 
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
@@ -295,6 +314,10 @@ class Lambda(Layer):
     one need the function again (``custom_objects``).
 
     Input shape: any.  Output shape: what `function` gives.
+
+    Example:
+        >>> keras.layers.Lambda(lambda x: x**2)(np.array([2.0, 3.0]))
+        Array([4., 9.], dtype=float32)
     """
 
     def __init__(

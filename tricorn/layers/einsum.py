@@ -33,6 +33,10 @@ class EinsumDense(Layer):
         the other axes after the first of them.
 
     Input shape: the equation's first operand.  Output shape: the equation's result.
+
+    Example:
+        >>> keras.layers.EinsumDense("abc,cd->abd", (None, 8))(np.ones((2, 5, 3))).shape
+        (2, 5, 8)
     """
 
     def __init__(

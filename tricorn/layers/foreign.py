@@ -63,6 +63,12 @@ class JaxLayer(Layer):
 
     Raises:
         EngineError: on another engine.
+
+    Example:
+        >>> init = lambda rng, inputs: {"w": np.ones((inputs.shape[-1], 3), "float32")}
+        >>> layer = keras.layers.JaxLayer(lambda params, inputs: inputs @ params["w"], init)
+        >>> layer(np.ones((2, 4), "float32")).shape
+        (2, 3)
     """
 
     def __init__(
@@ -205,6 +211,11 @@ class FlaxLayer(JaxLayer):
         kwargs: what `JaxLayer` takes else.
 
     The collection "params" is trained, all others are state.
+
+    Example:
+        >>> from flax import linen
+        >>> keras.layers.FlaxLayer(linen.Dense(3))(np.ones((2, 4), "float32")).shape
+        (2, 3)
     """
 
     def __init__(
@@ -272,6 +283,11 @@ class TorchModuleWrapper(Layer):
 
     Raises:
         EngineError: on another engine.
+
+    Example:
+        >>> import torch
+        >>> keras.layers.TorchModuleWrapper(torch.nn.Linear(4, 3))(np.ones((2, 4), "float32")).shape
+        (2, 3)
     """
 
     def __init__(
@@ -344,6 +360,16 @@ class TFSMLayer(Layer):
     Raises:
         EngineError: on another engine.
         ValueError: for an unknown endpoint.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> module = tf.Module()
+        >>> module.v = tf.Variable(2.0)
+        >>> spec = tf.TensorSpec((None, 3))
+        >>> double = tf.function(lambda x: x * module.v, input_signature=[spec])
+        >>> tf.saved_model.save(module, "saved", {"serve": double})
+        >>> keras.layers.TFSMLayer("saved")(np.ones((1, 3), "float32"))["output_0"].shape
+        (1, 3)
     """
 
     def __init__(

@@ -24,6 +24,11 @@ class InputLayer(Layer):
         sparse, ragged: must be False.
         optional: the input may be None.
         name: default ``input_layer`` with a count.
+
+    Example:
+        >>> model = keras.Sequential([keras.layers.InputLayer((4,)), keras.layers.Dense(2)])
+        >>> model.output_shape
+        (None, 2)
     """
 
     is_input = True

@@ -18,6 +18,10 @@ class InputSpec:
         allow_last_axis_squeeze: a missing or extra last axis of length 1 is fine.
         name: the key, for inputs given as a dict.
         optional: the input may be None.
+
+    Example:
+        >>> layer = keras.layers.Layer()
+        >>> layer.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: 3})
     """
 
     def __init__(

@@ -101,6 +101,10 @@ class LocallyConnected2D(_LocallyConnected):
 
     Input shape: (batch, height, width, channels), or channels second.  Output shape: (batch, new
     height, new width, filters), or channels second.
+
+    Example:
+        >>> keras.layers.LocallyConnected2D(4, 3)(np.ones((1, 6, 6, 2))).shape
+        (1, 4, 4, 4)
     """
 
     rank = 2
@@ -109,6 +113,10 @@ class LocallyConnected1D(_LocallyConnected):
     """`LocallyConnected2D` with one spatial axis.
 
     Input shape: (batch, time, channels), or channels second.
+
+    Example:
+        >>> keras.layers.LocallyConnected1D(4, 3)(np.ones((1, 8, 2))).shape
+        (1, 6, 4)
     """
 
     rank = 1

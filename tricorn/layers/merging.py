@@ -66,6 +66,10 @@ class Add(_Merge):
     """``x₁ + x₂ + ...``
 
     Input shape: list of tensors whose shapes broadcast.  Output shape: the broadcast one.
+
+    Example:
+        >>> keras.layers.Add()([np.array([[1.0, 2.0]]), np.array([[10.0, 20.0]])])
+        Array([[11., 22.]], dtype=float32)
     """
 
     def merge(self, inputs: list) -> Any:
@@ -76,6 +80,10 @@ class Subtract(_Merge):
     """``x₁ - x₂``
 
     Input shape: list of two tensors whose shapes broadcast.  Output shape: the broadcast one.
+
+    Example:
+        >>> keras.layers.Subtract()([np.array([[5.0, 5.0]]), np.array([[3.0, 2.0]])])
+        Array([[2., 3.]], dtype=float32)
     """
 
     def build(self, input_shape: Any) -> None:
@@ -90,6 +98,10 @@ class Multiply(_Merge):
     """``x₁ · x₂ · ...``; a masked element counts as 1, and where all are the product is 0.
 
     Input shape: list of tensors whose shapes broadcast.  Output shape: the broadcast one.
+
+    Example:
+        >>> keras.layers.Multiply()([np.array([[1.0, 5.0]]), np.array([[3.0, 2.0]])])
+        Array([[ 3., 10.]], dtype=float32)
     """
 
     def merge(self, inputs: list) -> Any:
@@ -108,6 +120,10 @@ class Average(_Merge):
     """``(x₁ + x₂ + ...) / n``
 
     Input shape: list of tensors whose shapes broadcast.  Output shape: the broadcast one.
+
+    Example:
+        >>> keras.layers.Average()([np.array([[1.0, 2.0]]), np.array([[3.0, 6.0]])])
+        Array([[2., 4.]], dtype=float32)
     """
 
     def merge(self, inputs: list) -> Any:
@@ -139,6 +155,10 @@ class Maximum(_Extremum):
     """``max(x₁, x₂, ...)``, elementwise.
 
     Input shape: list of tensors whose shapes broadcast.  Output shape: the broadcast one.
+
+    Example:
+        >>> keras.layers.Maximum()([np.array([[1.0, 5.0]]), np.array([[3.0, 2.0]])])
+        Array([[3., 5.]], dtype=float32)
     """
 
     choose = staticmethod(ops.maximum)
@@ -148,6 +168,10 @@ class Minimum(_Extremum):
     """``min(x₁, x₂, ...)``, elementwise.
 
     Input shape: list of tensors whose shapes broadcast.  Output shape: the broadcast one.
+
+    Example:
+        >>> keras.layers.Minimum()([np.array([[1.0, 5.0]]), np.array([[3.0, 2.0]])])
+        Array([[1., 2.]], dtype=float32)
     """
 
     choose = staticmethod(ops.minimum)
@@ -164,8 +188,8 @@ class Concatenate(Layer):
     along `axis`.
 
     Example:
-        >>> keras.layers.Concatenate()([np.ones((2, 3)), np.ones((2, 1))]).shape[1]
-        4
+        >>> keras.layers.Concatenate()([np.ones((2, 3)), np.ones((2, 1))]).shape
+        (2, 4)
     """
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
@@ -212,6 +236,10 @@ class Dot(Layer):
 
     Input shape: list of two: (batch, ..., n, ...) each.  Output shape: (batch, what is left of the
     first, what is left of the second), or (batch, 1) if nothing is.
+
+    Example:
+        >>> keras.layers.Dot(axes=1)([np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])])
+        Array([[11.]], dtype=float32)
     """
 
     def __init__(self, axes: Any, normalize: bool = False, **kwargs: Any) -> None:
@@ -267,29 +295,50 @@ def _check_list(layer: Layer, inputs: Any, count: int | None = None) -> None:
         raise ValueError(f"the layer {layer.name!r} takes {wanted}, got {inputs!r}")
 
 
-def _functional(layer: type, name: str) -> Callable:
+def _functional(layer: type, name: str, shown: str) -> Callable:
     def merge(inputs: list, **kwargs: Any) -> Any:
         return layer(**kwargs)(inputs)
 
     merge.__name__ = merge.__qualname__ = name
-    told = "a list of tensors; keyword arguments are the layer's."
-    merge.__doc__ = f"`{layer.__name__}` of `inputs`, {told}"
+    merge.__doc__ = f"""`{layer.__name__}` of `inputs`.
+
+    Args:
+        inputs: list of tensors whose shapes broadcast.
+        kwargs: what the layer takes.
+
+    Returns:
+        tensor of the broadcast shape.
+
+    Example:
+        >>> keras.layers.{name}([np.array([1.0, 5.0]), np.array([3.0, 2.0])])
+        Array({shown}, dtype=float32)
+    """
     return merge
 
 
-add = _functional(Add, "add")
-subtract = _functional(Subtract, "subtract")
-multiply = _functional(Multiply, "multiply")
-average = _functional(Average, "average")
-maximum = _functional(Maximum, "maximum")
-minimum = _functional(Minimum, "minimum")
+add = _functional(Add, "add", "[4., 7.]")
+subtract = _functional(Subtract, "subtract", "[-2.,  3.]")
+multiply = _functional(Multiply, "multiply", "[ 3., 10.]")
+average = _functional(Average, "average", "[2. , 3.5]")
+maximum = _functional(Maximum, "maximum", "[3., 5.]")
+minimum = _functional(Minimum, "minimum", "[1., 2.]")
 
 
 def concatenate(inputs: list, axis: int = -1, **kwargs: Any) -> Any:
-    """`Concatenate` of `inputs`, a list of tensors, along `axis`."""
+    """`Concatenate` of `inputs`, a list of tensors, along `axis`.
+
+    Example:
+        >>> keras.layers.concatenate([np.array([[1.0, 2.0]]), np.array([[3.0]])])
+        Array([[1., 2., 3.]], dtype=float32)
+    """
     return Concatenate(axis=axis, **kwargs)(inputs)
 
 
 def dot(inputs: list, axes: Any = -1, **kwargs: Any) -> Any:
-    """`Dot` of `inputs`, a list of two tensors, over `axes`."""
+    """`Dot` of `inputs`, a list of two tensors, over `axes`.
+
+    Example:
+        >>> keras.layers.dot([np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])], axes=1)
+        Array([[11.]], dtype=float32)
+    """
     return Dot(axes=axes, **kwargs)(inputs)

@@ -38,6 +38,14 @@ class BatchNormalization(Layer):
     masked elements do not count.  Output shape: the same.
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167.
+
+    Example:
+        >>> layer = keras.layers.BatchNormalization()
+        >>> layer(np.array([[1.0], [3.0]]), training=True)
+        Array([[-0.9995004],
+               [ 0.9995004]], dtype=float32)
+        >>> layer.moving_mean.numpy()
+        array([0.02], dtype=float32)
     """
 
     def __init__(
@@ -151,6 +159,11 @@ class LayerNormalization(Layer):
     Input shape: any whose sizes along `axis` are known.  Output shape: the same.
 
     Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450.
+
+    Example:
+        >>> keras.layers.LayerNormalization()(np.array([[1.0, 3.0], [10.0, 30.0]]))
+        Array([[-0.9995004,  0.9995004],
+               [-0.999995 ,  0.999995 ]], dtype=float32)
     """
 
     def __init__(
@@ -211,6 +224,10 @@ class RMSNormalization(Layer):
     Input shape: any whose sizes along `axis` are known.  Output shape: the same.
 
     Source: Zhang and Sennrich 2019, arXiv:1910.07467.
+
+    Example:
+        >>> keras.layers.RMSNormalization()(np.array([[3.0, 4.0]]))
+        Array([[0.8485281, 1.1313708]], dtype=float32)
     """
 
     def __init__(self, axis: Any = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
@@ -264,6 +281,10 @@ class GroupNormalization(Layer):
     Input shape: (batch, ...) with known channels.  Output shape: the same.
 
     Source: Wu and He 2018, arXiv:1803.08494.
+
+    Example:
+        >>> keras.layers.GroupNormalization(groups=2)(np.ones((1, 3, 3, 4))).shape
+        (1, 3, 3, 4)
     """
 
     def __init__(
@@ -335,6 +356,10 @@ class UnitNormalization(Layer):
         kwargs: what every `Layer` takes.
 
     Input shape: any.  Output shape: the same.
+
+    Example:
+        >>> keras.layers.UnitNormalization()(np.array([[3.0, 4.0]]))
+        Array([[0.6, 0.8]], dtype=float32)
     """
 
     def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
@@ -361,6 +386,11 @@ class SpectralNormalization(Wrapper):
     Input shape and output shape: those of the layer.
 
     Source: Miyato et al. 2018, arXiv:1802.05957.
+
+    Example:
+        >>> layer = keras.layers.SpectralNormalization(keras.layers.Dense(3))
+        >>> layer(np.ones((2, 4)), training=True).shape
+        (2, 3)
     """
 
     def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:

@@ -21,6 +21,11 @@ class Pipeline(Layer):
     the call around; mask for the first layer.
 
     Output shape: the last layer's.
+
+    Example:
+        >>> layer = keras.layers.Pipeline([keras.layers.Rescaling(0.1), keras.layers.ReLU()])
+        >>> layer(np.array([-10.0, 20.0]))
+        Array([0., 2.], dtype=float32)
     """
 
     def __init__(self, layers: list, name: str | None = None) -> None:

@@ -67,6 +67,11 @@ class MaxPooling1D(_MaxPooling):
 
     Input shape: (batch, time, channels), or channels second.  Output shape: time becomes
     ⌊(time - pool_size) / strides⌋ + 1, or ⌈time / strides⌉.
+
+    Example:
+        >>> keras.layers.MaxPooling1D(2)(np.array([[[1.0], [3.0], [5.0], [2.0]]]))
+        Array([[[3.],
+                [5.]]], dtype=float32)
     """
 
     rank = 1
@@ -85,6 +90,10 @@ class MaxPooling2D(_MaxPooling):
 
     Input shape: (batch, height, width, channels), or channels second.  Output shape: each spatial
     size becomes ⌊(size - pool_size) / strides⌋ + 1, or ⌈size / strides⌉.
+
+    Example:
+        >>> keras.layers.MaxPooling2D(2)(np.ones((1, 4, 6, 3))).shape
+        (1, 2, 3, 3)
     """
 
     rank = 2
@@ -92,7 +101,12 @@ class MaxPooling2D(_MaxPooling):
 
 @arguments_of(MaxPooling2D, VOLUMES)
 class MaxPooling3D(_MaxPooling):
-    """The largest value of each window of a volume: `MaxPooling2D` with three spatial axes."""
+    """The largest value of each window of a volume: `MaxPooling2D` with three spatial axes.
+
+    Example:
+        >>> keras.layers.MaxPooling3D(2)(np.ones((1, 4, 4, 6, 3))).shape
+        (1, 2, 2, 3, 3)
+    """
 
     rank = 3
 
@@ -100,7 +114,13 @@ class MaxPooling3D(_MaxPooling):
 @arguments_of(MaxPooling1D)
 class AveragePooling1D(_AveragePooling):
     """The mean of each window of a sequence, padding not counted; arguments and shapes of
-    `MaxPooling1D`."""
+    `MaxPooling1D`.
+
+    Example:
+        >>> keras.layers.AveragePooling1D(2)(np.array([[[1.0], [3.0], [5.0], [9.0]]]))
+        Array([[[2.],
+                [7.]]], dtype=float32)
+    """
 
     rank = 1
 
@@ -108,7 +128,12 @@ class AveragePooling1D(_AveragePooling):
 @arguments_of(MaxPooling2D)
 class AveragePooling2D(_AveragePooling):
     """The mean of each window of an image, padding not counted; arguments and shapes of
-    `MaxPooling2D`."""
+    `MaxPooling2D`.
+
+    Example:
+        >>> keras.layers.AveragePooling2D(2)(np.ones((1, 4, 6, 3))).shape
+        (1, 2, 3, 3)
+    """
 
     rank = 2
 
@@ -116,7 +141,12 @@ class AveragePooling2D(_AveragePooling):
 @arguments_of(MaxPooling2D, VOLUMES)
 class AveragePooling3D(_AveragePooling):
     """The mean of each window of a volume, padding not counted: `AveragePooling2D` with three
-    spatial axes."""
+    spatial axes.
+
+    Example:
+        >>> keras.layers.AveragePooling3D(2)(np.ones((1, 4, 4, 6, 3))).shape
+        (1, 2, 2, 3, 3)
+    """
 
     rank = 3
 
@@ -159,6 +189,10 @@ class GlobalMaxPooling1D(_GlobalMax):
         kwargs: what every `Layer` takes.
 
     Input shape: (batch, time, channels), or channels second.  Output shape: (batch, channels).
+
+    Example:
+        >>> keras.layers.GlobalMaxPooling1D()(np.array([[[1.0, 8.0], [3.0, 6.0]]]))
+        Array([[3., 8.]], dtype=float32)
     """
 
     rank = 1
@@ -174,6 +208,10 @@ class GlobalMaxPooling2D(_GlobalMax):
 
     Input shape: (batch, height, width, channels), or channels second.  Output shape: (batch,
     channels).
+
+    Example:
+        >>> keras.layers.GlobalMaxPooling2D()(np.ones((2, 4, 4, 3))).shape
+        (2, 3)
     """
 
     rank = 2
@@ -182,7 +220,12 @@ class GlobalMaxPooling2D(_GlobalMax):
 @arguments_of(GlobalMaxPooling2D)
 class GlobalMaxPooling3D(_GlobalMax):
     """The largest value of each channel of a volume: `GlobalMaxPooling2D` with three spatial
-    axes."""
+    axes.
+
+    Example:
+        >>> keras.layers.GlobalMaxPooling3D()(np.ones((2, 4, 4, 4, 3))).shape
+        (2, 3)
+    """
 
     rank = 3
 
@@ -197,6 +240,10 @@ class GlobalAveragePooling1D(_GlobalAverage):
 
     Input shape: (batch, time, channels), or channels second; mask (batch, time).  Output shape:
     (batch, channels).
+
+    Example:
+        >>> keras.layers.GlobalAveragePooling1D()(np.array([[[1.0, 2.0], [3.0, 6.0]]]))
+        Array([[2., 4.]], dtype=float32)
     """
 
     rank = 1
@@ -222,14 +269,24 @@ class GlobalAveragePooling1D(_GlobalAverage):
 
 @arguments_of(GlobalMaxPooling2D)
 class GlobalAveragePooling2D(_GlobalAverage):
-    """The mean of each channel of an image; arguments and shapes of `GlobalMaxPooling2D`."""
+    """The mean of each channel of an image; arguments and shapes of `GlobalMaxPooling2D`.
+
+    Example:
+        >>> keras.layers.GlobalAveragePooling2D()(np.ones((2, 4, 4, 3))).shape
+        (2, 3)
+    """
 
     rank = 2
 
 
 @arguments_of(GlobalMaxPooling2D)
 class GlobalAveragePooling3D(_GlobalAverage):
-    """The mean of each channel of a volume: `GlobalAveragePooling2D` with three spatial axes."""
+    """The mean of each channel of a volume: `GlobalAveragePooling2D` with three spatial axes.
+
+    Example:
+        >>> keras.layers.GlobalAveragePooling3D(keepdims=True)(np.ones((2, 4, 4, 4, 3))).shape
+        (2, 1, 1, 1, 3)
+    """
 
     rank = 3
 
@@ -273,6 +330,10 @@ class AdaptiveMaxPooling2D(_AdaptiveMax):
 
     Input shape: (batch, height, width, channels), or channels second.  Output shape: height and
     width become `output_size`.
+
+    Example:
+        >>> keras.layers.AdaptiveMaxPooling2D((2, 3))(np.ones((1, 7, 5, 4))).shape
+        (1, 2, 3, 4)
     """
 
     rank = 2
@@ -284,6 +345,10 @@ class AdaptiveMaxPooling1D(_AdaptiveMax):
 
     Input shape: (batch, time, channels), or channels second.  Output shape: time becomes
     `output_size`.
+
+    Example:
+        >>> keras.layers.AdaptiveMaxPooling1D(2)(np.ones((1, 5, 3))).shape
+        (1, 2, 3)
     """
 
     rank = 1
@@ -291,7 +356,12 @@ class AdaptiveMaxPooling1D(_AdaptiveMax):
 
 @arguments_of(AdaptiveMaxPooling2D, VOLUMES)
 class AdaptiveMaxPooling3D(_AdaptiveMax):
-    """`AdaptiveMaxPooling2D` with three spatial axes."""
+    """`AdaptiveMaxPooling2D` with three spatial axes.
+
+    Example:
+        >>> keras.layers.AdaptiveMaxPooling3D(2)(np.ones((1, 4, 5, 6, 3))).shape
+        (1, 2, 2, 2, 3)
+    """
 
     rank = 3
 
@@ -299,7 +369,12 @@ class AdaptiveMaxPooling3D(_AdaptiveMax):
 @arguments_of(AdaptiveMaxPooling2D)
 class AdaptiveAveragePooling1D(_AdaptiveAverage):
     """The mean of each of `output_size` windows of a sequence; arguments, windows and shapes of
-    `AdaptiveMaxPooling1D`."""
+    `AdaptiveMaxPooling1D`.
+
+    Example:
+        >>> keras.layers.AdaptiveAveragePooling1D(2)(np.arange(4.0).reshape(1, 4, 1)).shape
+        (1, 2, 1)
+    """
 
     rank = 1
 
@@ -307,7 +382,12 @@ class AdaptiveAveragePooling1D(_AdaptiveAverage):
 @arguments_of(AdaptiveMaxPooling2D)
 class AdaptiveAveragePooling2D(_AdaptiveAverage):
     """The mean of each of `output_size` windows of an image; arguments, windows and shapes of
-    `AdaptiveMaxPooling2D`."""
+    `AdaptiveMaxPooling2D`.
+
+    Example:
+        >>> keras.layers.AdaptiveAveragePooling2D((2, 3))(np.ones((1, 7, 5, 4))).shape
+        (1, 2, 3, 4)
+    """
 
     rank = 2
 
@@ -315,6 +395,11 @@ class AdaptiveAveragePooling2D(_AdaptiveAverage):
 @arguments_of(AdaptiveMaxPooling2D, VOLUMES)
 class AdaptiveAveragePooling3D(_AdaptiveAverage):
     """The mean of each of `output_size` windows of a volume: `AdaptiveAveragePooling2D` with three
-    spatial axes."""
+    spatial axes.
+
+    Example:
+        >>> keras.layers.AdaptiveAveragePooling3D(2)(np.ones((1, 4, 5, 6, 3))).shape
+        (1, 2, 2, 2, 3)
+    """
 
     rank = 3

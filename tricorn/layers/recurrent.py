@@ -195,6 +195,11 @@ class SimpleRNNCell(_Cell):
         kernel: (features, units); recurrent_kernel: (units, units); bias: (units,).
 
     Call: inputs (batch, features), states [h]; gives (h', [h']).
+
+    Example:
+        >>> outputs, states = keras.layers.SimpleRNNCell(4)(np.ones((2, 3)), np.zeros((2, 4)))
+        >>> outputs.shape
+        (2, 4)
     """
 
     def __init__(
@@ -258,6 +263,11 @@ class LSTMCell(_Cell):
         kernel: (features, 4 · units); recurrent_kernel: (units, 4 · units); bias: (4 · units,).
 
     Call: inputs (batch, features), states [h, c]; gives (h', [h', c']).
+
+    Example:
+        >>> outputs, states = keras.layers.LSTMCell(4)(np.ones((2, 3)), [np.zeros((2, 4))] * 2)
+        >>> outputs.shape, len(states)
+        ((2, 4), 2)
     """
 
     gates = 4
@@ -352,6 +362,11 @@ class GRUCell(_Cell):
         bias: (2, 3 · units) with reset_after, else (3 · units,).
 
     Call: inputs (batch, features), states [h]; gives (h', [h']).
+
+    Example:
+        >>> outputs, states = keras.layers.GRUCell(4)(np.ones((2, 3)), np.zeros((2, 4)))
+        >>> outputs.shape
+        (2, 4)
     """
 
     gates = 3
@@ -479,6 +494,11 @@ class StackedRNNCells(Layer):
 
     Call: inputs (batch, features), states: a list with each cell's, a tensor where `state_size` is
     one number, else a list; gives (output of the last cell, list of new states).
+
+    Example:
+        >>> cells = [keras.layers.LSTMCell(8), keras.layers.LSTMCell(4)]
+        >>> keras.layers.RNN(keras.layers.StackedRNNCells(cells))(np.ones((2, 5, 3))).shape
+        (2, 4)
     """
 
     def __init__(self, cells: list, **kwargs: Any) -> None:
@@ -658,6 +678,11 @@ class RNN(Layer):
 
     Output shape: (batch, units), or (batch, time, units); with return_state a tuple of that and
     the states.
+
+    Example:
+        >>> layer = keras.layers.RNN(keras.layers.LSTMCell(4), return_sequences=True)
+        >>> layer(np.ones((2, 5, 3))).shape
+        (2, 5, 4)
     """
 
     def __init__(
@@ -886,6 +911,10 @@ class SimpleRNN(_OneCellRNN):
     (batch, time, units) with return_sequences; return_state adds h (batch, units).
 
     Source: Elman 1990, "Finding structure in time".
+
+    Example:
+        >>> keras.layers.SimpleRNN(4)(np.ones((2, 5, 3))).shape
+        (2, 4)
     """
 
     cell_class = SimpleRNNCell
@@ -949,8 +978,8 @@ class LSTM(_OneCellRNN):
     Source: Hochreiter and Schmidhuber 1997, "Long short-term memory"; Gers et al. 2000.
 
     Example:
-        >>> keras.layers.LSTM(5, return_sequences=True)(np.ones((2, 3, 4))).shape[2]
-        5
+        >>> keras.layers.LSTM(5, return_sequences=True)(np.ones((2, 3, 4))).shape
+        (2, 3, 5)
     """
 
     cell_class = LSTMCell
@@ -1020,6 +1049,12 @@ class GRU(_OneCellRNN):
     (batch, time, units) with return_sequences; return_state adds h (batch, units).
 
     Source: Cho et al. 2014, arXiv:1406.1078.
+
+    Example:
+        >>> layer = keras.layers.GRU(4, return_sequences=True, return_state=True)
+        >>> outputs, state = layer(np.ones((2, 5, 3)))
+        >>> outputs.shape, state.shape
+        ((2, 5, 4), (2, 4))
     """
 
     cell_class = GRUCell
@@ -1065,6 +1100,13 @@ class Wrapper(Layer):
     Args:
         layer: the layer inside.
         kwargs: what every `Layer` takes.
+
+    Example:
+        >>> class Doubled(keras.layers.Wrapper):
+        ...     def call(self, inputs):
+        ...         return 2 * self.layer(inputs)
+        >>> Doubled(keras.layers.ReLU())(np.array([-1.0, 3.0]))
+        Array([0., 6.], dtype=float32)
     """
 
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
@@ -1099,6 +1141,10 @@ class Bidirectional(Layer):
     Call: as `RNN`; initial_state holds the forward layer's states, then the backward layer's.
 
     Source: Schuster and Paliwal 1997, "Bidirectional recurrent neural networks".
+
+    Example:
+        >>> keras.layers.Bidirectional(keras.layers.GRU(4))(np.ones((2, 5, 3))).shape
+        (2, 8)
     """
 
     def __init__(
@@ -1258,6 +1304,10 @@ class TimeDistributed(Wrapper):
     Call: inputs; mask (batch, time, ...), of which a layer that takes one gets (batch, ...) a step.
 
     Input shape: (batch, time, ...).  Output shape: (batch, time, output of the layer...).
+
+    Example:
+        >>> keras.layers.TimeDistributed(keras.layers.Dense(8))(np.ones((2, 5, 3))).shape
+        (2, 5, 8)
     """
 
     def __init__(self, layer: Layer, **kwargs: Any) -> None:

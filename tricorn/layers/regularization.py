@@ -56,6 +56,13 @@ class Dropout(_Noise):
 
     Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from
     overfitting", JMLR 15.
+
+    Example:
+        >>> layer = keras.layers.Dropout(0.5, seed=1)
+        >>> layer(np.ones((1, 3)), training=False)
+        Array([[1., 1., 1.]], dtype=float32)
+        >>> sorted(set(keras.ops.convert_to_numpy(layer(np.ones(50), training=True)).tolist()))
+        [0.0, 2.0]
     """
 
     def __init__(
@@ -99,6 +106,11 @@ class AlphaDropout(Dropout):
     Input shape: any.  Output shape: the same.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515.
+
+    Example:
+        >>> keras.layers.AlphaDropout(0.2)(np.ones((2, 3)), training=False)
+        Array([[1., 1., 1.],
+               [1., 1., 1.]], dtype=float32)
     """
 
     def disturb(self, inputs: Any) -> Any:
@@ -147,6 +159,10 @@ class SpatialDropout1D(_SpatialDropout):
     Input shape: (batch, time, channels).  Output shape: the same.
 
     Source: Tompson et al. 2014, arXiv:1411.4280.
+
+    Example:
+        >>> keras.layers.SpatialDropout1D(0.5)(np.ones((2, 5, 3)), training=True).shape
+        (2, 5, 3)
     """
 
     rank = 1
@@ -185,6 +201,10 @@ class SpatialDropout2D(_SpatialDropoutND):
     Input shape: (batch, height, width, channels), or channels second.  Output shape: the same.
 
     Source: Tompson et al. 2014, arXiv:1411.4280.
+
+    Example:
+        >>> keras.layers.SpatialDropout2D(0.5)(np.ones((2, 4, 4, 3)), training=True).shape
+        (2, 4, 4, 3)
     """
 
     rank = 2
@@ -196,6 +216,10 @@ class SpatialDropout3D(_SpatialDropoutND):
 
     Input shape: (batch, depth, height, width, channels), or channels second.  Output shape: the
     same.
+
+    Example:
+        >>> keras.layers.SpatialDropout3D(0.5)(np.ones((2, 3, 3, 3, 2)), training=True).shape
+        (2, 3, 3, 3, 2)
     """
 
     rank = 3
@@ -218,6 +242,10 @@ class GaussianDropout(_Noise):
     Input shape: any.  Output shape: the same.
 
     Source: Srivastava et al. 2014, JMLR 15, section 10.
+
+    Example:
+        >>> keras.layers.GaussianDropout(0.2)(np.ones((2, 3)), training=True).shape
+        (2, 3)
     """
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
@@ -239,6 +267,10 @@ class GaussianNoise(_Noise):
         kwargs: what every `Layer` takes.
 
     Input shape: any.  Output shape: the same.
+
+    Example:
+        >>> keras.layers.GaussianNoise(0.1)(np.ones((1, 3)), training=False)
+        Array([[1., 1., 1.]], dtype=float32)
     """
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
@@ -258,6 +290,12 @@ class ActivityRegularization(Layer):
         kwargs: what every `Layer` takes.
 
     Input shape: any.  Output shape: the same.
+
+    Example:
+        >>> layer = keras.layers.ActivityRegularization(l2=0.5)
+        >>> outputs = layer(np.array([[1.0, 2.0]]))
+        >>> layer.losses
+        [Array(2.5, dtype=float32)]
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:

@@ -33,6 +33,10 @@ class Flatten(Layer):
         kwargs: what every `Layer` takes.
 
     Input shape: (batch, ...).  Output shape: (batch, product of the others).
+
+    Example:
+        >>> keras.layers.Flatten()(np.ones((2, 3, 4))).shape
+        (2, 12)
     """
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
@@ -56,6 +60,10 @@ class Reshape(Layer):
         kwargs: what every `Layer` takes.
 
     Input shape: (batch, ...).  Output shape: (batch, *target_shape).
+
+    Example:
+        >>> keras.layers.Reshape((2, -1))(np.ones((5, 6))).shape
+        (5, 2, 3)
     """
 
     def __init__(self, target_shape: tuple, **kwargs: Any) -> None:
@@ -90,6 +98,10 @@ class Permute(Layer):
         kwargs: what every `Layer` takes.
 
     Input shape: (batch, d1, ..., dn).  Output shape: (batch, d_dims[0], ..., d_dims[n-1]).
+
+    Example:
+        >>> keras.layers.Permute((2, 1))(np.ones((2, 3, 4))).shape
+        (2, 4, 3)
     """
 
     def __init__(self, dims: tuple, **kwargs: Any) -> None:
@@ -115,6 +127,10 @@ class RepeatVector(Layer):
         kwargs: what every `Layer` takes.
 
     Input shape: (batch, features).  Output shape: (batch, n, features).
+
+    Example:
+        >>> keras.layers.RepeatVector(3)(np.ones((2, 4))).shape
+        (2, 3, 4)
     """
 
     def __init__(self, n: Any, **kwargs: Any) -> None:
@@ -172,6 +188,10 @@ class ZeroPadding1D(_ZeroPadding):
 
     Input shape: (batch, time, channels), or channels second.  Output shape: time grows by before
     + after.
+
+    Example:
+        >>> keras.layers.ZeroPadding1D((1, 2))(np.ones((2, 3, 4))).shape
+        (2, 6, 4)
     """
 
     rank = 1
@@ -187,6 +207,10 @@ class ZeroPadding2D(_ZeroPadding):
 
     Input shape: (batch, height, width, channels), or channels second.  Output shape: height and
     width grow by their two paddings.
+
+    Example:
+        >>> keras.layers.ZeroPadding2D(((1, 1), (2, 0)))(np.ones((1, 4, 4, 3))).shape
+        (1, 6, 6, 3)
     """
 
     rank = 2
@@ -194,7 +218,12 @@ class ZeroPadding2D(_ZeroPadding):
 
 @arguments_of(ZeroPadding2D, VOLUMES)
 class ZeroPadding3D(_ZeroPadding):
-    """Zeros around each volume: `ZeroPadding2D` with three spatial axes."""
+    """Zeros around each volume: `ZeroPadding2D` with three spatial axes.
+
+    Example:
+        >>> keras.layers.ZeroPadding3D(1)(np.ones((1, 2, 3, 4, 5))).shape
+        (1, 4, 5, 6, 5)
+    """
 
     rank = 3
 
@@ -229,6 +258,10 @@ class Cropping1D(_Cropping):
         kwargs: what every `Layer` takes.
 
     Input shape: (batch, time, channels).  Output shape: time shrinks by before + after.
+
+    Example:
+        >>> keras.layers.Cropping1D((1, 2))(np.arange(5.0).reshape(1, 5, 1)).shape
+        (1, 2, 1)
     """
 
     rank = 1
@@ -247,6 +280,10 @@ class Cropping2D(_Cropping):
 
     Input shape: (batch, height, width, channels), or channels second.  Output shape: height and
     width shrink by their two croppings.
+
+    Example:
+        >>> keras.layers.Cropping2D(((1, 1), (2, 0)))(np.ones((1, 6, 6, 3))).shape
+        (1, 4, 4, 3)
     """
 
     rank = 2
@@ -259,7 +296,12 @@ class Cropping2D(_Cropping):
 
 @arguments_of(Cropping2D, VOLUMES)
 class Cropping3D(_Cropping):
-    """Each volume without its borders: `Cropping2D` with three spatial axes."""
+    """Each volume without its borders: `Cropping2D` with three spatial axes.
+
+    Example:
+        >>> keras.layers.Cropping3D(1)(np.ones((1, 6, 5, 4, 3))).shape
+        (1, 4, 3, 2, 3)
+    """
 
     rank = 3
 
@@ -272,6 +314,10 @@ class UpSampling1D(Layer):
         kwargs: what every `Layer` takes.
 
     Input shape: (batch, time, channels).  Output shape: (batch, time · size, channels).
+
+    Example:
+        >>> keras.layers.UpSampling1D(2)(np.array([[[1.0], [2.0]]]))[0, :, 0]
+        Array([1., 1., 2., 2.], dtype=float32)
     """
 
     def __init__(self, size: Any = 2, **kwargs: Any) -> None:
@@ -296,6 +342,10 @@ class UpSampling2D(_Spatial):
 
     Input shape: (batch, height, width, channels), or channels second.  Output shape: height and
     width times their factors.
+
+    Example:
+        >>> keras.layers.UpSampling2D((2, 3))(np.ones((1, 4, 4, 3))).shape
+        (1, 8, 12, 3)
     """
 
     rank = 2
@@ -330,6 +380,10 @@ class UpSampling3D(_Spatial):
 
     Input shape: (batch, depth, height, width, channels), or channels second.  Output shape: the
     spatial axes times their factors.
+
+    Example:
+        >>> keras.layers.UpSampling3D(2)(np.ones((1, 2, 2, 2, 3))).shape
+        (1, 4, 4, 4, 3)
     """
 
     rank = 3

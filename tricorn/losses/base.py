@@ -31,6 +31,13 @@ class Loss(Configured):
 
     Raises:
         ValueError: for another reduction.
+
+    Example:
+        >>> class Largest(keras.losses.Loss):
+        ...     def call(self, y_true, y_pred):
+        ...         return keras.ops.max(keras.ops.abs(y_true - y_pred), axis=-1)
+        >>> Largest()(np.array([[1.0, 2.0]]), np.array([[1.5, 4.0]]))
+        Array(2., dtype=float32)
     """
 
     def __init__(
@@ -126,6 +133,13 @@ class LossFunctionWrapper(Loss):
         fn: the function.
         reduction, name, dtype: see `Loss`.
         kwargs: further arguments of the function.
+
+    Example:
+        >>> def cubic(y_true, y_pred):
+        ...     return keras.ops.mean(keras.ops.abs(y_true - y_pred) ** 3, axis=-1)
+        >>> loss = keras.losses.LossFunctionWrapper(cubic, name="cubic")
+        >>> loss(np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]))
+        Array(4., dtype=float32)
     """
 
     def __init__(

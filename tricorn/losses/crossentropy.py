@@ -28,6 +28,10 @@ def binary_crossentropy(
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.losses.binary_crossentropy([[0.0], [1.0]], [[0.1], [0.8]])
+        Array([0.10536055, 0.22314353], dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred, fit=False)
     y_true = _smooth(y_true, label_smoothing, 2)
@@ -57,6 +61,10 @@ def binary_focal_crossentropy(
         (batch, ...).
 
     Source: Lin et al., 2018, arXiv:1708.02002.
+
+    Example:
+        >>> keras.losses.binary_focal_crossentropy([[0.0], [1.0]], [[0.1], [0.8]])
+        Array([0.00105361, 0.00892574], dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred, fit=False)
     y_true = _smooth(y_true, label_smoothing, 2)
@@ -87,6 +95,10 @@ def categorical_crossentropy(
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.losses.categorical_crossentropy([[0.0, 1.0]], [[0.2, 0.8]])
+        Array([0.22314353], dtype=float32)
     """
     y_true, y_pred = _categorical(y_true, y_pred, label_smoothing, axis)
     return ops.categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
@@ -114,6 +126,10 @@ def categorical_focal_crossentropy(
         (batch, ...).
 
     Source: Lin et al., 2018, arXiv:1708.02002.
+
+    Example:
+        >>> keras.losses.categorical_focal_crossentropy([[0.0, 1.0]], [[0.2, 0.8]])
+        Array([0.00223144], dtype=float32)
     """
     y_true, y_pred = _categorical(y_true, y_pred, label_smoothing, axis)
     if from_logits:
@@ -142,6 +158,10 @@ def sparse_categorical_crossentropy(
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.losses.sparse_categorical_crossentropy([1], [[0.5, 0.5]])
+        Array([0.6931472], dtype=float32)
     """
     y_pred = ops.convert_to_tensor(y_pred)
     y_true = _indices(y_true, y_pred, axis)
@@ -170,6 +190,10 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.losses.kl_divergence([[0.5, 0.5]], [[0.2, 0.8]])
+        Array([0.22314356], dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred, fit=False)
     y_true, y_pred = (ops.clip(y, config.epsilon(), 1.0) for y in (y_true, y_pred))
@@ -184,6 +208,10 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.losses.poisson([[1.0, 2.0]], [[1.0, 3.0]])
+        Array([0.90138763], dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred, fit=False)
     return ops.mean(y_pred - y_true * ops.log(y_pred + config.epsilon()), axis=-1)
@@ -201,6 +229,10 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
         (batch, ...).
 
     Source: Zhang and Sabuncu, 2018, arXiv:1805.07836.
+
+    Example:
+        >>> keras.losses.categorical_generalized_cross_entropy([1], [[0.2, 0.8]], q=0.5)
+        Array([0.21114564], dtype=float32)
     """
     y_pred = ops.convert_to_tensor(y_pred)
     labels = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=y_pred.dtype)
@@ -221,6 +253,10 @@ def ctc(y_true: Any, y_pred: Any) -> Any:
         ValueError: other ranks.
 
     Source: Graves et al., 2006, "Connectionist temporal classification".
+
+    Example:
+        >>> keras.losses.ctc(np.array([[1, 2]]), np.zeros((1, 4, 3), "float32"))
+        Array([1.686399], dtype=float32)
     """
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     if len(y_true.shape) != 2 or len(y_pred.shape) != 3:
@@ -271,6 +307,11 @@ class BinaryCrossentropy(LossFunctionWrapper):
         label_smoothing: labels are drawn towards 1/2 by this part.
         axis: that the mean runs over.
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        >>> loss(np.array([[0.0], [1.0]]), np.array([[-2.0], [2.0]]))
+        Array(0.126928, dtype=float32)
     """
 
     def __init__(
@@ -295,6 +336,11 @@ class BinaryFocalCrossentropy(LossFunctionWrapper):
         apply_class_balancing, alpha, gamma: see the function.
         from_logits, label_smoothing, axis: see `BinaryCrossentropy`.
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> loss = keras.losses.BinaryFocalCrossentropy(gamma=2.0)
+        >>> loss(np.array([[0.0], [1.0]]), np.array([[0.1], [0.8]]))
+        Array(0.00498967, dtype=float32)
     """
 
     def __init__(
@@ -324,6 +370,11 @@ class CategoricalCrossentropy(LossFunctionWrapper):
         label_smoothing: labels are drawn towards the uniform distribution by this part.
         axis: of the classes.
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+        >>> loss(np.array([[0.0, 1.0]]), np.array([[0.2, 0.8]]))
+        Array(0.29245824, dtype=float32)
     """
 
     def __init__(
@@ -348,6 +399,11 @@ class CategoricalFocalCrossentropy(LossFunctionWrapper):
         alpha, gamma: see `categorical_focal_crossentropy`.
         from_logits, label_smoothing, axis: see `CategoricalCrossentropy`.
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> loss = keras.losses.CategoricalFocalCrossentropy(gamma=2.0)
+        >>> loss(np.array([[0.0, 1.0]]), np.array([[0.2, 0.8]]))
+        Array(0.00223144, dtype=float32)
     """
 
     def __init__(
@@ -377,8 +433,8 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
 
     Example:
         >>> loss = keras.losses.SparseCategoricalCrossentropy()
-        >>> round(float(loss(np.array([1]), np.array([[0.5, 0.5]]))), 4)
-        0.6931
+        >>> loss(np.array([1]), np.array([[0.5, 0.5]]))
+        Array(0.6931472, dtype=float32)
     """
 
     def __init__(
@@ -409,6 +465,10 @@ class KLDivergence(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> keras.losses.KLDivergence()(np.array([[0.5, 0.5]]), np.array([[0.2, 0.8]]))
+        Array(0.22314356, dtype=float32)
     """
 
     def __init__(
@@ -425,6 +485,10 @@ class Poisson(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> keras.losses.Poisson()(np.array([[1.0, 2.0]]), np.array([[1.0, 3.0]]))
+        Array(0.90138763, dtype=float32)
     """
 
     def __init__(
@@ -441,6 +505,11 @@ class CTC(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> labels, logits = np.array([[1, 2]]), np.zeros((1, 4, 3), "float32")
+        >>> keras.losses.CTC()(labels, logits)
+        Array(1.686399, dtype=float32)
     """
 
     def __init__(
@@ -461,6 +530,11 @@ class CategoricalGeneralizedCrossEntropy(LossFunctionWrapper):
 
     Raises:
         ValueError: for another q.
+
+    Example:
+        >>> loss = keras.losses.CategoricalGeneralizedCrossEntropy()
+        >>> loss(np.array([1]), np.array([[0.2, 0.8]]))
+        Array(0.21114564, dtype=float32)
     """
 
     def __init__(

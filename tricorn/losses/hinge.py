@@ -16,6 +16,10 @@ def hinge(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.losses.hinge([[-1.0, 1.0]], [[0.5, 0.5]])
+        Array([1.], dtype=float32)
     """
     return ops.mean(_margin(y_true, y_pred), axis=-1)
 
@@ -28,6 +32,10 @@ def squared_hinge(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.losses.squared_hinge([[-1.0, 1.0]], [[0.5, 0.5]])
+        Array([1.25], dtype=float32)
     """
     return ops.mean(ops.square(_margin(y_true, y_pred)), axis=-1)
 
@@ -41,6 +49,10 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.losses.categorical_hinge([[0.0, 1.0]], [[0.3, 0.8]])
+        Array([0.5], dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred, fit=False)
     right = ops.sum(y_true * y_pred, axis=-1)
@@ -60,6 +72,10 @@ class Hinge(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> keras.losses.Hinge()(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]]))
+        Array(1., dtype=float32)
     """
 
     def __init__(
@@ -76,6 +92,10 @@ class SquaredHinge(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> keras.losses.SquaredHinge()(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]]))
+        Array(1.25, dtype=float32)
     """
 
     def __init__(
@@ -92,6 +112,10 @@ class CategoricalHinge(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> keras.losses.CategoricalHinge()(np.array([[0.0, 1.0]]), np.array([[0.3, 0.8]]))
+        Array(0.5, dtype=float32)
     """
 
     def __init__(

@@ -17,6 +17,10 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.losses.mean_squared_error([[1.0, 2.0]], [[1.0, 5.0]])
+        Array([4.5], dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred)
     return ops.mean(ops.square(y_true - y_pred), axis=-1)
@@ -30,6 +34,10 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.losses.mean_absolute_error([[1.0, 2.0]], [[1.0, 5.0]])
+        Array([1.5], dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred)
     return ops.mean(ops.abs(y_true - y_pred), axis=-1)
@@ -43,6 +51,10 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         (batch, ...), in percent.
+
+    Example:
+        >>> keras.losses.mean_absolute_percentage_error([[1.0, 2.0]], [[1.0, 3.0]])
+        Array([25.], dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred)
     scale = ops.maximum(ops.abs(y_true), config.epsilon())
@@ -57,6 +69,10 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.losses.mean_squared_logarithmic_error([[1.0, 2.0]], [[1.0, 5.0]])
+        Array([0.2402265], dtype=float32)
     """
     logarithms = [ops.log(ops.maximum(y, config.epsilon()) + 1.0) for y in to_pair(y_true, y_pred)]
     return ops.mean(ops.square(logarithms[0] - logarithms[1]), axis=-1)
@@ -71,6 +87,10 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.losses.cosine_similarity([[1.0, 0.0]], [[3.0, 4.0]])
+        Array([-0.6], dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred)
     return -ops.sum(ops.normalize(y_true, axis) * ops.normalize(y_pred, axis), axis=axis)
@@ -87,6 +107,10 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
         (batch, ...).
 
     Source: Huber, 1964, "Robust estimation of a location parameter".
+
+    Example:
+        >>> keras.losses.huber([[0.0, 0.0]], [[0.5, 3.0]])
+        Array([1.3125], dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred)
     error = y_pred - y_true
@@ -103,6 +127,10 @@ def log_cosh(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.losses.log_cosh([[0.0, 0.0]], [[1.0, 0.0]])
+        Array([0.2168904], dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred)
     error = y_pred - y_true
@@ -114,6 +142,10 @@ class MeanSquaredError(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> keras.losses.MeanSquaredError()(np.array([[1.0, 2.0]]), np.array([[1.0, 5.0]]))
+        Array(4.5, dtype=float32)
     """
 
     def __init__(
@@ -130,6 +162,10 @@ class MeanAbsoluteError(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> keras.losses.MeanAbsoluteError()(np.array([[1.0, 2.0]]), np.array([[1.0, 5.0]]))
+        Array(1.5, dtype=float32)
     """
 
     def __init__(
@@ -146,6 +182,11 @@ class MeanAbsolutePercentageError(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> loss = keras.losses.MeanAbsolutePercentageError()
+        >>> loss(np.array([[1.0, 2.0]]), np.array([[1.0, 3.0]]))
+        Array(25., dtype=float32)
     """
 
     def __init__(
@@ -162,6 +203,11 @@ class MeanSquaredLogarithmicError(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> loss = keras.losses.MeanSquaredLogarithmicError()
+        >>> loss(np.array([[1.0, 2.0]]), np.array([[1.0, 5.0]]))
+        Array(0.2402265, dtype=float32)
     """
 
     def __init__(
@@ -179,6 +225,10 @@ class CosineSimilarity(LossFunctionWrapper):
     Args:
         axis: of the vectors.
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> keras.losses.CosineSimilarity()(np.array([[1.0, 0.0]]), np.array([[3.0, 4.0]]))
+        Array(-0.6, dtype=float32)
     """
 
     def __init__(
@@ -197,6 +247,10 @@ class Huber(LossFunctionWrapper):
     Args:
         delta: δ.
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> keras.losses.Huber(delta=1.0)(np.array([[0.0, 0.0]]), np.array([[0.5, 3.0]]))
+        Array(1.3125, dtype=float32)
     """
 
     def __init__(
@@ -214,6 +268,10 @@ class LogCosh(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> keras.losses.LogCosh()(np.array([[0.0, 0.0]]), np.array([[1.0, 0.0]]))
+        Array(0.2168904, dtype=float32)
     """
 
     def __init__(

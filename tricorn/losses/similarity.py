@@ -22,6 +22,10 @@ def dice(y_true: Any, y_pred: Any, axis: Axis = None) -> Any:
         The remaining axes.
 
     Source: Sudre et al., 2017, arXiv:1707.03237.
+
+    Example:
+        >>> keras.losses.dice([[1.0, 0.0]], [[0.8, 0.2]])
+        Array(0.19999999, dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred, fit=False)
     total = ops.sum(y_true, axis=axis) + ops.sum(y_pred, axis=axis)
@@ -43,6 +47,10 @@ def tversky(
         The remaining axes.
 
     Source: Salehi et al., 2017, arXiv:1706.05721; α and β stand as in Keras 3.
+
+    Example:
+        >>> keras.losses.tversky([[1.0, 0.0]], [[0.8, 0.2]], alpha=0.3, beta=0.7)
+        Array(0.2000001, dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred, fit=False)
     common = ops.sum(y_true * y_pred, axis=axis)
@@ -78,6 +86,11 @@ def circle(
         (batch,).
 
     Source: Sun et al., 2020, arXiv:2002.10857.
+
+    Example:
+        >>> labels, vectors = [0, 0, 1], [[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]
+        >>> keras.losses.circle(labels, vectors, gamma=10)
+        Array([0.05903284, 1.171101  , 0.        ], dtype=float32)
     """
     y_pred = ops.convert_to_tensor(y_pred)
     labels = ops.reshape(ops.cast(y_true, "int32"), (-1, 1))
@@ -106,6 +119,10 @@ class Dice(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
         axis: that the sums run over; None: all.
+
+    Example:
+        >>> keras.losses.Dice()(np.array([[1.0, 0.0]]), np.array([[0.8, 0.2]]))
+        Array(0.19999999, dtype=float32)
     """
 
     def __init__(
@@ -125,6 +142,11 @@ class Tversky(LossFunctionWrapper):
         alpha, beta: see the function.
         reduction, name, dtype: see `Loss`.
         axis: that the sums run over; None: all.
+
+    Example:
+        >>> loss = keras.losses.Tversky(alpha=0.3, beta=0.7)
+        >>> loss(np.array([[1.0, 0.0]]), np.array([[0.8, 0.2]]))
+        Array(0.2000001, dtype=float32)
     """
 
     def __init__(
@@ -145,6 +167,11 @@ class Circle(LossFunctionWrapper):
     Args:
         gamma, margin, remove_diagonal: see the function.
         reduction, name, dtype: see `Loss`.
+
+    Example:
+        >>> labels, vectors = np.array([0, 0, 1]), np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+        >>> keras.losses.Circle(gamma=10)(labels, vectors)
+        Array(0.6150669, dtype=float32)
     """
 
     def __init__(

@@ -34,6 +34,11 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
 
     Returns:
         (batch, ..., d), floatx.
+
+    Example:
+        >>> keras.metrics.binary_accuracy([[1], [0]], [[0.9], [0.7]])
+        Array([[1.],
+               [0.]], dtype=float32)
     """
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
@@ -49,6 +54,10 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         (batch, ...), floatx.
+
+    Example:
+        >>> keras.metrics.categorical_accuracy([[0, 1], [1, 0]], [[0.2, 0.8], [0.3, 0.7]])
+        Array([1., 0.], dtype=float32)
     """
     return _matches(ops.argmax(y_true, axis=-1), ops.argmax(y_pred, axis=-1))
 
@@ -62,6 +71,10 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         (batch, ...), floatx.
+
+    Example:
+        >>> keras.metrics.sparse_categorical_accuracy([1, 0], [[0.2, 0.8], [0.3, 0.7]])
+        Array([1., 0.], dtype=float32)
     """
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
@@ -80,6 +93,11 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
 
     Returns:
         (batch, ...), floatx.
+
+    Example:
+        >>> labels, scores = [[0, 0, 1], [1, 0, 0]], [[0.1, 0.6, 0.3], [0.1, 0.6, 0.3]]
+        >>> keras.metrics.top_k_categorical_accuracy(labels, scores, k=2)
+        Array([1., 0.], dtype=float32)
     """
     return sparse_top_k_categorical_accuracy(ops.argmax(y_true, axis=-1), y_pred, k)
 
@@ -97,6 +115,11 @@ def sparse_top_k_categorical_accuracy(
 
     Returns:
         (batch, ...), floatx.
+
+    Example:
+        >>> scores = [[0.1, 0.6, 0.3], [0.1, 0.6, 0.3]]
+        >>> keras.metrics.sparse_top_k_categorical_accuracy([2, 0], scores, k=2)
+        Array([1., 0.], dtype=float32)
     """
     y_pred = ops.convert_to_tensor(y_pred)
     y_true = ops.cast(y_true, y_pred.dtype if from_sorted_ids else "int32")
@@ -119,6 +142,12 @@ class Accuracy(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.Accuracy()
+        >>> metric.update_state([1, 2, 3, 4], [0, 2, 3, 4])
+        >>> metric.result()
+        Array(0.75, dtype=float32)
     """
 
     _direction = "up"
@@ -133,6 +162,12 @@ class BinaryAccuracy(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
         threshold: above it the prediction is 1.
+
+    Example:
+        >>> metric = keras.metrics.BinaryAccuracy(threshold=0.5)
+        >>> metric.update_state([[1], [0], [1]], [[0.9], [0.2], [0.4]])
+        >>> metric.result()
+        Array(0.6666667, dtype=float32)
     """
 
     _direction = "up"
@@ -148,6 +183,12 @@ class CategoricalAccuracy(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.CategoricalAccuracy()
+        >>> metric.update_state([[0, 1], [1, 0]], [[0.2, 0.8], [0.3, 0.7]])
+        >>> metric.result()
+        Array(0.5, dtype=float32)
     """
 
     _direction = "up"
@@ -161,6 +202,12 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.SparseCategoricalAccuracy()
+        >>> metric.update_state([1, 0], [[0.2, 0.8], [0.3, 0.7]])
+        >>> metric.result()
+        Array(0.5, dtype=float32)
     """
 
     _direction = "up"
@@ -175,6 +222,12 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
     Args:
         k: how many.
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.TopKCategoricalAccuracy(k=2)
+        >>> metric.update_state([[0, 0, 1], [1, 0, 0]], [[0.1, 0.6, 0.3], [0.1, 0.6, 0.3]])
+        >>> metric.result()
+        Array(0.5, dtype=float32)
     """
 
     _direction = "up"
@@ -192,6 +245,12 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
         k: how many.
         name, dtype: see `Metric`.
         from_sorted_ids: predictions are the classes' indices, the best first.
+
+    Example:
+        >>> metric = keras.metrics.SparseTopKCategoricalAccuracy(k=2)
+        >>> metric.update_state([2, 0], [[0.1, 0.6, 0.3], [0.1, 0.6, 0.3]])
+        >>> metric.result()
+        Array(0.5, dtype=float32)
     """
 
     _direction = "up"

@@ -27,6 +27,23 @@ class Metric(Configured):
     Args:
         dtype: dtype, or policy, of state and computation; None: floatx.
         name: default is the class name in snake case with a count.
+
+    Example:
+        >>> class Positives(keras.metrics.Metric):
+        ...     def __init__(self, name="positives", **kwargs):
+        ...         super().__init__(name=name, **kwargs)
+        ...         self.count = self.add_weight(name="count", initializer="zeros")
+        ...
+        ...     def update_state(self, y_true, y_pred, sample_weight=None):
+        ...         found = keras.ops.cast(keras.ops.greater(y_pred, 0.5), "float32")
+        ...         self.count.assign_add(keras.ops.sum(found))
+        ...
+        ...     def result(self):
+        ...         return self.count
+        >>> metric = Positives()
+        >>> metric.update_state([1, 0], np.array([0.9, 0.8]))
+        >>> float(metric.result())
+        2.0
     """
 
     #: whether more ("up") or less ("down") is better, None: not known
@@ -198,6 +215,12 @@ class Sum(Metric):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.Sum()
+        >>> metric.update_state([1.0, 3.0])
+        >>> metric.result()
+        Array(4., dtype=float32)
     """
 
     def __init__(self, name: str | None = "sum", dtype: Any = None) -> None:
@@ -223,6 +246,12 @@ class Mean(Metric):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.Mean()
+        >>> metric.update_state([1.0, 3.0], sample_weight=[3.0, 1.0])
+        >>> metric.result()
+        Array(1.5, dtype=float32)
     """
 
     def __init__(self, name: str | None = "mean", dtype: Any = None) -> None:
@@ -290,6 +319,14 @@ class MeanMetricWrapper(Mean):
         fn: the function.
         name, dtype: see `Metric`.
         kwargs: further arguments of the function.
+
+    Example:
+        >>> def worst(y_true, y_pred):
+        ...     return keras.ops.max(keras.ops.abs(y_true - y_pred), axis=-1)
+        >>> metric = keras.metrics.MeanMetricWrapper(worst, name="worst")
+        >>> metric.update_state(np.array([[1.0, 2.0]]), np.array([[1.0, 5.0]]))
+        >>> metric.result()
+        Array(3., dtype=float32)
     """
 
     def __init__(

@@ -210,6 +210,12 @@ class TruePositives(_Count):
     Args:
         thresholds: above it a score is positive, default 1/2; a list gives a result for each.
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.TruePositives()
+        >>> metric.update_state([0, 1, 1, 1], [1, 0, 1, 1])
+        >>> metric.result()
+        Array(2., dtype=float32)
     """
 
     _kept = ("true_positives",)
@@ -221,6 +227,12 @@ class FalsePositives(_Count):
     Args:
         thresholds: above it a score is positive, default 1/2; a list gives a result for each.
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.FalsePositives()
+        >>> metric.update_state([0, 1, 0, 0], [0, 1, 1, 1])
+        >>> metric.result()
+        Array(2., dtype=float32)
     """
 
     _kept = ("false_positives",)
@@ -232,6 +244,12 @@ class TrueNegatives(_Count):
     Args:
         thresholds: above it a score is positive, default 1/2; a list gives a result for each.
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.TrueNegatives()
+        >>> metric.update_state([0, 1, 0, 0], [0, 1, 1, 0])
+        >>> metric.result()
+        Array(2., dtype=float32)
     """
 
     _kept = ("true_negatives",)
@@ -243,6 +261,12 @@ class FalseNegatives(_Count):
     Args:
         thresholds: above it a score is positive, default 1/2; a list gives a result for each.
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.FalseNegatives()
+        >>> metric.update_state([0, 1, 1, 1], [0, 1, 0, 0])
+        >>> metric.result()
+        Array(2., dtype=float32)
     """
 
     _kept = ("false_negatives",)
@@ -284,6 +308,12 @@ class Precision(_Rate):
         top_k: only the k largest scores of a sample can be positive.
         class_id: count this label only.
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.Precision()
+        >>> metric.update_state([0, 1, 1, 1], [1, 0, 1, 1])
+        >>> metric.result()
+        Array(0.6666667, dtype=float32)
     """
 
     _kept = ("true_positives", "false_positives")
@@ -298,6 +328,12 @@ class Recall(_Rate):
         top_k: only the k largest scores of a sample can be positive.
         class_id: count this label only.
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.Recall()
+        >>> metric.update_state([0, 1, 1, 1], [1, 0, 1, 1])
+        >>> metric.result()
+        Array(0.6666667, dtype=float32)
     """
 
     _kept = ("true_positives", "false_negatives")
@@ -332,6 +368,12 @@ class SensitivityAtSpecificity(_BestAt):
         num_thresholds: evenly from 0 to 1.
         class_id: count this label only.
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.SensitivityAtSpecificity(specificity=0.5)
+        >>> metric.update_state([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8])
+        >>> metric.result()
+        Array(0.5, dtype=float32)
     """
 
     def __init__(
@@ -352,6 +394,12 @@ class SpecificityAtSensitivity(_BestAt):
         num_thresholds: evenly from 0 to 1.
         class_id: count this label only.
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.SpecificityAtSensitivity(sensitivity=0.5)
+        >>> metric.update_state([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8])
+        >>> metric.result()
+        Array(0.6666667, dtype=float32)
     """
 
     def __init__(
@@ -372,6 +420,12 @@ class PrecisionAtRecall(_BestAt):
         num_thresholds: evenly from 0 to 1.
         class_id: count this label only.
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.PrecisionAtRecall(recall=0.5)
+        >>> metric.update_state([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8])
+        >>> metric.result()
+        Array(0.5, dtype=float32)
     """
 
     def __init__(
@@ -392,6 +446,12 @@ class RecallAtPrecision(_BestAt):
         num_thresholds: evenly from 0 to 1.
         class_id: count this label only.
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.RecallAtPrecision(precision=0.8)
+        >>> metric.update_state([0, 0, 1, 1], [0, 0.5, 0.3, 0.9])
+        >>> metric.result()
+        Array(0.5, dtype=float32)
     """
 
     def __init__(
@@ -427,9 +487,9 @@ class AUC(_Confusion):
 
     Example:
         >>> metric = keras.metrics.AUC()
-        >>> metric.update_state(np.array([0, 1]), np.array([0.2, 0.8]))
-        >>> round(float(metric.result()), 2)
-        1.0
+        >>> metric.update_state([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9])
+        >>> metric.result()
+        Array(0.75, dtype=float32)
     """
 
     _direction = "up"
@@ -540,6 +600,12 @@ class FBetaScore(_Confusion):
         beta: β, how much more recall counts than precision.
         threshold: above it a score is positive; None: the largest score of a sample is.
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.FBetaScore(beta=2.0, average="macro")
+        >>> metric.update_state([[0, 1], [1, 0]], [[0.2, 0.8], [0.3, 0.7]])
+        >>> metric.result()
+        Array(0.41666663, dtype=float32)
     """
 
     _direction = "up"
@@ -607,6 +673,12 @@ class F1Score(FBetaScore):
 
     Args:
         average, threshold, name, dtype: see `FBetaScore`.
+
+    Example:
+        >>> metric = keras.metrics.F1Score(average="macro")
+        >>> metric.update_state([[0, 1], [1, 0]], [[0.2, 0.8], [0.3, 0.7]])
+        >>> metric.result()
+        Array(0.33333328, dtype=float32)
     """
 
     def __init__(

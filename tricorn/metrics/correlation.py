@@ -52,6 +52,12 @@ class PearsonCorrelation(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
         axis: that the moments run over.
+
+    Example:
+        >>> metric = keras.metrics.PearsonCorrelation()
+        >>> metric.update_state([[1.0, 2.0, 3.0]], [[1.0, 2.0, 4.0]])
+        >>> metric.result()
+        Array(0.9819804, dtype=float32)
     """
 
     _direction = "up"
@@ -68,6 +74,12 @@ class ConcordanceCorrelation(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
         axis: that the moments run over.
+
+    Example:
+        >>> metric = keras.metrics.ConcordanceCorrelation()
+        >>> metric.update_state([[1.0, 2.0, 3.0]], [[1.0, 2.0, 4.0]])
+        >>> metric.result()
+        Array(0.85714275, dtype=float32)
     """
 
     _direction = "up"
@@ -87,6 +99,12 @@ class R2Score(Metric):
         num_regressors: p > 0 gives the adjusted score 1 - (1 - R²)(n - 1) / (n - p - 1), where n
             counts entries and is more than p + 1.
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.R2Score()
+        >>> metric.update_state(np.array([[1.0], [4.0], [3.0]]), np.array([[2.0], [4.0], [4.0]]))
+        >>> metric.result()
+        Array(0.57142854, dtype=float32)
     """
 
     _direction = "up"

@@ -15,6 +15,12 @@ class MeanSquaredError(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.MeanSquaredError()
+        >>> metric.update_state([[1.0, 2.0]], [[1.0, 5.0]])
+        >>> metric.result()
+        Array(4.5, dtype=float32)
     """
 
     _direction = "down"
@@ -28,6 +34,12 @@ class RootMeanSquaredError(Mean):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.RootMeanSquaredError()
+        >>> metric.update_state([[1.0, 2.0]], [[1.0, 5.0]])
+        >>> metric.result()
+        Array(2.1213202, dtype=float32)
     """
 
     _direction = "down"
@@ -56,6 +68,12 @@ class MeanAbsoluteError(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.MeanAbsoluteError()
+        >>> metric.update_state([[1.0, 2.0]], [[1.0, 5.0]])
+        >>> metric.result()
+        Array(1.5, dtype=float32)
     """
 
     _direction = "down"
@@ -69,6 +87,12 @@ class MeanAbsolutePercentageError(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.MeanAbsolutePercentageError()
+        >>> metric.update_state([[1.0, 2.0]], [[1.0, 3.0]])
+        >>> metric.result()
+        Array(25., dtype=float32)
     """
 
     _direction = "down"
@@ -84,6 +108,12 @@ class MeanSquaredLogarithmicError(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.MeanSquaredLogarithmicError()
+        >>> metric.update_state([[1.0, 2.0]], [[1.0, 5.0]])
+        >>> metric.result()
+        Array(0.2402265, dtype=float32)
     """
 
     _direction = "down"
@@ -99,6 +129,12 @@ class LogCoshError(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.LogCoshError()
+        >>> metric.update_state([[0.0, 0.0]], [[1.0, 0.0]])
+        >>> metric.result()
+        Array(0.2168904, dtype=float32)
     """
 
     _direction = "down"
@@ -113,6 +149,12 @@ class CosineSimilarity(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
         axis: of the vectors.
+
+    Example:
+        >>> metric = keras.metrics.CosineSimilarity()
+        >>> metric.update_state([[1.0, 0.0]], [[3.0, 4.0]])
+        >>> metric.result()
+        Array(0.6, dtype=float32)
     """
 
     _direction = "up"
@@ -132,6 +174,12 @@ class KLDivergence(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.KLDivergence()
+        >>> metric.update_state([[0.5, 0.5]], [[0.2, 0.8]])
+        >>> metric.result()
+        Array(0.22314356, dtype=float32)
     """
 
     _direction = "down"
@@ -145,6 +193,12 @@ class Poisson(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.Poisson()
+        >>> metric.update_state([[1.0, 2.0]], [[1.0, 3.0]])
+        >>> metric.result()
+        Array(0.90138763, dtype=float32)
     """
 
     _direction = "down"
@@ -160,6 +214,12 @@ class BinaryCrossentropy(MeanMetricWrapper):
         name, dtype: see `Metric`.
         from_logits: predictions are logits, not probabilities.
         label_smoothing: labels are drawn towards 1/2 by this part.
+
+    Example:
+        >>> metric = keras.metrics.BinaryCrossentropy()
+        >>> metric.update_state([[0.0], [1.0]], [[0.1], [0.8]])
+        >>> metric.result()
+        Array(0.16425204, dtype=float32)
     """
 
     _direction = "down"
@@ -185,6 +245,12 @@ class CategoricalCrossentropy(MeanMetricWrapper):
         from_logits: predictions are logits, not probabilities.
         label_smoothing: labels are drawn towards the uniform distribution by this part.
         axis: of the classes.
+
+    Example:
+        >>> metric = keras.metrics.CategoricalCrossentropy()
+        >>> metric.update_state([[0.0, 1.0]], [[0.2, 0.8]])
+        >>> metric.result()
+        Array(0.22314353, dtype=float32)
     """
 
     _direction = "down"
@@ -212,6 +278,12 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         ignore_class: an index whose values are 0, and whose weights, if weights are given, do not
             count.
         axis: of the classes.
+
+    Example:
+        >>> metric = keras.metrics.SparseCategoricalCrossentropy()
+        >>> metric.update_state([1, 0], [[0.2, 0.8], [0.5, 0.5]])
+        >>> metric.result()
+        Array(0.45814535, dtype=float32)
     """
 
     _direction = "down"
@@ -243,6 +315,12 @@ class Hinge(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.Hinge()
+        >>> metric.update_state([[-1.0, 1.0]], [[0.5, 0.5]])
+        >>> metric.result()
+        Array(1., dtype=float32)
     """
 
     _direction = "down"
@@ -256,6 +334,12 @@ class SquaredHinge(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.SquaredHinge()
+        >>> metric.update_state([[-1.0, 1.0]], [[0.5, 0.5]])
+        >>> metric.result()
+        Array(1.25, dtype=float32)
     """
 
     _direction = "down"
@@ -269,6 +353,12 @@ class CategoricalHinge(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Example:
+        >>> metric = keras.metrics.CategoricalHinge()
+        >>> metric.update_state([[0.0, 1.0]], [[0.3, 0.8]])
+        >>> metric.result()
+        Array(0.5, dtype=float32)
     """
 
     _direction = "down"

@@ -26,6 +26,12 @@ class IoU(Metric):
 
     Raises:
         ValueError: a target class that does not exist.
+
+    Example:
+        >>> metric = keras.metrics.IoU(num_classes=3, target_class_ids=[1, 2])
+        >>> metric.update_state([0, 1, 2, 2], [0, 1, 1, 2])
+        >>> metric.result()
+        Array(0.5, dtype=float32)
     """
 
     _direction = "up"
@@ -103,6 +109,12 @@ class BinaryIoU(IoU):
         target_class_ids: the classes that the mean is over.
         threshold: scores from it on are class 1.
         name, dtype: see `IoU`.
+
+    Example:
+        >>> metric = keras.metrics.BinaryIoU(target_class_ids=[1], threshold=0.5)
+        >>> metric.update_state([0, 1, 1, 1], [0.1, 0.2, 0.8, 0.9])
+        >>> metric.result()
+        Array(0.6666666, dtype=float32)
     """
 
     def __init__(
@@ -125,6 +137,12 @@ class MeanIoU(IoU):
 
     Args:
         num_classes, name, dtype, ignore_class, sparse_y_true, sparse_y_pred, axis: see `IoU`.
+
+    Example:
+        >>> metric = keras.metrics.MeanIoU(num_classes=2)
+        >>> metric.update_state([0, 0, 1, 1], [0, 1, 0, 1])
+        >>> metric.result()
+        Array(0.33333334, dtype=float32)
     """
 
     def __init__(
@@ -148,6 +166,12 @@ class OneHotIoU(IoU):
 
     Args:
         num_classes, target_class_ids, name, dtype, ignore_class, sparse_y_pred, axis: see `IoU`.
+
+    Example:
+        >>> metric = keras.metrics.OneHotIoU(num_classes=2, target_class_ids=[1])
+        >>> metric.update_state([[0, 1], [1, 0]], [[0.2, 0.8], [0.3, 0.7]])
+        >>> metric.result()
+        Array(0.49999994, dtype=float32)
     """
 
     def __init__(
@@ -170,6 +194,12 @@ class OneHotMeanIoU(MeanIoU):
 
     Args:
         num_classes, name, dtype, ignore_class, sparse_y_pred, axis: see `IoU`.
+
+    Example:
+        >>> metric = keras.metrics.OneHotMeanIoU(num_classes=2)
+        >>> metric.update_state([[0, 1], [1, 0]], [[0.2, 0.8], [0.3, 0.7]])
+        >>> metric.result()
+        Array(0.25, dtype=float32)
     """
 
     def __init__(

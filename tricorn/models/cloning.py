@@ -37,6 +37,11 @@ def clone_model(
 
     Raises:
         ValueError: for options that the kind of model cannot heed.
+
+    Example:
+        >>> copy = keras.models.clone_model(model)  # the same layers, with fresh weights
+        >>> copy.count_params()
+        3
     """
     if not isinstance(model, Model):
         raise ValueError(f"clone_model: model must be a Model, got {model!r}")

@@ -56,8 +56,8 @@ class Model(Trainer):
     Example:
         >>> inputs = keras.Input((4,))
         >>> model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
-        >>> model(np.ones((3, 4))).shape[1]
-        2
+        >>> model(np.ones((3, 4))).shape
+        (3, 2)
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:

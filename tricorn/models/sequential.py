@@ -30,10 +30,8 @@ class Sequential(Model):
 
     Example:
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-        >>> model.compile("sgd", "mse")
-        >>> run = model.fit(np.ones((8, 4)), np.ones((8, 2)), epochs=2, verbose=0)
-        >>> len(run.history["loss"])
-        2
+        >>> model.output_shape
+        (None, 2)
     """
 
     _tricorn_composite = True  # type: ignore[assignment]

@@ -59,6 +59,10 @@ def uniform(
 
     Returns:
         tensor of that shape.
+
+    Example:
+        >>> keras.random.uniform((2, 3), 0.0, 1.0, seed=1).shape
+        (2, 3)
     """
     name, (key, source) = dtypes.standardize(dtype), _draw(seed)
     draw = source.uniform(key, shape_of(shape), name)
@@ -79,6 +83,10 @@ def normal(
 
     Returns:
         tensor of that shape.
+
+    Example:
+        >>> keras.random.normal((2, 3), mean=1.0, stddev=0.5, seed=1).shape
+        (2, 3)
     """
     key, source = _draw(seed)
     draw = source.normal(key, shape_of(shape), dtypes.standardize(dtype))
@@ -99,6 +107,10 @@ def truncated_normal(
 
     Returns:
         tensor of that shape, in [mean - 2 stddev, mean + 2 stddev].
+
+    Example:
+        >>> keras.random.truncated_normal((2, 3), seed=1).shape
+        (2, 3)
     """
     edge = math.erf(math.sqrt(2.0))
     place = uniform(shape, -edge, edge, dtype, seed)
@@ -121,6 +133,10 @@ def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: An
 
     Raises:
         ValueError: for a floating dtype.
+
+    Example:
+        >>> keras.random.randint((2, 3), 0, 10, seed=1).shape
+        (2, 3)
     """
     name = dtypes.standardize(dtype)
     if not dtypes.is_integer(name):
@@ -141,6 +157,10 @@ def categorical(logits: Tensor, num_samples: int, dtype: Any = "int32", seed: An
 
     Returns:
         tensor of shape (batch, num_samples).
+
+    Example:
+        >>> keras.random.categorical(np.log([[0.1, 0.9], [0.5, 0.5]]), num_samples=4, seed=1).shape
+        (2, 4)
     """
     engine, (batch, classes) = active(), active().shape(logits)
     if batch is None:  # shapes are being worked out
@@ -172,6 +192,10 @@ def dropout(inputs: Tensor, rate: float, noise_shape: Any = None, seed: Any = No
 
     Raises:
         ValueError: when the rate is outside [0, 1].
+
+    Example:
+        >>> keras.random.dropout(np.ones((2, 3)), rate=0.5, seed=1).shape
+        (2, 3)
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"dropout: rate must be in [0, 1], got {rate}")
@@ -195,6 +219,10 @@ def shuffle(x: Tensor, axis: int = 0, seed: Any = None) -> Tensor:
 
     Returns:
         tensor of x's shape and dtype.
+
+    Example:
+        >>> keras.ops.sort(keras.random.shuffle(np.array([3, 1, 2]), seed=1))
+        Array([1, 2, 3], dtype=int64)
     """
     axis = axis_of(axis, x)
     key, source = _draw(seed)
@@ -214,6 +242,10 @@ def gamma(shape: Any, alpha: Any, dtype: Any = None, seed: Any = None) -> Tensor
 
     Returns:
         tensor of that shape.
+
+    Example:
+        >>> keras.random.gamma((2, 3), alpha=2.0, seed=1).shape
+        (2, 3)
     """
     name = dtypes.standardize(dtype)
     spread = active().broadcast_to(convert_to_tensor(alpha, name), shape_of(shape))
@@ -233,6 +265,10 @@ def beta(shape: Any, alpha: Any, beta: Any, dtype: Any = None, seed: Any = None)
 
     Returns:
         tensor of that shape, in [0, 1].
+
+    Example:
+        >>> keras.random.beta((2, 3), alpha=2.0, beta=5.0, seed=1).shape
+        (2, 3)
     """
     engine, name = active(), dtypes.standardize(dtype)
     a, b = (engine.broadcast_to(convert_to_tensor(v, name), shape_of(shape)) for v in (alpha, beta))
@@ -259,6 +295,10 @@ def binomial(
 
     Returns:
         tensor of that shape.
+
+    Example:
+        >>> keras.random.binomial((2, 3), counts=10, probabilities=0.5, seed=1).shape
+        (2, 3)
     """
     engine, target = active(), shape_of(shape)
     n, p = (

@@ -30,6 +30,12 @@ class Adafactor(Optimizer):
         common: see `Optimizer`.
 
     Source: Shazeer and Stern, 2018, arXiv:1804.04235.
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> keras.optimizers.Adafactor(0.1).apply([np.array([0.5, 0.5], "float32")], [v])
+        >>> v.numpy()
+        array([0.8418861, 1.8418862], dtype=float32)
     """
 
     together = ("r", "c", "velocity")

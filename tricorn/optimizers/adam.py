@@ -54,10 +54,10 @@ class Adam(_Moments):
     Source: Kingma and Ba, 2014, arXiv:1412.6980 (the form before section 2.1); Reddi et al., 2018.
 
     Example:
-        >>> v = keras.Variable([1.0])
-        >>> keras.optimizers.Adam(0.1).apply([np.ones(1, "float32")], [v])
-        >>> round(float(v.numpy()[0]), 4)
-        0.9
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> keras.optimizers.Adam(0.1).apply([np.array([0.5, 0.5], "float32")], [v])
+        >>> v.numpy()
+        array([0.9000013, 1.9000013], dtype=float32)
     """
 
     def __init__(
@@ -108,6 +108,13 @@ class AdamW(Adam):
         common: see `Optimizer`.
 
     Source: Loshchilov and Hutter, 2017, arXiv:1711.05101.
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.01)
+        >>> optimizer.apply([np.array([0.5, 0.5], "float32")], [v])
+        >>> v.numpy()
+        array([0.8990013, 1.8980013], dtype=float32)
     """
 
     def __init__(  # type: ignore[misc]
@@ -135,6 +142,12 @@ class Adamax(Optimizer):
         common: see `Optimizer`.
 
     Source: Kingma and Ba, 2014, arXiv:1412.6980, section 7.1.
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> keras.optimizers.Adamax(0.1).apply([np.array([0.5, 0.5], "float32")], [v])
+        >>> v.numpy()
+        array([0.90000004, 1.9000001 ], dtype=float32)
     """
 
     together = ("momentum", "norm")
@@ -174,6 +187,12 @@ class Nadam(_Moments):
         common: see `Optimizer`.
 
     Source: Dozat, 2016, "Incorporating Nesterov momentum into Adam".
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> keras.optimizers.Nadam(0.1).apply([np.array([0.5, 0.5], "float32")], [v])
+        >>> v.numpy()
+        array([0.8937212, 1.8937212], dtype=float32)
     """
 
     def __init__(
@@ -219,6 +238,12 @@ class Lamb(_Moments):
         common: see `Optimizer`.
 
     Source: You et al., 2019, arXiv:1904.00962.
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> keras.optimizers.Lamb(0.1).apply([np.array([0.5, 0.5], "float32")], [v])
+        >>> v.numpy()
+        array([0.8418861, 1.841886 ], dtype=float32)
     """
 
     def __init__(
@@ -296,6 +321,12 @@ class Lion(Optimizer):
         common: see `Optimizer`.
 
     Source: Chen et al., 2023, arXiv:2302.06675.
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> keras.optimizers.Lion(0.1).apply([np.array([0.5, 0.5], "float32")], [v])
+        >>> v.numpy()
+        array([0.9, 1.9], dtype=float32)
     """
 
     def __init__(

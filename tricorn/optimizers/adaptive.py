@@ -25,6 +25,12 @@ class RMSprop(Optimizer):
         common: see `Optimizer`.
 
     Source: Tieleman and Hinton, 2012, lecture 6.5 of "Neural networks for machine learning".
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> keras.optimizers.RMSprop(0.1).apply([np.array([0.5, 0.5], "float32")], [v])
+        >>> v.numpy()
+        array([0.68377286, 1.6837728 ], dtype=float32)
     """
 
     def __init__(
@@ -68,6 +74,12 @@ class Adagrad(Optimizer):
         common: see `Optimizer`.
 
     Source: Duchi et al., 2011, "Adaptive subgradient methods".
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> keras.optimizers.Adagrad(0.1).apply([np.array([0.5, 0.5], "float32")], [v])
+        >>> v.numpy()
+        array([0.9154846, 1.9154845], dtype=float32)
     """
 
     def __init__(
@@ -101,6 +113,12 @@ class Adadelta(Optimizer):
         common: see `Optimizer`.
 
     Source: Zeiler, 2012, arXiv:1212.5701.
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> keras.optimizers.Adadelta(1.0).apply([np.array([0.5, 0.5], "float32")], [v])
+        >>> v.numpy()
+        array([0.9985858, 1.9985858], dtype=float32)
     """
 
     together = ("accumulated_grad", "accumulated_delta_var")
@@ -145,6 +163,12 @@ class Ftrl(Optimizer):
         common: see `Optimizer`.
 
     Source: McMahan et al., 2013, "Ad click prediction: a view from the trenches".
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> keras.optimizers.Ftrl(0.1).apply([np.array([0.5, 0.5], "float32")], [v])
+        >>> v.shape
+        (2,)
     """
 
     together = ("accumulator", "linear")

@@ -79,6 +79,14 @@ class Optimizer(Configured):
     Attributes:
         built: whether the slots exist.
         variables: iteration, learning rate, averages, accumulators, slots, in the order of files.
+
+    Example:
+        >>> optimizer = keras.optimizers.SGD(learning_rate=0.1)
+        >>> optimizer.learning_rate = 0.05
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> optimizer.apply([np.array([1.0, 1.0], "float32")], [v])
+        >>> v.numpy()
+        array([0.95, 1.95], dtype=float32)
     """
 
     #: names of slots that stand side by side, variable by variable, in `variables`; the others

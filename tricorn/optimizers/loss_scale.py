@@ -31,6 +31,15 @@ class LossScaleOptimizer(Optimizer):
         ValueError: with ``dynamic=False``.
 
     Source: Micikevicius et al., 2017, arXiv:1710.03740.
+
+    Example:
+        >>> optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
+        >>> v = keras.Variable(1.0)
+        >>> with keras.GradientTape() as tape:
+        ...     loss = optimizer.scale_loss(v * v)
+        >>> optimizer.apply([tape.gradient(loss, v)], [v])
+        >>> v.numpy()
+        array(0.8, dtype=float32)
     """
 
     def __init__(

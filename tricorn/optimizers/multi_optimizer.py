@@ -26,6 +26,12 @@ class OptimizerMap(MutableMapping):
         TypeError: the default is no optimizer, or the map no dict.
         ValueError: a key that is there already or is no string, a value that is no optimizer of its
             own, and, when asked for a path, several keys that match it.
+
+    Example:
+        >>> optimizers = keras.optimizers.OptimizerMap(keras.optimizers.Adam(1e-3))
+        >>> optimizers[".*bias"] = keras.optimizers.SGD(1e-2)
+        >>> type(optimizers["dense/bias"]).__name__
+        'SGD'
     """
 
     def __init__(
@@ -92,6 +98,12 @@ class MultiOptimizer(Optimizer):
 
     Raises:
         ValueError: when it is built, where a variable is given something else than an optimizer.
+
+    Example:
+        >>> optimizers = keras.optimizers.OptimizerMap(keras.optimizers.Adam(1e-3))
+        >>> optimizers[".*bias"] = keras.optimizers.SGD(1e-2)
+        >>> model.compile(keras.optimizers.MultiOptimizer(optimizers), "mse")
+        >>> history = model.fit(x, y, verbose=0)
     """
 
     def __init__(

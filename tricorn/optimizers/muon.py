@@ -38,6 +38,12 @@ class Muon(Optimizer):
 
     Source: Jordan, 2024, "Muon: an optimizer for hidden layers"; Liu et al., 2025,
     arXiv:2502.16982.
+
+    Example:
+        >>> v = keras.Variable(np.eye(2, dtype="float32"))
+        >>> keras.optimizers.Muon(0.1).apply([np.eye(2, dtype="float32")], [v])
+        >>> v.shape
+        (2, 2)
     """
 
     together = ("momentum", "velocity")

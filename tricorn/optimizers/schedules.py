@@ -12,7 +12,14 @@ from tricorn.serialization.catalogue import Catalogue, Configured
 
 
 class LearningRateSchedule(Configured):
-    """Base class: a function ``step -> learning rate``, pure, with a config."""
+    """Base class: a function ``step -> learning rate``, pure, with a config.
+
+    Example:
+        >>> class Halved(keras.optimizers.schedules.LearningRateSchedule):
+        ...     def __call__(self, step):
+        ...         return 0.1 * 0.5 ** (keras.ops.cast(step, "float32") // 100)
+        >>> optimizer = keras.optimizers.SGD(Halved())
+    """
 
     def __call__(self, step: Any) -> Any:
         """The learning rate, a scalar tensor of floatx.
@@ -46,6 +53,11 @@ class ExponentialDecay(_Decay):
         decay_rate: the rate.
         staircase: whole powers only.
         name: for people.
+
+    Example:
+        >>> rate = keras.optimizers.schedules.ExponentialDecay(0.1, decay_steps=100, decay_rate=0.5)
+        >>> [round(float(rate(step)), 4) for step in (0, 50, 100)]
+        [0.1, 0.0707, 0.05]
     """
 
     def __init__(
@@ -73,6 +85,11 @@ class InverseTimeDecay(_Decay):
         decay_rate: the rate.
         staircase: whole units only.
         name: for people.
+
+    Example:
+        >>> rate = keras.optimizers.schedules.InverseTimeDecay(0.1, decay_steps=100, decay_rate=1.0)
+        >>> [round(float(rate(step)), 4) for step in (0, 50, 100)]
+        [0.1, 0.0667, 0.05]
     """
 
     def __init__(
@@ -101,6 +118,11 @@ class PolynomialDecay(_Decay):
         power: 1 is a straight line.
         cycle: instead of staying at the end, begin anew with the next multiple of `decay_steps`.
         name: for people.
+
+    Example:
+        >>> rate = keras.optimizers.schedules.PolynomialDecay(0.1, 100, end_learning_rate=0.01)
+        >>> [round(float(rate(step)), 4) for step in (0, 50, 100)]
+        [0.1, 0.055, 0.01]
     """
 
     def __init__(
@@ -139,8 +161,9 @@ class CosineDecay(_Decay):
     Source: Loshchilov and Hutter, 2016, arXiv:1608.03983.
 
     Example:
-        >>> schedule = keras.optimizers.schedules.CosineDecay(0.1, decay_steps=100)
-        >>> optimizer = keras.optimizers.SGD(schedule)
+        >>> rate = keras.optimizers.schedules.CosineDecay(0.1, decay_steps=100)
+        >>> [round(float(rate(step)), 4) for step in (0, 50, 100)]
+        [0.1, 0.05, 0.0]
     """
 
     def __init__(
@@ -181,6 +204,11 @@ class CosineDecayRestarts(LearningRateSchedule):
         name: for people.
 
     Source: Loshchilov and Hutter, 2016, arXiv:1608.03983.
+
+    Example:
+        >>> rate = keras.optimizers.schedules.CosineDecayRestarts(0.1, first_decay_steps=100)
+        >>> [round(float(rate(step)), 4) for step in (0, 50, 100)]
+        [0.1, 0.05, 0.1]
     """
 
     def __init__(
@@ -222,6 +250,11 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
     Raises:
         ValueError: for other lengths.
+
+    Example:
+        >>> rate = keras.optimizers.schedules.PiecewiseConstantDecay([10, 20], [0.1, 0.05, 0.01])
+        >>> [round(float(rate(step)), 4) for step in (0, 15, 100)]
+        [0.1, 0.05, 0.01]
     """
 
     def __init__(

@@ -18,6 +18,12 @@ class SGD(Optimizer):
         common: see `Optimizer`.
 
     Source: Sutskever et al., 2013, "On the importance of initialization and momentum".
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> keras.optimizers.SGD(0.1, momentum=0.9).apply([np.array([0.5, 0.5], "float32")], [v])
+        >>> v.numpy()
+        array([0.95, 1.95], dtype=float32)
     """
 
     def __init__(

@@ -201,6 +201,14 @@ class Checkpoint:
 
     Raises:
         TypeError: for an object that has no state.
+
+    Example:
+        >>> step = keras.Variable(3, trainable=False)
+        >>> path = keras.Checkpoint(model=model, step=step).write("saved")
+        >>> value = step.assign(0)
+        >>> status = keras.Checkpoint(model=model, step=step).read(path)
+        >>> step.numpy()
+        array(3, dtype=int32)
     """
 
     save_counter: Variable
@@ -622,6 +630,11 @@ def latest_checkpoint(checkpoint_dir: str | os.PathLike) -> str | None:
 
     Raises:
         ValueError: when the folder's list of checkpoints is damaged.
+
+    Example:
+        >>> path = keras.Checkpoint(model=model).save("trained/model")
+        >>> keras.latest_checkpoint("trained") == path
+        True
     """
     paths = _State.of(Path(checkpoint_dir)).paths()
     return os.fspath(paths[-1]) if paths else None
@@ -644,6 +657,13 @@ class CheckpointManager:
 
     Raises:
         ValueError: for numbers that make no sense.
+
+    Example:
+        >>> checkpoint = keras.Checkpoint(model=model)
+        >>> manager = keras.CheckpointManager(checkpoint, "training", max_to_keep=2)
+        >>> paths = [manager.save() for _ in range(3)]
+        >>> manager.checkpoints == paths[1:]
+        True
     """
 
     def __init__(

@@ -294,6 +294,10 @@ def convert_kernel(kernel: Any) -> np.ndarray:
         ValueError: for another number of axes.
 
     Source: ``keras.utils.conv_utils.convert_kernel`` of Keras 2.
+
+    Example:
+        >>> keras.utils.convert_kernel(np.arange(3.0).reshape(3, 1, 1))[:, 0, 0]
+        array([2., 1., 0.])
     """
     kernel = np.asarray(kernel)
     if not 3 <= kernel.ndim <= 5:

@@ -62,6 +62,9 @@ def save_model(
         TypeError: something in a config that is not plain data.
 
     Source: the format of ``keras.saving.save_model``.
+
+    Example:
+        >>> keras.models.save_model(model, "model.keras")
     """
     save_format = kwargs.pop("save_format", None)
     if kwargs:
@@ -172,6 +175,9 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     Raises:
         ValueError: another ending, or a model that is not built.
         FileExistsError: with ``overwrite=False``.
+
+    Example:
+        >>> keras.saving.save_weights(model, "model.weights.h5")
     """
     _check_built(model, "saved")
     path = Path(filepath)
@@ -219,6 +225,12 @@ def load_model(
         TypeError: a name in the file that is not known.
 
     Source: the format of ``keras.saving.load_model``.
+
+    Example:
+        >>> model.save("model.keras")
+        >>> again = keras.models.load_model("model.keras")
+        >>> np.array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+        True
     """
     with _opened(filepath) as parts:
         config = _parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
@@ -263,6 +275,10 @@ def load_weights(
         FileNotFoundError: there is no such file.
         ValueError: a model that is not built, a damaged or hostile file, or weights that differ
             (nothing is loaded then).
+
+    Example:
+        >>> keras.saving.save_weights(model, "model.weights.h5")
+        >>> keras.saving.load_weights(model, "model.weights.h5")
     """
     _check_built(model, "loaded")
     path = Path(filepath)
@@ -447,6 +463,11 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     Raises:
         ValueError: text that is not JSON or describes no model.
         TypeError: a name that is not known.
+
+    Example:
+        >>> again = keras.models.model_from_json(model.to_json())
+        >>> again.input_shape
+        (None, 2)
     """
     config = _parse(json_string.encode(), "the text")
     if not isinstance(config, dict) or "class_name" not in config:

@@ -77,6 +77,15 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
         ValueError: a class without ``get_config``.
 
     Source: ``keras.saving.register_keras_serializable``.
+
+    Example:
+        >>> @keras.saving.register_keras_serializable(package="shop")
+        ... class Discount(keras.layers.Layer):
+        ...     def call(self, inputs):
+        ...         return 0.9 * inputs
+        >>> model = keras.Sequential([keras.Input((2,)), Discount()])
+        >>> model.save("discount.keras")
+        >>> again = keras.models.load_model("discount.keras")
     """
 
     def register(target: Any) -> Any:
@@ -95,7 +104,13 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
 
 
 def get_custom_objects() -> dict[str, Any]:
-    """The global dict of registered names; it may be changed."""
+    """The global dict of registered names; it may be changed.
+
+    Example:
+        >>> keras.saving.get_custom_objects()["double"] = lambda x: 2 * x
+        >>> layer = keras.layers.Activation("double")
+        >>> del keras.saving.get_custom_objects()["double"]
+    """
     return _custom_objects
 
 
@@ -104,6 +119,10 @@ class CustomObjectScope:
 
     Args:
         custom_objects: dict of name -> class or function.
+
+    Example:
+        >>> with keras.saving.custom_object_scope({"double": lambda x: 2 * x}):
+        ...     layer = keras.layers.Activation("double")
     """
 
     def __init__(self, custom_objects: Mapping[str, Any] | None) -> None:
@@ -121,7 +140,15 @@ custom_object_scope = CustomObjectScope
 
 
 def get_registered_name(obj: Any) -> str:
-    """The name `obj` was registered under, else its Python name."""
+    """The name `obj` was registered under, else its Python name.
+
+    Example:
+        >>> @keras.saving.register_keras_serializable(package="shop", name="tax")
+        ... def add_tax(x):
+        ...     return 1.2 * x
+        >>> keras.saving.get_registered_name(add_tax)
+        'shop>tax'
+    """
     try:
         return _custom_names[obj]
     except (KeyError, TypeError):  # not registered, or not hashable
@@ -134,7 +161,15 @@ def get_registered_object(
     module_objects: Mapping[str, Any] | None = None,
 ) -> Any:
     """What `name` stands for in `custom_objects`, the scopes around, the registered names and
-    `module_objects`, in this order; None when nowhere."""
+    `module_objects`, in this order; None when nowhere.
+
+    Example:
+        >>> @keras.saving.register_keras_serializable(package="shop", name="tax_of")
+        ... def add_tax(x):
+        ...     return 1.2 * x
+        >>> keras.saving.get_registered_object("shop>tax_of") is add_tax
+        True
+    """
     for table in (custom_objects, _scoped.get(), _custom_objects, module_objects):
         if table and name in table:
             return table[name]

@@ -125,6 +125,11 @@ def serialize_keras_object(obj: Any) -> Any:
         TypeError: for something else.
 
     Source: the data forms are those of ``keras.saving.serialize_keras_object``.
+
+    Example:
+        >>> config = keras.saving.serialize_keras_object(keras.layers.Dense(3))
+        >>> config["class_name"], config["config"]["units"]
+        ('Dense', 3)
     """
     if obj is None or isinstance(obj, _PLAIN):
         return obj
@@ -294,7 +299,11 @@ def _owner_name() -> str | None:
 
 
 def enable_unsafe_deserialization() -> None:
-    """Let lambdas' bytecode be loaded everywhere in this process, as with ``safe_mode=False``."""
+    """Let lambdas' bytecode be loaded everywhere in this process, as with ``safe_mode=False``.
+
+    Example:
+        >>> # keras.config.enable_unsafe_deserialization(), for files of your own only
+    """
     global _unsafe_allowed
     _unsafe_allowed = True
 
@@ -323,6 +332,11 @@ def deserialize_keras_object(
     Raises:
         TypeError: a name that is not known, with the place where it stands.
         ValueError: data that is damaged, or bytecode in safe mode.
+
+    Example:
+        >>> config = keras.saving.serialize_keras_object(keras.layers.Dense(3))
+        >>> keras.saving.deserialize_keras_object(config).units
+        3
     """
     stack = _reading.get()
     if not stack:

@@ -104,7 +104,12 @@ def _fits_int32(array: np.ndarray) -> bool:
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """(x, y, sample_weight) of a batch `data`: x alone, or a tuple of up to three parts."""
+    """(x, y, sample_weight) of a batch `data`: x alone, or a tuple of up to three parts.
+
+    Example:
+        >>> keras.utils.unpack_x_y_sample_weight(("x", "y"))
+        ('x', 'y', None)
+    """
     if isinstance(data, list):
         data = tuple(data)
     if not isinstance(data, tuple):
@@ -118,7 +123,12 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
 
 
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-    """The batch of `x`, `y` and `sample_weight`: the inverse of `unpack_x_y_sample_weight`."""
+    """The batch of `x`, `y` and `sample_weight`: the inverse of `unpack_x_y_sample_weight`.
+
+    Example:
+        >>> keras.utils.pack_x_y_sample_weight("x", "y")
+        ('x', 'y')
+    """
     if y is None:
         return x if not isinstance(x, (tuple, list)) else (x,)
     return (x, y) if sample_weight is None else (x, y, sample_weight)

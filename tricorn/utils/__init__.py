@@ -47,6 +47,7 @@ if _TYPE_CHECKING:  # what editors and type checkers see; `_LATER` says it to `_
     from tricorn.utils.py_dataset import PyDataset, Sequence
     from tricorn.utils.sequences import pad_sequences
     from tricorn.utils.settings import Config
+    from tricorn.utils.source_inputs import get_source_inputs
     from tricorn.utils.splitting import split_dataset
     from tricorn.utils.timeseries import timeseries_dataset_from_array
 
@@ -93,6 +94,7 @@ __all__ = [
     "get_file",
     "get_registered_name",
     "get_registered_object",
+    "get_source_inputs",
     "image_dataset_from_directory",
     "img_to_array",
     "is_interactive_logging_enabled",

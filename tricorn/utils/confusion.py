@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, classes: int) -> np.ndarray:
     """Counts of every pair (true class, predicted class).
 
-    Arguments:
+    Args:
         y_true: true classes, integers `(n,)` in 0..classes-1.
         y_pred: predicted classes, likewise.
         classes: how many classes there are.
@@ -19,6 +19,11 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, classes: int) -> np.n
 
     Raises:
         ValueError: when the lengths differ or a class is out of range.
+
+    Example:
+        >>> keras.utils.confusion_matrix([0, 1, 1], [0, 0, 1], 2)
+        array([[1, 0],
+               [1, 1]])
     """
     true, predicted = np.asarray(y_true, np.int64), np.asarray(y_pred, np.int64)
     if true.ndim != 1 or true.shape != predicted.shape:

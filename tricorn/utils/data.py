@@ -33,6 +33,13 @@ class Dataset:
 
     Attributes:
         class_names, file_paths: those of a dataset made from a directory, else None.
+
+    Example:
+        >>> data = keras.utils.timeseries_dataset_from_array(
+        ...     np.arange(6), targets=None, sequence_length=2, batch_size=None, format="python"
+        ... )
+        >>> [batch.tolist() for batch in data.map(lambda x: x * 10).batch(3)]
+        [[[0, 10], [10, 20], [20, 30]], [[30, 40], [40, 50]]]
     """
 
     class_names: list[str] | None = None

@@ -74,6 +74,10 @@ def image_dataset_from_directory(
     Raises:
         ValueError: for arguments that do not fit, or no images.
         ImportError: Pillow is not installed.
+
+    Example:
+        >>> # photos/cat/1.jpg, photos/dog/1.jpg ...
+        >>> # data = keras.utils.image_dataset_from_directory("photos", image_size=(64, 64))
     """
     from tricorn.utils.images import METHODS, fitted, img_to_array, load_img
 
@@ -128,6 +132,10 @@ def text_dataset_from_directory(
 
     Raises:
         ValueError: for arguments that do not fit, or no files.
+
+    Example:
+        >>> # reviews/good/1.txt, reviews/bad/1.txt ...
+        >>> # data = keras.utils.text_dataset_from_directory("reviews", batch_size=32)
     """
 
     def load(path: str) -> str:
@@ -169,6 +177,10 @@ def audio_dataset_from_directory(
 
     Raises:
         ValueError: for arguments that do not fit, or no files.
+
+    Example:
+        >>> # sounds/dog/1.wav, sounds/cat/1.wav ...
+        >>> # data = keras.utils.audio_dataset_from_directory("sounds", batch_size=8)
     """
     from tricorn.utils.sounds import read_wav
 

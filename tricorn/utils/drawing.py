@@ -53,6 +53,9 @@ def model_to_dot(
     Raises:
         ImportError: pydot is not installed.
         ValueError: a model that is not built, or other arguments.
+
+    Example:
+        >>> # keras.utils.model_to_dot(model, show_shapes=True).write_png("model.png")
     """
     if kwargs.pop("layer_range", None) is not None:
         raise ValueError("Argument `layer_range` is no longer supported.")
@@ -103,6 +106,9 @@ def plot_model(
     Raises:
         ImportError: pydot or Graphviz is not installed.
         ValueError: a model that is not built, or other arguments.
+
+    Example:
+        >>> # keras.utils.plot_model(model, "model.png", show_shapes=True)
     """
     pydot = _pydot("plot_model")
     dot = model_to_dot(

@@ -60,6 +60,9 @@ def get_file(
         ValueError: no `origin`, a path for `fname`, bytes that do not give `file_hash`, or an
             archive whose members lie outside of it.
         OSError: it cannot be fetched.
+
+    Example:
+        >>> # path = keras.utils.get_file("data.csv", "https://example.org/data.csv")
     """
     if origin is None:
         raise ValueError('Please specify the "origin" argument (URL of the file to download).')

@@ -53,6 +53,11 @@ def load_img(
         ImportError: Pillow is not installed.
         TypeError: `path` is something else.
         ValueError: for another `color_mode` or `interpolation`.
+
+    Example:
+        >>> keras.utils.save_img("image.png", np.zeros((4, 6, 3)))
+        >>> keras.utils.load_img("image.png", target_size=(2, 3)).size
+        (3, 2)
     """
     pillow = _pillow("load_img")
     if not isinstance(path, (str, bytes, os.PathLike, io.BytesIO)):
@@ -91,6 +96,11 @@ def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) ->
 
     Raises:
         ValueError: for another number of axes.
+
+    Example:
+        >>> image = keras.utils.array_to_img(np.zeros((4, 6, 3)))
+        >>> keras.utils.img_to_array(image).shape
+        (4, 6, 3)
     """
     layout = config.data_format(data_format)
     array = np.asarray(img, dtypes.to_numpy(dtype or config.floatx()))
@@ -116,6 +126,11 @@ def array_to_img(
     Raises:
         ImportError: Pillow is not installed.
         ValueError: for another number of axes or channels.
+
+    Example:
+        >>> image = keras.utils.array_to_img(np.zeros((4, 6, 3)))
+        >>> image.size
+        (6, 4)
     """
     pillow = _pillow("array_to_img")
     layout = config.data_format(data_format)
@@ -152,6 +167,9 @@ def save_img(
         file_format: None: by the path's ending.
         scale: stretch the values from 0 to 255.
         kwargs: for Pillow's ``Image.save``.
+
+    Example:
+        >>> keras.utils.save_img("image.png", np.zeros((4, 6, 3)))
     """
     if file_format is None and isinstance(path, (str, os.PathLike)):
         file_format = os.path.splitext(path)[1][1:].lower()
@@ -185,6 +203,10 @@ def smart_resize(
 
     Raises:
         ValueError: for a `size` or `x` of another form.
+
+    Example:
+        >>> keras.preprocessing.image.smart_resize(np.ones((8, 4, 3)), (4, 4)).shape
+        (4, 4, 3)
     """
     from tricorn import ops
 

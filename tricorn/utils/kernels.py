@@ -24,6 +24,9 @@ def convert_all_kernels_in_model(model: Any) -> None:
         model: a built model; layers of models inside count too.
 
     Source: ``keras.utils.convert_all_kernels_in_model`` of Keras 2.
+
+    Example:
+        >>> keras.utils.convert_all_kernels_in_model(model)  # with weights that Theano trained
     """
     source, model._kernels_converted_from = getattr(model, "_kernels_converted_from", None), None
     if source is not None:
@@ -56,6 +59,13 @@ def convert_dense_weights_data_format(
         ValueError: for another format, or a shape that does not give the kernel's rows.
 
     Source: ``keras.utils.layer_utils.convert_dense_weights_data_format`` of Keras 2.
+
+    Example:
+        >>> model = keras.Sequential(
+        ...     [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(2)]
+        ... )
+        >>> dense = model.layers[-1]
+        >>> keras.utils.convert_dense_weights_data_format(dense, (4, 4, 3), "channels_last")
     """
     if target_data_format not in ("channels_first", "channels_last"):
         raise ValueError(

@@ -12,7 +12,7 @@ from tricorn import ops
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """Class numbers as one-hot vectors.
 
-    Arguments:
+    Args:
         x: integers of any shape; a last axis of length 1 is dropped.
         num_classes: length of the vectors; the largest class plus one unless given.
 
@@ -24,9 +24,9 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
         ValueError: when a class is negative or not below `num_classes`.
 
     Example:
-        >>> to_categorical([2, 0], num_classes=3)
-        array([[0., 0., 1.],
-               [1., 0., 0.]])
+        >>> keras.utils.to_categorical([0, 2], num_classes=3)
+        array([[1., 0., 0.],
+               [0., 0., 1.]])
     """
     if ops.is_tensor(x):
         shape = ops.shape(x)
@@ -50,13 +50,17 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
 def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
     """x / ‖x‖ along `axis`; zeros stay zeros.
 
-    Arguments:
+    Args:
         x: array or tensor.
         axis: along which the norm is taken.
         order: of the norm, 2 for the Euclidean one.
 
     Returns:
         Array (of a tensor: a tensor) of the shape of `x`, of norm 1 along `axis`.
+
+    Example:
+        >>> keras.utils.normalize(np.array([[3.0, 4.0]]))
+        array([[0.6, 0.8]])
     """
     if ops.is_tensor(x):
         return ops.normalize(x, axis, order)

@@ -23,6 +23,11 @@ class Progbar:
 
     Raises:
         ValueError: for both kinds of names.
+
+    Example:
+        >>> bar = keras.utils.Progbar(target=3, verbose=0)
+        >>> for step in range(3):
+        ...     bar.update(step + 1, values=[("loss", 0.5)])
     """
 
     def __init__(

@@ -24,13 +24,15 @@ class PyDataset:
         max_queue_size: how many batches may wait.
 
     Example:
-        >>> class Squares(PyDataset):
+        >>> class Squares(keras.utils.PyDataset):
         ...     def __len__(self):
-        ...         return 10
+        ...         return 4
         ...
         ...     def __getitem__(self, index):
-        ...         x = np.random.random((32, 1))
+        ...         x = np.arange(8.0).reshape(8, 1) + 8 * index
         ...         return x, x**2
+        >>> len(Squares(workers=2)), Squares()[0][0].shape
+        (4, (8, 1))
     """
 
     # so that classes which do not call super().__init__() work too

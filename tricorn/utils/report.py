@@ -60,7 +60,7 @@ footer { margin-top: 40px; font-size: 13px; color: var(--soft); }
 def line_chart(title: str, series: Mapping[str, Sequence[float]], percent: bool = False) -> str:
     """An SVG of up to two curves over the epochs, each named at its end.
 
-    Arguments:
+    Args:
         title: what the curves show.
         series: name → one value an epoch; values that are not finite leave a gap.
         percent: whether values are shares, to be shown as per cent.
@@ -132,7 +132,7 @@ def _ticks(low: float, high: float, percent: bool) -> tuple[float, float, float]
 def confusion_figure(matrix: np.ndarray) -> str:
     """An SVG of a confusion matrix: rows the true classes, columns the answers.
 
-    Arguments:
+    Args:
         matrix: counts `(classes, classes)`.
     """
     count, size, left, top = len(matrix), 40, 62, 54
@@ -168,7 +168,7 @@ def confusion_figure(matrix: np.ndarray) -> str:
 def digit_figure(image: np.ndarray, truth: int, guess: int, confidence: float) -> str:
     """An HTML figure of one digit: its pixels, the answer, how sure the network was.
 
-    Arguments:
+    Args:
         image: ink `(rows, columns)`, 0 for none; scaled by its largest value.
         truth, guess: the digit, and the network's answer.
         confidence: the answer's probability.
@@ -217,7 +217,7 @@ def write_report(
 ) -> None:
     """Write the page.
 
-    Arguments:
+    Args:
         path: the HTML file to write.
         title, lead: the heading, and a sentence below it.
         facts: what is counted → the figure, shown large.

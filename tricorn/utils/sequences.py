@@ -31,6 +31,11 @@ def pad_sequences(
 
     Raises:
         ValueError: for other arguments, or entries of different shapes.
+
+    Example:
+        >>> keras.utils.pad_sequences([[1, 2, 3], [4]], padding="post")
+        array([[1, 2, 3],
+               [4, 0, 0]], dtype=int32)
     """
     if not hasattr(sequences, "__len__"):
         raise ValueError(f"`sequences` must be iterable and have a length, got {sequences!r}")

@@ -16,6 +16,11 @@ def clear_session(free_memory: bool = True) -> None:
 
     Args:
         free_memory: also collect garbage now.
+
+    Example:
+        >>> keras.utils.clear_session()
+        >>> keras.layers.Dense(2).name
+        'dense'
     """
     naming.clear()
     seeds.clear()

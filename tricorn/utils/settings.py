@@ -19,10 +19,10 @@ class Config:
         AttributeError: on reading a name that is not there.
 
     Example:
-        >>> config = Config(rate=0.1)
-        >>> config.steps = 10
-        >>> config["steps"]
-        10
+        >>> config = keras.utils.Config(rate=0.1)
+        >>> config.units = 64
+        >>> config.as_dict()
+        {'rate': 0.1, 'units': 64}
     """
 
     _config: dict[str, Any]

@@ -16,6 +16,10 @@ def get_source_inputs(tensor: Any) -> list[Any]:
 
     Raises:
         TypeError: it is none.
+
+    Example:
+        >>> keras.utils.get_source_inputs(model.output)[0].shape
+        (None, 2)
     """
     if not is_symbolic(tensor):
         raise TypeError(f"get_source_inputs takes a symbolic tensor, got {tensor!r}")

@@ -37,6 +37,11 @@ def split_dataset(
     Raises:
         TypeError: for something else.
         ValueError: for sizes that do not fit, or no samples.
+
+    Example:
+        >>> train, test = keras.utils.split_dataset(np.arange(10), left_size=0.8)
+        >>> len(train), len(test)
+        (8, 2)
     """
     if left_size is None and right_size is None:
         raise ValueError("At least one of the `left_size` or `right_size` must be specified")

@@ -41,6 +41,13 @@ def timeseries_dataset_from_array(
 
     Raises:
         ValueError: for numbers that do not fit the data.
+
+    Example:
+        >>> data = keras.utils.timeseries_dataset_from_array(
+        ...     np.arange(6), targets=None, sequence_length=3, format="python"
+        ... )
+        >>> [batch.tolist() for batch in data]
+        [[[0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5]]]
     """
     data = np.asarray(data)
     for name, number, least in (

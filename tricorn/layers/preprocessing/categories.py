@@ -41,6 +41,11 @@ class CategoryEncoding(DataLayer):
     Raises:
         ValueError: for `num_tokens` that is not positive, and weights in another mode than
             "count".
+
+    Example:
+        >>> keras.layers.CategoryEncoding(num_tokens=4, output_mode="one_hot")(np.array([3, 0]))
+        Array([[0., 0., 0., 1.],
+               [1., 0., 0., 0.]], dtype=float32)
     """
 
     def __init__(
@@ -101,6 +106,11 @@ class Hashing(HostLayer):
         kwargs: what every `Layer` takes.
 
     Input shape: any.  Output: int32 of that shape; in the other modes float32 vectors.
+
+    Example:
+        >>> layer = keras.layers.Hashing(num_bins=3)
+        >>> layer([["A"], ["B"], ["A"]]).shape
+        (3, 1)
     """
 
     def __init__(
@@ -154,6 +164,11 @@ class HashedCrossing(HostLayer):
     (batch, 1), or scalars.
 
     Output: int32 of that shape; one_hot (batch, num_bins).
+
+    Example:
+        >>> layer = keras.layers.HashedCrossing(num_bins=5)
+        >>> layer((np.array(["A", "B"]), np.array([101, 102]))).shape
+        (2,)
     """
 
     def __init__(
@@ -639,6 +654,11 @@ class StringLookup(IndexLookup):
         ValueError: for arguments that do not go together; unknown tokens with
             ``num_oov_indices=0``.
         RuntimeError: when called before there is a vocabulary.
+
+    Example:
+        >>> layer = keras.layers.StringLookup(vocabulary=["a", "b", "c"])
+        >>> layer([["a", "c", "z"]])  # 0 is for words that are not known
+        Array([[1, 3, 0]], dtype=int32)
     """
 
     def __init__(
@@ -692,6 +712,10 @@ class IntegerLookup(IndexLookup):
         name, kwargs: what every `Layer` takes.
 
     Input shape: any, integers.  Output: int32 of that shape; in the other modes vectors.
+
+    Example:
+        >>> keras.layers.IntegerLookup(vocabulary=[12, 36, 1138])([[12, 1138, 7]])
+        Array([[1, 3, 0]], dtype=int32)
     """
 
     token_dtype = "int32"

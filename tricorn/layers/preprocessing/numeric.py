@@ -29,6 +29,10 @@ class Rescaling(DataLayer):
         kwargs: what every `Layer` takes.
 
     Input shape: any; integers become floats.  Output shape: the same.
+
+    Example:
+        >>> keras.layers.Rescaling(1 / 127.5, offset=-1)(np.array([0.0, 127.5, 255.0]))
+        Array([-1.,  0.,  1.], dtype=float32)
     """
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
@@ -57,6 +61,13 @@ class Normalization(DataLayer):
     Weights without `mean`, not trainable: mean, variance (sizes of `axis`), count ().
 
     Input shape: any whose sizes along `axis` are known.  Output shape: the same.
+
+    Example:
+        >>> layer = keras.layers.Normalization()
+        >>> layer.adapt(np.array([[1.0], [3.0]]))
+        >>> layer(np.array([[2.0], [3.0]]))
+        Array([[0.],
+               [1.]], dtype=float32)
     """
 
     def __init__(
@@ -173,6 +184,10 @@ class Discretization(DataLayer):
 
     Raises:
         ValueError: when both or neither of `bin_boundaries` and `num_bins` are given.
+
+    Example:
+        >>> keras.layers.Discretization(bin_boundaries=[0.0, 1.0])(np.array([-0.5, 0.5, 3.0]))
+        Array([0, 1, 2], dtype=int32)
     """
 
     def __init__(
@@ -293,6 +308,10 @@ class RandomFlip(DataLayer):
 
     Input shape: (batch, height, width, channels) or (height, width, channels), or channels first.
     Output shape: the same.
+
+    Example:
+        >>> keras.layers.RandomFlip("horizontal")(np.ones((2, 4, 4, 3)), training=True).shape
+        (2, 4, 4, 3)
     """
 
     def __init__(

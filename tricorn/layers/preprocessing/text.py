@@ -48,6 +48,12 @@ class TextVectorization(HostLayer):
     Raises:
         ValueError: for arguments that do not go together, and inputs of another shape.
         RuntimeError: when called before there is a vocabulary.
+
+    Example:
+        >>> layer = keras.layers.TextVectorization(output_sequence_length=4)
+        >>> layer.adapt(["a cat and a dog", "a bird"])
+        >>> layer(["a dog!"])
+        Array([[2, 3, 0, 0]], dtype=int32)
     """
 
     def __init__(

@@ -1,0 +1,80 @@
+"""Every public name has an example in its docstring, which does on the engines what it shows.
+
+On JAX all those thousand small programs would be compiled: there the main ones are run, and all of
+them only where no other engine is installed.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+
+import pytest
+
+import tricorn
+from tests.editors import examples
+from tricorn import config
+from tricorn.engines import known
+
+MODULES = ["tricorn", *(f"tricorn.{name}" for name in tricorn._MODULES)]
+MODULES += ["tricorn.optimizers.schedules", "tricorn.datasets.digits"]
+MODULES += ["tricorn.preprocessing.image", "tricorn.utils.bounding_boxes"]
+
+#: those whose example is for one engine, or needs a package -> which
+NEEDS = {
+    "FlaxLayer": ("jax", "flax"),
+    "JaxLayer": ("jax", "jax"),
+    "TFSMLayer": ("tensorflow", "tensorflow"),
+    "TorchModuleWrapper": ("torch", "torch"),
+    **dict.fromkeys(("array_to_img", "img_to_array", "load_img", "save_img"), (None, "PIL")),
+}
+
+
+def things() -> dict[str, dict[str, object]]:
+    """module -> what it has that no module before it has, by name."""
+    found, seen = {}, set()
+    for module in MODULES:
+        real = importlib.import_module(module)
+        named = {name: getattr(real, name) for name in real.__all__}
+        found[module] = {
+            name: thing
+            for name, thing in named.items()
+            if callable(thing) and not (id(thing) in seen or seen.add(id(thing)))
+        }
+    return found
+
+
+THINGS = things()
+
+
+ALL_ON = [name for name in known.installed() if name not in ("jax", "abstract")] or ["jax"]
+
+#: what most programs use
+MAIN = [
+    "Function", "Input", "Layer", "Model", "Sequential", "Variable", "callbacks.EarlyStopping",
+    "callbacks.ModelCheckpoint", "layers.Concatenate", "layers.Conv2D", "layers.Dense",
+    "layers.Embedding", "layers.LSTM", "losses.SparseCategoricalCrossentropy", "metrics.AUC",
+    "optimizers.Adam", "optimizers.schedules.CosineDecay",
+]  # fmt: skip
+
+
+def check(things: dict[str, object]) -> None:
+    wrong = []
+    for name, thing in things.items():
+        engine, package = NEEDS.get(name.rpartition(".")[2], (None, "numpy"))
+        if engine in (None, config.backend()) and importlib.util.find_spec(package):
+            wrong.append(examples.failures(examples.example_of(thing, name)))
+    assert not any(wrong), "\n".join(wrong)
+
+
+@pytest.mark.engine(*ALL_ON)
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_run(module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check(THINGS[module])
+
+
+def test_main_examples_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = [*MAIN, *(f"layers.{name}" for name in NEEDS if name.endswith("Layer"))]
+    check({name: functools.reduce(getattr, name.split("."), tricorn) for name in names})

@@ -1,0 +1,1 @@
+"""Symbolic tensors, recorded graphs, transforms, compiled functions, tapes: see the modules."""
