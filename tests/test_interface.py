@@ -44,7 +44,6 @@ EXCEPTIONS = {
     "export": "exporting comes with a folder of its own",
     "jax_state_sync": "there is one truth of a Variable, so nothing is to be brought up to date",
     "compute_loss_and_updates": "a part of Keras's trainer on JAX; stateless_compute_loss is there",
-    "save_weights.max_shard_size": "files are not cut into shards yet",
     "inner_loop": "the loop is the cell's own, see layers/recurrent.py",
     "get_dropout_mask": "masks are arguments of a step, not kept by the cell",
     "get_recurrent_dropout_mask": "masks are arguments of a step, not kept by the cell",
