@@ -269,6 +269,10 @@ class Model(Trainer):
         """
         _files().load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
+    def _tricorn_checkpoint(self, weights_only: bool) -> dict[str, Any]:
+        """What `callbacks.OrbaxCheckpoint` writes."""
+        return _files().checkpoint_parts(self, weights_only)
+
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON; `tricorn.models.model_from_json` makes the model again."""
         return _files().model_to_json(self, **kwargs)

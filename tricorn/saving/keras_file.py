@@ -26,7 +26,7 @@ import h5py
 
 from tricorn import _version, variable
 from tricorn.graph.scope import library_code
-from tricorn.saving import atomic, hdf5, shards, weights
+from tricorn.saving import atomic, hdf5, orbax, shards, weights
 from tricorn.serialization import registry
 from tricorn.tracebacks import shortened
 
@@ -134,6 +134,18 @@ def _write_archive(model: Any, file: Any) -> None:
             _save_assets(model, Path(folder))
             for asset in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
                 archive.write(asset, f"{ASSETS}/{asset.relative_to(folder).as_posix()}")
+
+
+def checkpoint_parts(model: Any, weights_only: bool) -> dict[str, Any]:
+    """What a checkpoint of Orbax's holds, by the names of its parts."""
+    parts: dict[str, Any] = {"pytree": orbax.state_of(model, weights_only)}
+    if not weights_only:
+        parts["model_config"] = {"config": _texts(model)[CONFIG]}
+        with tempfile.TemporaryDirectory() as folder:
+            _save_assets(model, Path(folder))
+            if files := orbax.files_below(folder):
+                parts["assets"] = files
+    return parts
 
 
 def _write_folder(model: Any, path: Path) -> None:
@@ -244,7 +256,9 @@ def load_model(
     """Load a model that `save_model` or Keras 3 saved.
 
     Args:
-        filepath: path of a ``.keras`` file or of its unzipped folder, or a binary file object.
+        filepath: path of a ``.keras`` file or of its unzipped folder, a binary file object, or a
+            folder of checkpoints that `callbacks.OrbaxCheckpoint` wrote, of which the newest is
+            taken.
         custom_objects: names in the file -> classes and functions; also a `Lambda` layer's name ->
             its function.
         compile: compile it as it was when saved, with the optimizer's state.
@@ -270,9 +284,17 @@ def load_model(
                 raise ValueError(
                     f"{parts.name}: {CONFIG} describes a {type(model).__name__}, expected a model"
                 )
-            weights.read(model, file)
+            _read(model, file)
         _load_assets(model, parts)
     return model
+
+
+def _read(model: Any, file: Any, **options: Any) -> None:
+    """Assign what a file of weights or a state of Orbax's holds."""
+    if isinstance(file, orbax.State):
+        file.read(model, **options)
+    else:
+        weights.read(model, file, **options)
 
 
 @shortened
@@ -293,7 +315,8 @@ def load_weights(
     that of an index, which leads to weights in several files.
 
     Args:
-        filepath: path of the file, or of a folder that ``save(zipped=False)`` wrote.
+        filepath: path of the file, or of a folder that ``save(zipped=False)`` or
+            `callbacks.OrbaxCheckpoint` wrote.
         skip_mismatch: load what fits and warn about the rest.
         objects_to_skip: layers and the like that stay as they are, with what only they lead to;
             not for the ``.h5`` layout of Keras 2.
@@ -310,7 +333,7 @@ def load_weights(
     with opened_weights(path) as file:
         if not isinstance(file, weights.WeightsFile) or (found := hdf5.layout(file)) is None:
             _only_hdf5(path, by_name=by_name, reshape=reshape)
-            weights.read(model, file, skip_mismatch=skip_mismatch, skip=skip)
+            _read(model, file, skip_mismatch=skip_mismatch, skip=skip)
             return
         if skip:
             raise ValueError(
@@ -321,7 +344,7 @@ def load_weights(
 
 
 @contextmanager
-def opened_weights(path: Path) -> Iterator[weights.Stores]:
+def opened_weights(path: Path) -> Iterator[weights.Stores | orbax.State]:
     """The weights in a file or a folder, or those that an index (``.json``) leads to, while the
     block lasts."""
     if path.suffix == ".json":
@@ -457,7 +480,7 @@ class _Archive:
 
 
 @contextmanager
-def _opened(filepath: Any) -> Iterator[_Folder | _Archive]:
+def _opened(filepath: Any) -> Iterator[_Folder | _Archive | orbax.Checkpoint]:
     """The parts of a saved model."""
     if isinstance(filepath, io.IOBase):
         source: Any = filepath
@@ -465,7 +488,8 @@ def _opened(filepath: Any) -> Iterator[_Folder | _Archive]:
     else:
         path = Path(filepath)
         if path.is_dir():
-            yield _Folder(path)
+            checkpoint = orbax.newest(path)
+            yield _Folder(path) if checkpoint is None else orbax.Checkpoint(checkpoint)
             return
         if not path.exists():
             raise FileNotFoundError(f"there is no file {str(path)!r}")

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import h5py
 
+from tricorn import checks
 from tricorn.saving import atomic, weights
 
 #: attribute of a shard, and key in the index's metadata
@@ -137,7 +138,7 @@ def _checked(path: Path, index: Any) -> tuple[dict[str, list[str]], str | None]:
     for place, names in places.items():
         names = names if isinstance(names, list) else [names]
         for name in names:
-            if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\:\0"):
+            if not checks.is_file_name(name):
                 raise ValueError(
                     f"{str(path)!r}: the weights of {place!r} are said to be in {name!r}, expected "
                     "the name of a file in the same folder; nothing is loaded"
