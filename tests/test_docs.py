@@ -27,18 +27,19 @@ def blocks(page, language):
         yield text.count("\n", 0, match.start(1)) + 1, match[1]
 
 
-def engines_of(code):
-    """The engines that a block imports or asks for: without them it does not run."""
+def needs_of(code):
+    """The packages that a block imports or asks for: without them it does not run."""
     found = re.findall(r"^import (\w+)|engine\(\"(\w+)\"\)", code, re.MULTILINE)
     found = [name for pair in found for name in pair]
-    return [name for name in known.available() if name in found]
+    optional = ["orbax"] if "Orbax" in code else []
+    return [*optional, *(name for name in known.available() if name in found)]
 
 
 def run(page, without=""):
     """Run the Python blocks of a page in the working directory, but for a line."""
     names = {"__name__": "docs"}
     for line, code in blocks(page, "python"):
-        if any(importlib.util.find_spec(name) is None for name in engines_of(code)):
+        if any(importlib.util.find_spec(name) is None for name in needs_of(code)):
             continue
         padded = "\n" * (line - 1) + code  # so that a traceback shows the page's own lines
         exec(compile(padded.replace(without or "\0", ""), str(page), "exec"), names)

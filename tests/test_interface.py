@@ -45,7 +45,6 @@ EXCEPTIONS = {
     "export": "exporting comes with a folder of its own",
     "jax_state_sync": "there is one truth of a Variable, so nothing is to be brought up to date",
     "compute_loss_and_updates": "a part of Keras's trainer on JAX; stateless_compute_loss is there",
-    "save_weights.max_shard_size": "files are not cut into shards yet",
     "inner_loop": "the loop is the cell's own, see layers/recurrent.py",
     "get_dropout_mask": "masks are arguments of a step, not kept by the cell",
     "get_recurrent_dropout_mask": "masks are arguments of a step, not kept by the cell",
@@ -273,7 +272,9 @@ MADE_FOR_SUBCLASSES = {
     "losses.MeanSquaredError": lambda lib: lib.losses.MeanSquaredError(),
     "metrics.Metric": lambda lib: lib.metrics.Metric(),
     "metrics.Mean": lambda lib: lib.metrics.Mean(),
-    "metrics.MeanMetricWrapper": lambda lib: lib.metrics.MeanMetricWrapper(lib.losses.mean_squared_error),
+    "metrics.MeanMetricWrapper": (
+        lambda lib: lib.metrics.MeanMetricWrapper(lib.losses.mean_squared_error)
+    ),
     "optimizers.SGD": lambda lib: lib.optimizers.SGD(),
     "optimizers.Adam": lambda lib: lib.optimizers.Adam(),
     "optimizers.schedules.LearningRateSchedule": (

@@ -14,7 +14,6 @@ NAMES = list(parity.names())
 #: arguments that Keras takes and that are not taken here -> why
 LACKING: dict[str, str] = {
     "Variable": "a layout is for models on several devices, yet to come",
-    "saving.save_weights": "weights in several files are yet to come",
     "backend.clear_session": "as in Keras 2; `utils.clear_session` takes it",
     "backend.set_epsilon": "the argument has the name that it has in Keras 2",
     "backend.set_floatx": "the argument has the name that it has in Keras 2",

@@ -4,6 +4,7 @@ expected and what came."""
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import math
 import numbers
@@ -32,6 +33,31 @@ def wrong(
 def is_int(value: Any) -> bool:
     """Whether it is an integer, bool excepted."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def optional(module: str, user: str, package: str, extra: str) -> Any:
+    """A module of a package that is not always installed.
+
+    Args:
+        user: who needs it.
+        extra: what the library is to be installed with.
+
+    Raises:
+        ImportError: it is not there; says how to install it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f'{user} needs {package}: install it with pip install "tricorn[{extra}]"'
+        ) from error
+
+
+def is_file_name(value: Any) -> bool:
+    """Whether it is the name of a file in some folder, on any system, and not a path."""
+    return (
+        isinstance(value, str) and value not in ("", ".", "..") and not set(value) & set("/\\:\0")
+    )
 
 
 def boolean(owner: Any, name: str, value: Any) -> bool:

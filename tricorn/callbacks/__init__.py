@@ -9,6 +9,7 @@ from tricorn.callbacks.early_stopping import EarlyStopping
 from tricorn.callbacks.history import History
 from tricorn.callbacks.lambda_callback import LambdaCallback
 from tricorn.callbacks.monitor import MonitorCallback
+from tricorn.callbacks.orbax_checkpoint import OrbaxCheckpoint
 from tricorn.callbacks.plateau import ReduceLROnPlateau
 from tricorn.callbacks.progress import ProgbarLogger
 from tricorn.callbacks.remote_monitor import RemoteMonitor
@@ -28,6 +29,7 @@ __all__ = [
     "LearningRateScheduler",
     "ModelCheckpoint",
     "MonitorCallback",
+    "OrbaxCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
     "RemoteMonitor",

@@ -10,6 +10,7 @@ from typing import Any
 
 from tricorn import checks
 from tricorn.callbacks.base import Callback, Logs
+from tricorn.callbacks.monitor import save_frequency
 
 _FILES = ("latest.weights.h5", "training_metadata.json")
 
@@ -47,14 +48,9 @@ class BackupAndRestore(Callback):
         checks.named(self, "backup_dir", os.fspath, backup_dir)
         if not backup_dir:
             raise ValueError(f"BackupAndRestore: backup_dir must name a folder, got {backup_dir!r}")
-        if save_freq != "epoch" and not isinstance(save_freq, int):
-            raise ValueError(
-                "BackupAndRestore: save_freq must be 'epoch' or a number of batches, "
-                f"got {save_freq!r}"
-            )
-        self.backup_dir, self.save_freq = os.fspath(backup_dir), save_freq
+        self.backup_dir = os.fspath(backup_dir)
+        self.save_freq = save_frequency(self, save_freq)
         self.double_checkpoint, self.delete_checkpoint = double_checkpoint, delete_checkpoint
-        self.passive = save_freq == "epoch"
         self._weights, self._metadata = (Path(backup_dir, name) for name in _FILES)
         self._since_save = 0
 

@@ -8,7 +8,7 @@ import warnings
 from tricorn import checks
 from tricorn.callbacks.base import Logs
 from tricorn.callbacks.display import message
-from tricorn.callbacks.monitor import MonitorCallback
+from tricorn.callbacks.monitor import BatchCount, MonitorCallback, save_frequency
 
 
 class ModelCheckpoint(MonitorCallback):
@@ -54,16 +54,9 @@ class ModelCheckpoint(MonitorCallback):
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
-        self.save_freq = save_freq
-        self._batches_since_save = 0
-        self._last_batch = -1
+        self.save_freq = save_frequency(self, save_freq)
+        self._batches = BatchCount()
         self._epoch = 0
-        if save_freq != "epoch" and not isinstance(save_freq, int):
-            raise ValueError(
-                "ModelCheckpoint: save_freq must be 'epoch' or a number of batches, "
-                f"got {save_freq!r}"
-            )
-        self.passive = save_freq == "epoch"
         self._check_ending()
 
     def _check_ending(self) -> None:
@@ -81,13 +74,7 @@ class ModelCheckpoint(MonitorCallback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        if not isinstance(self.save_freq, int):
-            return
-        same_epoch = batch > self._last_batch
-        self._batches_since_save += batch - self._last_batch if same_epoch else batch + 1
-        self._last_batch = batch
-        if self._batches_since_save >= self.save_freq:
-            self._batches_since_save = 0
+        if self.save_freq != "epoch" and self._batches.due(batch, self.save_freq):
             self._save_if_better(self._epoch, {"batch": batch + 1, **(logs or {})})
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

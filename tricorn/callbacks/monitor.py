@@ -80,6 +80,47 @@ class MonitorCallback(Callback):
         return found
 
 
+class BatchCount:
+    """When a callback is to act that acts after every so many batches, through all epochs.
+
+    Attributes:
+        total: the batches counted.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._since = 0
+        self._last = -1
+
+    def due(self, batch: int, every: int) -> bool:
+        """Count up to the batch of this index in its epoch, and tell whether `every` batches or
+        more came since the last time this was so."""
+        new = batch - self._last if batch > self._last else batch + 1
+        self._last = batch
+        self.total += new
+        self._since += new
+        if self._since < every:
+            return False
+        self._since = 0
+        return True
+
+
+def save_frequency(callback: Callback, save_freq: Any) -> Any:
+    """The argument `save_freq`, "epoch" or a number of batches; the callback is made passive where
+    it needs no batches.
+
+    Raises:
+        ValueError: for another.
+    """
+    if save_freq != "epoch" and not isinstance(save_freq, int):
+        raise ValueError(
+            f"{type(callback).__name__}: save_freq must be 'epoch' or a number of batches, "
+            f"got {save_freq!r}"
+        )
+    callback.passive = save_freq == "epoch"
+    return save_freq
+
+
 def _metrics(metrics: Any) -> Iterator[Any]:
     """Metrics, and those within metrics that hold others."""
     for metric in metrics:

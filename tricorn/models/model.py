@@ -238,20 +238,40 @@ class Model(Trainer):
         `tricorn.saving.save_model`."""
         _files().save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """Save the weights to a ``.weights.h5`` file, or to an ``.h5`` file as Keras 2 has it."""
-        _files().save_weights(self, filepath, overwrite=overwrite)
+    def save_weights(
+        self,
+        filepath: Any,
+        overwrite: bool = True,
+        max_shard_size: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Save the weights to a ``.weights.h5`` file, to several of them with `max_shard_size` (in
+        GiB), or to an ``.h5`` file as Keras 2 has it.
+
+        Args:
+            filepath: path of the file; with `max_shard_size` that of their index, which ends in
+                ``.weights.json``.
+            overwrite: False: refuse when there is a file already.
+            max_shard_size: how many GiB of arrays a file holds at most.
+            kwargs: ``objects_to_skip=[...]``, see `tricorn.saving.save_weights`.
+        """
+        _files().save_weights(self, filepath, overwrite, max_shard_size, **kwargs)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Load weights from a ``.weights.h5``, ``.keras`` or ``.h5`` file, the latter also of
-        Keras 1 and 2.
+        Keras 1 and 2, or from the files that a ``.weights.json`` names.
 
         Args:
             filepath: path of the file.
             skip_mismatch: load what fits and warn about the rest.
-            kwargs: ``by_name=True`` and ``reshape=True``, see `tricorn.saving.load_weights`.
+            kwargs: ``by_name=True``, ``reshape=True`` and ``objects_to_skip=[...]``, see
+                `tricorn.saving.load_weights`.
         """
         _files().load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def _tricorn_checkpoint(self, weights_only: bool) -> dict[str, Any]:
+        """What `callbacks.OrbaxCheckpoint` writes."""
+        return _files().checkpoint_parts(self, weights_only)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON; `tricorn.models.model_from_json` makes the model again."""

@@ -22,8 +22,8 @@ _FILES = ("load_model", "load_weights", "model_from_json", "save_model", "save_w
 _CHECKPOINTS = ("Checkpoint", "CheckpointManager", "latest_checkpoint")
 
 __all__ = [
-    "Checkpoint", "CheckpointManager", "CustomObjectScope", "custom_object_scope",
-    "deserialize_keras_object", "get_custom_objects", "get_registered_name",
+    "Checkpoint", "CheckpointManager", "CustomObjectScope", "KerasFileEditor",
+    "custom_object_scope", "deserialize_keras_object", "get_custom_objects", "get_registered_name",
     "get_registered_object", "latest_checkpoint", "load_model", "load_weights", "model_from_json",
     "register_keras_serializable", "save_model", "save_weights", "serialize_keras_object",
 ]  # fmt: skip
@@ -32,6 +32,7 @@ __dir__ = lambda: list(__all__)
 
 if TYPE_CHECKING:
     from tricorn.saving.checkpoint import Checkpoint, CheckpointManager, latest_checkpoint
+    from tricorn.saving.file_editor import KerasFileEditor
     from tricorn.saving.keras_file import (
         load_model,
         load_weights,
@@ -46,4 +47,6 @@ else:
             return getattr(importlib.import_module("tricorn.saving.keras_file"), name)
         if name in _CHECKPOINTS:
             return getattr(importlib.import_module("tricorn.saving.checkpoint"), name)
+        if name == "KerasFileEditor":
+            return importlib.import_module("tricorn.saving.file_editor").KerasFileEditor
         raise AttributeError(f"tricorn.saving has no {name!r}")

@@ -17,7 +17,7 @@ import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -26,7 +26,7 @@ import h5py
 
 from tricorn import _version, variable
 from tricorn.graph.scope import library_code
-from tricorn.saving import atomic, hdf5, weights
+from tricorn.saving import atomic, hdf5, orbax, shards, weights
 from tricorn.serialization import registry
 from tricorn.tracebacks import shortened
 
@@ -139,6 +139,18 @@ def _write_archive(model: Any, file: Any) -> None:
                 archive.write(asset, f"{ASSETS}/{asset.relative_to(folder).as_posix()}")
 
 
+def checkpoint_parts(model: Any, weights_only: bool) -> dict[str, Any]:
+    """What a checkpoint of Orbax's holds, by the names of its parts."""
+    parts: dict[str, Any] = {"pytree": orbax.state_of(model, weights_only)}
+    if not weights_only:
+        parts["model_config"] = {"config": _texts(model)[CONFIG]}
+        with tempfile.TemporaryDirectory() as folder:
+            _save_assets(model, Path(folder))
+            if files := orbax.files_below(folder):
+                parts["assets"] = files
+    return parts
+
+
 def _write_folder(model: Any, path: Path) -> None:
     texts = _texts(model)
     path.mkdir(parents=True, exist_ok=True)
@@ -164,16 +176,28 @@ def _save_assets(model: Any, folder: Path) -> None:
 
 
 @library_code
-def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
-    """Save the weights to a file.
+def save_weights(
+    model: Any,
+    filepath: Any,
+    overwrite: bool = True,
+    max_shard_size: float | None = None,
+    *,
+    objects_to_skip: Iterable[Any] = (),
+) -> None:
+    """Save the weights to a file, or to several.
 
     Args:
         filepath: path; ``.weights.h5`` gives the layout of Keras 3, with the optimizer's state;
-            any other name that ends in ``.h5`` or ``.hdf5`` that of Keras 2 and tf.keras.
+            any other name that ends in ``.h5`` or ``.hdf5`` that of Keras 2 and tf.keras; with
+            `max_shard_size` the name of the index, ``.weights.json``, beside which the shards are
+            put, ``<name>_00000.weights.h5`` and so on.
         overwrite: False: refuse when there is a file already.
+        max_shard_size: how many GiB of arrays a file holds at most.
+        objects_to_skip: layers and the like whose weights are not saved, nor those of what only
+            they lead to; not for the layout of Keras 2.
 
     Raises:
-        ValueError: another ending, or a model that is not built.
+        ValueError: another ending, a model that is not built, an array larger than a shard.
         FileExistsError: with ``overwrite=False``.
 
     Example:
@@ -181,14 +205,39 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     """
     _check_built(model, "saved")
     path = Path(filepath)
-    if path.suffix not in (".h5", ".hdf5"):
+    endings = (".h5", ".hdf5") if max_shard_size is None else (".weights.json", ".weights.h5")
+    if not path.name.endswith(endings):
         raise ValueError(
             f"the name of a weights file ends in .weights.h5, .h5 or .hdf5, got {str(path)!r}"
+            if max_shard_size is None
+            else "with max_shard_size the filename must end in .weights.json, the index of the "
+            f"files, got {str(path)!r}"
         )
+    if max_shard_size is not None:
+        if not isinstance(max_shard_size, (int, float)) or not max_shard_size > 0:
+            raise ValueError(
+                f"max_shard_size must be a positive number of GiB, got {max_shard_size!r}"
+            )
+        if path.suffix == ".h5":
+            index = path.with_suffix(".json")
+            warnings.warn(
+                f"weights in several files have an index, {str(index)!r}, written instead of "
+                f"{str(path)!r}; load_weights takes the index",
+                stacklevel=2,
+            )
+            path = index
+        _check_overwrite(path, overwrite)
+        shards.write(model, path, max_shard_size, objects_to_skip)
+        return
     _check_overwrite(path, overwrite)
-    write = weights.write if path.name.endswith(".weights.h5") else hdf5.write
+    modern = path.name.endswith(".weights.h5")
+    if objects_to_skip and not modern:
+        raise ValueError(f"objects_to_skip is for .weights.h5 files, got {str(path)!r}")
     with atomic.writing(path) as file, h5py.File(file, "w") as h5:
-        write(model, h5)
+        if modern:
+            weights.write(model, h5, objects_to_skip)
+        else:
+            hdf5.write(model, h5)
 
 
 def _check_built(model: Any, action: str) -> None:
@@ -213,7 +262,9 @@ def load_model(
     """Load a model that `save_model` or Keras 3 saved.
 
     Args:
-        filepath: path of a ``.keras`` file or of its unzipped folder, or a binary file object.
+        filepath: path of a ``.keras`` file or of its unzipped folder, a binary file object, or a
+            folder of checkpoints that `callbacks.OrbaxCheckpoint` wrote, of which the newest is
+            taken.
         custom_objects: names in the file -> classes and functions; also a `Lambda` layer's name ->
             its function.
         compile: compile it as it was when saved, with the optimizer's state.
@@ -245,9 +296,17 @@ def load_model(
                 raise ValueError(
                     f"{parts.name}: {CONFIG} describes a {type(model).__name__}, expected a model"
                 )
-            weights.read(model, file)
+            _read(model, file)
         _load_assets(model, parts)
     return model
+
+
+def _read(model: Any, file: Any, **options: Any) -> None:
+    """Assign what a file of weights or a state of Orbax's holds."""
+    if isinstance(file, orbax.State):
+        file.read(model, **options)
+    else:
+        weights.read(model, file, **options)
 
 
 @shortened
@@ -258,16 +317,21 @@ def load_weights(
     skip_mismatch: bool = False,
     by_name: bool = False,
     reshape: bool = False,
+    objects_to_skip: Iterable[Any] = (),
 ) -> None:
     """Load weights into a built model.
 
     What the file holds decides how it is read, not its name: a ``.keras`` archive or a
     ``.weights.h5`` file (with the optimizer's state where both have it), or weights or a whole
-    model in the ``.h5`` layout of Keras 1, Keras 2 and tf.keras.
+    model in the ``.h5`` layout of Keras 1, Keras 2 and tf.keras.  A name that ends in ``.json`` is
+    that of an index, which leads to weights in several files.
 
     Args:
-        filepath: path of the file, or of a folder that ``save(zipped=False)`` wrote.
+        filepath: path of the file, or of a folder that ``save(zipped=False)`` or
+            `callbacks.OrbaxCheckpoint` wrote.
         skip_mismatch: load what fits and warn about the rest.
+        objects_to_skip: layers and the like that stay as they are, with what only they lead to;
+            not for the ``.h5`` layout of Keras 2.
         by_name: for the ``.h5`` layout: layers correspond by name; otherwise in order.
         reshape: for the ``.h5`` layout: arrays of another shape but as many numbers fit.
 
@@ -281,21 +345,45 @@ def load_weights(
         >>> keras.saving.load_weights(model, "model.weights.h5")
     """
     _check_built(model, "loaded")
-    path = Path(filepath)
-    if path.suffix == ".keras" or path.is_dir() or zipfile.is_zipfile(path):
-        _only_hdf5(path, by_name=by_name, reshape=reshape)
-        with _opened(path) as parts, parts.weights() as file:
-            weights.read(model, file, skip_mismatch=skip_mismatch)
-        return
-    with path.open("rb") as source, weights.WeightsFile(source, str(path)) as file:
-        found = hdf5.layout(file)
-        if found is None:
+    path, skip = Path(filepath), tuple(objects_to_skip)
+    with opened_weights(path) as file:
+        if not isinstance(file, weights.WeightsFile) or (found := hdf5.layout(file)) is None:
             _only_hdf5(path, by_name=by_name, reshape=reshape)
-            weights.read(model, file, skip_mismatch=skip_mismatch)
-        else:
-            hdf5.read(
-                model, file, found, by_name=by_name, skip_mismatch=skip_mismatch, reshape=reshape
+            _read(model, file, skip_mismatch=skip_mismatch, skip=skip)
+            return
+        if skip:
+            raise ValueError(
+                f"objects_to_skip is for .weights.h5 files; {str(path)!r} has the layout of "
+                "Keras 2. by_name=True leaves layers of other names as they are"
             )
+        hdf5.read(model, file, found, by_name=by_name, skip_mismatch=skip_mismatch, reshape=reshape)
+
+
+@contextmanager
+def opened_weights(path: Path) -> Iterator[weights.Stores | orbax.State]:
+    """The weights in a file or a folder, or those that an index (``.json``) leads to, while the
+    block lasts."""
+    if path.suffix == ".json":
+        with shards.reading(path, _parse(path.read_bytes(), str(path))) as found:
+            yield found
+    elif path.suffix == ".keras" or path.is_dir() or zipfile.is_zipfile(path):
+        with _opened(path) as parts, parts.weights() as file:
+            yield file
+    else:
+        with path.open("rb") as source, weights.WeightsFile(source, str(path)) as file:
+            yield file
+
+
+def read_texts(path: Any) -> Iterator[dict[str, Any]]:
+    """The config and the metadata of a saved model."""
+    with _opened(path) as parts:
+        for name in (CONFIG, METADATA):
+            data = _parse(parts.read(name), f"{parts.name}: {name}")
+            if not isinstance(data, dict):
+                raise ValueError(
+                    f"{parts.name}: {name} must hold a dict, got {type(data).__name__}"
+                )
+            yield data
 
 
 def _only_hdf5(path: Path, **options: bool) -> None:
@@ -408,7 +496,7 @@ class _Archive:
 
 
 @contextmanager
-def _opened(filepath: Any) -> Iterator[_Folder | _Archive]:
+def _opened(filepath: Any) -> Iterator[_Folder | _Archive | orbax.Checkpoint]:
     """The parts of a saved model."""
     if isinstance(filepath, io.IOBase):
         source: Any = filepath
@@ -416,7 +504,8 @@ def _opened(filepath: Any) -> Iterator[_Folder | _Archive]:
     else:
         path = Path(filepath)
         if path.is_dir():
-            yield _Folder(path)
+            checkpoint = orbax.newest(path)
+            yield _Folder(path) if checkpoint is None else orbax.Checkpoint(checkpoint)
             return
         if not path.exists():
             raise FileNotFoundError(f"there is no file {str(path)!r}")

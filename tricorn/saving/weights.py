@@ -11,8 +11,8 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import h5py
 import numpy as np
@@ -34,10 +34,14 @@ _OLD_LAYERS = "_layer_checkpoint_dependencies"
 # ----------------------------------------------------------------------------------------- the walk
 
 
-def saveables(model: Any) -> Iterator[tuple[str, Any]]:
+def saveables(model: Any, skip: Iterable[Any] = ()) -> Iterator[tuple[str, Any]]:
     """(path, object) of the model and everything below it that has variables, each object once, in
-    the order and with the paths of Keras 3."""
-    return _walk(model, "", set())
+    the order and with the paths of Keras 3.
+
+    Args:
+        skip: objects that are left out, with what only they lead to.
+    """
+    return _walk(model, "", {id(obj) for obj in skip})
 
 
 def _walk(obj: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
@@ -137,33 +141,47 @@ def held(model: Any) -> Use:
     return Use(frozenset((*model.variables, *getattr(optimizer, "variables", ()))))
 
 
-def write(model: Any, file: h5py.File) -> None:
-    """Put all state of `model` into an empty HDF5 file."""
+def write(model: Any, file: h5py.File, skip: Iterable[Any] = ()) -> None:
+    """Put all state of `model`, but for the objects in `skip`, into an empty HDF5 file."""
     with held(model):
-        _write(model, file)
+        for path, name, state in states(model, skip):
+            group = make_group(file, path, name)
+            for key, array in state.items():
+                write_array(group, key, array)
 
 
-def _write(model: Any, file: h5py.File) -> None:
-    for path, obj in saveables(model):
+def states(
+    model: Any, skip: Iterable[Any] = ()
+) -> Iterator[tuple[str, str | None, dict[str, np.ndarray]]]:
+    """(path, name, arrays) of each object that has a name or arrays; see `held`."""
+    for path, obj in saveables(model, skip):
         state: dict[str, Any] = {}
         if isinstance(obj, SeedGenerator):
             state["0"] = obj.state.numpy().view(np.uint32)
         else:
             obj.save_own_variables(state)
         name = getattr(obj, "name", None)
-        if not state and not isinstance(name, str):
-            continue
-        group = file.create_group(join(path, "vars"))
-        if isinstance(name, str):
-            group.attrs["name"] = name
-        for key, value in state.items():
-            write_array(group, str(key), value)
+        name = name if isinstance(name, str) else None
+        if state or name is not None:
+            yield path, name, {str(key): _array(value) for key, value in state.items()}
+
+
+def _array(value: Any) -> np.ndarray:
+    return value.numpy() if isinstance(value, Variable) else np.asarray(value)
+
+
+def make_group(file: h5py.File, path: str, name: str | None) -> h5py.Group:
+    """The group for the arrays of the object at `path`."""
+    group = file.create_group(join(path, "vars"))
+    if name is not None:
+        group.attrs["name"] = name
+    return group
 
 
 def write_array(group: h5py.Group, key: str, value: Any) -> None:
-    """Put a Variable or array into a group, in a way that `Store` reads."""
-    """Write a Variable or array as the member `key`; bfloat16 is marked by an attribute."""
-    array = value.numpy() if isinstance(value, Variable) else np.asarray(value)
+    """Write a Variable or array as the member `key`, in a way that `Store` reads; bfloat16 is
+    marked by an attribute."""
+    array = _array(value)
     dataset = group.create_dataset(key, data=array)
     if dtypes.standardize(array.dtype) == "bfloat16":
         dataset.attrs["dtype"] = "bfloat16"
@@ -250,6 +268,13 @@ class WeightsFile:
             stores.setdefault(owner, Store({})).datasets[key] = dataset
         return stores
 
+    @functools.cached_property
+    def names(self) -> dict[str, str]:
+        """Path of an object -> its name, in the layout of Keras 3, where the file tells it."""
+        groups = (path for path in self.groups if path.rpartition("/")[2] == "vars")
+        texts = {path[:-4].rstrip("/"): self.strings(path, "name") for path in groups}
+        return {path: text[0] for path, text in texts.items() if text}
+
     def strings(self, group: str, key: str) -> list[str] | None:
         """The texts in an attribute of a group; None: it has no such attribute.
 
@@ -332,17 +357,39 @@ class Misfit(NamedTuple):
     message: str
 
 
-def read(model: Any, file: WeightsFile, *, skip_mismatch: bool = False, whole: bool = True) -> None:
+class Stores(Protocol):
+    """What weights are read from: a `WeightsFile`, or several."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def stores(self) -> dict[str, Store]: ...
+
+    @property
+    def names(self) -> dict[str, str]: ...
+
+
+def read(
+    model: Any,
+    file: Stores,
+    *,
+    skip_mismatch: bool = False,
+    skip: Iterable[Any] = (),
+    whole: bool = True,
+) -> None:
     """Assign the state in `file` to `model`: all of it, or nothing.
 
     Args:
         skip_mismatch: assign what fits and warn about the rest.
+        skip: objects that stay as they are, with what only they lead to.
         whole: the file may hold no weights that the model has no place for.
 
     Raises:
         ValueError: weights that are missing, of another shape, or surplus: all are listed.
     """
-    objects = dict(saveables(model))
+    skip = tuple(skip)
+    objects = dict(saveables(model, skip))
     optimizer = getattr(model, "optimizer", None)
     plan: list[tuple[str, Any, Store]] = []
     misfits: list[Misfit] = []
@@ -357,7 +404,7 @@ def read(model: Any, file: WeightsFile, *, skip_mismatch: bool = False, whole: b
         else:
             plan.append((path, obj, store))
     if whole:
-        misfits += _surplus(objects, file)
+        misfits += _surplus(dict(saveables(model)) if skip else objects, file)
     if misfits:
         differences = report(file.name, misfits)
         if not skip_mismatch:
@@ -402,7 +449,7 @@ def _compare(path: str, obj: Any, store: Store) -> Iterator[Misfit]:
             )
 
 
-def _surplus(objects: dict[str, Any], file: WeightsFile) -> Iterator[Misfit]:
+def _surplus(objects: dict[str, Any], file: Stores) -> Iterator[Misfit]:
     for path, store in file.stores.items():
         if path in objects or path.split("/")[0] == "optimizer" or "seed_generator" in path:
             continue

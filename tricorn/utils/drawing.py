@@ -6,19 +6,9 @@ import os
 from html import escape
 from typing import Any
 
-from tricorn import dtypes, tree
+from tricorn import checks, dtypes, tree
 from tricorn.graph.symbolic import node_of
 from tricorn.models.layer_graph import graph_of
-
-
-def _pydot(function: str) -> Any:
-    try:
-        import pydot
-    except ImportError as error:
-        raise ImportError(
-            f'{function} needs pydot: install it with pip install "tricorn[plot]"'
-        ) from error
-    return pydot
 
 
 def model_to_dot(
@@ -110,7 +100,7 @@ def plot_model(
     Example:
         >>> # keras.utils.plot_model(model, "model.png", show_shapes=True)
     """
-    pydot = _pydot("plot_model")
+    pydot = checks.optional("pydot", "plot_model", "pydot", "plot")
     dot = model_to_dot(
         model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, False,
         show_layer_activations, show_trainable, splines, **kwargs,
@@ -145,7 +135,7 @@ class _Drawing:
     def __init__(
         self, expand: bool, shapes: bool, dtypes: bool, names: bool, activations: bool, trains: bool
     ) -> None:
-        self.pydot = _pydot("model_to_dot")
+        self.pydot = checks.optional("pydot", "model_to_dot", "pydot", "plot")
         self.expand, self.shapes, self.dtypes, self.names = expand, shapes, dtypes, names
         self.activations, self.trains = activations, trains
         #: key of what is drawn -> (nodes that take its inputs, nodes that give its outputs)

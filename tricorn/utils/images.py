@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import config, dtypes
+from tricorn import checks, config, dtypes
 
 _PILLOW = {
     "nearest": "NEAREST",
@@ -20,16 +20,6 @@ _PILLOW = {
     "box": "BOX",
     "lanczos": "LANCZOS",
 }
-
-
-def _pillow(function: str) -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(
-            f'{function} needs Pillow: install it with pip install "tricorn[images]"'
-        ) from error
-    return Image
 
 
 def load_img(
@@ -59,7 +49,7 @@ def load_img(
         >>> keras.utils.load_img("image.png", target_size=(2, 3)).size
         (3, 2)
     """
-    pillow = _pillow("load_img")
+    pillow = checks.optional("PIL.Image", "load_img", "Pillow", "images")
     if not isinstance(path, (str, bytes, os.PathLike, io.BytesIO)):
         raise TypeError(f"path should be path-like or io.BytesIO, not {type(path).__name__}")
     image = pillow.open(path)
@@ -132,7 +122,7 @@ def array_to_img(
         >>> image.size
         (6, 4)
     """
-    pillow = _pillow("array_to_img")
+    pillow = checks.optional("PIL.Image", "array_to_img", "Pillow", "images")
     layout = config.data_format(data_format)
     x = np.asarray(x, dtypes.to_numpy(dtype or config.floatx()))
     if x.ndim != 3:
