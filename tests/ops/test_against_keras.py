@@ -109,9 +109,9 @@ flip x, 1 | flipud x | fliplr x | rot90 x | rot90 x, 2 | rot90 x, -1 | rot90 x3,
 roll x, 2 | roll x, 1, 1 | roll x, (1, -2), (0, 1) | repeat x, 2 | repeat x, 3, 1
 repeat x, np.array([1, 0, 2]), 0 | tile x, 2 | tile x, (2, 3) | tile v, (2, 1, 3) | pad x, 1
 pad x, ((0, 1), (2, 0)) | pad x, ((1, 1), (1, 2)), 'reflect' | pad x, 1, 'symmetric'
-pad x, 1, 'constant', 5.0 | concatenate [x, y] | concatenate [x, y, big], axis=-1 | stack [x, y]
-stack [x, y], 1 | append x, y | append x, y, 0 | hstack [x, y] | hstack [v, w] | vstack [x, y]
-vstack [v, v] | dstack [x, y] | dstack [v, v] | split x, 2, 1 | split x, [1, 2], 0
+pad x, 1, 'constant', 5.0 | concatenate [x, y] | concatenate [x, y, big], axis=-1 | concatenate [x]
+stack [x, y] | stack [x, y], 1 | append x, y | append x, y, 0 | hstack [x, y] | hstack [v, w]
+vstack [x, y] | vstack [v, v] | dstack [x, y] | dstack [v, v] | split x, 2, 1 | split x, [1, 2], 0
 array_split x, 3, 1 | hsplit x, 2 | vsplit x3, 2 | dsplit x3, 2 | unstack x | unstack x3, axis=1
 sort x | sort x, 0 | top_k x, 2 | where b, x, y | where b, x, 0.0 | where x > 0, 1.0, y
 select [b, c], [x, y], 0 | take x, k, 1 | take x, i % 3, 0 | take x, k

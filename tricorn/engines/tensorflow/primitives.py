@@ -455,7 +455,7 @@ def broadcast_to(x: tf.Tensor, shape: tuple) -> tf.Tensor:
 
 
 def concatenate(xs: Sequence[tf.Tensor], axis: int) -> tf.Tensor:
-    return _raw.ConcatV2(values=list(xs), axis=axis)
+    return _raw.ConcatV2(values=list(xs), axis=axis) if len(xs) > 1 else xs[0]
 
 
 def stack(xs: Sequence[tf.Tensor], axis: int) -> tf.Tensor:
