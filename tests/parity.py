@@ -28,8 +28,6 @@ MISSING = {
     r"export(\..*)?": "yet to come",
     r"quantizers(\..*)?|Quantizer|dtype_policies\.(AWQ|GPTQ|Int4|Quantized).*": "yet to come",
     r"wrappers(\..*)?": "yet to come: scikit-learn",
-    r"visualization(\..*)?": "yet to come",
-    r"(utils\.)?FeatureSpace": "yet to come",
     r"Operation|RematScope|SymbolicScope": "yet to come",
     r"dtype_policies\.DTypePolicyMap": "yet to come",
     r"layers\.(Random(?!Flip)\w+|AugMix|AutoContrast|CenterCrop|CutMix|MixUp|Equalization"

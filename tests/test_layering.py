@@ -48,7 +48,7 @@ FLOORS = [
     ["training"],
     ["models"],
     ["saving", "export", "distribute"],
-    ["applications", "datasets", "utils"],
+    ["applications", "datasets", "utils", "visualization"],
     ["backend", "preprocessing"],
     ["classic"],
     ["demo"],

@@ -17,15 +17,7 @@ LACKING: dict[str, str] = {
     "backend.clear_session": "as in Keras 2; `utils.clear_session` takes it",
     "backend.set_epsilon": "the argument has the name that it has in Keras 2",
     "backend.set_floatx": "the argument has the name that it has in Keras 2",
-    **dict.fromkeys(
-        (
-            "constraints.serialize", "initializers.serialize", "layers.serialize",
-            "losses.deserialize", "losses.serialize", "metrics.serialize", "optimizers.serialize",
-            "optimizers.schedules.serialize", "regularizers.serialize",
-        ),
-        "what is serialized is given by position",
-    ),
-}  # fmt: skip
+}
 
 
 def test_names_exist_or_are_listed() -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
         saving,
         tree,
         utils,
+        visualization,
     )
     from tricorn.dtype_policies import DTypePolicy, FloatDTypePolicy
     from tricorn.engines import set_engine
@@ -73,6 +74,7 @@ _MODULES = (
     "activations", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies",
     "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers",
     "preprocessing", "random", "regularizers", "saving", "tree", "utils",
+    "visualization",
 )  # fmt: skip
 #: public name -> (module, name there)
 _NAMES = {
@@ -125,14 +127,13 @@ __all__ = [
     "__version__", "activations", "backend", "callbacks", "config", "constraints", "datasets",
     "dtype_policies", "initializers", "layers", "losses", "metrics", "mixed_precision", "models",
     "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "tree", "utils",
-    "version", "Checkpoint", "CheckpointManager", "DTypePolicy", "FloatDTypePolicy", "Function",
-    "GradientTape", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric",
-    "Model", "Optimizer", "Regularizer", "Sequential", "StatelessScope", "SymbolicTensor",
-    "Variable", "cpu", "custom_gradient", "device", "engine", "executing_eagerly", "function",
-    "gpu", "grad", "gradients", "gradients_function", "latest_checkpoint", "list_devices",
-    "name_scope",
-    "num_gpus", "remat", "set_engine", "set_random_seed", "to_device", "value_and_grad",
-    "value_and_gradients_function",
+    "version", "visualization", "Checkpoint", "CheckpointManager", "DTypePolicy",
+    "FloatDTypePolicy", "Function", "GradientTape", "Initializer", "Input", "InputSpec",
+    "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Regularizer", "Sequential",
+    "StatelessScope", "SymbolicTensor", "Variable", "cpu", "custom_gradient", "device", "engine",
+    "executing_eagerly", "function", "gpu", "grad", "gradients", "gradients_function",
+    "latest_checkpoint", "list_devices", "name_scope", "num_gpus", "remat", "set_engine",
+    "set_random_seed", "to_device", "value_and_grad", "value_and_gradients_function",
 ]  # fmt: skip
 
 
@@ -152,7 +153,7 @@ __dir__ = lambda: list(__all__)
 _NOT_HERE = {
     "FloatDTypePolicy", "Operation", "Quantizer", "RematScope", "StatelessScope", "SymbolicScope",
     "applications", "distillation", "distribution", "export", "legacy", "mixed_precision",
-    "preprocessing", "quantizers", "tree", "visualization", "wrappers",
+    "preprocessing", "quantizers", "tree", "wrappers",
 }  # fmt: skip
 
 if not TYPE_CHECKING:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tricorn import config, ops
+from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Catalogue, Configured
 
 Axis = int | Sequence[int]
@@ -119,7 +120,12 @@ max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNo
 _catalogue = Catalogue(
     "constraints", "constraint", (MaxNorm, MinMaxNorm, NonNeg, UnitNorm), snake_case=True
 )
-get, serialize, deserialize = _catalogue.get, _catalogue.serialize, _catalogue.deserialize
+get, deserialize = _catalogue.get, _catalogue.deserialize
+
+
+def serialize(constraint: Any) -> Any:
+    """The config that describes a constraint; of a function its name."""
+    return registry.serialize_keras_object(constraint)
 
 
 __all__ = [

@@ -555,7 +555,12 @@ _catalogue = Catalogue(
     },
     snake_case=True,
 )  # fmt: skip
-serialize, deserialize = _catalogue.serialize, _catalogue.deserialize
+deserialize = _catalogue.deserialize
+
+
+def serialize(initializer: Any) -> Any:
+    """The config that describes an initializer; of a function its name."""
+    return registry.serialize_keras_object(initializer)
 
 
 def get(identifier: Any) -> Any:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tricorn import ops
+from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Catalogue, Configured
 
 
@@ -137,7 +138,12 @@ _catalogue = Catalogue(
     {"l1_l2": L1L2},
     snake_case=True,
 )
-get, serialize, deserialize = _catalogue.get, _catalogue.serialize, _catalogue.deserialize
+get, deserialize = _catalogue.get, _catalogue.deserialize
+
+
+def serialize(regularizer: Any) -> Any:
+    """The config that describes a regularizer; of a function its name."""
+    return registry.serialize_keras_object(regularizer)
 
 
 __all__ = [

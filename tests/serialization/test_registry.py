@@ -1,12 +1,15 @@
 """Objects to data and back, and which names data may use."""
 
+import copy
 import json
+import operator
 import os
 
 import keras
 import numpy as np
 import pytest
 
+import tricorn
 from tricorn import dtype_policies
 from tricorn.serialization import names, registry
 
@@ -281,3 +284,43 @@ def test_global_policy():
     finally:
         dtype_policies.set_dtype_policy(None)
     assert dtype_policies.dtype_policy().name == "float32"
+
+
+#: module -> (the name of what is serialized, that of what is read, something of that kind)
+MODULES = {
+    "activations": ("activation", "config", lambda lib: lib.activations.relu),
+    "constraints": ("constraint", "config", lambda lib: lib.constraints.MaxNorm(2.0)),
+    "initializers": ("initializer", "config", lambda lib: lib.initializers.Constant(3.0)),
+    "layers": ("layer", "config", lambda lib: lib.layers.Dense(2, name="d")),
+    "losses": ("loss", "name", lambda lib: lib.losses.Huber(0.5)),
+    "metrics": ("metric", "config", lambda lib: lib.metrics.Mean(name="m")),
+    "optimizers": ("optimizer", "config", lambda lib: lib.optimizers.SGD(0.5)),
+    "optimizers.schedules": (
+        "learning_rate_schedule", "config",
+        lambda lib: lib.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)),
+    "regularizers": ("regularizer", "config", lambda lib: lib.regularizers.L2(0.1)),
+    "dtype_policies": ("dtype_policy", "config", lambda lib: lib.dtype_policies.get("float16")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arguments_by_name(module):
+    """`serialize` and `deserialize` of each module take the names that Keras's take."""
+    written, read, make = MODULES[module]
+    forms = []
+    for lib in (tricorn, keras):
+        functions = operator.attrgetter(module)(lib)
+        config = functions.serialize(**{written: make(lib)})
+        again = functions.deserialize(
+            **{read: copy.deepcopy(config), "custom_objects": {"Box": Box}}
+        )
+        assert functions.serialize(again) == config
+        forms.append(config)
+    ours, theirs = forms
+    assert type(ours) is type(theirs)
+    if isinstance(ours, dict):
+        assert {k: ours[k] for k in ("class_name", "registered_name")} == {
+            k: theirs[k] for k in ("class_name", "registered_name")
+        }
+    else:
+        assert ours == theirs

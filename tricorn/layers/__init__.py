@@ -80,6 +80,7 @@ from tricorn.layers.merging import (
     multiply,
     subtract,
 )
+from tricorn.layers.names import serialize
 from tricorn.layers.normalization import (
     BatchNormalization,
     GroupNormalization,
@@ -197,9 +198,6 @@ from tricorn.layers.reshaping import (
 )
 from tricorn.serialization.registry import (
     deserialize_keras_object as deserialize,
-)
-from tricorn.serialization.registry import (
-    serialize_keras_object as serialize,
 )
 
 __all__ = [

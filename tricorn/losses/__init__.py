@@ -29,7 +29,7 @@ from tricorn.losses.hinge import (
     hinge,
     squared_hinge,
 )
-from tricorn.losses.names import catalogue
+from tricorn.losses.names import catalogue, deserialize, get, serialize
 from tricorn.losses.regression import (
     CosineSimilarity,
     Huber,
@@ -47,8 +47,6 @@ from tricorn.losses.regression import (
     mean_squared_logarithmic_error,
 )
 from tricorn.losses.similarity import Circle, Dice, Tversky, circle, dice, tversky
-
-get, serialize, deserialize = catalogue.get, catalogue.serialize, catalogue.deserialize
 
 __all__ = [
     "CTC", "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tricorn.losses import crossentropy, hinge, regression, similarity
 from tricorn.losses.base import Loss
+from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Catalogue, members
 
 _ABBREVIATIONS = {
@@ -20,3 +23,19 @@ catalogue = Catalogue(
     members((crossentropy, regression, hinge, similarity), Loss),
     {**_ABBREVIATIONS, **{name.upper(): fn for name, fn in _ABBREVIATIONS.items()}},
 )
+get = catalogue.get
+
+
+def serialize(loss: Any) -> Any:
+    """The config that describes a loss; of a function its name."""
+    return registry.serialize_keras_object(loss)
+
+
+def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """The loss that a config, or a name, describes.
+
+    Args:
+        name: what `serialize` gave.
+        custom_objects: name -> class or function, for what the library does not know.
+    """
+    return catalogue.deserialize(name, custom_objects)

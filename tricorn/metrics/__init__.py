@@ -73,9 +73,7 @@ from tricorn.metrics.errors import (
     SquaredHinge,
 )
 from tricorn.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
-from tricorn.metrics.names import catalogue
-
-get, serialize, deserialize = catalogue.get, catalogue.serialize, catalogue.deserialize
+from tricorn.metrics.names import catalogue, deserialize, get, serialize
 
 __all__ = [
     "AUC", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU",

@@ -5,8 +5,11 @@ A name in snake case gives the metric, not the function of that name, as in Kera
 
 from __future__ import annotations
 
+from typing import Any
+
 from tricorn.metrics import accuracy, base, confusion, correlation, errors, iou
 from tricorn.metrics.base import Metric
+from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Catalogue, members
 
 _ABBREVIATIONS = {
@@ -25,3 +28,9 @@ catalogue = Catalogue(
     {**_ABBREVIATIONS, **{name.upper(): cls for name, cls in _ABBREVIATIONS.items()}},
     snake_case=True,
 )
+get, deserialize = catalogue.get, catalogue.deserialize
+
+
+def serialize(metric: Any) -> Any:
+    """The config that describes a metric; of a function its name."""
+    return registry.serialize_keras_object(metric)

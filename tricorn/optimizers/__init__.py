@@ -8,10 +8,8 @@ from tricorn.optimizers.base import Optimizer
 from tricorn.optimizers.loss_scale import LossScaleOptimizer
 from tricorn.optimizers.multi_optimizer import MultiOptimizer, OptimizerMap
 from tricorn.optimizers.muon import Muon
-from tricorn.optimizers.names import catalogue
+from tricorn.optimizers.names import catalogue, deserialize, get, serialize
 from tricorn.optimizers.sgd import SGD
-
-get, serialize, deserialize = catalogue.get, catalogue.serialize, catalogue.deserialize
 
 __all__ = [
     "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tricorn.optimizers import adafactor, adam, adaptive, loss_scale, multi_optimizer, muon, sgd
 from tricorn.optimizers.base import Optimizer
+from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Catalogue, members
 
 catalogue = Catalogue(
@@ -13,3 +16,9 @@ catalogue = Catalogue(
     ignore_case=True,
     base=Optimizer,
 )
+get, deserialize = catalogue.get, catalogue.deserialize
+
+
+def serialize(optimizer: Any) -> Any:
+    """The config that describes an optimizer; of a function its name."""
+    return registry.serialize_keras_object(optimizer)

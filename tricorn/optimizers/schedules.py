@@ -8,6 +8,7 @@ from typing import Any
 
 from tricorn import config, ops
 from tricorn.checks import number, wrong
+from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Catalogue, Configured
 
 
@@ -289,7 +290,12 @@ _catalogue = Catalogue(
         PiecewiseConstantDecay,
     ),
 )  # fmt: skip
-serialize, deserialize = _catalogue.serialize, _catalogue.deserialize
+deserialize = _catalogue.deserialize
+
+
+def serialize(learning_rate_schedule: Any) -> Any:
+    """The config that describes a learning rate schedule; of a function its name."""
+    return registry.serialize_keras_object(learning_rate_schedule)
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What the modules of named objects share: `get`, `serialize`, `deserialize`, and configs.
+"""What the modules of named objects share: `get`, `deserialize`, and configs.
 
 Initializers, losses, metrics and their like can be named by a string, described by a config, or
 given as an object.  A `Catalogue` holds the names of one module and turns each of these into the
@@ -114,10 +114,6 @@ class Catalogue:
                 f"expected {self._article()}: {forms}"
             )
         return identifier
-
-    def serialize(self, obj: Any) -> Any:
-        """The config that describes the object `obj`; for a function its name."""
-        return registry.serialize_keras_object(obj)
 
     def deserialize(self, config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
         """The object that a config, or a name, describes.

@@ -29,6 +29,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "optimizers.schedules": ("optimizers.schedules",),
     "random": ("random",),
     "regularizers": ("regularizers",),
+    "utils": ("utils",),
+    # what `utils.FeatureSpace` is made of
+    "layers.preprocessing.feature_space": ("utils.feature_space",),
     # where older versions kept models
     "engine": ("models", "layers"),
 }  # fmt: skip
@@ -50,7 +53,12 @@ _TOP = {
     "Sequential": "models",
 }
 #: classes that Keras writes with the module that defines them
-UNEXPORTED = {"Functional": "keras.src.models.functional"}
+UNEXPORTED = {
+    "Functional": "keras.src.models.functional",
+    **dict.fromkeys(
+        ("Cross", "Feature", "TFDIdentity"), "keras.src.layers.preprocessing.feature_space"
+    ),
+}
 
 _LIBRARY = __name__.partition(".")[0]
 
@@ -234,10 +242,12 @@ def public_module(cls: type) -> str | None:
     name = cls.__name__
     if not _ours(cls):
         return None
+    if name in UNEXPORTED:
+        return UNEXPORTED[name]
     path = cls.__module__.split(".")
     for family in (".".join(path[1:3]), path[1], "random"):
         if family in FAMILIES and getattr(_package(family), name, None) is cls:
-            return UNEXPORTED.get(name) or ("keras" if name in _TOP else f"keras.{family}")
+            return "keras" if name in _TOP else f"keras.{family}"
     return None
 
 

@@ -41,6 +41,7 @@ if _TYPE_CHECKING:  # what editors and type checkers see; `_LATER` says it to `_
         text_dataset_from_directory,
     )
     from tricorn.utils.drawing import model_to_dot, plot_model
+    from tricorn.utils.feature_space import FeatureSpace
     from tricorn.utils.files import get_file
     from tricorn.utils.images import array_to_img, img_to_array, load_img, save_img
     from tricorn.utils.progbar import Progbar
@@ -55,6 +56,7 @@ if _TYPE_CHECKING:  # what editors and type checkers see; `_LATER` says it to `_
 _LATER = {
     "Config": "settings",
     "Dataset": "data",
+    "FeatureSpace": "feature_space",
     "Progbar": "progbar",
     "PyDataset": "py_dataset",
     "Sequence": "py_dataset",
@@ -90,6 +92,7 @@ __all__ = [
     "deserialize_keras_object",
     "disable_interactive_logging",
     "enable_interactive_logging",
+    "FeatureSpace",
     "get_custom_objects",
     "get_file",
     "get_registered_name",

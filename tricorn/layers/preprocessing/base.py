@@ -25,11 +25,17 @@ class DataLayer(Layer):
     autograph_info__: Any = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with _engine_of(args):
+        with engine_of(args):
             return super().__call__(*args, **kwargs)
 
+    @property
+    def _tricorn_learns(self) -> bool:
+        """Whether `adapt` finds what the layer needs, since it was not given at the start."""
+        return hasattr(self, "adapt") and getattr(self, "_given", None) in (None, False)
 
-def _engine_of(inputs: Any) -> contextlib.AbstractContextManager:
+
+def engine_of(inputs: Any) -> contextlib.AbstractContextManager:
+    """A block that computes on the engine that the first tensor among `inputs` comes from."""
     for leaf in tree.leaves(inputs):
         owner = None if is_symbolic(leaf) else registry.owner_of(leaf)
         if owner is not None:
@@ -65,7 +71,7 @@ class HostLayer(DataLayer):
         found = self.inputs_of(inputs)
         if any(map(is_symbolic, found)):
             return super().__call__(inputs, *args, **kwargs)
-        with _engine_of(found):
+        with engine_of(found):
             return self.call(inputs)
 
     def call(self, inputs: Any) -> Any:

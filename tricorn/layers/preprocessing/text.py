@@ -141,6 +141,10 @@ class TextVectorization(HostLayer):
             self.update_state(batch)
         self.finalize_state()
 
+    @property
+    def _tricorn_learns(self) -> bool:
+        return self._lookup_layer._tricorn_learns
+
     def reset_state(self) -> None:
         """Forget what `adapt` found."""
         self._lookup_layer.reset_state()
