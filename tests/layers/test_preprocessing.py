@@ -89,6 +89,26 @@ def test_lookups_with_arguments(name, arguments, x):
     }
 
 
+@pytest.mark.parametrize("mode", MODES[1:4])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("CategoryEncoding", {"num_tokens": 4}),
+        ("Discretization", {"bin_boundaries": [0.0, 1.0, 2.0]}),
+        ("IntegerLookup", {"vocabulary": [1, 2, 3]}),
+    ],
+    ids=str,
+)
+def test_encodings_of_every_shape(name, arguments, mode):
+    """A batch of one scalar is a batch: the model's layers behind see the rank they were told."""
+    ours, theirs = both(name, output_mode=mode, **arguments)
+    for shape in [(), (1,), (3,), (1, 1), (3, 1), (1, 3), (2, 3)]:
+        x = np.ones(shape, "int32")
+        agree(ours(x), theirs(x))
+        if mode == "one_hot":
+            assert ours.compute_output_shape(shape) == tuple(ours(x).shape)
+
+
 def test_indices_back_to_strings():
     layer = layers.StringLookup(vocabulary=["a", "b"], invert=True)
     found = layer([[0, 1], [2, 9]])

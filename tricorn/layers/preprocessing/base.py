@@ -146,7 +146,7 @@ def encoded_shape(shape: tuple, mode: str, size: int | None) -> tuple:
     if mode == "int":
         return tuple(shape)
     if mode == "one_hot":
-        return (*(shape[:-1] if shape and shape[-1] == 1 else shape or (1,)), size)
+        return (*(shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape or (1,)), size)
     return (*shape[:-1], size)
 
 
@@ -155,7 +155,7 @@ def encode(indices: np.ndarray, mode: str, size: int, weights: Any = None) -> np
 
     Args:
         indices: integers of shape (..., n); those outside of [0, size) have no place.
-        mode: "one_hot": a vector for each index (the last axis goes when it has length 1);
+        mode: "one_hot": a vector for each index (a last axis of length 1 goes, unless it is the only one);
             "multi_hot": ones at all of the last axis; "count": how often each occurs there.
         weights: what each index counts in the mode "count"; None: 1.
 
@@ -163,7 +163,7 @@ def encode(indices: np.ndarray, mode: str, size: int, weights: Any = None) -> np
         array of `encoded_shape`.
     """
     if mode == "one_hot":
-        rows = indices[..., 0] if indices.ndim and indices.shape[-1] == 1 else indices
+        rows = indices[..., 0] if indices.ndim > 1 and indices.shape[-1] == 1 else indices
         rows = np.atleast_1d(rows)
         return (rows[..., None] == np.arange(size)).astype(np.float32)
     rows = np.atleast_1d(indices)

@@ -81,7 +81,7 @@ def vectors(inputs: Any, mode: str, size: int, dtype: str, weights: Any = None) 
     """`base.encode` of tensors, by ops."""
     if not len(inputs.shape):
         inputs = ops.reshape(inputs, (1,))
-    elif mode == "one_hot" and inputs.shape[-1] == 1:
+    elif mode == "one_hot" and len(inputs.shape) > 1 and inputs.shape[-1] == 1:
         inputs = ops.squeeze(inputs, -1)
     ones = ops.one_hot(ops.cast(inputs, "int32"), size, dtype=dtype)
     if mode == "one_hot":
