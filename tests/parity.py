@@ -1,7 +1,7 @@
 """Which public names of Keras 3 exist here, and which differ: ``python -m tests.parity``.
 
-The names are read from the genuine Keras that is installed.  `MISSING` lists what is not here, with
-the reason; `test_parity.py` holds it to that.
+The names are read from the genuine Keras that is installed.  `MISSING` lists what is not here, and
+`UNCOMPARED` what no test compares, with the reasons; `test_parity.py` holds them to that.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pkgutil
 import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -35,6 +36,24 @@ MISSING = {
         "yet to come: augmentation of images"
     ),
     r"(\w+\.)?legacy(\..*)?": "Keras's own doors to its past; ours is `backend`",
+}
+
+
+#: patterns of names that tests compare without writing them down -> the test
+SWEPT = {
+    r"losses\.[a-z_]+": "losses/test_losses.py makes them of the classes' names",
+    r"activations\.[a-z_]+": "ops/test_behaviour.py goes over all that Keras has",
+}
+#: patterns of names that no test compares with Keras -> why
+UNCOMPARED = {
+    r"backend\.(get_uid|is_float_dtype|is_int_dtype|is_keras_tensor)": (
+        "ours is Keras 2's `backend`, with tests of its own"
+    ),
+    r"config\.(set_backend|is_traceback_filtering_enabled|enable_unsafe_deserialization)": (
+        "what is set is asked in tests of its own: changing it in Keras would change the oracle"
+    ),
+    r"callbacks\.ProgbarLogger": "what is shown is ours",
+    r"FloatDTypePolicy": "tested by what layers do with them",
 }
 
 
@@ -99,6 +118,38 @@ def lacking(name: str, genuine: Any) -> list[str]:
     return [one for one in wanted if one not in (*found, "args", "kwargs")]
 
 
+def uncompared() -> list[str]:
+    """The names that exist here, and that no test which runs Keras beside us speaks of.
+
+    A test speaks of a name when the word stands in its file, or that of a thing with several names;
+    for "Conv2D" the stem is enough, since tests make such names of a stem and a number.
+    """
+    words: set[str] = set()
+    for file in Path(__file__).parent.rglob("*.py"):
+        text = file.read_text()
+        beside = re.search(
+            r"^\s*(import keras\b|from keras\b|from tests.oracle)|importorskip\(.keras\b",
+            text,
+            re.M,
+        )
+        if (beside or file.name == "cases.py") and file.name not in ("parity.py", "test_parity.py"):
+            words.update(re.findall(r"\w+", text))
+    same: dict[int, list[str]] = {}
+    for name, genuine in names():
+        if reason(name) is None:
+            same.setdefault(id(genuine), []).append(name)
+
+    def spoken_of(name: str) -> bool:
+        if any(re.fullmatch(pattern, name) for pattern in SWEPT):
+            return True
+        last = name.rpartition(".")[2]
+        return last in words or (
+            bool(re.search(r"\dD", last)) and re.split(r"\dD", last)[0] in words
+        )
+
+    return [those[0] for those in same.values() if not any(map(spoken_of, those))]
+
+
 def main() -> None:
     there, missing = [], []
     for name, genuine in names():
@@ -116,6 +167,10 @@ def main() -> None:
     for name in missing:
         if reason(name) is None:
             print(f"        {name}")
+    print("\nnot compared with Keras by a test:")
+    for name in uncompared():
+        why = next((w for pattern, w in UNCOMPARED.items() if re.fullmatch(pattern, name)), "TO DO")
+        print(f"  {name}: {why}")
     print("\narguments that Keras takes and we do not:")
     for name, genuine in there:
         if found := lacking(name, genuine):

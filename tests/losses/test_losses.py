@@ -1,5 +1,8 @@
 """Every loss against Keras 3: values, gradients, weights, masks, reductions, configs, errors."""
 
+import inspect
+import re
+
 import jax
 import keras
 import numpy as np
@@ -67,6 +70,23 @@ def close(ours, theirs, tolerance=1e-5):
     assert ours.shape == theirs.shape
     bound = tolerance * max(np.abs(theirs).max(), 1e-7)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=bound)
+
+
+def function_of(lib, name):
+    """The function that a class of losses stands on."""
+    return getattr(lib.losses, re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=KL)", "_", name).lower())
+
+
+@pytest.mark.parametrize(("name", "arguments", "y_true", "y_pred"), CASES, ids=IDS)
+def test_functions(name, arguments, y_true, y_pred):
+    """Of arrays and lists, arguments by name and by position."""
+    ours, theirs = function_of(tricorn, name), function_of(keras, name)
+    want = theirs(y_true, y_pred, **arguments)
+    close(ours(y_true, y_pred, **arguments), want)
+    close(ours(y_true.tolist(), y_pred.tolist(), **arguments), want)
+    bound = inspect.signature(theirs).bind(y_true, y_pred, **arguments)
+    bound.apply_defaults()
+    close(ours(*bound.args), want)
 
 
 @pytest.mark.parametrize(("name", "arguments", "y_true", "y_pred"), CASES, ids=IDS)

@@ -351,3 +351,29 @@ def test_names(name):
 def test_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "kind"),
+    [
+        ("binary_accuracy", {"threshold": 0.3}, "binary"),
+        ("categorical_accuracy", {}, "one_hot"),
+        ("sparse_categorical_accuracy", {}, "sparse"),
+        ("sparse_categorical_accuracy", {}, "sparse_column"),
+        ("top_k_categorical_accuracy", {"k": 2}, "one_hot"),
+        ("sparse_top_k_categorical_accuracy", {"k": 2}, "sparse"),
+        ("sparse_top_k_categorical_accuracy", {"k": 2, "from_sorted_ids": True}, "ranking"),
+        ("concordance_correlation", {}, "real"),
+        ("pearson_correlation", {"axis": 0}, "real"),
+    ],
+)
+def test_functions(name, arguments, kind):
+    """Of arrays and lists, arguments by name and by position."""
+    y_true, y_pred = BATCH[kind](6)
+    ours, want = getattr(metrics, name), getattr(keras.metrics, name)(y_true, y_pred, **arguments)
+    for found in (
+        ours(y_true, y_pred, **arguments),
+        ours(y_true.tolist(), y_pred.tolist(), **arguments),
+        ours(y_true, y_pred, *arguments.values()),
+    ):
+        np.testing.assert_allclose(ops.convert_to_numpy(found), want, rtol=0, atol=1e-5)

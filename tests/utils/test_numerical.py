@@ -60,3 +60,18 @@ def test_tensors_stay_tensors(engine, classes):
     assert engine.is_tensor(found)
     expected = np.asarray(keras.utils.normalize(keras.ops.array(x), 0, 3))
     np.testing.assert_allclose(ops.convert_to_numpy(found), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("data", [(1,), (1, 2), (1, 2, 3), [1, 2], {"x": 1}, 5, (1, None, 3)])
+def test_what_a_step_is_given(data):
+    ours, theirs = utils, keras.utils
+    unpacked = theirs.unpack_x_y_sample_weight(data)
+    assert ours.unpack_x_y_sample_weight(data) == unpacked
+    assert ours.pack_x_y_sample_weight(*unpacked) == theirs.pack_x_y_sample_weight(*unpacked)
+
+
+@pytest.mark.parametrize("data", [(1, 2, 3, 4), ()])
+def test_what_no_step_is_given(data):
+    for lib in (keras.utils, utils):
+        with pytest.raises(ValueError, match="x, y, sample_weight"):
+            lib.unpack_x_y_sample_weight(data)
