@@ -168,13 +168,66 @@ def test_missing_and_damaged_shards(saved):
 
 @pytest.mark.engine_free
 def test_shards_of_two_saves(saved):
-    """A save that was cut off between two of its renamings is told."""
     model, path = saved
     old = path.with_name("m_00001.weights.h5").read_bytes()
+    path.unlink()
     model.save_weights(path, max_shard_size=300 / GIB)
     model.load_weights(path)
     path.with_name("m_00001.weights.h5").write_bytes(old)
     refused(model, path, "different saves")
+
+
+@pytest.mark.engine_free
+@pytest.mark.parametrize("by", [keras, tricorn])
+def test_a_save_over_another_replaces_it(by, tmp_path):
+    """Nothing of the earlier one stays, whoever wrote it; Keras reads the new one."""
+    old, new, path = build(by), build(tricorn), tmp_path / "m.weights.json"
+    (tmp_path / "m_of_mine_00000.weights.h5").write_bytes(b"")
+    old.save_weights(path, max_shard_size=256 / GIB)
+    first = set(os.listdir(tmp_path))
+    new.save_weights(path, max_shard_size=300 / GIB)
+    now = set(os.listdir(tmp_path))
+    assert first & now == {
+        "m.weights.json", "m_00000.weights.h5", "m_of_mine_00000.weights.h5"
+    }  # fmt: skip
+    index = json.loads(path.read_text())["weight_map"].values()
+    assert now - first == {name for names in index for name in names}
+    assert os.path.getsize(tmp_path / "m_00000.weights.h5") < 2000
+    for k in (keras, tricorn):
+        again = build(k)
+        again.load_weights(path)
+        same(values(again), values(new))
+
+
+@pytest.mark.engine_free
+@pytest.mark.parametrize("count", range(4))
+def test_a_save_that_is_killed_leaves_the_older_one(saved, monkeypatch, count):
+    """After any number of its files were renamed; the next one clears up what it left."""
+    model, path = saved
+    before, renamed, replace = values(model), [], os.replace
+
+    def dying(source, target):
+        if len(renamed) == count:
+            raise KeyboardInterrupt
+        renamed.append(target)
+        replace(source, target)
+
+    for variable in model.weights:
+        variable.assign(variable * 2)
+    monkeypatch.setattr(os, "replace", dying)
+    with pytest.raises(KeyboardInterrupt):
+        model.save_weights(path, max_shard_size=300 / GIB)
+    monkeypatch.setattr(os, "replace", replace)
+    assert len(renamed) == count
+    again = build(tricorn)
+    again.load_weights(path)
+    same(values(again), before)
+    model.save_weights(path, max_shard_size=300 / GIB)
+    again.load_weights(path)
+    same(values(again), values(model))
+    used = json.loads(path.read_text())["weight_map"].values()
+    want = {path.name, "m_00000.weights.h5", *(name for names in used for name in names)}
+    assert {p.name for p in path.parent.iterdir()} == want
 
 
 @pytest.mark.engine_free

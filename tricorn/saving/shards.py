@@ -1,15 +1,19 @@
 """Weights in several files, laid out as Keras 3's: an index, ``<name>.weights.json``, and beside it
 the shards, ``<name>_00000.weights.h5`` and so on.
 
-The index says for each object in which shards its arrays lie.  A shard has the layout of a weights
-file.  As the names of shards are the same each time, a save that is cut off between two of its
-renamings leaves shards of two saves; index and shards carry a mark of their save that tells.
+The index says for each object in which shards its arrays lie.  A shard has the layout of a
+weights file.  Over an earlier save the shards get names of their own,
+``<name>_<mark>_00000.weights.h5``, and the earlier ones go when the new index is there: a save that
+is cut off anywhere leaves the earlier one.  An empty ``<name>_00000.weights.h5`` is left then,
+because Keras opens it first.  Index and shards carry the mark of their save, which tells files that
+were mixed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import re
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -35,15 +39,16 @@ def write(model: Any, path: Path, max_shard_size: float, skip: Iterable[Any] = (
         ValueError: one array alone is larger.
     """
     limit, mark = max_shard_size * 2**30, uuid.uuid4().hex
+    base = path.name.removesuffix(".json").removesuffix(".weights")
+    stem = f"{base}_{mark[:8]}" if path.exists() else base
     places: dict[str, list[str]] = {}
     total = used = count = 0
     with contextlib.ExitStack() as files, weights.held(model):
 
         def next_shard() -> tuple[str, h5py.File]:
             nonlocal count
-            name = f"{path.name.removesuffix('.json').removesuffix('.weights')}_{count:05}"
+            name = f"{stem}_{count:05}.weights.h5"
             count += 1
-            name = f"{name}.weights.h5"
             file = files.enter_context(atomic.writing(path.with_name(name)))
             shard = files.enter_context(h5py.File(file, "w"))
             shard.attrs[_MARK] = mark
@@ -70,7 +75,24 @@ def write(model: Any, path: Path, max_shard_size: float, skip: Iterable[Any] = (
                 if file_name not in found:
                     found.append(file_name)
         metadata = {"total_size": total, _MARK: mark}
+        earlier = _shards_beside(path, base)
         json.dump({"metadata": metadata, "weight_map": places}, index, indent=4)
+    for file_name in earlier - {name for names in places.values() for name in names}:
+        path.with_name(file_name).unlink(missing_ok=True)
+    if stem != base:
+        with atomic.writing(path.with_name(f"{base}_00000.weights.h5")) as file:
+            h5py.File(file, "w").close()
+
+
+def _shards_beside(path: Path, base: str) -> set[str]:
+    """The names of the shards that the index at `path` leads to, and of those that saves over it
+    left which were cut off."""
+    left = re.compile(rf"{re.escape(base)}_[0-9a-f]{{8}}_\d{{5}}\.weights\.h5")
+    found = {file.name for file in path.parent.iterdir() if left.fullmatch(file.name)}
+    with contextlib.suppress(OSError, ValueError, RecursionError):  # what is there is no index
+        places, _ = _checked(path, json.loads(path.read_bytes()))
+        found.update(shard for names in places.values() for shard in names)
+    return found
 
 
 class Shards(NamedTuple):
