@@ -31,7 +31,6 @@ MISSING = {
     r"visualization(\..*)?": "yet to come",
     r"(utils\.)?FeatureSpace": "yet to come",
     r"Operation|RematScope|SymbolicScope": "yet to come",
-    r"dtype_policies\.DTypePolicyMap": "yet to come",
     r"layers\.(Random(?!Flip)\w+|AugMix|AutoContrast|CenterCrop|CutMix|MixUp|Equalization"
     r"|ContrastLimited\w+|MaxNumBoundingBoxes|RandAugment|Resizing|Solarization)": (
         "yet to come: augmentation of images"
