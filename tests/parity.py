@@ -30,7 +30,6 @@ MISSING = {
     r"quantizers(\..*)?|Quantizer|dtype_policies\.(AWQ|GPTQ|Int4|Quantized).*": "yet to come",
     r"wrappers(\..*)?": "yet to come: scikit-learn",
     r"Operation|RematScope|SymbolicScope": "yet to come",
-    r"dtype_policies\.DTypePolicyMap": "yet to come",
     r"layers\.(Random(?!Flip)\w+|AugMix|AutoContrast|CenterCrop|CutMix|MixUp|Equalization"
     r"|ContrastLimited\w+|MaxNumBoundingBoxes|RandAugment|Resizing|Solarization)": (
         "yet to come: augmentation of images"

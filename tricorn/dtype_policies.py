@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from tricorn import config, dtypes
@@ -37,7 +39,7 @@ class DTypePolicy:
 
     def __init__(self, name: str | None = None) -> None:
         if name is None:
-            name = dtype_policy().name
+            name = at(dtype_policy(), None).name
         if not isinstance(name, str):
             raise TypeError(f"a dtype policy's name must be a string, got {name!r}")
         self.name: str = name
@@ -62,6 +64,133 @@ class DTypePolicy:
 
     def __repr__(self) -> str:
         return f'<DTypePolicy "{self.name}">'
+
+
+class DTypePolicyMap(DTypePolicy, MutableMapping):
+    """Policies of layers by their paths: given as the `dtype` of a layer made of layers, it is a
+    policy for each of them.
+
+    ``policies[path]`` is the policy under that very key, else that of the one key which, as a
+    regular expression, matches the whole path, else the default policy.
+
+    Args:
+        default_policy: of layers for which there is no other, and of those without a path (a layer
+            has one when it is built); None: the global policy.
+        policy_map: dict of paths or regular expressions -> policies or their names.
+
+    Raises:
+        TypeError: `policy_map` is no dict, or a key no string.
+        ValueError: a policy that there is not, a map as the default policy, a key that is no
+            regular expression.
+
+    Example:
+        >>> policies = keras.dtype_policies.DTypePolicyMap("float32", {"net/block_.*": "bfloat16"})
+        >>> policies["net/block_1"].name
+        'bfloat16'
+    """
+
+    def __init__(self, default_policy: Any = None, policy_map: dict | None = None) -> None:
+        self._default = None if default_policy is None else get(default_policy)
+        if isinstance(self._default, DTypePolicyMap):
+            raise ValueError("`default_policy` cannot be a `DTypePolicyMap`; give a policy")
+        if policy_map is not None and not isinstance(policy_map, dict):
+            raise TypeError(f"`policy_map` must be a dict, got {policy_map!r}")
+        self._policies: dict[str, DTypePolicy] = {}
+        for path, policy in (policy_map or {}).items():
+            self[path] = policy
+
+    @property
+    def default_policy(self) -> DTypePolicy:
+        if self._default is not None:
+            return self._default
+        plain = _global is None or isinstance(_global, DTypePolicyMap)
+        return DTypePolicy(config.floatx()) if plain else dtype_policy()
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"map_{self.default_policy.name}"
+
+    @property
+    def compute_dtype(self) -> str:  # type: ignore[override]
+        return self.default_policy.compute_dtype
+
+    @property
+    def variable_dtype(self) -> str:  # type: ignore[override]
+        return self.default_policy.variable_dtype
+
+    def __getitem__(self, path: str) -> DTypePolicy:
+        if path in self._policies:
+            return self._policies[path]
+        keys = [key for key in self._policies if re.fullmatch(key, path)]
+        if len(keys) > 1:
+            raise ValueError(
+                f"Path {path!r} matches multiple dtype policy specification keys: {keys}; at most "
+                "one may match"
+            )
+        return self._policies[keys[0]] if keys else self.default_policy
+
+    def __setitem__(self, path: str, policy: Any) -> None:
+        if not isinstance(path, str):
+            raise TypeError(f"the key of a dtype policy must be a string, got {path!r}")
+        if path in self._policies:
+            raise ValueError(
+                f"{path} already exists in the DTypePolicyMap with the value "
+                f"{self._policies[path]}; delete it first"
+            )
+        try:
+            re.compile(path)
+        except re.error as error:
+            raise ValueError(f"the key {path!r} is no regular expression: {error}") from None
+        try:
+            found = get(policy)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the policy of {path!r}: {error}") from None
+        self._policies[path] = found
+
+    def __delitem__(self, path: str) -> None:
+        del self._policies[path]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._policies
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._policies)
+
+    def __len__(self) -> int:
+        return len(self._policies)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "default_policy": None if self._default is None else self._default.name,
+            "policy_map": {path: serialize(policy) for path, policy in self._policies.items()},
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> DTypePolicyMap:
+        policies = config.get("policy_map")
+        if isinstance(policies, dict):
+            policies = {path: deserialize(p, custom_objects) for path, p in policies.items()}
+        return cls(config.get("default_policy"), policies)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, DTypePolicyMap)
+            and self._default == other._default
+            and self._policies == other._policies
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        policies = {path: policy.name for path, policy in self._policies.items()}
+        return f'<DTypePolicyMap default_policy="{self.default_policy.name}", {policies}>'
+
+
+def at(policy: DTypePolicy, path: str | None) -> DTypePolicy:
+    """The policy of a layer at `path`, None: of one without a path."""
+    if not isinstance(policy, DTypePolicyMap):
+        return policy
+    return policy.default_policy if path is None else policy[path]
 
 
 #: Keras's older name
@@ -121,6 +250,8 @@ def get(identifier: Any) -> DTypePolicy:
 
 def _from_dict(serialized: dict) -> DTypePolicy:
     name, inner = serialized.get("class_name"), serialized.get("config")
+    if name == "DTypePolicyMap" and isinstance(inner, dict):
+        return DTypePolicyMap.from_config(inner)
     if name not in ("DTypePolicy", "FloatDTypePolicy", "Policy") or not isinstance(inner, dict):
         raise ValueError(
             f"cannot make a dtype policy from {serialized!r}: expected "
@@ -132,10 +263,13 @@ def _from_dict(serialized: dict) -> DTypePolicy:
 
 def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
     """The serialised form of `dtype_policy`, a dict; `deserialize` is the inverse."""
+    several = isinstance(dtype_policy, DTypePolicyMap)
     return {
-        "module": "keras", "class_name": "DTypePolicy", "config": dtype_policy.get_config(),
+        "module": "keras.dtype_policies" if several else "keras",
+        "class_name": "DTypePolicyMap" if several else "DTypePolicy",
+        "config": dtype_policy.get_config(),
         "registered_name": None,
-    }  # fmt: skip
+    }
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
@@ -148,13 +282,15 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
     Raises:
         ValueError: for something else.
     """
+    if not isinstance(config, dict):
+        return get(config)
     own = (custom_objects or {}).get(config.get("class_name", ""))
     return _from_dict(config) if own is None else own.from_config(config["config"])
 
 
 __all__ = [
-    "DTypePolicy", "FloatDTypePolicy", "deserialize", "dtype_policy", "get", "serialize",
-    "set_dtype_policy",
+    "DTypePolicy", "DTypePolicyMap", "FloatDTypePolicy", "deserialize", "dtype_policy", "get",
+    "serialize", "set_dtype_policy",
 ]  # fmt: skip
 
 __dir__ = lambda: list(__all__)

@@ -124,7 +124,7 @@ class Variable(Readable):
         constraint: Callable | None = None,
     ) -> None:
         self.name = checks.name(self, name) or "variable"
-        self.path = "/".join((*_around()[0], self.name))
+        self.path = "/".join((*names_around()[0], self.name))
         self.regularizer, self.constraint = regularizer, constraint
         if aggregation not in (None, *_AGGREGATIONS):
             raise ValueError(
@@ -509,7 +509,7 @@ def _scalar(value: Any) -> np.ndarray:
     return np.asarray(value, dtypes.to_numpy(dtype))
 
 
-def _around() -> tuple[tuple[str, ...], Any]:
+def names_around() -> tuple[tuple[str, ...], Any]:
     """The names that paths begin with here, of open scopes and of the layers that are called, and
     whose the innermost is."""
     names, owner, opened_in = _names.get()
@@ -538,7 +538,7 @@ def name_scope(name: str, caller: Any = None) -> Iterator[None]:
         >>> v.path
         'encoder/scale'
     """
-    names, owner = _around()
+    names, owner = names_around()
     if caller is None or caller is not owner:
         names = (*names, name)
     token = _names.set((names, caller, layers_called()))

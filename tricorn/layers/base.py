@@ -107,7 +107,7 @@ class Layer:
                 "layer takes name, dtype, trainable, autocast and activity_regularizer"
             )
         self.name = checks.name(self, name) or naming.unique(type(self).__name__)
-        self.dtype_policy = checks.named(self, "dtype", dtype_policies.get, dtype)
+        self.dtype_policy = dtype
         self.autocast = autocast
         self.activity_regularizer = checks.named(
             self, "activity_regularizer", regularizers.get, activity_regularizer
@@ -344,14 +344,43 @@ class Layer:
     # ---------------------------------------------------------------------------------- the dtype
 
     @property
+    def dtype_policy(self) -> dtype_policies.DTypePolicy:
+        """The dtypes that the layer computes in and keeps its Variables in; a `DTypePolicyMap`: its
+        entry for the layer's `path`."""
+        return self._tricorn.policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        policy = checks.named(self, "dtype", dtype_policies.get, value)
+        now, path = self._tricorn.policy, self._tricorn.path
+        if isinstance(now, dtype_policies.DTypePolicyMap) and path is not None:
+            now.pop(path) if path in now else None
+            now[path] = policy
+        else:
+            self._tricorn.policy = policy
+        self._tricorn_take_dtypes()
+
+    def _tricorn_take_dtypes(self) -> None:
+        """Know the dtypes by the policy, and by the path where that matters."""
+        state = self._tricorn
+        policy = dtype_policies.at(state.policy, state.path)
+        state.dtypes = policy.compute_dtype, policy.variable_dtype
+
+    @property
+    def path(self) -> str | None:
+        """The names of the layers around it and its own, as in ``"model/block/dense"``; None before
+        it is built, and of a layer that has nothing to build."""
+        return self._tricorn.path
+
+    @property
     def dtype(self) -> str:
-        return self.dtype_policy.variable_dtype
+        return self._tricorn.dtypes[1]
 
     variable_dtype = dtype
 
     @property
     def compute_dtype(self) -> str:
-        return self.dtype_policy.compute_dtype
+        return self._tricorn.dtypes[0]
 
     # ----------------------------------------------------------------------------------- building
 
@@ -824,6 +853,7 @@ def _building(build: Callable) -> Callable:
     @scope.library_code
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
         with variable.name_scope(self.name, self), variable.concretely():
+            calling.take_path(self)
             build(self, *args, **kwargs)
         if self._tricorn.build_shapes is None and not kwargs and len(args) == 1:
             self._tricorn.build_shapes = {"input_shape": _tupled(args[0])}

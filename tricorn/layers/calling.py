@@ -63,6 +63,8 @@ def prepared(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict, bool
     """The arguments of a call as tensors, and whether it is a call on symbolic ones."""
     if len(args) > 1:
         args, kwargs = _named_training(layer, args, kwargs)
+    if not layer.built:
+        take_path(layer)
     if len(args) == 1 and not kwargs and not isinstance(args[0], (list, tuple, dict)):
         symbolic = is_symbolic(args[0])
     else:
@@ -72,6 +74,13 @@ def prepared(layer: Layer, args: tuple, kwargs: dict) -> tuple[tuple, dict, bool
         if scope.current() is None:
             symbolic = any(map(current_graph().holds, tree.leaves((args, kwargs))))
     return args, kwargs, symbolic
+
+
+def take_path(layer: Layer) -> None:
+    """Note where the layer is built, and the dtypes that it has there."""
+    names, owner = variable.names_around()
+    layer._tricorn.path = "/".join(names if owner is layer else (*names, layer.name))
+    layer._tricorn_take_dtypes()
 
 
 def call(layer: Layer, args: tuple, kwargs: dict) -> Any:
@@ -154,10 +163,10 @@ def run_body(layer: Layer, args: tuple, kwargs: dict) -> Any:
             kwargs["training"] = None
         elif not layer._tricorn_composite:
             return phase.either(training, functools.partial(_in_phase, layer), (args, kwargs))
-    policy = layer.dtype_policy
-    if policy.compute_dtype == policy.variable_dtype and variable._autocast.get() is None:
+    compute, own = layer._tricorn.dtypes
+    if compute == own and variable._autocast.get() is None:
         return layer.call(*args, **kwargs)
-    with variable.autocast(policy.compute_dtype):
+    with variable.autocast(compute):
         return layer.call(*args, **kwargs)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tricorn import ops, random, regularizers
+from tricorn import dtype_policies, ops, random, regularizers
 from tricorn.docstrings import arguments_of
 from tricorn.graph.op import Tensor, op
 from tricorn.layers.arguments import data_format, fraction, is_int
@@ -145,7 +145,7 @@ class _SpatialDropout(Dropout):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["trainable"]  # Keras's constructor does not take it
-        return {**config, "dtype": self.dtype_policy.name}
+        return {**config, "dtype": dtype_policies.at(self.dtype_policy, None).name}
 
 
 class SpatialDropout1D(_SpatialDropout):

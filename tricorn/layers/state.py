@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: what copies have, in this order: a graph among the parts lists its nodes from its inputs on, so
 #: that no copying goes from a node to the one before it, and on, deeper than Python allows
 _SAVED = ("parts", "arguments", "build_shapes", "input_shape", "input_tensor", "metrics",
-          "trainable", "tracker")  # fmt: skip
+          "path", "policy", "dtypes", "trainable", "tracker")  # fmt: skip
 
 
 class LayerState:
@@ -36,6 +36,9 @@ class LayerState:
         metrics: name -> the mean that `add_metric` of that name takes values into.
         build_shapes: name of an argument of `build` -> the shape it was given.
         input_shape, input_tensor: what a `Sequential` model that the layer begins starts with.
+        path: the names of the layers around it, and its own; None: it was not built.
+        policy: the dtype policy that it was given, or policies by paths.
+        dtypes: (compute dtype, dtype of Variables), by its policy.
         parts: name -> what models add: the state of training, a graph, a stack.
     """
 
@@ -51,6 +54,9 @@ class LayerState:
         self.build_shapes: dict[str, Any] | None = None
         self.input_shape: tuple | None = None
         self.input_tensor: Any = None
+        self.path: str | None = None
+        self.policy: Any = None
+        self.dtypes: tuple[str, str] = ("", "")
         self.parts: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:

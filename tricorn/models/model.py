@@ -277,6 +277,11 @@ class Model(Trainer):
         """The architecture as JSON; `tricorn.models.model_from_json` makes the model again."""
         return _files().model_to_json(self, **kwargs)
 
+    @property
+    def path(self) -> str | None:
+        """The names of the layers around it and its own; None before it is built."""
+        return self._tricorn.path or (self.name if self.built else None)
+
     # ------------------------------------------------------------------------- the state as a tree
 
     def _tricorn_state(self) -> dict[str, list]:

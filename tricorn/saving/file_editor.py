@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from tricorn.saving import atomic, keras_file, weights
+from tricorn.saving import atomic, keras_file, orbax, weights
 from tricorn.seeds import SeedGenerator
 
 _ERROR = "color(160)"
@@ -55,6 +55,8 @@ class KerasFileEditor:
         if self.filepath.endswith(".keras"):
             self.config, self.metadata = keras_file.read_texts(self.filepath)
         with keras_file.opened_weights(Path(self.filepath)) as file:
+            if isinstance(file, orbax.State):
+                raise ValueError(f"{self.filepath!r} is a folder of checkpoints, expected a file")
             for path, store in file.stores.items():
                 branch = _below(self.weights_dict, path)
                 if branch is None or branch.keys() & store.keys():

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import config, dtypes, ops, random
+from tricorn import config, dtype_policies, dtypes, ops, random
 from tricorn.checks import wrong
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
@@ -274,7 +274,7 @@ class Discretization(DataLayer):
             "output_mode": self.output_mode,
             "sparse": False,
             "name": self.name,
-            "dtype": self.dtype_policy.name,
+            "dtype": dtype_policies.at(self.dtype_policy, None).name,
         }
 
     @classmethod
