@@ -250,6 +250,19 @@ print("torch" in sys.modules)
     assert run(program) == "False"
 
 
+def test_torch_s_methods_of_modules_are_there_before_the_first_operation(run):
+    pytest.importorskip("torch")
+    program = """
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+assert not hasattr(model, "children_of_nobody")
+import sys
+assert "torch" not in sys.modules
+optimizer = __import__("torch").optim.SGD(model.parameters(), lr=0.1)
+print(len(model.state_dict()), hasattr(model, "named_parameters"))
+"""
+    assert run(program, KERAS_BACKEND="torch") == "2 True"
+
+
 def test_set_engine_says_at_once_what_is_wrong_and_changes_nothing(run):
     program = """
 from tricorn import config

@@ -207,6 +207,45 @@ def test_sequences_of_batches():
         close(p, q)
 
 
+def generated(batches):
+    return (batch for batch in batches)
+
+
+class Given(tricorn.utils.PyDataset):
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+@pytest.mark.parametrize("source", [generated, Given])
+@pytest.mark.parametrize("together", ["auto", 3])
+def test_arrays_of_a_batch_may_differ_in_length(source, together):
+    """As those of graphs do, their nodes and their edges; equal batches share a dispatch."""
+    lengths = [(4, 9), (4, 9), (4, 9), (5, 2), (5, 2), (3, 3), (4, 9)]
+    given = [((X[:n], X[:m, :3]), TARGETS[:n], np.ones(n, "float32")) for n, m in lengths]
+
+    def make(lib):
+        nodes, edges = lib.Input((6,)), lib.Input((3,))
+        return lib.Model([nodes, edges], lib.layers.Dense(2)(nodes) + lib.ops.mean(edges))
+
+    ours, theirs = both(make)
+    ours.compile("sgd", "mse", weighted_metrics=["mae"], steps_per_execution=together)
+    theirs.compile("sgd", "mse", weighted_metrics=["mae"])
+    options = {"steps_per_epoch": 7, "shuffle": False, "verbose": 0}
+    same_history(ours.fit(source(given), **options), theirs.fit(generated(given), **options))
+    close(ours.evaluate(source(given), verbose=0), theirs.evaluate(generated(given), verbose=0))
+    x, y, _ = given[0]
+    close(ours.predict_on_batch(x), theirs.predict_on_batch(x))
+    close(ours.test_on_batch(x, y), theirs.test_on_batch(x, y))
+    assert ours.predict(source(given), verbose=0).shape == (sum(n for n, _ in lengths), 2)
+
+
 def test_steps_per_dispatch_do_not_change_the_numbers():
     results = []
     for steps in (1, 3, "auto"):

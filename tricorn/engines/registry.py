@@ -132,6 +132,13 @@ def active_if_loaded() -> Engine | None:
     return engine.variant() if engine is not None and engine.has_variants else engine
 
 
+def has_module_method(method: str) -> bool:
+    """Whether layers have this method of the framework's own modules, on the engine in force;
+    asking loads none."""
+    engine = active_if_loaded() or KNOWN.get(config.backend())
+    return engine is not None and method in engine.module_methods
+
+
 def name() -> str:
     """The name of the engine in force; asking loads none."""
     engine = _scoped.get() or _process

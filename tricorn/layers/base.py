@@ -16,7 +16,7 @@ import numpy as np
 
 from tricorn import checks, dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
-from tricorn.engines.registry import active_if_loaded
+from tricorn.engines.registry import has_module_method
 from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
 from tricorn.graph.graphs import current_graph
@@ -157,8 +157,7 @@ class Layer:
                 found = self._tricorn.tracker.attributes.get(name)
                 if isinstance(found, Variable) and not hasattr(type(self), name):
                     return variable.for_users([found])[0]
-                engine = active_if_loaded()
-                if engine is not None and name in engine.module_methods:
+                if has_module_method(name):
                     return getattr(self.as_module(), name)
             try:
                 return object.__getattribute__(self, name)  # raises, in the words of who did first

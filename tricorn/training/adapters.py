@@ -34,9 +34,14 @@ _ROOM = (1, 8, 64, _CHUNK_STEPS)
 _RESIDENT_BYTES = 2**30
 
 
-def batch_of(number: Any, arrays: Any, order: Any, size: int) -> Any:
+def batch_of(number: Any, arrays: Any, order: Any, size: Any) -> Any:
     """The rows of step `number` (a scalar tensor or a number): a slice of `arrays`, or the rows
-    that `order` names."""
+    that `order` names; `size` of each array, or as many as a tuple says for each."""
+    if isinstance(size, tuple):
+        leaves, structure = tree.take_apart(arrays)
+        return tree.unflatten(
+            structure, [batch_of(number, x, order, n) for x, n in zip(leaves, size)]
+        )
     engine = active()
     if not engine.is_tensor(number):
         return _rows_on_host(engine, int(number) * size, arrays, order, size)
@@ -51,6 +56,21 @@ def batch_of(number: Any, arrays: Any, order: Any, size: int) -> Any:
         return tree.map(cut, arrays)
     rows = cut(order)
     return tree.map(lambda x: engine.take(x, rows, 0), arrays)
+
+
+def one_batch(
+    x: Any, y: Any = None, sample_weight: Any = None, class_weight: dict | None = None
+) -> tuple:
+    """(x, y, sample_weight) as arrays.  Within a batch arrays may differ in length, such as the
+    nodes and the edges of a graph.
+
+    Raises:
+        ValueError: no data.
+    """
+    parts = zip((x, y, sample_weight), ("x", "y", "sample_weight"))
+    batch = tuple(_named(data, name) for data, name in parts)
+    _lengths(batch)
+    return _weighted(batch, class_weight)
 
 
 def _rows_on_host(engine: Any, start: int, arrays: Any, order: Any, size: int) -> Any:
@@ -198,8 +218,7 @@ class ArrayFeed:
         class_weight: dict | None = None,
         steps: int | None = None,
     ) -> None:
-        batch = (_named(x, "x"), _named(y, "y"), _named(sample_weight, "sample_weight"))
-        self.arrays = _weighted(batch, class_weight)
+        self.arrays = one_batch(x, y, sample_weight, class_weight)
         self.size = _common_length(self.arrays)
         self.batch_size = _check_batch_size(batch_size, self.size, steps)
         self.shuffle = shuffle
@@ -394,9 +413,7 @@ class StreamFeed:
         parts = unpack_x_y_sample_weight(raw)
         if self.inputs_only:
             parts = (parts[0], None, None)
-        batch = tuple(_named(p, n) for p, n in zip(parts, ("x", "y", "sample_weight")))
-        _common_length(batch)
-        return raw, _weighted(batch, self.class_weight)
+        return raw, one_batch(*parts, self.class_weight)
 
     def first(self) -> Any:
         """A batch, to see structure and shapes by; it is not lost."""
@@ -462,7 +479,8 @@ class StreamFeed:
             if not chunk:
                 break
             done += len(chunk)
-            size = len(tree.leaves(chunk[0])[0])
+            sizes = tuple(len(a) for a in tree.leaves(chunk[0]))
+            size = sizes[0] if len(set(sizes)) == 1 else sizes
             yield (self._stacked(chunk, signature, pace), None, size), len(chunk)
         if done == 0 or (self.steps is not None and done < self.steps):
             self._ended_early(done)
@@ -672,19 +690,25 @@ def _holds_arrays(data: Any) -> bool:
     return hasattr(data, "shape") or hasattr(data, "to_numpy") or isinstance(data, Mapping)
 
 
-def _common_length(arrays: Any) -> int:
-    lengths = [
-        (["x", "y", "sample_weight"][path[0]] + "".join(f"[{k!r}]" for k in path[1:]), len(a))
+def _lengths(arrays: Any) -> dict[str, int]:
+    """How long each array is, by what users call it."""
+    lengths = {
+        ["x", "y", "sample_weight"][path[0]] + "".join(f"[{k!r}]" for k in path[1:]): len(a)
         for path, a in tree.paths(arrays)
-    ]
+    }
     if not lengths:
         raise ValueError("no data was given: x is None or empty")
-    if len({n for _, n in lengths}) > 1:
-        shown = ", ".join(f"{name}: {n}" for name, n in lengths)
-        raise ValueError(f"all arrays need the same number of samples; got {shown}")
-    if lengths[0][1] == 0:
+    if not any(lengths.values()):
         raise ValueError("the data is empty: 0 samples")
-    return lengths[0][1]
+    return lengths
+
+
+def _common_length(arrays: Any) -> int:
+    lengths = _lengths(arrays)
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name}: {n}" for name, n in lengths.items())
+        raise ValueError(f"all arrays need the same number of samples; got {shown}")
+    return next(iter(lengths.values()))
 
 
 def _check_batch_size(batch_size: Any, size: int, steps: int | None) -> int:

@@ -474,7 +474,7 @@ class Trainer(Layer):
             together = 1 if self.steps_per_execution == "auto" else int(self.steps_per_execution)
             while group := list(itertools.islice(batches, together)):
                 calls.on_predict_batch_begin(len(outputs))
-                found = [program(batch) for batch, _ in group]
+                found = [program(batch) for batch in group]
                 feed.done(len(group))
                 outputs += found
                 logs = functools.partial(_outputs_of, engine, found)
@@ -502,7 +502,7 @@ class Trainer(Layer):
     ) -> Any:
         """One step on one batch; gives the loss and metrics of this batch."""
         _need_compiled(self, "train_on_batch", optimizer=True)
-        batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30, class_weight=class_weight).arrays
+        batch = adapters.one_batch(x, y, sample_weight, class_weight)
         return _on_batch(self, "train", batch, return_dict)
 
     @shortened
@@ -511,13 +511,13 @@ class Trainer(Layer):
     ) -> Any:
         """Loss and metrics of one batch."""
         _need_compiled(self, "test_on_batch")
-        batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30).arrays
+        batch = adapters.one_batch(x, y, sample_weight)
         return _on_batch(self, "test", batch, return_dict)
 
     @shortened
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
-        batch = adapters.ArrayFeed(x, batch_size=1 << 30).arrays
+        batch = adapters.one_batch(x)
         return tree.map(active().numpy, _program(self, "predict", looped=False)(batch))
 
 
@@ -589,7 +589,7 @@ def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
     def one(data: Any) -> Any:
         return step(_trimmed(data))
 
-    def numbered(number: Any, arrays: Any, order: Any, size: int) -> Any:
+    def numbered(number: Any, arrays: Any, order: Any, size: Any) -> Any:
         return one(adapters.batch_of(number, arrays, order, size))
 
     fn = numbered if looped else one
@@ -788,14 +788,14 @@ def _trimmed(data: Any) -> Any:
 
 
 def _predict_batches(feed: Any, steps: int | None) -> Any:
-    """(batch, size) pairs of a feed, one per step."""
+    """The batches of a feed, one per step."""
     if isinstance(feed, adapters.ArrayFeed):
         for start in range(0, feed.size, feed.batch_size)[:steps]:
-            stop = start + feed.batch_size
-            yield tree.map(lambda a, rows=slice(start, stop): a[rows], feed.arrays), stop - start
+            rows = slice(start, start + feed.batch_size)
+            yield tree.map(lambda a, rows=rows: a[rows], feed.arrays)
         return
-    for (arrays, _, size), _ in feed.epoch():
-        yield arrays, size
+    for (arrays, _, _), _ in feed.epoch():
+        yield arrays
 
 
 def _check_counts(

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from tricorn import dtypes, tracking
 from tricorn.engines import common
 from tricorn.engines.contract import EngineError
+from tricorn.engines.known import KNOWN
 from tricorn.engines.torch import kernels, private
 from tricorn.engines.torch.kernels import in_functorch
 from tricorn.engines.torch.tape import is_held
@@ -28,10 +29,7 @@ for _kind, _flatten, _unflatten in tracking.as_trees():
     )
 
 #: what layers have of `torch.nn.Module`
-MODULE_METHODS = (
-    "buffers", "load_state_dict", "named_buffers", "named_parameters", "parameters", "state_dict",
-    "zero_grad",
-)  # fmt: skip
+MODULE_METHODS = KNOWN["torch"].module_methods
 CAPABILITIES = {"differentiates": True, "complex": True}
 TENSOR_TYPES = (torch.Tensor, torch.nn.Parameter)
 OVERRIDES = kernels.OVERRIDES

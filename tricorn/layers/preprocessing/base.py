@@ -155,7 +155,7 @@ def encode(indices: np.ndarray, mode: str, size: int, weights: Any = None) -> np
 
     Args:
         indices: integers of shape (..., n); those outside of [0, size) have no place.
-        mode: "one_hot": a vector for each index (a last axis of length 1 goes, unless it is the only one);
+        mode: "one_hot": a vector for each index (of several axes a last one of length 1 goes);
             "multi_hot": ones at all of the last axis; "count": how often each occurs there.
         weights: what each index counts in the mode "count"; None: 1.
 
