@@ -29,8 +29,8 @@ for _kind, _flatten, _unflatten in tracking.as_trees():
 
 #: what layers have of `torch.nn.Module`
 MODULE_METHODS = (
-    "buffers", "load_state_dict", "named_buffers", "named_parameters", "parameters", "state_dict",
-    "zero_grad",
+    "buffers", "eval", "load_state_dict", "named_buffers", "named_parameters", "parameters",
+    "state_dict", "train", "training", "zero_grad",
 )  # fmt: skip
 CAPABILITIES = {"differentiates": True, "complex": True}
 TENSOR_TYPES = (torch.Tensor, torch.nn.Parameter)
