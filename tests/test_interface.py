@@ -22,7 +22,6 @@ KERAS = json.loads((Path(__file__).parent / "keras-3.15.1.json").read_text())
 
 QUANTIZATION = "layers are not quantized yet"
 STEPS = "a step has one signature on every engine; (self, state, data) is heeded in an override"
-PROGRAMS = "what fit runs takes chunks of batches, not an iterator; override train_step"
 TRANSFORMS = "the augmentation of labels and boxes is not there yet"
 PLAIN = "arguments of Keras 2's backend"
 #: method, or class and method, or argument -> why it is missing
@@ -32,9 +31,6 @@ EXCEPTIONS = {
          "enable_lora", "lora_rank", "lora_alpha", "quantization_config"), QUANTIZATION
     ),
     **dict.fromkeys(("Model.train_step", "Model.test_step", "Model.predict_step"), STEPS),
-    **dict.fromkeys(
-        ("make_train_function", "make_test_function", "make_predict_function"), PROGRAMS
-    ),
     **dict.fromkeys(
         ("get_random_transformation", "transform_bounding_boxes", "transform_images",
          "transform_labels", "transform_segmentation_masks", "transform_single_bounding_box",

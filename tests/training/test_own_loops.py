@@ -290,6 +290,13 @@ class TestTorch:
         for one, two in zip(made.get_weights(), other.get_weights()):
             assert one.shape == two.shape
         assert not hasattr(made, "no_such_method")
+        assert not hasattr(layers.Dense(2), "training")
+        assert made.training
+        assert made.eval() is made
+        assert not made.training
+        assert not made.as_module().training
+        assert made.train() is made
+        assert made.as_module().training is made.train(True).training is True
 
     def test_losses_metrics_and_activations_of_torch(self, torch):
         made = tricorn.Sequential(

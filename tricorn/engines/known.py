@@ -42,14 +42,9 @@ KNOWN = {
         "torch",
         ("torch",),
         module_methods=(
-            "buffers",
-            "load_state_dict",
-            "named_buffers",
-            "named_parameters",
-            "parameters",
-            "state_dict",
-            "zero_grad",
-        ),  # fmt: skip
+            *("buffers", "eval", "load_state_dict", "named_buffers", "named_parameters"),
+            *("parameters", "state_dict", "train", "training", "zero_grad"),
+        ),
     ),
     "abstract": Known("tricorn.engines.abstract", "", ()),
 }

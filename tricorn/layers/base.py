@@ -158,13 +158,29 @@ class Layer:
                 if isinstance(found, Variable) and not hasattr(type(self), name):
                     return variable.for_users([found])[0]
                 if has_module_method(name):
-                    return getattr(self.as_module(), name)
+                    return self._tricorn_from_module(name)
             try:
                 return object.__getattribute__(self, name)  # raises, in the words of who did first
             except AttributeError as error:
                 if found is None and str(error).endswith(f"has no attribute {name!r}"):
                     error.args = (f"{error}{_advice(self, name)}",)
                 raise
+
+    def _tricorn_from_module(self, name: str) -> Any:
+        """An attribute of its module; a method gives this layer in the place of the module."""
+        try:
+            module = self.as_module()
+        except ValueError as error:
+            raise AttributeError(f"no {name!r}: {error}") from None
+        found = getattr(module, name)
+        if not callable(found):
+            return found
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            result = found(*args, **kwargs)
+            return self if result is module else result
+
+        return method
 
     def __delattr__(self, name: str) -> None:
         tracker = self._tricorn.tracker

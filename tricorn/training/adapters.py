@@ -34,6 +34,16 @@ _ROOM = (1, 8, 64, _CHUNK_STEPS)
 _RESIDENT_BYTES = 2**30
 
 
+def trimmed(data: Any) -> Any:
+    """(x, y, None) and (x, None, None) as users write them: (x, y), x."""
+    if isinstance(data, tuple) and len(data) == 3:
+        x, y, sample_weight = data
+        if sample_weight is not None:
+            return data
+        return (x, y) if y is not None else ((x,) if isinstance(x, (tuple, list)) else x)
+    return data
+
+
 def batch_of(number: Any, arrays: Any, order: Any, size: Any) -> Any:
     """The rows of step `number` (a scalar tensor or a number): a slice of `arrays`, or the rows
     that `order` names; `size` of each array, or as many as a tuple says for each."""

@@ -41,7 +41,7 @@ from tricorn.layers.base import Layer
 from tricorn.layers.calling import call_names
 from tricorn.serialization import registry
 from tricorn.tracebacks import shortened
-from tricorn.training import adapters, loop, ranges
+from tricorn.training import adapters, functions, loop, ranges
 from tricorn.training.adapters import unpack_x_y_sample_weight
 from tricorn.training.state import TrainingState
 from tricorn.training.terms import LossTerms, MetricTerms, is_crossentropy
@@ -62,6 +62,11 @@ class Trainer(Layer):
         self.steps_per_execution: int | str = "auto"
         self.jit_compile: bool | str | None = "auto"
         self.history: Any = None
+
+    #: what `make_train_function` and its like have made
+    train_function: Any = None
+    test_function: Any = None
+    predict_function: Any = None
 
     @classmethod
     def _tricorn_computes(cls) -> bool:
@@ -153,6 +158,7 @@ class Trainer(Layer):
         now.trained = frozenset(trainable)
         now.frozen = frozenset(self._tricorn_parameters() - trainable)
         now.programs, now.called = {}, False
+        self.train_function = self.test_function = self.predict_function = None
         self.compiled = True
 
     def get_compile_config(self) -> dict[str, Any] | None:
@@ -251,6 +257,29 @@ class Trainer(Layer):
         """The predictions for a batch."""
         x, _, _ = unpack_x_y_sample_weight(data)
         return _forward(self, x, training=False)
+
+    def make_train_function(self, force: bool = False) -> Callable:
+        """The function that `fit` runs steps with: ``train_function(batches)`` takes the next batch
+        from an iterator, trains on it, and gives the logs.
+
+        Override it to run the steps of `fit` in a way of your own; what the override sets as
+        ``self.train_function``, or gives, is called until no batch is left. It is Python that runs
+        for each step, so an override of `train_step`, which is compiled, is faster. A function of
+        two arguments is called as Keras does on JAX: ``(state, batches) -> (logs, state)``.
+
+        Args:
+            force: make it anew, also if there is one.
+        """
+        return _made_function(self, "train", force)
+
+    def make_test_function(self, force: bool = False) -> Callable:
+        """The function that `evaluate` runs steps with; see `make_train_function`."""
+        return _made_function(self, "test", force)
+
+    def make_predict_function(self, force: bool = False) -> Callable:
+        """The function that `predict` runs steps with; see `make_train_function`.  It gives the
+        outputs."""
+        return _made_function(self, "predict", force)
 
     def compute_loss(
         self,
@@ -361,6 +390,8 @@ class Trainer(Layer):
         program = _program(self, "train", looped=True)
         ranges.refuse_text(self, train)
         _prepare(self, "train", program, train.first)
+        users = _users_function(self, "train")
+        users_test = None if validation is None else _users_function(self, "test")
         if isinstance(train, adapters.ArrayFeed):
             ranges.look_at(self, train.arrays)
         epochs = config.limited("epochs", epochs)
@@ -372,7 +403,8 @@ class Trainer(Layer):
             callbacks, add_history=True, add_progbar=verbose != 0, model=self, verbose=verbose,
             epochs=epochs, steps=steps, position=position,
         )  # fmt: skip
-        pace, test_pace = _pace(self, calls, "train"), _pace(self, calls, "test")
+        pace = _pace(self, calls, "train", users)
+        test_pace = _pace(self, calls, "test", users_test)
         self.stop_training = False
         logs: dict[str, Any] = {}
         calls.on_train_begin()
@@ -383,7 +415,7 @@ class Trainer(Layer):
                 self.reset_metrics()
                 calls.on_epoch_begin(epoch)
                 result, done = loop.run(
-                    program,
+                    users or program,
                     train,
                     train.epoch(position, pace),
                     pace,
@@ -398,7 +430,7 @@ class Trainer(Layer):
                 logs = as_floats(result)
                 if validation is not None and _due(validation_freq, epoch):
                     validation.begin_anew()
-                    found = _evaluate(self, validation, calls, test_pace, check)
+                    found = _evaluate(self, validation, calls, test_pace, check, users_test)
                     logs.update({f"val_{name}": value for name, value in found.items()})
                 calls.on_epoch_end(epoch, logs)
                 if self.stop_training:
@@ -440,8 +472,10 @@ class Trainer(Layer):
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
             steps=steps or feed.steps,
         )  # fmt: skip
+        users = _users_function(self, "test")
         with loop.interruptible() as check:
-            logs = _evaluate(self, feed, calls, _pace(self, calls, "test"), check)
+            pace = _pace(self, calls, "test", users)
+            logs = _evaluate(self, feed, calls, pace, check, users)
         return logs if return_dict else _as_list(self, logs)
 
     @shortened
@@ -465,6 +499,7 @@ class Trainer(Layer):
             steps=steps or feed.steps,
         )  # fmt: skip
         program, engine = _program(self, "predict", looped=False), active()
+        users = _users_function(self, "predict")
         outputs: list = []
         self.stop_predicting = False
         batches = _predict_batches(feed, steps)
@@ -474,7 +509,7 @@ class Trainer(Layer):
             together = 1 if self.steps_per_execution == "auto" else int(self.steps_per_execution)
             while group := list(itertools.islice(batches, together)):
                 calls.on_predict_batch_begin(len(outputs))
-                found = [program(batch) for batch in group]
+                found = users.on_each(group) if users else [program(batch) for batch in group]
                 feed.done(len(group))
                 outputs += found
                 logs = functools.partial(_outputs_of, engine, found)
@@ -518,7 +553,10 @@ class Trainer(Layer):
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
         batch = adapters.one_batch(x)
-        return tree.map(active().numpy, _program(self, "predict", looped=False)(batch))
+        users = _users_function(self, "predict")
+        program = _program(self, "predict", looped=False)
+        found = users.on_each([batch])[-1] if users else program(batch)
+        return tree.map(active().numpy, found)
 
 
 # ------------------------------------------------------------------------------------------ helpers
@@ -587,7 +625,7 @@ def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
     step = _step_of(model, kind)
 
     def one(data: Any) -> Any:
-        return step(_trimmed(data))
+        return step(adapters.trimmed(data))
 
     def numbered(number: Any, arrays: Any, order: Any, size: Any) -> Any:
         return one(adapters.batch_of(number, arrays, order, size))
@@ -602,6 +640,47 @@ def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
         program = Compiled(fn, looped, False, model.jit_compile, pure)
         made = _state(model).programs.setdefault(key, program)
     return made
+
+
+def _made_function(model: Trainer, kind: str, force: bool) -> Callable:
+    """The function of a kind that is there, or the library's own."""
+    name = f"{kind}_function"
+    if force or getattr(model, name) is None:
+
+        def run(batch: Any) -> Any:
+            program = _program(model, kind, looped=False)
+            _prepare(model, kind, program, lambda: batch)
+            return program(batch)
+
+        groups = functools.partial(_groups, model, kind)
+        setattr(model, name, functions.StepFunction(run, groups, model.steps_per_execution))
+    return getattr(model, name)
+
+
+def _users_function(model: Trainer, kind: str) -> functions.UsersFunction | None:
+    """What a user wants steps of a kind to be run by; None: the library's programs run them."""
+    name = f"make_{kind}_function"
+    made = getattr(model, name)
+    if getattr(made, "__func__", None) is getattr(Trainer, name):
+        function = getattr(model, f"{kind}_function")
+    else:
+        found = made()
+        function = getattr(model, f"{kind}_function") or found
+    if function is None or isinstance(function, functions.StepFunction):
+        return None
+    if functions.takes_state(function):
+        function = functools.partial(_with_state, model, kind, function)
+    return functions.UsersFunction(function)
+
+
+def _groups(model: Trainer, kind: str) -> list[list]:
+    """The Variables whose values Keras calls the state of a step, on JAX."""
+    groups = [model.trainable_variables, model.non_trainable_variables]
+    if kind == "train":
+        groups.append(model.optimizer.variables)
+    if kind != "predict":
+        groups.append(model.metrics_variables)
+    return groups
 
 
 def _step_of(model: Trainer, kind: str) -> Callable:
@@ -627,10 +706,11 @@ def _recorded(step: Callable, data: Any) -> Any:
 
 def _with_state(model: Trainer, kind: str, step: Callable, data: Any) -> Any:
     """A step that is given the values of the Variables, and gives new ones, as Keras writes them on
-    JAX: ``(logs, state) = step((trainable, non-trainable[, optimizer's][, metrics']), data)``."""
-    now = _state(model)
+    JAX: ``(logs, state) = step((trainable, non-trainable[, optimizer's][, metrics']), data)``; or a
+    function of batches, of the same form."""
+    now, batches = _state(model), isinstance(data, functions.Batches)
     if not now.called:  # everything that the state holds is made before
-        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        x, y, sample_weight = unpack_x_y_sample_weight(data.first() if batches else data)
         with Scope():
             y_pred = _forward(model, x, training=False)
             if kind != "predict":
@@ -639,15 +719,11 @@ def _with_state(model: Trainer, kind: str, step: Callable, data: Any) -> Any:
         now.called = True
     if kind == "train" and not _optimizer_ready(model):
         model.optimizer.build(_training_variables(model))
-    groups = [model.trainable_variables, model.non_trainable_variables]
-    if kind == "train":
-        groups.append(model.optimizer.variables)
-    if kind != "predict":
-        groups.append(model.metrics_variables)
+    groups = _groups(model, kind)
     if active().capabilities["abstract"]:
         raise NeedsEngine(f"{kind}_step(self, state, data) of {model.name!r} calls the framework")
     result, after = step(tuple([v.value for v in variables] for variables in groups), data)
-    if kind == "predict":
+    if kind == "predict" and not batches:
         groups, after = groups[1:], (after,)
     for variables, values in zip(groups, after, strict=True):
         for variable, value in zip(variables, values, strict=True):
@@ -709,7 +785,7 @@ def _prepare(model: Trainer, kind: str, program: Any, first: Callable[[], Any]) 
     or, where steps run as Python, by a forward pass whose effects are dropped."""
     if model.built and _optimizer_ready(model):
         return
-    batch, interpreted = _trimmed(first()), _interpreted(model, program)
+    batch, interpreted = adapters.trimmed(first()), _interpreted(model, program)
     if interpreted is None:
         discover(_step_of(model, kind), (batch,))
         return
@@ -724,21 +800,24 @@ def _optimizer_ready(model: Trainer) -> bool:
     return model.optimizer is None or getattr(model.optimizer, "built", True)
 
 
-def _pace(model: Trainer, calls: CallbackList, mode: str) -> loop.Pace:
+def _pace(model: Trainer, calls: CallbackList, mode: str, users: Any) -> loop.Pace:
     """How many steps go into a dispatch: as `compile` says, else one where Python or a callback
     wants each."""
     steps = model.steps_per_execution
-    if steps == "auto" and (model.run_eagerly or calls.needs_batches(mode)):
+    python = model.run_eagerly or users is not None
+    if steps == "auto" and (python or calls.needs_batches(mode)):
         steps = 1
     return loop.Pace(steps)
 
 
-def _evaluate(model: Trainer, feed: Any, calls: Any, pace: Any, check: Any) -> dict[str, float]:
+def _evaluate(
+    model: Trainer, feed: Any, calls: Any, pace: Any, check: Any, users: Any
+) -> dict[str, float]:
     model.reset_metrics()
     model.stop_evaluating = False
     calls.on_test_begin()
     result, _ = loop.run(
-        _program(model, "test", looped=True),
+        users or _program(model, "test", looped=True),
         feed,
         feed.epoch(None, pace),
         pace,
@@ -772,19 +851,10 @@ def _on_batch(model: Trainer, kind: str, batch: Any, return_dict: bool) -> Any:
     program = _program(model, kind, looped=False)
     if _interpreted(model, program) is not None:
         _prepare(model, kind, program, lambda: batch)
+    users = _users_function(model, kind)
     with loop.interruptible():
-        logs = as_floats(program(batch))
+        logs = as_floats(users.on_each([batch])[-1] if users else program(batch))
     return logs if return_dict else _as_list(model, logs)
-
-
-def _trimmed(data: Any) -> Any:
-    """(x, y, None) and (x, None, None) as users write them: (x, y), x."""
-    if isinstance(data, tuple) and len(data) == 3:
-        x, y, sample_weight = data
-        if sample_weight is not None:
-            return data
-        return (x, y) if y is not None else ((x,) if isinstance(x, (tuple, list)) else x)
-    return data
 
 
 def _predict_batches(feed: Any, steps: int | None) -> Any:

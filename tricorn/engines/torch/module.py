@@ -31,6 +31,7 @@ class Module(torch.nn.Module):
         super().__init__()
         _keep_from_dynamo()
         self.layer = layer
+        self.training = layer._tricorn.parts.get("module_trains", True)
         #: (the module that holds it, its name there, the Variable, whether it is a parameter)
         self._places: list[tuple[torch.nn.Module, str, Any, bool]] = []
         trained = layer._tricorn_parameters()
@@ -49,6 +50,11 @@ class Module(torch.nn.Module):
         self.register_state_dict_pre_hook(lambda *_: self._refresh())
         self.register_load_state_dict_pre_hook(lambda *_: self._refresh())
         self.register_load_state_dict_post_hook(lambda *_: self._adopt())
+
+    def train(self, mode: bool = True) -> Module:
+        """Let the module train, or not, and every one that is made of the layer from now on."""
+        self.layer._tricorn.parts["module_trains"] = mode
+        return super().train(mode)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Call the layer, in training if the module is."""
