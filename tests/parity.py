@@ -26,10 +26,10 @@ MISSING = {
     r"distillation(\..*)?": "yet to come",
     r"distribution(\..*)?": "yet to come",
     r"export(\..*)?": "yet to come",
-    r"quantizers(\..*)?|Quantizer|dtype_policies\.(AWQ|GPTQ|Int4|Quantized).*": "yet to come",
+    r"quantizers\.(?!Quantizer).*|dtype_policies\.(AWQ|GPTQ|Int4|Quantized).*": "yet to come",
     r"wrappers(\..*)?": "yet to come: scikit-learn",
     r"saving\.KerasFileEditor": "yet to come",
-    r"Operation|RematScope|SymbolicScope|callbacks\.OrbaxCheckpoint": "yet to come",
+    r"callbacks\.OrbaxCheckpoint": "yet to come",
     r"dtype_policies\.DTypePolicyMap": "yet to come",
     r"layers\.(Random(?!Flip)\w+|AugMix|AutoContrast|CenterCrop|CutMix|MixUp|Equalization"
     r"|ContrastLimited\w+|MaxNumBoundingBoxes|RandAugment|Resizing|Solarization)": (

@@ -153,11 +153,13 @@ def run_body(layer: Layer, args: tuple, kwargs: dict) -> Any:
             kwargs["training"] = None
         elif not layer._tricorn_composite:
             return phase.either(training, functools.partial(_in_phase, layer), (args, kwargs))
-    policy = layer.dtype_policy
+    policy, call = layer.dtype_policy, layer.call
+    if layer._tricorn.remat is not None:
+        call = layer.rematerialized_call(call, *args, **kwargs)
     if policy.compute_dtype == policy.variable_dtype and variable._autocast.get() is None:
-        return layer.call(*args, **kwargs)
+        return call(*args, **kwargs)
     with variable.autocast(policy.compute_dtype):
-        return layer.call(*args, **kwargs)
+        return call(*args, **kwargs)
 
 
 def _in_phase(layer: Layer, training: bool, args: tuple, kwargs: dict) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tricorn import tree
 from tricorn.engines import active
+from tricorn.graph import rematerialization
 from tricorn.graph.ambient import reading_flags
 from tricorn.graph.effects import Effects
 from tricorn.graph.symbolic import Node, is_symbolic
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 #: what copies have, in this order: a graph among the parts lists its nodes from its inputs on, so
 #: that no copying goes from a node to the one before it, and on, deeper than Python allows
 _SAVED = ("parts", "arguments", "build_shapes", "input_shape", "input_tensor", "metrics",
-          "trainable", "tracker")  # fmt: skip
+          "remat", "trainable", "tracker")  # fmt: skip
 
 
 class LayerState:
@@ -36,6 +37,7 @@ class LayerState:
         metrics: name -> the mean that `add_metric` of that name takes values into.
         build_shapes: name of an argument of `build` -> the shape it was given.
         input_shape, input_tensor: what a `Sequential` model that the layer begins starts with.
+        remat: the `RematScope` that it was made in, or None.
         parts: name -> what models add: the state of training, a graph, a stack.
     """
 
@@ -51,6 +53,7 @@ class LayerState:
         self.build_shapes: dict[str, Any] | None = None
         self.input_shape: tuple | None = None
         self.input_tensor: Any = None
+        self.remat = rematerialization.current()
         self.parts: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tricorn import ops, tree
+from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import phase, scope
 from tricorn.graph.calls import calling, get_mask, hand_on
@@ -24,8 +27,9 @@ from tricorn.graph.symbolic import (
     Recorder,
     SymbolicTensor,
     is_symbolic,
+    recording,
 )
-from tricorn.graph.transforms import abstract_shapes, engine_shapes
+from tricorn.graph.transforms import abstract_shapes, checkpoint, engine_shapes
 from tricorn.layers import calling as calls
 from tricorn.layers import input_spec as specs
 from tricorn.layers import state
@@ -162,6 +166,14 @@ def _shapes(layer: Layer, args: tuple, kwargs: dict, reason: Any, stated: Any) -
     that calls a native framework, from the engine."""
     if stated is not None:
         return stated
+    run = functools.partial(calls.run_body, layer)
+    native = None if isinstance(reason, NotRecordable) else reason
+    return abstract_results(lambda *args, **kwargs: run(args, kwargs), args, kwargs, native)
+
+
+def abstract_results(fn: Callable, args: tuple, kwargs: dict, reason: Any = None) -> Any:
+    """The shapes and dtypes of what `fn` gives, from a run on abstract tensors in the place of the
+    symbolic ones; where there is a reason to ask the engine, from that."""
     leaves, structure = tree.take_apart((args, kwargs))
     where = [i for i, leaf in enumerate(leaves) if is_symbolic(leaf)]
 
@@ -170,12 +182,58 @@ def _shapes(layer: Layer, args: tuple, kwargs: dict, reason: Any, stated: Any) -
         for i, tensor in zip(where, tensors):
             filled[i] = tensor
         args, kwargs = tree.unflatten(structure, filled)
-        return calls.run_body(layer, args, kwargs)
+        return fn(*args, **kwargs)
 
     shapes = [abstracted(leaves[i]) for i in where]
-    if isinstance(reason, NotRecordable):
-        return abstract_shapes(run, shapes)
-    return engine_shapes(run, shapes, reason)
+    return abstract_shapes(run, shapes) if reason is None else engine_shapes(run, shapes, reason)
+
+
+# -------------------------------------------------------------------------------- rematerialization
+
+
+def rematerialized(layer: Any, fn: Callable, args: tuple, kwargs: dict) -> Callable:
+    """`Operation.rematerialized_call`.  What is recorded, or run for its shapes, is not changed."""
+    scope = layer._tricorn.remat
+    if scope is None or recording() is not None or active().capabilities["abstract"]:
+        return fn
+    if scope.mode == "activations":
+        activation = getattr(layer, "activation", None)
+        return fn if activation is None else _with_activation(layer, fn, activation)
+    if scope.mode == "list_of_layers":
+        return _again(fn) if layer.name in scope.layer_names else fn
+    if layer._tricorn.parts.get("graph") is not None:
+        return fn  # its layers are rematerialized, each
+    if scope.mode == "larger_than":
+        specs = tree.map(_spec, (args, kwargs))
+        found = tree.leaves(abstract_results(fn, *specs))
+        if sum(math.prod(n or 1 for n in x.shape) for x in found) <= scope.output_size_threshold:
+            return fn
+    return _again(fn)
+
+
+def _again(fn: Callable) -> Callable:
+    """`transforms.checkpoint` of a function that takes keyword arguments, too."""
+    return lambda *args, **kwargs: checkpoint(lambda *given: fn(*given, **kwargs))(*args)
+
+
+def _with_activation(layer: Any, fn: Callable, activation: Callable) -> Callable:
+    """`fn`, during which the layer's activation is rematerialized."""
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        object.__setattr__(layer, "activation", _again(activation))
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            object.__setattr__(layer, "activation", activation)
+
+    return run
+
+
+def _spec(x: Any) -> Any:
+    """A symbolic tensor like a tensor."""
+    if not active().is_tensor(x):
+        return x
+    return SymbolicTensor(tuple(active().shape(x)), active().dtype(x))
 
 
 # ------------------------------------------------------------------------------------------ updates
