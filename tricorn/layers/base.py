@@ -414,9 +414,10 @@ class Layer(Operation, captures=False):
         args, kwargs, _ = calling.prepared(self, args, kwargs)
         return symbolic_calls.call(self, args, kwargs)
 
-    def _tricorn_call_masked(self, args: tuple, kwargs: dict, masks: list | None) -> Any:
-        """A call with given masks (a list of trees like args) instead of the travelling ones."""
-        calling.mask_arguments(args, masks or ())
+    def _tricorn_call_masked(self, args: tuple, kwargs: dict, masks: tuple | None) -> Any:
+        """A call with given masks (trees like the arguments) instead of the travelling ones."""
+        if masks is not None:
+            calling.mask_arguments(args, kwargs, masks)
         return self(*args, **kwargs)
 
     @classmethod

@@ -18,7 +18,7 @@ from tricorn import ops, tree
 from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import phase, scope
-from tricorn.graph.calls import calling, get_mask, hand_on
+from tricorn.graph.calls import calling, hand_on
 from tricorn.graph.graphs import abstracted, current_graph
 from tricorn.graph.symbolic import (
     Node,
@@ -57,7 +57,7 @@ def call(
             training = phase.now()
         node = Node(layer, args, kwargs, index=len(nodes))
         node.training = None if decided else phase.fixed()
-        masks = [tree.map(get_mask, arg) for arg in args]
+        masks = calls.travelling_masks(args, kwargs)
         unlocked = not layer.built
         if unlocked or calls._in_building:
             calls.build_once(layer, args, kwargs)
@@ -77,11 +77,10 @@ def call(
     if lasting:
         nodes.append(node)
     given = filled.get("mask")
-    if any(map(tree.leaves, masks)) or given is not None or layer._tricorn_makes_masks():
-        found = masks[0] if masks else None
-        calls.pass_masks(layer, args, outputs, found if given is None else given, node.inner)
+    if tree.leaves(masks) or given is not None or layer._tricorn_makes_masks():
+        calls.pass_masks(layer, args, kwargs, outputs, masks, given, node.inner)
     elif node.inner is not None:
-        calls.hand_on_masks(node.inner, outputs, args)
+        calls.hand_on_masks(node.inner, outputs, (args, kwargs))
     return outputs
 
 
@@ -120,7 +119,9 @@ def _believed(layer: Layer, outputs: Any, stated: Any) -> Any:
     return tree.unflatten(structure, list(map(believed, leaves, said)))
 
 
-def _recorded(layer: Layer, node: Node, args: tuple, kwargs: dict, masks: list, stated: Any) -> Any:
+def _recorded(
+    layer: Layer, node: Node, args: tuple, kwargs: dict, masks: tuple, stated: Any
+) -> Any:
     """The outputs of the body, which becomes the node's inner graph if it can be recorded.  A layer
     that states its outputs need not run on tensors without values."""
     try:
@@ -140,11 +141,11 @@ def _recorded(layer: Layer, node: Node, args: tuple, kwargs: dict, masks: list, 
         )
 
 
-def _run(layer: Layer, args: tuple, kwargs: dict, masks: list) -> Any:
+def _run(layer: Layer, args: tuple, kwargs: dict, masks: tuple) -> Any:
     """The body has loops, in a graph of the engine's own: what they compute is tensors like others
     there, and only the effects are recorded."""
     with NotRecording(), scope.Scope() as now:
-        calls.mask_arguments(args, masks)
+        calls.mask_arguments(args, kwargs, masks)
         outputs = calls.run_body(layer, args, kwargs)
     hand_on(now.effects)
     return outputs
@@ -262,7 +263,7 @@ def updates_of(node: Node) -> list:
         or len(state.weights(layer)) == len(state.trainable_variables(layer))
     ):
         return known
-    masks = [tree.map(get_mask, arg) for arg in node.args]
+    masks = calls.travelling_masks(node.args, node.kwargs)
     kwargs = calls.filled(layer, node.args, node.kwargs, True, masks)
     with Recorder(node.parent) as recorder, calling(True):
         calls.run_body(layer, node.args, kwargs)
