@@ -27,9 +27,8 @@ MISSING = {
     r"distillation(\..*)?": "yet to come",
     r"distribution(\..*)?": "yet to come",
     r"export(\..*)?": "yet to come",
-    r"quantizers(\..*)?|Quantizer|dtype_policies\.(AWQ|GPTQ|Int4|Quantized).*": "yet to come",
+    r"quantizers\.(?!Quantizer).*|dtype_policies\.(AWQ|GPTQ|Int4|Quantized).*": "yet to come",
     r"wrappers(\..*)?": "yet to come: scikit-learn",
-    r"Operation|RematScope|SymbolicScope": "yet to come",
     r"layers\.(Random(?!Flip)\w+|AugMix|AutoContrast|CenterCrop|CutMix|MixUp|Equalization"
     r"|ContrastLimited\w+|MaxNumBoundingBoxes|RandAugment|Resizing|Solarization)": (
         "yet to come: augmentation of images"

@@ -40,7 +40,7 @@ FLOORS = [
     ["ops", "dtype_policies"],
     ["random"],
     ["serialization"],
-    ["activations", "initializers", "regularizers", "constraints"],
+    ["activations", "initializers", "regularizers", "constraints", "quantizers"],
     ["losses", "optimizers"],
     ["metrics", "mixed_precision"],
     ["layers"],

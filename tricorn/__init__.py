@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
         ops,
         optimizers,
         preprocessing,
+        quantizers,
         random,
         regularizers,
         saving,
@@ -43,7 +44,8 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
     from tricorn.graph.compiled import executing_eagerly
     from tricorn.graph.function import Function, gradients
     from tricorn.graph.placement import cpu, device, gpu, list_devices, num_gpus, to_device
-    from tricorn.graph.stateless import StatelessScope
+    from tricorn.graph.rematerialization import RematScope
+    from tricorn.graph.stateless import StatelessScope, SymbolicScope
     from tricorn.graph.symbolic import SymbolicTensor
     from tricorn.graph.symbolic import SymbolicTensor as KerasTensor
     from tricorn.graph.tape import GradientTape
@@ -61,10 +63,12 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
     from tricorn.layers.base import Layer
     from tricorn.layers.input_layer import Input
     from tricorn.layers.input_spec import InputSpec
+    from tricorn.layers.operation import Operation
     from tricorn.losses import Loss
     from tricorn.metrics import Metric
     from tricorn.models import Model, Sequential
     from tricorn.optimizers import Optimizer
+    from tricorn.quantizers import Quantizer
     from tricorn.regularizers import Regularizer
     from tricorn.saving.checkpoint import Checkpoint, CheckpointManager, latest_checkpoint
     from tricorn.seeds import set_random_seed
@@ -73,7 +77,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
 _MODULES = (
     "activations", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies",
     "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers",
-    "preprocessing", "random", "regularizers", "saving", "tree", "utils",
+    "preprocessing", "quantizers", "random", "regularizers", "saving", "tree", "utils",
     "visualization",
 )  # fmt: skip
 #: public name -> (module, name there)
@@ -92,10 +96,14 @@ _NAMES = {
     "Loss": ("tricorn.losses", "Loss"),
     "Metric": ("tricorn.metrics", "Metric"),
     "Model": ("tricorn.models", "Model"),
+    "Operation": ("tricorn.layers.operation", "Operation"),
     "Optimizer": ("tricorn.optimizers", "Optimizer"),
+    "Quantizer": ("tricorn.quantizers", "Quantizer"),
     "Regularizer": ("tricorn.regularizers", "Regularizer"),
+    "RematScope": ("tricorn.graph.rematerialization", "RematScope"),
     "Sequential": ("tricorn.models", "Sequential"),
     "StatelessScope": ("tricorn.graph.stateless", "StatelessScope"),
+    "SymbolicScope": ("tricorn.graph.stateless", "SymbolicScope"),
     "SymbolicTensor": ("tricorn.graph.symbolic", "SymbolicTensor"),
     "Variable": ("tricorn.variable", "Variable"),
     "cpu": ("tricorn.graph.placement", "cpu"),
@@ -126,14 +134,15 @@ _NAMES = {
 __all__ = [
     "__version__", "activations", "backend", "callbacks", "config", "constraints", "datasets",
     "dtype_policies", "initializers", "layers", "losses", "metrics", "mixed_precision", "models",
-    "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "tree", "utils",
-    "version", "visualization", "Checkpoint", "CheckpointManager", "DTypePolicy",
+    "ops", "optimizers", "preprocessing", "quantizers", "random", "regularizers", "saving", "tree",
+    "utils", "version", "visualization", "Checkpoint", "CheckpointManager", "DTypePolicy",
     "FloatDTypePolicy", "Function", "GradientTape", "Initializer", "Input", "InputSpec",
-    "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer", "Regularizer", "Sequential",
-    "StatelessScope", "SymbolicTensor", "Variable", "cpu", "custom_gradient", "device", "engine",
-    "executing_eagerly", "function", "gpu", "grad", "gradients", "gradients_function",
-    "latest_checkpoint", "list_devices", "name_scope", "num_gpus", "remat", "set_engine",
-    "set_random_seed", "to_device", "value_and_grad", "value_and_gradients_function",
+    "KerasTensor", "Layer", "Loss", "Metric", "Model", "Operation", "Optimizer", "Quantizer",
+    "Regularizer", "RematScope", "Sequential", "StatelessScope", "SymbolicScope", "SymbolicTensor",
+    "Variable", "cpu", "custom_gradient", "device", "engine", "executing_eagerly", "function",
+    "gpu", "grad", "gradients", "gradients_function", "latest_checkpoint", "list_devices",
+    "name_scope", "num_gpus", "remat", "set_engine", "set_random_seed", "to_device",
+    "value_and_grad", "value_and_gradients_function",
 ]  # fmt: skip
 
 
@@ -150,11 +159,7 @@ def version() -> str:
 __dir__ = lambda: list(__all__)
 
 #: modules and classes of Keras 3 that this version has not
-_NOT_HERE = {
-    "FloatDTypePolicy", "Operation", "Quantizer", "RematScope", "StatelessScope", "SymbolicScope",
-    "applications", "distillation", "distribution", "export", "legacy", "mixed_precision",
-    "preprocessing", "quantizers", "tree", "wrappers",
-}  # fmt: skip
+_NOT_HERE = {"applications", "distillation", "distribution", "export", "legacy", "wrappers"}
 
 if not TYPE_CHECKING:
 

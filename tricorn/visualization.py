@@ -441,3 +441,5 @@ __all__ = [
     "plot_image_gallery",
     "plot_segmentation_mask_gallery",
 ]
+
+__dir__ = lambda: list(__all__)

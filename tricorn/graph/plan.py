@@ -143,8 +143,8 @@ class Plan:
         constants = [None if is_symbolic(leaf) else leaf for leaf in leaves]
         masks = None
         if not hasattr(node.operation, "op"):
-            trees = [tree.map(_mask_slot(self), arg) for arg in node.args]
-            masks = trees if any(tree.leaves(t) for t in trees) else None
+            trees = tree.map(_mask_slot(self), (node.args, node.kwargs))
+            masks = trees if tree.leaves(trees) else None
         outputs = []
         for leaf in tree.leaves(node.outputs):
             self._slots[id(leaf)] = len(self._slots)
@@ -234,7 +234,7 @@ class _Step:
         slots: list,
         constants: list,
         structure: Any,
-        masks: list | None,
+        masks: tuple | None,
         outputs: list[int],
     ) -> None:
         self.node, self.call = node, node.operation
@@ -274,7 +274,7 @@ class _Step:
         else:
             masks = None
             if self.masks is not None:
-                masks = [tree.map(slots.__getitem__, mask) for mask in self.masks]
+                masks = tree.map(slots.__getitem__, self.masks)
             result = self.call._tricorn_call_masked(args, kwargs, masks)
         if self.single:
             slots[self.outputs[0]] = result

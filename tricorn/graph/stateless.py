@@ -1,13 +1,16 @@
-"""`StatelessScope`: code that changes Variables, run without changing them."""
+"""Blocks for code that works with graphs itself: `StatelessScope`, in which Variables are not
+changed, and `SymbolicScope`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextvars import ContextVar
 from typing import Any
 
 from tricorn.engines.registry import active
 from tricorn.graph.op import convert
 from tricorn.graph.scope import Readable, Scope, variable_behind
+from tricorn.graph.symbolic import recording
 
 
 class StatelessScope(Scope):
@@ -76,3 +79,28 @@ class StatelessScope(Scope):
     def get_current_value(self, variable: Any) -> Any:
         """The value that a Variable has in the block; None if it was neither given nor assigned."""
         return self.values.get(variable_behind(variable))
+
+
+class SymbolicScope:
+    """A block that is told by `in_symbolic_scope` from one that computes."""
+
+    def __init__(self) -> None:
+        self._tokens: list = []
+
+    def __enter__(self) -> SymbolicScope:
+        self._tokens.append(_symbolic.set(self))
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        _symbolic.reset(self._tokens.pop())
+
+
+_symbolic: ContextVar[SymbolicScope | None] = ContextVar("tricorn_symbolic_scope", default=None)
+
+
+def in_symbolic_scope() -> bool:
+    """Whether what runs is for shapes and graphs only: in a `SymbolicScope`, in the body of a layer
+    that is called on symbolic tensors, in a run on tensors without values."""
+    return (
+        _symbolic.get() is not None or recording() is not None or active().capabilities["abstract"]
+    )

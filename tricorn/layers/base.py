@@ -8,9 +8,8 @@ is recorded as that node's inner graph.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,12 +20,12 @@ from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
 from tricorn.graph.graphs import current_graph
 from tricorn.graph.symbolic import Node, recording
-from tricorn.graph.transforms import checkpoint
 from tricorn.graph.turns import Use
 from tricorn.layers import calling, state, symbolic_calls
 from tricorn.layers.input_spec import InputSpec
+from tricorn.layers.operation import FOREIGN, Operation, serialized
 from tricorn.serialization import registry
-from tricorn.tracebacks import shorten, shortened
+from tricorn.tracebacks import shorten
 from tricorn.tracking import PLAIN, plain
 from tricorn.variable import Variable
 
@@ -46,7 +45,7 @@ class _Inside:
         return self if layer is None else self.get(layer)
 
 
-class Layer:
+class Layer(Operation, captures=False):
     """Base of all layers.
 
     Subclasses make weights in `__init__` or `build` (`add_weight`) and compute in `call`.  The
@@ -76,9 +75,7 @@ class Layer:
         (2, 3)
     """
 
-    # Names that begin with ``_tricorn`` are the library's; all others are public or the user's.
-    __slots__ = ("__dict__", "__weakref__", "_tricorn")
-    _tricorn: state.LayerState
+    __slots__ = ()
     _tricorn_tracked_as = "layer"
     #: models: the masks of the outputs are those of the layers inside, and no others
     _tricorn_composite = False
@@ -99,7 +96,7 @@ class Layer:
         from tricorn import regularizers
 
         self._tricorn.input_shape = _legacy_input_shape(kwargs)
-        for name_ in _FOREIGN:  # Keras's files say how a layer was quantized or fine-tuned
+        for name_ in FOREIGN:  # Keras's files say how a layer was quantized or fine-tuned
             kwargs.pop(name_, None)
         if kwargs:
             raise ValueError(
@@ -117,17 +114,14 @@ class Layer:
         self.built = self._tricorn_holds_nothing()
         self._tricorn.trainable = checks.boolean(self, "trainable", trainable)
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        self = object.__new__(cls)
-        object.__setattr__(self, "_tricorn", state.LayerState())
-        return self
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "__init__" in cls.__dict__:
-            cls.__init__ = _capturing(cls, cls.__init__)  # type: ignore[method-assign]
         if "build" in cls.__dict__:
             cls.build = _building(cls.build)  # type: ignore[method-assign]
+
+    def _tricorn_made(self) -> None:
+        if type(self)._tricorn_holds_nothing():
+            self._tricorn_lock()
 
     # ----------------------------------------------------------------------------------- tracking
 
@@ -464,18 +458,10 @@ class Layer:
         args, kwargs, _ = calling.prepared(self, args, kwargs)
         return symbolic_calls.call(self, args, kwargs)
 
-    def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
-        """`layer_call`, a method of this layer, in a form whose intermediate values are computed
-        again for the gradient, instead of kept: less memory for more time.
-
-        Args:
-            args, kwargs: those it is to be called with; for Keras's signature.
-        """
-        return checkpoint(layer_call)
-
-    def _tricorn_call_masked(self, args: tuple, kwargs: dict, masks: list | None) -> Any:
-        """A call with given masks (a list of trees like args) instead of the travelling ones."""
-        calling.mask_arguments(args, masks or ())
+    def _tricorn_call_masked(self, args: tuple, kwargs: dict, masks: tuple | None) -> Any:
+        """A call with given masks (trees like the arguments) instead of the travelling ones."""
+        if masks is not None:
+            calling.mask_arguments(args, kwargs, masks)
         return self(*args, **kwargs)
 
     @classmethod
@@ -549,26 +535,6 @@ class Layer:
     def _tricorn_states_specs(self) -> bool:
         """Whether the layer has a rule of its own for the shape and dtype of its output."""
         return type(self).compute_output_spec is not Layer.compute_output_spec
-
-    @property
-    def input(self) -> Any:
-        """The symbolic input of the layer's first call."""
-        args = _first_node(self).args
-        return args[0] if len(args) == 1 else list(args)
-
-    @property
-    def output(self) -> Any:
-        """The symbolic output of the layer's first call."""
-        return _first_node(self).outputs
-
-    def get_input_at(self, index: int) -> Any:
-        """The symbolic input of call number `index`."""
-        args = self._tricorn.nodes[index].args
-        return args[0] if len(args) == 1 else list(args)
-
-    def get_output_at(self, index: int) -> Any:
-        """The symbolic output of call number `index`."""
-        return self._tricorn.nodes[index].outputs
 
     # ------------------------------------------------------------------------------------- updates
 
@@ -657,33 +623,6 @@ class Layer:
                         config[key] = serialized(live)
                 break
         return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """A layer made from `get_config`'s result.
-
-        Args:
-            custom_objects: name -> class or function, besides what is registered.
-        """
-        if custom_objects:
-            with registry.custom_object_scope(custom_objects):
-                return cls.from_config(config)
-        parameters = inspect.signature(cls.__init__).parameters
-        accepts = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        config, later = dict(config), {}
-        for key in ("trainable", "dtype", "name"):  # what every layer has may not be an argument
-            if key in config and not accepts and key not in parameters:
-                later[key] = config.pop(key)
-        try:
-            made = cls(**deserialized(config))
-            for key in later.keys() - {"dtype"}:
-                setattr(made, key, later[key])
-            return made
-        except TypeError as error:
-            raise TypeError(
-                f"{cls.__name__} cannot be made from its config {sorted(config)}: {error}. If its "
-                "constructor takes other arguments, override get_config"
-            ) from error
 
     def save_own_variables(self, store: Any) -> None:
         """Put this layer's own weights into `store`, a mapping of str to array."""
@@ -779,14 +718,6 @@ class Layer:
         self._tricorn.tracker.restore(self.__dict__, saved)
 
 
-# keyword arguments of every layer that its config does not repeat, and what else Keras writes
-_NOT_CONFIG = frozenset(
-    ("name", "trainable", "dtype", "autocast", "input_shape", "batch_size", "batch_input_shape",
-     "batch_shape", "input_dim")
-)  # fmt: skip
-_FOREIGN = ("quantization_config", "lora_rank", "lora_alpha", "gptq_unpacked_column_size")
-
-
 #: what Keras's layers and models have and these have not -> what to do
 _ELSEWHERE = {
     "quantize": "there are no quantized layers here",
@@ -808,15 +739,6 @@ def _advice(layer: Layer, name: str) -> str:
     return ""
 
 
-def _first_node(layer: Layer) -> Node:
-    if not layer._tricorn.nodes:
-        raise AttributeError(
-            f"the layer {layer.name!r} was not called on a symbolic tensor, so it has no input or "
-            "output; call it on an Input"
-        )
-    return layer._tricorn.nodes[0]
-
-
 def in_order(values: Any, variables: list[Variable], name: str) -> list:
     """One value per Variable, from a sequence or from a dict by paths."""
     if isinstance(values, dict):
@@ -830,35 +752,6 @@ def in_order(values: Any, variables: list[Variable], name: str) -> list:
     if len(variables) != len(values):
         raise ValueError(f"layer {name!r} has {len(variables)} variables, got {len(values)}")
     return values
-
-
-def _capturing(cls: type, init: Callable) -> Callable:
-    """`init` that also keeps the arguments it was given."""
-    signature = inspect.signature(init)
-    kinds = {p.kind: p.name for p in signature.parameters.values()}
-    loose = kinds.get(inspect.Parameter.VAR_KEYWORD)
-    starred = kinds.get(inspect.Parameter.VAR_POSITIONAL)  # cannot be given by name
-    plain = checks.kinds(init) if checks.of_library(cls) else {}
-
-    @shortened
-    @functools.wraps(init)
-    def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
-        try:
-            bound = signature.bind(self, *args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{cls.__name__}: {error}; arguments: {signature}") from None
-        checks.of_kinds(self, bound.arguments, plain)
-        bound.apply_defaults()
-        given = dict(list(bound.arguments.items())[1:])
-        given.pop(starred or "", None)
-        extra = given.pop(loose, {}) if loose else {}
-        given.update({k: v for k, v in extra.items() if k not in (*_NOT_CONFIG, *_FOREIGN)})
-        self._tricorn.arguments.setdefault(cls, given)
-        init(self, *args, **kwargs)
-        if type(self).__init__ is wrapped and type(self)._tricorn_holds_nothing():
-            self._tricorn_lock()
-
-    return wrapped
 
 
 def _building(build: Callable) -> Callable:
@@ -875,25 +768,6 @@ def _building(build: Callable) -> Callable:
         self.built = True
 
     return wrapped
-
-
-def serialized(value: Any) -> Any:
-    """A constructor's argument as Keras writes it: functions of `activations` by name."""
-    from tricorn import activations
-
-    if isinstance(value, (str, int, float, bool, type(None))):
-        return value
-    if isinstance(value, (tuple, list)):
-        return [serialized(item) for item in value]
-    return activations.serialize(value)
-
-
-def deserialized(config: Any) -> Any:
-    if isinstance(config, dict):
-        if "class_name" in config:
-            return registry.deserialize_keras_object(config)
-        return {key: deserialized(value) for key, value in config.items()}
-    return [deserialized(item) for item in config] if isinstance(config, list) else config
 
 
 def _tupled(shape: Any) -> Any:

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,8 +108,8 @@ def _call_inside(layer: Layer, outer: Call, args: tuple, kwargs: dict) -> Any:
     try:
         if args:
             specs.check(layer.input_spec, args[0], layer)
-        masks = [tree.map(get_mask, arg) for arg in args] if any_masks() else []
-        masked = any(tree.leaves(m) for m in masks)
+        masks = travelling_masks(args, kwargs) if any_masks() else None
+        masked = masks is not None and bool(tree.leaves(masks))
         unlocked = not layer.built
         if unlocked or _in_building:
             build_once(layer, args, kwargs)
@@ -120,8 +120,7 @@ def _call_inside(layer: Layer, outer: Call, args: tuple, kwargs: dict) -> Any:
             layer._tricorn_lock()
         given = kwargs.get("mask")
         if masked or given is not None or layer._tricorn_makes_masks():
-            found = masks[0] if masks else None
-            pass_masks(layer, args, outputs, found if given is None else given)
+            pass_masks(layer, args, kwargs, outputs, masks, given)
         if layer.activity_regularizer is not None:
             layer.add_loss(penalties(layer, outputs))
         return outputs
@@ -163,11 +162,13 @@ def run_body(layer: Layer, args: tuple, kwargs: dict) -> Any:
             kwargs["training"] = None
         elif not layer._tricorn_composite:
             return phase.either(training, functools.partial(_in_phase, layer), (args, kwargs))
-    compute, own = layer._tricorn.dtypes
+    call, (compute, own) = layer.call, layer._tricorn.dtypes
+    if layer._tricorn.remat is not None:
+        call = layer.rematerialized_call(call, *args, **kwargs)
     if compute == own and variable._autocast.get() is None:
-        return layer.call(*args, **kwargs)
+        return call(*args, **kwargs)
     with variable.autocast(compute):
-        return layer.call(*args, **kwargs)
+        return call(*args, **kwargs)
 
 
 def _in_phase(layer: Layer, training: bool, args: tuple, kwargs: dict) -> Any:
@@ -179,7 +180,7 @@ def _in_phase(layer: Layer, training: bool, args: tuple, kwargs: dict) -> Any:
 # --------------------------------------------------------------------------------------- arguments
 
 
-def filled(layer: Layer, args: tuple, kwargs: dict, training: Any, masks: list) -> dict:
+def filled(layer: Layer, args: tuple, kwargs: dict, training: Any, masks: tuple | None) -> dict:
     """Keyword arguments with `training` and masks put in where `call` takes them."""
     kind: Any = type(layer)
     names, positional, _ = call_names(kind)
@@ -188,11 +189,12 @@ def filled(layer: Layer, args: tuple, kwargs: dict, training: Any, masks: list) 
     if "training" in names and "training" not in positional[: len(args)]:
         if training is not None or not _has_default(kind, "training"):
             kwargs["training"] = training
-    if masks:
+    if masks is not None:
         if "mask" in names and kwargs.get("mask") is None:
             if "mask" not in positional[: len(args)]:
-                kwargs["mask"] = masks[0] if tree.leaves(masks[0]) else None
-        for name, mask in zip(positional, masks):
+                mask = first_of(layer, *masks)
+                kwargs["mask"] = mask if tree.leaves(mask) else None
+        for name, mask in (*zip(positional, masks[0]), *masks[1].items()):
             key = f"{name}_mask"
             if key in names and kwargs.get(key) is None and tree.leaves(mask):
                 kwargs[key] = mask
@@ -318,21 +320,46 @@ def shapes_of(values: Any) -> list:
 # ------------------------------------------------------------------------------------------- masks
 
 
-def mask_arguments(args: tuple, masks: Iterable) -> None:
-    """Let masks, trees like the arguments, travel with them."""
-    for arg, mask in zip(args, masks):
+def travelling_masks(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """The masks that travel with the arguments of a call, in trees like those."""
+    return tree.map(get_mask, args), tree.map(get_mask, kwargs)
+
+
+def first_of(layer: Layer, args: tuple, kwargs: dict) -> Any:
+    """What belongs to the first argument of `call`, of what belongs to all of them."""
+    if args:
+        return args[0]
+    kind: Any = type(layer)
+    positional = call_names(kind)[1]
+    return kwargs.get(positional[0]) if positional else None
+
+
+def mask_arguments(args: tuple, kwargs: dict, masks: tuple[tuple, dict]) -> None:
+    """Let masks travel with the arguments."""
+    for value, mask in (*zip(args, masks[0]), *((kwargs[k], m) for k, m in masks[1].items())):
         if tree.leaves(mask):
-            tree.map_up_to(set_mask, arg, mask)
+            tree.map_up_to(set_mask, value, mask)
 
 
-def pass_masks(layer: Layer, args: tuple, outputs: Any, masks: Any, inner: Any = None) -> None:
-    """Give the outputs the masks that `compute_mask` says; a layer made of layers passes on the
-    masks that those gave."""
-    inputs = args[0] if args else None
+def pass_masks(
+    layer: Layer,
+    args: tuple,
+    kwargs: dict,
+    outputs: Any,
+    travelling: tuple | None,
+    given: Any,
+    inner: Any = None,
+) -> None:
+    """Give the outputs the masks that `compute_mask` says, for the mask that was given, else for
+    that of the first argument; a layer made of layers passes on the masks that those gave."""
+    masks = given
+    if given is None and travelling is not None:
+        masks = first_of(layer, *travelling)
     if not layer._tricorn_makes_masks():
-        handed = hand_on_masks(outputs if inner is None else inner, outputs, args)
+        handed = hand_on_masks(outputs if inner is None else inner, outputs, (args, kwargs))
         if handed or layer._tricorn_composite:
             return
+    inputs = first_of(layer, args, kwargs)
     out = signatures.call(layer.compute_mask, {"inputs": inputs, "previous_mask": masks})
     if out is None and not tree.leaves(masks):
         return
@@ -343,9 +370,9 @@ def pass_masks(layer: Layer, args: tuple, outputs: Any, masks: Any, inner: Any =
         set_mask(leaf, mask)
 
 
-def hand_on_masks(inner: Any, outputs: Any, args: tuple) -> bool:
+def hand_on_masks(inner: Any, outputs: Any, arguments: tuple) -> bool:
     """Give the outputs the masks of what came out of the body; whether there were any."""
-    given = {id(leaf) for leaf in tree.leaves(args)}
+    given = {id(leaf) for leaf in tree.leaves(arguments)}
     found = False
     for leaf, out in zip(tree.leaves(inner), tree.leaves(outputs)):
         mask = get_mask(leaf) if id(leaf) not in given else None

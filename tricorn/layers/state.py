@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tricorn import tree
 from tricorn.engines import active
+from tricorn.graph import rematerialization
 from tricorn.graph.ambient import reading_flags
 from tricorn.graph.effects import Effects
 from tricorn.graph.symbolic import Node, is_symbolic
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 #: what copies have, in this order: a graph among the parts lists its nodes from its inputs on, so
 #: that no copying goes from a node to the one before it, and on, deeper than Python allows
 _SAVED = ("parts", "arguments", "build_shapes", "input_shape", "input_tensor", "metrics",
-          "path", "policy", "dtypes", "trainable", "tracker")  # fmt: skip
+          "path", "policy", "dtypes", "remat", "trainable", "tracker")  # fmt: skip
 
 
 class LayerState:
@@ -39,6 +40,7 @@ class LayerState:
         path: the names of the layers around it, and its own; None: it was not built.
         policy: the dtype policy that it was given, or policies by paths.
         dtypes: (compute dtype, dtype of Variables), by its policy.
+        remat: the `RematScope` that it was made in, or None.
         parts: name -> what models add: the state of training, a graph, a stack.
     """
 
@@ -57,6 +59,7 @@ class LayerState:
         self.path: str | None = None
         self.policy: Any = None
         self.dtypes: tuple[str, str] = ("", "")
+        self.remat = rematerialization.current()
         self.parts: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tricorn import ops, tree
+from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine, needs_engine
 from tricorn.graph import phase, scope
-from tricorn.graph.calls import calling, get_mask, hand_on
+from tricorn.graph.calls import calling, hand_on
 from tricorn.graph.graphs import abstracted, current_graph
 from tricorn.graph.symbolic import (
     Node,
@@ -24,8 +27,9 @@ from tricorn.graph.symbolic import (
     Recorder,
     SymbolicTensor,
     is_symbolic,
+    recording,
 )
-from tricorn.graph.transforms import abstract_shapes, engine_shapes
+from tricorn.graph.transforms import abstract_shapes, checkpoint, engine_shapes
 from tricorn.layers import calling as calls
 from tricorn.layers import input_spec as specs
 from tricorn.layers import state
@@ -53,7 +57,7 @@ def call(
             training = phase.now()
         node = Node(layer, args, kwargs, index=len(nodes))
         node.training = None if decided else phase.fixed()
-        masks = [tree.map(get_mask, arg) for arg in args]
+        masks = calls.travelling_masks(args, kwargs)
         unlocked = not layer.built
         if unlocked or calls._in_building:
             calls.build_once(layer, args, kwargs)
@@ -73,11 +77,10 @@ def call(
     if lasting:
         nodes.append(node)
     given = filled.get("mask")
-    if any(map(tree.leaves, masks)) or given is not None or layer._tricorn_makes_masks():
-        found = masks[0] if masks else None
-        calls.pass_masks(layer, args, outputs, found if given is None else given, node.inner)
+    if tree.leaves(masks) or given is not None or layer._tricorn_makes_masks():
+        calls.pass_masks(layer, args, kwargs, outputs, masks, given, node.inner)
     elif node.inner is not None:
-        calls.hand_on_masks(node.inner, outputs, args)
+        calls.hand_on_masks(node.inner, outputs, (args, kwargs))
     return outputs
 
 
@@ -116,7 +119,9 @@ def _believed(layer: Layer, outputs: Any, stated: Any) -> Any:
     return tree.unflatten(structure, list(map(believed, leaves, said)))
 
 
-def _recorded(layer: Layer, node: Node, args: tuple, kwargs: dict, masks: list, stated: Any) -> Any:
+def _recorded(
+    layer: Layer, node: Node, args: tuple, kwargs: dict, masks: tuple, stated: Any
+) -> Any:
     """The outputs of the body, which becomes the node's inner graph if it can be recorded.  A layer
     that states its outputs need not run on tensors without values."""
     try:
@@ -136,11 +141,11 @@ def _recorded(layer: Layer, node: Node, args: tuple, kwargs: dict, masks: list, 
         )
 
 
-def _run(layer: Layer, args: tuple, kwargs: dict, masks: list) -> Any:
+def _run(layer: Layer, args: tuple, kwargs: dict, masks: tuple) -> Any:
     """The body has loops, in a graph of the engine's own: what they compute is tensors like others
     there, and only the effects are recorded."""
     with NotRecording(), scope.Scope() as now:
-        calls.mask_arguments(args, masks)
+        calls.mask_arguments(args, kwargs, masks)
         outputs = calls.run_body(layer, args, kwargs)
     hand_on(now.effects)
     return outputs
@@ -162,6 +167,14 @@ def _shapes(layer: Layer, args: tuple, kwargs: dict, reason: Any, stated: Any) -
     that calls a native framework, from the engine."""
     if stated is not None:
         return stated
+    run = functools.partial(calls.run_body, layer)
+    native = None if isinstance(reason, NotRecordable) else reason
+    return abstract_results(lambda *args, **kwargs: run(args, kwargs), args, kwargs, native)
+
+
+def abstract_results(fn: Callable, args: tuple, kwargs: dict, reason: Any = None) -> Any:
+    """The shapes and dtypes of what `fn` gives, from a run on abstract tensors in the place of the
+    symbolic ones; where there is a reason to ask the engine, from that."""
     leaves, structure = tree.take_apart((args, kwargs))
     where = [i for i, leaf in enumerate(leaves) if is_symbolic(leaf)]
 
@@ -170,12 +183,58 @@ def _shapes(layer: Layer, args: tuple, kwargs: dict, reason: Any, stated: Any) -
         for i, tensor in zip(where, tensors):
             filled[i] = tensor
         args, kwargs = tree.unflatten(structure, filled)
-        return calls.run_body(layer, args, kwargs)
+        return fn(*args, **kwargs)
 
     shapes = [abstracted(leaves[i]) for i in where]
-    if isinstance(reason, NotRecordable):
-        return abstract_shapes(run, shapes)
-    return engine_shapes(run, shapes, reason)
+    return abstract_shapes(run, shapes) if reason is None else engine_shapes(run, shapes, reason)
+
+
+# -------------------------------------------------------------------------------- rematerialization
+
+
+def rematerialized(layer: Any, fn: Callable, args: tuple, kwargs: dict) -> Callable:
+    """`Operation.rematerialized_call`.  What is recorded, or run for its shapes, is not changed."""
+    scope = layer._tricorn.remat
+    if scope is None or recording() is not None or active().capabilities["abstract"]:
+        return fn
+    if scope.mode == "activations":
+        activation = getattr(layer, "activation", None)
+        return fn if activation is None else _with_activation(layer, fn, activation)
+    if scope.mode == "list_of_layers":
+        return _again(fn) if layer.name in scope.layer_names else fn
+    if layer._tricorn.parts.get("graph") is not None:
+        return fn  # its layers are rematerialized, each
+    if scope.mode == "larger_than":
+        specs = tree.map(_spec, (args, kwargs))
+        found = tree.leaves(abstract_results(fn, *specs))
+        if sum(math.prod(n or 1 for n in x.shape) for x in found) <= scope.output_size_threshold:
+            return fn
+    return _again(fn)
+
+
+def _again(fn: Callable) -> Callable:
+    """`transforms.checkpoint` of a function that takes keyword arguments, too."""
+    return lambda *args, **kwargs: checkpoint(lambda *given: fn(*given, **kwargs))(*args)
+
+
+def _with_activation(layer: Any, fn: Callable, activation: Callable) -> Callable:
+    """`fn`, during which the layer's activation is rematerialized."""
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        object.__setattr__(layer, "activation", _again(activation))
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            object.__setattr__(layer, "activation", activation)
+
+    return run
+
+
+def _spec(x: Any) -> Any:
+    """A symbolic tensor like a tensor."""
+    if not active().is_tensor(x):
+        return x
+    return SymbolicTensor(tuple(active().shape(x)), active().dtype(x))
 
 
 # ------------------------------------------------------------------------------------------ updates
@@ -204,7 +263,7 @@ def updates_of(node: Node) -> list:
         or len(state.weights(layer)) == len(state.trainable_variables(layer))
     ):
         return known
-    masks = [tree.map(get_mask, arg) for arg in node.args]
+    masks = calls.travelling_masks(node.args, node.kwargs)
     kwargs = calls.filled(layer, node.args, node.kwargs, True, masks)
     with Recorder(node.parent) as recorder, calling(True):
         calls.run_body(layer, node.args, kwargs)

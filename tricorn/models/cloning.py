@@ -10,6 +10,7 @@ from tricorn import tree
 from tricorn.graph.symbolic import node_of
 from tricorn.layers.base import Layer
 from tricorn.layers.input_layer import InputLayer
+from tricorn.layers.operation import Operation
 from tricorn.models.functional import Functional
 from tricorn.models.layer_graph import graph_of
 from tricorn.models.model import Model
@@ -103,8 +104,11 @@ def _clone_graph(
     model: Model, input_tensors: Any, copy: Callable, call_function: Callable | None
 ) -> Model:
     layers = {layer.name: layer for layer in model.layers}
+    operations = {o.name: o for o in model.operations if isinstance(o, Operation)}
 
     def make(name: str, entry: dict) -> Any:
+        if name in operations.keys() - layers.keys():
+            return type(operations[name]).from_config(operations[name].get_config())
         if name not in layers or isinstance(layers[name], InputLayer):
             return registry.deserialize_keras_object(entry)
         return copy(layers[name])

@@ -15,6 +15,7 @@ from tricorn.graph.symbolic import Node, SymbolicTensor, is_symbolic, mask_of, n
 from tricorn.layers.base import Layer
 from tricorn.layers.input_layer import InputLayer
 from tricorn.layers.input_spec import InputSpec
+from tricorn.layers.operation import Operation
 from tricorn.serialization import registry
 from tricorn.serialization.operations import OpCall
 
@@ -56,7 +57,7 @@ class LayerGraph:
         self._plan = Plan(self.inputs, (self.output, masks))
         self.operations, self.nodes = _ordered(self.inputs, self.outputs)
         names: dict[str, Any] = {}
-        for layer in self.layers:
+        for layer in (o for o in self.operations if isinstance(o, Operation)):
             if names.setdefault(layer.name, layer) is not layer:
                 raise ValueError(
                     f"the model {name!r} has two layers named {layer.name!r}; give each its own "
@@ -69,7 +70,7 @@ class LayerGraph:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         for node in self.nodes:  # the layers know their calls again
-            if isinstance(node.operation, Layer):
+            if isinstance(node.operation, Operation):
                 known = node.operation._tricorn.nodes
                 if node not in known:
                     node.index = len(known)
@@ -414,10 +415,10 @@ def _ordered(inputs: list, outputs: list) -> tuple[list, list[Node]]:
 
 def _operations(nodes: list[Node]) -> list:
     """The layer, or the op with a name of its own, of each node."""
-    taken = {node.operation.name for node in nodes if isinstance(node.operation, Layer)}
+    taken = {node.operation.name for node in nodes if isinstance(node.operation, Operation)}
     made: list = []
     for node in nodes:
-        if isinstance(node.operation, Layer):
+        if isinstance(node.operation, Operation):
             made.append(node.operation)
             continue
         base = node.operation.__name__.strip("_")

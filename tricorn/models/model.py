@@ -11,7 +11,8 @@ from tricorn.graph import scope
 from tricorn.graph.symbolic import Node, is_symbolic
 from tricorn.graph.transforms import discover
 from tricorn.layers import calling, state
-from tricorn.layers.base import deserialized, in_order, overridable, serialized
+from tricorn.layers.base import in_order, overridable
+from tricorn.layers.operation import deserialized, serialized
 from tricorn.layers.symbolic_calls import abstract_outputs
 from tricorn.models import layer_graph
 from tricorn.models.layer_graph import LayerGraph, graph_of

@@ -294,7 +294,7 @@ deserialize = _catalogue.deserialize
 
 
 def serialize(learning_rate_schedule: Any) -> Any:
-    """The config that describes a learning rate schedule; of a function its name."""
+    """The config that describes `learning_rate_schedule`; of a function its name."""
     return registry.serialize_keras_object(learning_rate_schedule)
 
 

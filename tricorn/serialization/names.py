@@ -27,6 +27,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "models": ("models",),
     "optimizers": ("optimizers",),
     "optimizers.schedules": ("optimizers.schedules",),
+    "quantizers": ("quantizers",),
     "random": ("random",),
     "regularizers": ("regularizers",),
     "utils": ("utils",),

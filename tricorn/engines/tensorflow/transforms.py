@@ -239,7 +239,59 @@ def custom_gradient(fn: Callable) -> Callable:
     return call
 
 
-# `tf.recompute_grad` gives no gradient to what a function closes over, so there is no `checkpoint`.
+def checkpoint(fn: Callable) -> Callable:
+    """As `tf.recompute_grad`, which gives no gradients to tensors that a function closes over."""
+
+    def call(*args: Any) -> Any:
+        leaves, structure = tree.take_apart(args)
+        result: Any = None
+
+        def flat(*tensors: tf.Tensor) -> list:
+            nonlocal result
+            found, result = tree.take_apart(fn(*tree.unflatten(structure, list(tensors))))
+            return found
+
+        around = _closed_over(flat, leaves)
+
+        # it is given what it closes over, too, so that this gets its gradients
+        @tf.custom_gradient
+        def run(*tensors: tf.Tensor) -> tuple[list, Callable]:
+            def pull(*cotangents: tf.Tensor, variables: Sequence = ()) -> Any:
+                points = [_after(x, cotangents) for x in tensors[: len(leaves)]]
+                with tf.GradientTape() as tape:
+                    tape.watch([x for x in [*points, *around] if x.dtype in FLOATING])
+                    outs = flat(*points)
+                smooth = [(x, c) for x, c in zip(outs, cotangents) if x.dtype in FLOATING]
+                grads = tape.gradient(
+                    [x for x, _ in smooth], [*points, *around, *variables], [c for _, c in smooth]
+                )
+                own = len(points) + len(around)
+                return (grads[:own], grads[own:]) if variables else grads
+
+            return [tf.identity(x) for x in flat(*tensors[: len(leaves)])], pull
+
+        found = run(*leaves, *around)
+        return tree.unflatten(result, list(found))
+
+    return call
+
+
+def _closed_over(fn: Callable, leaves: Sequence) -> list[tf.Tensor]:
+    """The tensors besides its arguments that a function computes with."""
+    traced = tf.function(fn, autograph=False)
+    specs = [tf.TensorSpec(x.shape, x.dtype) for x in leaves]
+    captures = traced.get_concrete_function(*specs).graph.captures
+    return [outer for outer, _ in captures if outer.dtype in FLOATING]
+
+
+def _after(x: tf.Tensor, cotangents: Sequence) -> tf.Tensor:
+    """`x` as a tensor that cannot be computed before the cotangents: a compiler would otherwise
+    find that what is computed of it was computed already."""
+    first = next((c for c in cotangents if c.dtype in FLOATING), None)
+    if first is None or x.dtype not in FLOATING or tf.executing_eagerly():
+        return tf.identity(x)
+    some = tf.reduce_max(tf.reshape(first, [-1])[:1])
+    return x + tf.cast(some > float("inf"), x.dtype)  # which is 0
 
 
 def eval_shape(fn: Callable, args: tuple) -> Any:
