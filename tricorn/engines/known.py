@@ -49,7 +49,7 @@ KNOWN = {
             "parameters",
             "state_dict",
             "zero_grad",
-        ),  # fmt: skip
+        ),
     ),
     "abstract": Known("tricorn.engines.abstract", "", ()),
 }
