@@ -74,6 +74,7 @@ def main() -> None:
     model.fit(x_train, one_hot(y_train, 10), batch_size=32, epochs=arguments.epochs)
     _, accuracy = model.evaluate(x_test, one_hot(y_test, 10), verbose=0)
     print(f"accuracy on held-out digits: {accuracy:.4f}")
+    assert accuracy > 0.9
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ def main() -> None:
     _, accuracy = model.evaluate(x_test, y_test, verbose=0)
     print(f"accuracy on held-out digits: {accuracy:.4f}")
     model.save(arguments.output)
+    assert accuracy > 0.9
 
 
 if __name__ == "__main__":

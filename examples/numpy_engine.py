@@ -358,6 +358,7 @@ def main():
     with keras.engine("examples.numpy_engine"):
         _, accuracy = model.evaluate(x_test, y_test, verbose=0)
     print(f"accuracy on held-out digits: {accuracy:.4f}")
+    assert accuracy > 0.9
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 The loss needs no places of the digits, only which digits there are, in their order.
 
 Shows: `losses.CTC`, `Bidirectional`, labels of different lengths, `ops.ctc_decode`.
-Data: pictures of 3 to 5 handwritten digits beside each other, made of the digits that ship with the
-package; those of the test are of digits that were not learned from.
+Data: pictures of 3 to 5 handwritten digits beside each other, made of the digits that ship with
+the package; those of the test are of digits that were not learned from.
 Expected: more than 0.8 of 200 unseen numbers read without a mistake.
 Source: Graves et al., Connectionist Temporal Classification, ICML 2006.
 """

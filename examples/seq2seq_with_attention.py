@@ -1,8 +1,8 @@
 """A recurrent encoder and decoder with attention between them rewrite dates.
 
-"march 5th, 1987" becomes "1987-03-05", one character at a time. The decoder is trained on the right
-characters before each one (teacher forcing); for decoding, the same layers make a second model that
-takes one character and the state, and gives the next character and state.
+"march 5th, 1987" becomes "1987-03-05", one character at a time. The decoder is trained on the
+right characters before each one (teacher forcing); for decoding, the same layers make a second
+model that takes one character and the state, and gives the next character and state.
 
 Shows: several models that share layers, `return_state`, `initial_state`, `Attention`, decoding.
 Data: made here. Expected: more than 0.9 of 200 unseen dates right in every character.
@@ -15,7 +15,7 @@ import datetime
 import numpy as np
 
 import tricorn as keras
-from tricorn import layers, ops
+from tricorn import layers
 
 keras.utils.set_random_seed(0)
 
@@ -36,7 +36,8 @@ def encode(texts, length):
 
 def dates(count, seed):
     rng = np.random.default_rng(seed)
-    days = [datetime.date(1950, 1, 1) + datetime.timedelta(int(d)) for d in rng.integers(0, 36500, count)]
+    begin = datetime.date(1950, 1, 1)
+    days = [begin + datetime.timedelta(days=int(n)) for n in rng.integers(0, 36500, count)]
     sources = [day.strftime(FORMATS[rng.integers(len(FORMATS))]).lower() for day in days]
     return sources, [day.isoformat() for day in days]
 

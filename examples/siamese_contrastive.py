@@ -63,7 +63,7 @@ model = keras.Model([left, right], distance)
 
 
 def contrastive_loss(margin=1.0):
-    """y d̄² + (1 - y) d², with d̄ how much the distance d lacks to the margin, y = 1 for a different pair."""
+    """y max(margin - d, 0)² + (1 - y) d² of a distance d; y is 1 for pairs of two classes."""
 
     def loss(y_true, y_pred):
         near = ops.square(y_pred)

@@ -3,8 +3,8 @@
 Shows: `timeseries_dataset_from_array`, an LSTM, `EarlyStopping` and `ModelCheckpoint`.
 Data: made here: two years of hours with a yearly and a daily course, weather that wanders, and air
 pressure which tells what the weather will do. The first three quarters are to learn from.
-Expected: a mean error below half of that of "as it is now", and below three quarters of that of "as it
-was yesterday at that hour".
+Expected: a mean error below half of that of "as it is now", and below three quarters of that of
+"as it was yesterday at that hour".
 """
 
 import os
@@ -29,10 +29,7 @@ for t in range(1, len(hours)):
     pressure[t] = 0.97 * pressure[t - 1] + rng.normal(0, 0.25)
     weather[t] = 0.98 * weather[t - 1] + 0.3 * pressure[t - AHEAD] + rng.normal(0, 0.1)
 temperature = (
-    10
-    - 10 * np.cos(2 * np.pi * hours / (365 * 24))
-    - 5 * np.cos(2 * np.pi * hours / 24)
-    + weather
+    10 - 10 * np.cos(2 * np.pi * hours / (365 * 24)) - 5 * np.cos(2 * np.pi * hours / 24) + weather
 )
 features = np.stack([temperature, pressure], axis=1)
 

@@ -1,7 +1,7 @@
 """A variational autoencoder learns to draw digits.
 
-Shows: a layer that draws random numbers, `train_step` and `test_step` of one's own, with trackers of
-one's own that `metrics` names.
+Shows: a layer that draws random numbers, `train_step` and `test_step` of one's own, with trackers
+of one's own that `metrics` names.
 Data: the digits that ship with the package. Expected: unseen digits come back with much less error
 than the mean digit has, and digits drawn from nothing are as bright as real ones.
 Source: Kingma and Welling, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114.
@@ -16,7 +16,10 @@ from tricorn.datasets import digits
 keras.utils.set_random_seed(0)
 
 (x_train, _), (x_test, _) = digits.load_data()
-x_train, x_test = x_train[:1408, ..., None] / np.float32(16), x_test[:320, ..., None] / np.float32(16)
+x_train, x_test = (
+    x_train[:1408, ..., None] / np.float32(16),
+    x_test[:320, ..., None] / np.float32(16),
+)
 
 # ----------------------------------------------------------------------------------------- model
 
