@@ -32,10 +32,6 @@ MISSING = {
     r"(utils\.|saving\.)?(FeatureSpace|KerasFileEditor)": "yet to come",
     r"Operation|RematScope|SymbolicScope|callbacks\.OrbaxCheckpoint": "yet to come",
     r"dtype_policies\.DTypePolicyMap": "yet to come",
-    r"layers\.(Random(?!Flip)\w+|AugMix|AutoContrast|CenterCrop|CutMix|MixUp|Equalization"
-    r"|ContrastLimited\w+|MaxNumBoundingBoxes|RandAugment|Resizing|Solarization)": (
-        "yet to come: augmentation of images"
-    ),
     r"(\w+\.)?legacy(\..*)?": "Keras's own doors to its past; ours is `backend`",
 }
 
