@@ -29,10 +29,6 @@ MISSING = {
     r"export(\..*)?": "yet to come",
     r"quantizers\.(?!Quantizer).*|dtype_policies\.(AWQ|GPTQ|Int4|Quantized).*": "yet to come",
     r"wrappers(\..*)?": "yet to come: scikit-learn",
-    r"layers\.(Random(?!Flip)\w+|AugMix|AutoContrast|CenterCrop|CutMix|MixUp|Equalization"
-    r"|ContrastLimited\w+|MaxNumBoundingBoxes|RandAugment|Resizing|Solarization)": (
-        "yet to come: augmentation of images"
-    ),
     r"(\w+\.)?legacy(\..*)?": "Keras's own doors to its past; ours is `backend`",
 }
 

@@ -22,7 +22,6 @@ KERAS = json.loads((Path(__file__).parent / "keras-3.15.1.json").read_text())
 
 QUANTIZATION = "layers are not quantized yet"
 STEPS = "a step has one signature on every engine; (self, state, data) is heeded in an override"
-TRANSFORMS = "the augmentation of labels and boxes is not there yet"
 PLAIN = "arguments of Keras 2's backend"
 #: method, or class and method, or argument -> why it is missing
 EXCEPTIONS = {
@@ -31,12 +30,6 @@ EXCEPTIONS = {
          "enable_lora", "lora_rank", "lora_alpha", "quantization_config"), QUANTIZATION
     ),
     **dict.fromkeys(("Model.train_step", "Model.test_step", "Model.predict_step"), STEPS),
-    **dict.fromkeys(
-        ("get_random_transformation", "transform_bounding_boxes", "transform_images",
-         "transform_labels", "transform_segmentation_masks", "transform_single_bounding_box",
-         "transform_single_image", "transform_single_label", "transform_single_segmentation_mask"),
-        TRANSFORMS,
-    ),
     **dict.fromkeys(("backend.clear_session", "backend.set_epsilon", "backend.set_floatx"), PLAIN),
     "export": "exporting comes with a folder of its own",
     "jax_state_sync": "there is one truth of a Variable, so nothing is to be brought up to date",
@@ -47,7 +40,11 @@ EXCEPTIONS = {
     "reset_dropout_mask": "masks are arguments of a step, not kept by the cell",
     "reset_recurrent_dropout_mask": "masks are arguments of a step, not kept by the cell",
     "convolution_op": "a convolution is ops.conv",
-    "convert_weight": "a detail of Keras's preprocessing layers",
+    **dict.fromkeys(
+        ("convert_weight", "get_elastic_transform_params", "get_shifted_bbox",
+         "get_transformed_x_y", "get_clipped_bbox", "transformations"),
+        "a detail of Keras's preprocessing layers",
+    ),
     "finalize_state": "adapt computes everything at once",
     "convert_input": "a detail of Keras's layers",
     "get_monitor_value": "a detail of Keras's EarlyStopping",
@@ -151,7 +148,12 @@ ARGUMENTS = {
     "MeanIoU": [2], "OneHotMeanIoU": [2], "OneHotIoU": [2, [0]], "IoU": [2, [0]],
     "MaxNorm": [1.0], "Permute": [[2, 1]], "PiecewiseConstantDecay": [[1], [0.1, 0.2]],
     "PolynomialDecay": [0.1, 10], "PrecisionAtRecall": [0.5], "RNN": [layers.GRUCell(2)],
-    "RandomFlip": [], "RecallAtPrecision": [0.5], "RepeatVector": [2], "Rescaling": [2.0],
+    "CenterCrop": [2, 2], "MaxNumBoundingBoxes": [2], "RandomBrightness": [0.5],
+    "RandomColorDegeneration": [0.5], "RandomContrast": [0.5], "RandomCrop": [2, 2],
+    "RandomHue": [0.5], "RandomPosterization": [4], "RandomRotation": [0.5],
+    "RandomSaturation": [0.5], "RandomSharpness": [0.5], "RandomTranslation": [0.5, 0.5],
+    "RandomZoom": [0.5], "Resizing": [2, 2],
+    "RecallAtPrecision": [0.5], "RepeatVector": [2], "Rescaling": [2.0],
     "Reshape": [[4]], "SensitivityAtSpecificity": [0.5], "SeparableConv1D": [2, 2],
     "SeparableConv2D": [2, 2], "SimpleRNN": [2], "SimpleRNNCell": [2],
     "SpatialDropout1D": [0.5], "SpatialDropout2D": [0.5], "SpatialDropout3D": [0.5],

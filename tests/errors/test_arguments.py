@@ -39,6 +39,8 @@ NEEDED = {
     "initial_learning_rate": 0.1, "decay_steps": 10, "first_decay_steps": 10, "decay_rate": 0.5,
     "boundaries": [1], "values": [1.0, 2.0], "schedule": abs, "filepath": "a.keras",
     "filename": "a.csv", "backup_dir": "b", "learning_rate": 0.1, "pool_size": 2,
+    "height": 4, "width": 3, "max_number": 2, "factor": 1, "height_factor": 0.2,
+    "width_factor": 0.2,
 }  # fmt: skip
 ONLY_WHERE_NEEDED = ("rate", "scale", "n", "axes", "learning_rate", "activation", "pool_size")
 
@@ -80,6 +82,7 @@ def needed(place: str, name: str, library) -> dict:
         "StackedRNNCells": {"cells": lambda: [layers.LSTMCell(3)]},
         "LossScaleOptimizer": {"inner_optimizer": library.optimizers.SGD},
         "InputLayer": {"shape": lambda: (2,)},
+        "RandomGaussianBlur": {},
     }
     if name in inner:
         return {key: make() for key, make in inner[name].items()}

@@ -257,3 +257,18 @@ class TestCompiled:
         with pytest.raises(OverflowError):
             Compiled(step)(X)
         np.testing.assert_array_equal(v.numpy(), X)
+
+
+def test_switch_looks_at_each_branch_once():
+    runs = [0] * 9
+
+    def branch(i):
+        def run(x):
+            runs[i] += 1
+            return x + i
+
+        return run
+
+    branches = [branch(i) for i in range(9)]
+    assert float(transforms.switch(np.int32(7), branches, ops.convert_to_tensor(1.0))) == 8.0
+    assert max(runs) == runs[7] == 2 and sum(runs) == 10  # for shapes, and the one that counts

@@ -758,19 +758,29 @@ def map(f: Callable, xs: Any) -> Any:
 
 def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     """``branches[index](*operands)``; an index outside is moved to the nearest branch."""
-    if len(branches) == 1:
-        return branches[0](*operands)
     if _of_graph("switch", (index, operands)):
         run = lambda now, *functions: switch(now[0], functions, *now[1])
         return with_functions(run, (index, operands), [(f, operands) for f in branches])
-    engine = registry.active()
-    first = engine.less(op.convert(engine, index, "int32"), 1)
-    rest = engine.subtract(op.convert(engine, index, "int32"), 1)
-    return cond(
-        first,
-        lambda: branches[0](*operands),
-        lambda: switch(rest, branches[1:], *operands),
-    )
+    calls = [functools.partial(branch, *operands) for branch in branches]
+    layout = layout_of(*((call, ()) for call in calls))
+    values = layout.before()
+    runs = [functools.partial(layout.pure(call), values) for call in calls]
+    result, effects = chosen(index, runs)
+    layout.commit(effects, result)
+    return result
+
+
+def chosen(index: Any, functions: Sequence[Callable]) -> Any:
+    """``functions[index]()``, of functions that do nothing but compute; an index outside is moved
+    to the nearest."""
+    _refuse_symbolic("switch", index)
+    if len(functions) == 1:
+        return functions[0]()
+    engine, middle = registry.active(), len(functions) // 2
+    first = engine.less(op.convert(engine, index, "int32"), middle)
+    rest = engine.subtract(op.convert(engine, index, "int32"), middle)
+    halves = (index, functions[:middle]), (rest, functions[middle:])
+    return engine.cond(first, *(functools.partial(chosen, *half) for half in halves), ())
 
 
 def _of_graph(name: str, args: Any) -> bool:
@@ -804,6 +814,7 @@ def _refuse_symbolic(name: str, args: Any) -> None:
 
 __all__ = [
     "checkpoint",
+    "chosen",
     "cond",
     "custom_gradient",
     "fori_loop",

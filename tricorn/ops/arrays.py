@@ -1541,14 +1541,14 @@ def slice(inputs: Tensor, start_indices: Any, shape: Any) -> Tensor:
         ValueError: -1 for an axis whose start is a tensor.
     """
     starts, sizes = _starts(start_indices), shape_of(shape)
-    if -1 in sizes:
+    if -1 in [n for n in sizes if isinstance(n, int)]:  # others are tensors, or not known
         sizes = tuple(map(_rest, active().shape(inputs), starts, sizes))
     return active().dynamic_slice(inputs, starts, sizes)
 
 
 def _rest(length: int | None, start: Any, size: int | None) -> int | None:
     """The size of a block along an axis, where -1 means all that follows its start."""
-    if size != -1:
+    if not isinstance(size, int) or size != -1:
         return size
     if not isinstance(start, int):
         raise ValueError("slice: -1 in shape needs a start that is an int, got a tensor")

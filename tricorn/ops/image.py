@@ -263,11 +263,16 @@ def resize(
     size = tuple_of(size, 2, "resize: `size`")
     x, back = _as_batch("resize", images, data_format)
     x = x if interpolation == "nearest" else _floating(x)
-    if crop_to_aspect_ratio:
-        x = _cropped(x, *_margins(x, size, py.min))
-    elif pad_to_aspect_ratio:
-        margins = [(n, n) for n in _margins(x, size, py.max)[0]]
-        x = pad(x, ((0, 0), *margins, (0, 0)), constant_values=fill_value)
+    height, width = active().shape(x)[1:3]
+    known = height is not None and width is not None
+    if known and (crop_to_aspect_ratio or pad_to_aspect_ratio):
+        edges, lengths = margins(height, width, size, crop_to_aspect_ratio)
+        if crop_to_aspect_ratio:
+            x = _cropped(x, edges, lengths)
+        else:
+            pads = ((0, 0), *((n, n) for n in edges), (0, 0))
+            fill = fill_value if dtypes.is_float(active().dtype(x)) else int(fill_value)
+            x = active().pad(x, pads, "constant", fill)
     x = active().resize(x, size, interpolation, True, antialias)
     return back(x if interpolation == "nearest" else _like(x, images))
 
@@ -275,15 +280,17 @@ def resize(
 _RESIZE_METHODS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 
 
-def _margins(x: Any, size: tuple, choose: Callable) -> tuple[list[int], list[int]]:
-    """(rows and columns at each side, height and width) of the block in the middle (`choose`: min)
-    or around the images (max) that has the proportions of `size`."""
-    height, width = active().shape(x)[1:3]
-    if height is None or width is None:  # for shapes alone it does not matter
-        return [0, 0], [height, width]
+def margins(height: Any, width: Any, size: Any, inside: bool) -> tuple[tuple, tuple]:
+    """Of the largest block in the middle of images that has the proportions of `size` (inside), or
+    of the smallest around them: ((rows, columns) at each side, (its height, its width)).  Sizes
+    that are not known when a graph is made are scalar tensors."""
     wanted = width * size[0] // size[1], height * size[1] // size[0]
-    lengths = [py.max(choose(n, w), 1) for n, w in zip((height, width), wanted)]
-    return [py.abs(n - m) // 2 for n, m in zip((height, width), lengths)], lengths
+    numbers = isinstance(height, int) and isinstance(width, int)
+    smaller, larger = (py.min, py.max) if numbers else (minimum, maximum)
+    choose = smaller if inside else larger
+    lengths = [larger(choose(n, w), 1) for n, w in zip((height, width), wanted)]
+    apart = [n - m if inside else m - n for n, m in zip((height, width), lengths)]
+    return (apart[0] // 2, apart[1] // 2), (lengths[0], lengths[1])
 
 
 def _cropped(x: Any, starts: Sequence, lengths: Sequence) -> Any:
@@ -832,6 +839,14 @@ def perspective_transform(
             f"perspective_transform: start_points and end_points must have the same shape, got "
             f"{shapes[0]} and {shapes[1]}"
         )
+    places = _projected(perspective(start_points, end_points))
+    return _moved("perspective_transform", images, places, interpolation, "constant", fill_value,
+                  data_format)  # fmt: skip
+
+
+def perspective(start_points: Any, end_points: Any) -> Any:
+    """The transforms, (batch, 8) as `affine_transform` takes them, that take points (x, y) of
+    images, (batch, 4, 2) or (4, 2), to others."""
     source, target = (
         unstack(cast(reshape(p, (-1, 4, 2)), "float32"), 2, 2) for p in (start_points, end_points)
     )
@@ -842,9 +857,7 @@ def perspective_transform(
     ]
     # 8 equations for the 8 numbers of the transform that takes end points to start points
     transform = solve(concatenate(equations, 1), expand_dims(concatenate(source, 1), -1))
-    places = _projected(squeeze(transform, -1))
-    return _moved("perspective_transform", images, places, interpolation, "constant", fill_value,
-                  data_format)  # fmt: skip
+    return squeeze(transform, -1)
 
 
 @op
@@ -877,17 +890,42 @@ def elastic_transform(
     Returns:
         tensor of images' shape and dtype.
     """
-    length = int(6 * sigma) | 1
+    engine, length = active(), int(6 * sigma) | 1
+    batch = _as_batch("elastic_transform", images, data_format)[0]
+    kind = "float64" if engine.dtype(images) == "float64" else "float32"
+    fields = normal((*engine.shape(batch)[:3], 2), 0.0, sigma, kind, seed)
+    moves = gaussian_blur(fields, (length, length), (sigma, sigma), "channels_last")
+    moves = multiply(moves, alpha)
+    return displaced(images, moves, interpolation, fill_mode, fill_value, data_format)
+
+
+@op
+def displaced(
+    images: Tensor,
+    moves: Tensor,
+    interpolation: str = "bilinear",
+    fill_mode: str = "reflect",
+    fill_value: Any = 0.0,
+    data_format: str | None = None,
+) -> Tensor:
+    """Images whose pixels come from places nearby.
+
+    Args:
+        images: tensor of shape (..., height, width, channels), or channels first, with or without a
+            batch axis.
+        moves: tensor of shape (batch, height, width, 2): how many rows and columns further each
+            pixel comes from.
+        interpolation, fill_mode, fill_value, data_format: as in `affine_transform`.
+
+    Returns:
+        tensor of images' shape and dtype.
+    """
 
     def places(y: Any, x: Any) -> tuple[Any, Any]:
-        engine, batch = active(), _as_batch("elastic_transform", images, data_format)[0]
-        fields = normal((*engine.shape(batch)[:3], 2), 0.0, sigma, engine.dtype(y), seed)
-        moves = gaussian_blur(fields, (length, length), (sigma, sigma), "channels_last")
-        rows, columns = unstack(multiply(moves, alpha), 2, 3)
+        rows, columns = unstack(cast(moves, active().dtype(y)), 2, 3)
         return add(y, rows), add(x, columns)
 
-    return _moved("elastic_transform", images, places, interpolation, fill_mode, fill_value,
-                  data_format)  # fmt: skip
+    return _moved("displaced", images, places, interpolation, fill_mode, fill_value, data_format)
 
 
 def _triangle(x: Any) -> Any:

@@ -513,7 +513,9 @@ def update_slice(x: tf.Tensor, start: Sequence, update: tf.Tensor) -> tf.Tensor:
 def pad(x: tf.Tensor, pads: tuple, mode: str, value: Any) -> tf.Tensor:
     if mode == "constant":
         fill = tf.convert_to_tensor(value, x.dtype)
-        return _raw.PadV2(input=x, paddings=np.array(pads, np.int32), constant_values=fill)
+        known = not py.any(isinstance(n, tf.Tensor) for pair in pads for n in pair)
+        widths = np.array(pads, np.int32) if known else tf.stack([packed(pair) for pair in pads])
+        return _raw.PadV2(input=x, paddings=widths, constant_values=fill)
     for i, (before, after) in enumerate(pads):
         if before or after:
             places = common.padded_positions(x.shape[i], (before, after), mode)

@@ -214,9 +214,14 @@ def resize(
         return _back(y, channels_last)
     for axis, wanted in zip((1, 2) if channels_last else (2, 3), size):
         length = x.shape[axis]
-        if length is None:
+        if length is None and method == "nearest":
+            ends = tf.range(wanted, dtype=tf.float64) + 0.5
+            places = tf.floor(ends * (tf.cast(shape(x)[axis], tf.float64) / wanted))
+            last = shape(x)[axis] - 1
+            x = tf.gather(x, tf.minimum(tf.cast(places, tf.int32), last), axis=axis)
+        elif length is None:
             raise EngineError("resize needs to know the image's height and width beforehand")
-        if method == "nearest":
+        elif method == "nearest":
             x = tf.gather(x, common.nearest_positions(length, wanted), axis=axis)
         else:
             weights = common.resampling_weights(length, wanted, method, antialias)

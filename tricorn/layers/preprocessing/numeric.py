@@ -1,4 +1,4 @@
-"""Layers that prepare numbers: Rescaling, Normalization, Discretization; RandomFlip."""
+"""Layers that prepare numbers: Rescaling, Normalization, Discretization."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import config, dtype_policies, dtypes, ops, random
+from tricorn import config, dtype_policies, dtypes, ops
 from tricorn.checks import wrong
-from tricorn.engines import active
-from tricorn.graph.op import Tensor, op
 from tricorn.graph.scope import library_code
-from tricorn.layers.arguments import choice, data_format, is_int, positive
+from tricorn.layers.arguments import is_int, positive
 from tricorn.layers.preprocessing import base
 from tricorn.layers.preprocessing.base import DataLayer
 from tricorn.layers.preprocessing.categories import vectors
-from tricorn.seeds import SeedGenerator
-
-_data_format = data_format
 
 
 class Rescaling(DataLayer):
@@ -295,60 +290,3 @@ def _compressed(summary: np.ndarray, epsilon: float) -> np.ndarray:
     share = epsilon + np.arange(0.0, 1.0, epsilon)
     values, ranks = (np.interp(share, ranks / ranks[-1], row) for row in (summary[0], ranks))
     return np.stack([values, np.diff(ranks, prepend=0)]).astype(np.float32)
-
-
-class RandomFlip(DataLayer):
-    """In training each image is mirrored with probability 1/2, along each axis of `mode`.
-
-    Args:
-        mode: "horizontal" (left and right), "vertical", or "horizontal_and_vertical".
-        seed: int; None takes the next of the global sequence.
-        data_format: "channels_last" or "channels_first"; None: as configured.
-        kwargs: what every `Layer` takes.
-
-    Input shape: (batch, height, width, channels) or (height, width, channels), or channels first.
-    Output shape: the same.
-
-    Example:
-        >>> keras.layers.RandomFlip("horizontal")(np.ones((2, 4, 4, 3)), training=True).shape
-        (2, 4, 4, 3)
-    """
-
-    def __init__(
-        self,
-        mode: str = "horizontal_and_vertical",
-        seed: int | None = None,
-        data_format: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        known = ("horizontal", "vertical", "horizontal_and_vertical")
-        self.mode = choice(self, "mode", mode, known)
-        self.seed = seed
-        self.seed_generator = SeedGenerator(seed)
-        self.data_format = _data_format(data_format)
-        self.supports_masking = True
-
-    def call(self, inputs: Any, training: bool = True) -> Any:
-        inputs = ops.cast(inputs, self.compute_dtype)
-        if not training:
-            return inputs
-        rank = len(inputs.shape)
-        if rank not in (3, 4):
-            raise ValueError(
-                f"the layer {self.name!r} takes an image or a batch of images, got the shape "
-                f"{tuple(inputs.shape)}"
-            )
-        height = rank - 3 if self.data_format == "channels_last" else rank - 2
-        for name, axis in (("horizontal", height + 1), ("vertical", height)):
-            if name in self.mode:
-                heads = _coins(inputs, self.seed_generator)
-                inputs = ops.where(heads, ops.flip(inputs, axis=axis), inputs)
-        return inputs
-
-
-@op
-def _coins(x: Tensor, seed: Any) -> Tensor:
-    """A coin for each image of `x`: bool of shape (batch, 1, 1, 1), or (1, 1, 1) for one image."""
-    batch = tuple(active().shape(x)[:-3])
-    return ops.less(random.uniform((*batch, 1, 1, 1), seed=seed), 0.5)
