@@ -315,15 +315,15 @@ class FeatureSpace(DataLayer):
         if not isinstance(value, Cross):
             if not self.crossing_dim:
                 raise ValueError(
-                    "When specifying `crosses`, the argument `crossing_dim` (the number of bins) "
-                    f"must be specified as well, got crossing_dim={self.crossing_dim!r}"
+                    "`crosses` given by names need a `crossing_dim`, the number of their bins, got "
+                    f"crossing_dim={self.crossing_dim!r}"
                 )
             value = Cross(value, self.crossing_dim)
         unknown = [name for name in value.feature_names if name not in self.features]
         if unknown:
             raise ValueError(
-                "All features referenced in the `crosses` argument should be present in the "
-                f"`features` dict. Received unknown features: {unknown} in {value.feature_names}"
+                f"`crosses` combines {value.feature_names} with unknown features: {unknown}; the "
+                f"`features` dict has {list(self.features)}"
             )
         return value
 
@@ -379,9 +379,8 @@ class FeatureSpace(DataLayer):
         """
         if not self._is_adapted and any(map(_adapts, self.preprocessors.values())):
             raise ValueError(
-                "You need to call `.adapt(dataset)` on the FeatureSpace before you can start using "
-                f"it: the space {self.name!r} has features whose vocabulary, mean or bins are "
-                "found in data"
+                "You need to call `.adapt(dataset)` first: the FeatureSpace "
+                f"{self.name!r} has features whose vocabulary, mean or bins are found in data"
             )
         if self.encoded_features is None:
             self.encoded_features = self._encoded(self.inputs)
@@ -438,8 +437,8 @@ class FeatureSpace(DataLayer):
             return self.one_hot_encoders[name](x)
         if self.output_mode == "concat" and not dtypes.is_float(dtypes.of(x)):
             raise ValueError(
-                f"Cannot concatenate features because feature {name!r} has not been encoded (it "
-                f"has dtype {dtypes.of(x)}). Consider using `output_mode='dict'`."
+                f"Cannot concatenate features: {name!r} has not been encoded, it is "
+                f"{dtypes.of(x)}. Give it output_mode='one_hot', or the space output_mode='dict'"
             )
         return x
 
