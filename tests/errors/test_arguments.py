@@ -42,7 +42,9 @@ NEEDED = {
     "height": 4, "width": 3, "max_number": 2, "factor": 1, "height_factor": 0.2,
     "width_factor": 0.2,
 }  # fmt: skip
-ONLY_WHERE_NEEDED = ("rate", "scale", "n", "axes", "learning_rate", "activation", "pool_size")
+ONLY_WHERE_NEEDED = (
+    "rate", "scale", "n", "axes", "learning_rate", "activation", "pool_size", "factor"
+)  # fmt: skip
 
 WRONG = {
     "object": object(), "text": "nonsense", "negative": -1, "fraction": 2.5,
