@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from tricorn import checks, dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
-from tricorn.engines.registry import active_if_loaded
+from tricorn.engines.registry import active_if_loaded, of_framework
 from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
 from tricorn.graph.graphs import current_graph
@@ -25,7 +26,7 @@ from tricorn.graph.transforms import checkpoint
 from tricorn.graph.turns import Use
 from tricorn.layers import calling, state, symbolic_calls
 from tricorn.layers.input_spec import InputSpec
-from tricorn.serialization import registry
+from tricorn.serialization import names, registry
 from tricorn.tracebacks import shorten, shortened
 from tricorn.tracking import PLAIN, plain
 from tricorn.variable import Variable
@@ -138,7 +139,7 @@ class Layer:
             return
         found = getattr(type(self), name, None)
         if not hasattr(found, "__set__"):  # a property sets what it sets
-            value = tracker.set(name, value)
+            value = tracker.set(name, self._tricorn_with_layers(value))
             if found is None and isinstance(value, Variable) and current_graph().owns_variables:
                 self.__dict__.pop(name, None)
                 return  # see __getattr__
@@ -146,6 +147,22 @@ class Layer:
         if now is not None and state.is_tensors(value):
             now.keep(self, name, plain(value))
         object.__setattr__(self, name, value)
+
+    def _tricorn_with_layers(self, value: Any) -> Any:
+        """An attribute, or a list or dict of them, with layers around the modules of the engine's
+        framework, such as `torch.nn.Linear`: their parameters are weights then."""
+        if type(value) in (list, tuple):
+            made = [self._tricorn_with_layers(x) for x in value]
+            return value if all(map(operator.is_, made, value)) else type(value)(made)
+        if type(value) is dict:
+            parts = {key: self._tricorn_with_layers(x) for key, x in value.items()}
+            return value if all(parts[key] is value[key] for key in value) else parts
+        if isinstance(value, Layer) or not of_framework(value):
+            return value
+        if not isinstance(value, active().module_types):
+            return value
+        wrapper: Any = names.builtin("keras.layers", "TorchModuleWrapper")
+        return wrapper.around(value)
 
     if not TYPE_CHECKING:  # a name that is nowhere is an error to type checkers
 

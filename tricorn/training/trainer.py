@@ -33,6 +33,7 @@ from tricorn.engines import active
 from tricorn.engines.abstract import NeedsEngine
 from tricorn.graph.compiled import Compiled, checked_jit_compile
 from tricorn.graph.interpreted import Interpreted, watching
+from tricorn.graph.op import to_dense
 from tricorn.graph.ownership import is_ours
 from tricorn.graph.scope import Scope
 from tricorn.graph.transforms import discover, value_and_grad
@@ -43,6 +44,7 @@ from tricorn.serialization import registry
 from tricorn.tracebacks import shortened
 from tricorn.training import adapters, loop, ranges
 from tricorn.training.adapters import unpack_x_y_sample_weight
+from tricorn.training.sparse_rows import as_tensors
 from tricorn.training.state import TrainingState
 from tricorn.training.terms import LossTerms, MetricTerms, is_crossentropy
 
@@ -502,8 +504,8 @@ class Trainer(Layer):
     ) -> Any:
         """One step on one batch; gives the loss and metrics of this batch."""
         _need_compiled(self, "train_on_batch", optimizer=True)
-        batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30, class_weight=class_weight).arrays
-        return _on_batch(self, "train", batch, return_dict)
+        feed = adapters.ArrayFeed(x, y, sample_weight, 1 << 30, class_weight=class_weight)
+        return _on_batch(self, "train", as_tensors(feed.arrays), return_dict)
 
     @shortened
     def test_on_batch(
@@ -511,13 +513,13 @@ class Trainer(Layer):
     ) -> Any:
         """Loss and metrics of one batch."""
         _need_compiled(self, "test_on_batch")
-        batch = adapters.ArrayFeed(x, y, sample_weight, 1 << 30).arrays
+        batch = as_tensors(adapters.ArrayFeed(x, y, sample_weight, 1 << 30).arrays)
         return _on_batch(self, "test", batch, return_dict)
 
     @shortened
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
-        batch = adapters.ArrayFeed(x, batch_size=1 << 30).arrays
+        batch = as_tensors(adapters.ArrayFeed(x, batch_size=1 << 30).arrays)
         return tree.map(active().numpy, _program(self, "predict", looped=False)(batch))
 
 
@@ -587,7 +589,8 @@ def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
     step = _step_of(model, kind)
 
     def one(data: Any) -> Any:
-        return step(_trimmed(data))
+        found = step(_trimmed(data))
+        return tree.map(to_dense, found) if kind == "predict" else found
 
     def numbered(number: Any, arrays: Any, order: Any, size: int) -> Any:
         return one(adapters.batch_of(number, arrays, order, size))
@@ -790,7 +793,8 @@ def _predict_batches(feed: Any, steps: int | None) -> Any:
     if isinstance(feed, adapters.ArrayFeed):
         for start in range(0, feed.size, feed.batch_size)[:steps]:
             stop = start + feed.batch_size
-            yield tree.map(lambda a, rows=slice(start, stop): a[rows], feed.arrays), stop - start
+            part = tree.map(lambda a, rows=slice(start, stop): a[rows], feed.arrays)
+            yield as_tensors(part), stop - start
         return
     for (arrays, _, size), _ in feed.epoch():
         yield arrays, size
