@@ -37,6 +37,7 @@ BY_HAND = {
     *("read", "write", "set_trainable", "is_live", "must_not_escape", "module", "unshared"),
     *("variant", "context_of", "direct", "training", "profile", "clear", "native_gradients"),
     *("tape", "own_graph", "foreign"),
+    *("is_sparse", "sparse", "entries", "dense", "sparse_matmul"),
 }
 
 

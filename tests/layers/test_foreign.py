@@ -120,6 +120,74 @@ def test_modules_of_torch(tmp_path: Any) -> None:
         layers.TorchModuleWrapper(torch.nn.LazyLinear(3))
 
 
+@pytest.mark.engine("torch")
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_modules_of_torch_as_attributes(tmp_path: Any, eagerly: bool) -> None:
+    """The numbers are those of genuine Keras on PyTorch."""
+    import torch
+
+    class Own(tricorn.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            first = torch.nn.Linear(3, 4)
+            self.inner = torch.nn.Sequential(first, torch.nn.Dropout(0.0), torch.nn.ReLU())
+            self.out = layers.Dense(1, kernel_initializer="ones")
+            with torch.no_grad():
+                for i, parameter in enumerate(self.inner.parameters()):
+                    parameter.fill_(0.1 * (i + 1))
+
+        def call(self, x: Any) -> Any:
+            return self.out(self.inner(x))
+
+    x = np.random.RandomState(0).rand(8, 3).astype("float32")
+    model = Own()
+    model.compile(tricorn.optimizers.SGD(0.1), "mse", run_eagerly=eagerly)
+    history = model.fit(x, np.ones((8, 1)), epochs=3, shuffle=False, verbose=0).history
+    np.testing.assert_allclose(history["loss"], [0.32, 0.30638, 0.21572], atol=1e-5)
+    assert isinstance(model.inner, layers.TorchModuleWrapper)
+    assert [type(layer).__name__ for layer in model.layers] == ["TorchModuleWrapper", "Dense"]
+    assert (len(model.trainable_variables), model.count_params()) == (4, 21)
+    assert len(list(model.parameters())) == 4
+    assert model.inner.module[0].in_features == 3
+    model.save_weights(tmp_path / "w.weights.h5")
+    copy = Own()
+    copy(x)
+    copy.load_weights(tmp_path / "w.weights.h5")
+    close(copy(x), model(x))
+    model.trainable = False
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.engine("torch")
+def test_modules_of_torch_in_containers() -> None:
+    import torch
+
+    class Own(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.several = [torch.nn.Linear(3, 3)]
+            self.more = torch.nn.ModuleList([torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3)])
+            self.named = torch.nn.ModuleDict({"last": torch.nn.Linear(3, 1)})
+            self.rate = torch.float32  # of torch, but no module
+
+        def call(self, x: Any) -> Any:
+            for module in (*self.several, *self.more):
+                x = module(x)
+            return self.named["last"](x)
+
+    layer, x = Own(), np.ones((4, 3), "float32")
+    tricorn.ops.sum(layer(x, training=True)).backward()
+    assert len(layer.trainable_variables) == 8
+    assert all(
+        v.value.grad is not None or v.native().grad is not None for v in layer.trainable_variables
+    )
+    assert layer.more[1].training
+    layer(x, training=False)
+    assert not layer.more[1].training
+    with pytest.raises(ValueError, match="is built"):
+        layer.other = torch.nn.Linear(3, 3)
+
+
 @pytest.mark.engine("tensorflow")
 def test_saved_models(tmp_path: Any) -> None:
     import tensorflow as tf

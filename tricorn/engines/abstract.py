@@ -256,6 +256,28 @@ def is_tensor(x: Any) -> bool:
     return isinstance(x, AbstractTensor)
 
 
+def is_sparse(x: Any) -> bool:
+    return False
+
+
+def sparse(
+    indices: AbstractTensor, values: AbstractTensor, shape: Shape, distinct: bool
+) -> AbstractTensor:
+    return AbstractTensor(shape, values.dtype)
+
+
+def entries(x: AbstractTensor) -> tuple[AbstractTensor, AbstractTensor, Shape]:
+    return AbstractTensor((None, len(x.shape)), "int32"), AbstractTensor((None,), x.dtype), x.shape
+
+
+def dense(x: AbstractTensor) -> AbstractTensor:
+    return x
+
+
+def sparse_matmul(x: AbstractTensor, y: AbstractTensor) -> AbstractTensor:
+    return matmul(x, y)
+
+
 def shape(x: AbstractTensor) -> Shape:
     return x.shape
 

@@ -51,6 +51,7 @@ CAPABILITIES: dict[str, Any] = {
     "traces": False,  # transforms and compile() call Python once with tracers
     "distributes": False,  # the collectives work over more than one device
     "complex": False,  # has complex dtypes
+    "sparse": False,  # compiled steps take sparse tensors
     "abstract": False,  # its tensors have no values, only shape and dtype
 }
 
@@ -221,6 +222,40 @@ def native_gradients(possible):
 def clear():
     """Forget what belongs to nobody any more: default graphs, caches; handles, tensors and compiled
     functions that are held stay good.  Default: nothing."""
+
+
+# -------------------------------------------------------------------------------- sparse tensors
+# They are no tensors to the other primitives: ops that know what to do with them ask for their
+# entries, the others for a dense tensor.  An engine may leave all of this out, and has none then.
+
+
+@primitive
+def is_sparse(x):
+    """Whether `x` is one of this engine's sparse tensors.  Default: False."""
+
+
+@primitive
+def sparse(indices, values, shape, distinct):
+    """A sparse tensor of the `values` (n,) at the integer `indices` (n, rank), zero elsewhere.
+    Entries of one place add up; `distinct`: there are none, and the indices ascend.  Both may be
+    NumPy arrays, the data of a batch, to which an engine may add entries outside of the shape.
+    Default: a dense tensor."""
+
+
+@primitive
+def entries(x):
+    """(indices, values, shape) of a sparse tensor, no two of one place; what lies outside of the
+    shape is nothing."""
+
+
+@primitive
+def dense(x):
+    """A sparse tensor as a tensor."""
+
+
+@primitive
+def sparse_matmul(x, y):
+    """The matrix product of a sparse matrix and a matrix, of one dtype: a tensor."""
 
 
 # ----------------------------------------------------------------------------- unary, elementwise

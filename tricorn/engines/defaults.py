@@ -91,6 +91,29 @@ def clear(engine: Any) -> None:
     return None
 
 
+def is_sparse(engine: Any, x: Any) -> bool:
+    return False
+
+
+def sparse(engine: Any, indices: Any, values: Any, shape: tuple, distinct: bool) -> Any:
+    if isinstance(values, np.ndarray):
+        indices, values = engine.tensor(indices, "int32"), engine.tensor(values, values.dtype.name)
+    zeros = engine.full(shape, 0, engine.dtype(values))
+    return engine.scatter(zeros, indices, values, "add")
+
+
+def entries(engine: Any, x: Any) -> Any:
+    raise EngineError(f"the engine {engine.name!r} has no sparse tensors")
+
+
+def dense(engine: Any, x: Any) -> Any:
+    return entries(engine, x)
+
+
+def sparse_matmul(engine: Any, x: Any, y: Any) -> Any:
+    return entries(engine, x)
+
+
 def rsqrt(engine: Any, x: Any) -> Any:
     return engine.divide(1.0, engine.sqrt(x))
 
@@ -514,7 +537,7 @@ DEFAULTS: dict[str, Callable] = {
         conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
         custom_gradient, checkpoint, eval_shape, as_python, compile, all_reduce, all_gather,
         axis_index, real, imag, bernoulli, read, write, set_trainable, is_live, must_not_escape,
-        module, tape, own_graph, foreign,
+        module, tape, own_graph, foreign, is_sparse, sparse, entries, dense, sparse_matmul,
     )
 }  # fmt: skip
 DEFAULTS |= dict.fromkeys(("complex", "fft", "ifft", "rfft", "irfft", "eig"), _needs_complex)

@@ -35,6 +35,7 @@ class Engine:
         capabilities: see `contract.CAPABILITIES`.
         tensor_types: frozenset of the concrete types of its tensors.
         overrides: name -> function for each composed op the engine replaces.
+        module_types: the types of the framework's own layers, which ours may have as attributes.
         module_methods: what layers have of the framework's own modules, by name.
         watch: lets tapes of the framework's own see that a variable was read as a tensor; None:
             they see it by themselves.
@@ -54,6 +55,7 @@ class Engine:
         self.capabilities = {**contract.CAPABILITIES, **module.CAPABILITIES}
         self.tensor_types = frozenset(module.TENSOR_TYPES)
         self.handle_types: tuple[type, ...] = tuple(getattr(module, "HANDLE_TYPES", ()))
+        self.module_types: tuple[type, ...] = tuple(getattr(module, "MODULE_TYPES", ()))
         self.module_methods = frozenset(getattr(module, "MODULE_METHODS", ()))
         self.overrides: dict[str, Callable] = dict(getattr(module, "OVERRIDES", {}))
         #: whether `variant` and `direct` have to be asked; most engines are one, without contexts
@@ -178,7 +180,14 @@ def owner_of(value: Any) -> Engine | None:
     for engine in engines:
         if engine.is_tensor(value) or isinstance(value, engine.handle_types):
             return engine
+        if engine.is_sparse(value):
+            return engine
     return None
+
+
+def of_framework(value: Any) -> bool:
+    """Whether the class of `value`, or one that it comes from, is an engine's framework's."""
+    return any(cls.__module__.partition(".")[0] in PACKAGES for cls in type(value).__mro__)
 
 
 def loaded() -> list[Engine]:

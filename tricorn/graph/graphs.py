@@ -65,9 +65,9 @@ class Graph:
         """Whether `x` is a tensor of a graph, so that a call on it is recorded."""
         return is_symbolic(x)
 
-    def placeholder(self, shape: tuple, dtype: str, name: str | None) -> Any:
+    def placeholder(self, shape: tuple, dtype: str, name: str | None, sparse: bool = False) -> Any:
         """A tensor that is given a value when the graph is run."""
-        return SymbolicTensor(shape, dtype, name=name)
+        return SymbolicTensor(shape, dtype, sparse, name=name)
 
     def alias(self, x: Any) -> Any:
         """A tensor that equals `x`, to hang another history on."""
@@ -191,7 +191,7 @@ class EngineGraph(Graph):
     def holds(self, x: Any) -> bool:
         return is_symbolic(x) or (not treated_as_plain() and self.engine.is_tensor(x))
 
-    def placeholder(self, shape: tuple, dtype: str, name: str | None) -> Any:
+    def placeholder(self, shape: tuple, dtype: str, name: str | None, sparse: bool = False) -> Any:
         tensor = self.own.placeholder(shape, dtype, name or "placeholder")
         attach(tensor, None, 0)
         return tensor

@@ -10,7 +10,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, overload
+from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin, overload
 
 import numpy as np
 
@@ -71,6 +71,35 @@ def op(
     return Op(fn, promote or floating, floating, record).wrapper
 
 
+class SparseRule(NamedTuple):
+    """What an op does with sparse tensors, beside making them dense."""
+
+    #: ``compute(op, *args, **kwargs)``, with the op's arguments: the result, or NotImplemented
+    compute: Callable
+    #: ``keeps(*args, **kwargs)``: whether the result is sparse, asked for symbolic arguments
+    keeps: Callable
+
+
+#: the rules of the library's ops by name (tricorn/ops/sparse.py)
+SPARSE: dict[str | None, SparseRule] = {}
+
+
+def holds_sparse(engine: Any, x: Any) -> bool:
+    """Whether `x` is a sparse tensor of the engine, or a sparse matrix of SciPy's."""
+    return engine.is_sparse(x) or type(x).__module__.startswith("scipy.sparse")
+
+
+def to_dense(x: Any) -> Any:
+    """A sparse tensor or matrix as a tensor, everything else as it is."""
+    engine = registry.active()
+    x = _as_sparse(engine, x)
+    return engine.dense(x) if engine.is_sparse(x) else x
+
+
+def _as_sparse(engine: Any, x: Any) -> Any:
+    return convert(engine, x, None) if holds_sparse(engine, x) else x
+
+
 class Op:
     """What `op` knows of a function; `wrapper` is the public function (its attribute `op` leads
     back here).  Nodes refer to the wrapper."""
@@ -104,7 +133,7 @@ class Op:
     def _make_wrapper(self) -> Callable:
         fn, name, count, slow, run = self.fn, self.known_as, self.count, self._slow, self._call
         self._ready = ready = self._ready_test()
-        scoped, explain = registry._scoped.get, self._explain
+        scoped, explain, on_sparse = registry._scoped.get, self._explain, self._on_sparse
 
         def call(*args: Any, **kwargs: Any) -> Any:
             engine = scoped() or registry._process
@@ -120,6 +149,8 @@ class Op:
                     return run(engine, args, kwargs)
                 return fn(*args, **kwargs)
             except Exception as error:
+                if any(map(engine.is_sparse, tree.leaves((args, kwargs)))):
+                    return on_sparse(engine, args, kwargs)  # they may be of the type of tensors
                 explain(engine, args, kwargs, error)
                 raise
 
@@ -208,6 +239,8 @@ class Op:
                 try:
                     return self._call(engine, read, kwargs)
                 except Exception as error:
+                    if any(map(engine.is_sparse, tree.leaves((read, kwargs)))):
+                        return self._on_sparse(engine, read, kwargs)
                     self._explain(engine, read, kwargs, error)
                     raise
         args, kwargs = self._positional(args, kwargs)
@@ -219,7 +252,21 @@ class Op:
             engine = registry.load("abstract")
         elif engine is None:
             engine = registry.active()
-        return self._run(engine.variant(), args, kwargs)
+        engine = engine.variant()
+        if any(holds_sparse(engine, leaf) for leaf in leaves):
+            return self._on_sparse(engine, args, kwargs)
+        return self._run(engine, args, kwargs)
+
+    def _on_sparse(self, engine: Any, args: tuple, kwargs: dict) -> Any:
+        """The op on sparse tensors: by a rule of its own, else on dense copies of them."""
+        with registry.use(engine):
+            rule = SPARSE.get(self.known_as)
+            if rule is not None:
+                args, kwargs = tree.map(functools.partial(_as_sparse, engine), (args, kwargs))
+                result = rule.compute(self.wrapper, *args, **kwargs)
+                if result is not NotImplemented:
+                    return result
+            return self.wrapper(*tree.map(to_dense, args), **tree.map(to_dense, kwargs))
 
     def _positional(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         """Tensor arguments given by name, moved to their position."""
@@ -300,7 +347,9 @@ class Op:
     def _record(self, args: tuple, kwargs: dict) -> Any:
         """Make a node; what the results are, the graph says."""
         node, graph = Node(self.wrapper, args, kwargs), current_graph()
-        return node.bind(graph.results(self._run, args, kwargs), graph.alias)
+        rule = SPARSE.get(self.known_as)
+        sparse = (True,) if rule is not None and rule.keeps(*args, **kwargs) else ()
+        return node.bind(graph.results(self._run, args, kwargs), graph.alias, sparse)
 
     def _explain(self, engine: Any, args: tuple, kwargs: dict, error: Exception) -> None:
         """Raise the contract's error in place of the engine's, where the shape rule finds one."""
@@ -416,6 +465,8 @@ def convert(engine: Any, x: Any, dtype: str | None) -> Any:
         x = x.value
     if engine.is_tensor(x):
         return x if dtype is None or engine.dtype(x) == dtype else engine.cast(x, dtype)
+    if engine.is_sparse(x):
+        return x if dtype in (None, engine.dtype(x)) else _sparse(engine, engine.entries(x), dtype)
     if engine.capabilities["abstract"] and hasattr(x, "shape") and hasattr(x, "dtype"):
         return engine.AbstractTensor(tuple(x.shape), dtype or dtypes.standardize(x.dtype))
     if isinstance(x, AbstractTensor):
@@ -424,6 +475,12 @@ def convert(engine: Any, x: Any, dtype: str | None) -> Any:
         return engine.tensor(x, dtype or dtypes.result_type(type(x)))
     if not isinstance(x, (np.ndarray, np.generic)):
         owner = registry.owner_of(x)
+        if owner is not None and owner.is_sparse(x):
+            return _sparse(engine, owner.entries(x), dtype)
+        if owner is None and hasattr(x, "tocoo"):
+            matrix = x.tocoo()
+            matrix.sum_duplicates()
+            return _sparse(engine, (np.stack(matrix.coords, 1), matrix.data, matrix.shape), dtype)
         if owner is not None:
             x = _from(owner, engine, x)
             if engine.is_tensor(x):
@@ -437,6 +494,15 @@ def convert(engine: Any, x: Any, dtype: str | None) -> Any:
             "row the same length, or convert with np.asarray(values, dtype=...)"
         )
     return engine.tensor(x, dtype or found)
+
+
+def _sparse(engine: Any, entries: tuple, dtype: str | None) -> Any:
+    """A sparse tensor with the entries of another, or of arrays."""
+    indices, values, shape = entries
+    if dtype is None and isinstance(values, np.ndarray) and values.dtype == np.int64:
+        dtype = "int32" if abs(values).max(initial=0) < 2**31 else None
+    indices, values = convert(engine, indices, "int32"), convert(engine, values, dtype)
+    return engine.sparse(indices, values, shape, True)
 
 
 def _from(owner: Any, engine: Any, x: Any) -> Any:

@@ -9,7 +9,7 @@ computed later by a `Plan` that expands the node.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -59,11 +59,23 @@ class SymbolicTensor(AbstractTensor):
         name: str | None = None,
     ) -> None:
         super().__init__(shape, dtype)
-        self.sparse, self.ragged = bool(sparse), bool(ragged)
+        if sparse and ragged:
+            raise ValueError("KerasTensor cannot have `sparse=True` and `ragged=True` at once")
+        self._sparse, self._ragged = bool(sparse), bool(ragged)
         self.name = name or f"tensor_{next(_names)}"
         self.node: Node | None = None
         self.position = 0
         self.mask: SymbolicTensor | None = None
+
+    @property
+    def sparse(self) -> bool:
+        """Whether sparse tensors are given for it."""
+        return self._sparse
+
+    @property
+    def ragged(self) -> bool:
+        """Whether ragged tensors are given for it."""
+        return self._ragged
 
     @property
     def history(self) -> tuple[Any, int, int]:
@@ -86,15 +98,18 @@ class SymbolicTensor(AbstractTensor):
         return f"<SymbolicTensor {self.name!r} shape={self.shape} dtype={self.dtype}>"
 
     def __reduce__(self) -> tuple:
-        return _restore, (self.shape, self.dtype, self.name, self.node, self.position, self.mask)
+        history = self.node, self.position, self.mask
+        return _restore, (self.shape, self.dtype, self.name, *history, self.sparse)
 
     # Graphs share their tensors: copying a tensor alone would cut it from its graph.
     def __copy__(self) -> SymbolicTensor:
         return self
 
 
-def _restore(shape: tuple, dtype: str, name: str, node: Any, position: int, mask: Any) -> Any:
-    tensor = SymbolicTensor(shape, dtype, name=name)
+def _restore(
+    shape: tuple, dtype: str, name: str, node: Any, position: int, mask: Any, sparse: bool = False
+) -> Any:
+    tensor = SymbolicTensor(shape, dtype, sparse, name=name)
     tensor.node, tensor.position, tensor.mask = node, position, mask
     return tensor
 
@@ -129,26 +144,29 @@ class Node:
         recorder = _recorder.get()
         self.parent: Node | None = recorder.node if recorder is not None else None
 
-    def bind(self, results: Any, alias: Callable[[Any], Any]) -> Any:
+    def bind(self, results: Any, alias: Callable[[Any], Any], sparse: Sequence[bool] = ()) -> Any:
         """Make the symbolic outputs for a tree of abstract (or native symbolic) results.
 
         Args:
             alias: gives another tensor like one that was given, whose history stays its own.
+            sparse: of which results sparse tensors come, in their order; the rest are dense.
         """
         label = getattr(self.operation, "name", None) or self.operation.__name__
-        position = itertools.count()
+        positions = itertools.count()
         is_open = self.training is None and self.kwargs.get("training") is None
         in_phase = any(x._uses_learning_phase for x in self.inputs) or (
             is_open and getattr(self.operation, "uses_learning_phase", False)
         )
 
         def output(result: Any) -> Any:
+            position = next(positions)
             if isinstance(result, AbstractTensor):
                 name = f"{label}_{next(_names)}"
                 result = SymbolicTensor(result.shape, result.dtype, name=name)
+                result._sparse = position < len(sparse) and sparse[position]
             elif any(result is given for given in tree.leaves((self.args, self.kwargs))):
                 result = alias(result)
-            attach(result, self, next(position))
+            attach(result, self, position)
             if in_phase:
                 result._uses_learning_phase = True
             return result

@@ -8,6 +8,8 @@ import string
 from typing import Any, cast
 
 from tricorn import dtypes, ops, random, regularizers
+from tricorn.checks import is_int, named, wrong
+from tricorn.checks import shape as as_shape
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
 from tricorn.layers.activations import Softmax
@@ -225,7 +227,8 @@ class _Heads(Layer):
             names = f"kernel_{kind}", f"bias_{kind}"
             resolve(self, **{name: given[name] for name in names})
         # the outputs that it looks at are those of the projections
-        self._activity_regularizer = regularizers.get(given["activity_regularizer"])
+        penalty = given["activity_regularizer"]
+        self._activity_regularizer = named(self, "activity_regularizer", regularizers.get, penalty)
         if self.flash_attention and self.dropout > 0:
             raise ValueError(
                 f"{type(self).__name__}: flash_attention=True must go without dropout, got "
@@ -509,9 +512,11 @@ class MultiHeadAttention(_Heads):
         self.num_heads = positive(self, "num_heads", num_heads)
         self.key_dim = positive(self, "key_dim", key_dim)
         self.value_dim = positive(self, "value_dim", key_dim if value_dim is None else value_dim)
-        sizes = (output_shape,) if isinstance(output_shape, int) else output_shape
-        self._sizes = tuple(sizes) if sizes else None
-        axes = (attention_axes,) if isinstance(attention_axes, int) else attention_axes
+        sizes = (output_shape,) if is_int(output_shape) else output_shape
+        self._sizes = as_shape(self, "output_shape", sizes) if sizes else None
+        axes = (attention_axes,) if is_int(attention_axes) else attention_axes
+        if axes and not (isinstance(axes, (tuple, list)) and all(map(is_int, axes))):
+            raise wrong(self, "attention_axes", "an integer or several", attention_axes)
         self.attention_axes = tuple(axes) if axes else None
 
     def build(  # type: ignore[override]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import config, dtypes, initializers, ops
+from tricorn.checks import named
 from tricorn.layers.arguments import choice, data_format, positive
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
@@ -80,6 +81,10 @@ class STFTSpectrogram(Layer):
                 f"STFTSpectrogram: fft_length must be at least frame_length={frame_length}, got "
                 f"{fft_length}"
             )
+        if isinstance(window, str):
+            from scipy.signal import get_window  # type: ignore[import-untyped]
+
+            named(self, "window", lambda kind: get_window(kind, 2), window)
         self.window, self.periodic = window, periodic
         self.scaling = choice(self, "scaling", scaling, ("density", "spectrum", None))
         self.padding = choice(self, "padding", padding, ("valid", "same"))

@@ -8,6 +8,7 @@ is recorded as that node's inner graph.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from tricorn import checks, dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
-from tricorn.engines.registry import has_module_method
+from tricorn.engines.registry import has_module_method, of_framework
 from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
 from tricorn.graph.graphs import current_graph
@@ -24,7 +25,7 @@ from tricorn.graph.turns import Use
 from tricorn.layers import calling, state, symbolic_calls
 from tricorn.layers.input_spec import InputSpec
 from tricorn.layers.operation import FOREIGN, Operation, serialized
-from tricorn.serialization import registry
+from tricorn.serialization import names, registry
 from tricorn.tracebacks import shorten
 from tricorn.tracking import PLAIN, plain
 from tricorn.variable import Variable
@@ -132,7 +133,7 @@ class Layer(Operation, captures=False):
             return
         found = getattr(type(self), name, None)
         if not hasattr(found, "__set__"):  # a property sets what it sets
-            value = tracker.set(name, value)
+            value = tracker.set(name, self._tricorn_with_layers(value))
             if found is None and isinstance(value, Variable) and current_graph().owns_variables:
                 self.__dict__.pop(name, None)
                 return  # see __getattr__
@@ -140,6 +141,22 @@ class Layer(Operation, captures=False):
         if now is not None and state.is_tensors(value):
             now.keep(self, name, plain(value))
         object.__setattr__(self, name, value)
+
+    def _tricorn_with_layers(self, value: Any) -> Any:
+        """An attribute, or a list or dict of them, with layers around the modules of the engine's
+        framework, such as `torch.nn.Linear`: their parameters are weights then."""
+        if type(value) in (list, tuple):
+            made = [self._tricorn_with_layers(x) for x in value]
+            return value if all(map(operator.is_, made, value)) else type(value)(made)
+        if type(value) is dict:
+            parts = {key: self._tricorn_with_layers(x) for key, x in value.items()}
+            return value if all(parts[key] is value[key] for key in value) else parts
+        if isinstance(value, Layer) or not of_framework(value):
+            return value
+        if not isinstance(value, active().module_types):
+            return value
+        wrapper: Any = names.builtin("keras.layers", "TorchModuleWrapper")
+        return wrapper.around(value)
 
     if not TYPE_CHECKING:  # a name that is nowhere is an error to type checkers
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import activations, ops
+from tricorn.checks import named
 from tricorn.docstrings import SEQUENCES, VOLUMES, arguments_of
 from tricorn.layers.arguments import channel_axis, positive, resolve, weight
 from tricorn.layers.convolutional import _check_dilation, _Convolution
@@ -52,8 +53,9 @@ class ConvLSTMCell(_Cell, _Convolution):
         self.rank, self.filters = rank, filters
         self._window(kernel_size, strides, padding, data_format, dilation_rate)
         _check_dilation(self)
-        self.activation = activations.get(activation)
-        self.recurrent_activation = activations.get(recurrent_activation)
+        get = activations.get
+        self.activation = named(self, "activation", get, activation)
+        self.recurrent_activation = named(self, "recurrent_activation", get, recurrent_activation)
         self.unit_forget_bias = unit_forget_bias
         resolve(
             self,

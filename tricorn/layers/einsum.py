@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from tricorn import activations, initializers, ops
+from tricorn.checks import shape as as_shape
 from tricorn.layers.arguments import is_int, resolve, weight
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
@@ -55,7 +56,8 @@ class EinsumDense(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.equation = equation
-        self.partial_output_shape = (output_shape,) if is_int(output_shape) else tuple(output_shape)
+        sizes = (output_shape,) if is_int(output_shape) else output_shape
+        self.partial_output_shape = as_shape(self, "output_shape", sizes)
         self.activation = activations.get(activation)
         self.bias_axes = bias_axes
         resolve(

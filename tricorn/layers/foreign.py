@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -302,9 +302,27 @@ class TorchModuleWrapper(Layer):
         self._torch.share(module, {n: v.native(engine) for n, v in self._held.items()})
         self.built = True
 
+    @classmethod
+    def around(cls, module: Any) -> Any:
+        """The module as a layer; one that is a list or dict of modules, as that of layers."""
+        parts = active().foreign("torch").parts(module)
+        return cls(module) if parts is None else tree.map(cls.around, parts)
+
+    def _tricorn_with_layers(self, value: Any) -> Any:
+        return value
+
     @property
     def _torch(self) -> Any:
         return active().foreign("torch")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What the module has, such as ``weight`` and ``in_features``."""
+            module = self.__dict__.get("module")
+            if module is not None and not name.startswith("_") and hasattr(module, name):
+                return getattr(module, name)
+            return super().__getattr__(name)
 
     def parameters(self, recurse: bool = True) -> Any:
         """The module's parameters."""

@@ -21,7 +21,8 @@ class InputLayer(Layer):
         dtype: dtype of the data; default floatx.
         batch_shape: the whole shape, instead of `shape` and `batch_size`.
         input_tensor: a symbolic tensor to begin at, instead of a shape.
-        sparse, ragged: must be False.
+        sparse: sparse tensors are given, which dense ones may be, too.
+        ragged: must be False.
         optional: the input may be None.
         name: default ``input_layer`` with a count.
 
@@ -47,9 +48,16 @@ class InputLayer(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
-        if sparse or ragged:
-            raise ValueError(f"{self.name}: sparse and ragged inputs are not supported")
+        if ragged:
+            raise ValueError(f"{self.name}: ragged inputs are not supported")
         if input_tensor is not None:
+            given = getattr(input_tensor, "sparse", False)
+            if sparse not in (None, given):
+                raise ValueError(
+                    f"{self.name}: with input_tensor you cannot provide an incompatible `sparse` "
+                    f"argument; its own is {given}, got {sparse}"
+                )
+            sparse = given
             if not hasattr(input_tensor, "shape") or not hasattr(input_tensor, "dtype"):
                 raise wrong(self, "input_tensor", "a symbolic tensor", input_tensor)
             batch_shape = tuple(input_tensor.shape)
@@ -66,7 +74,7 @@ class InputLayer(Layer):
             raise ValueError(f"{self.name}: give shape or batch_shape, not both")
         self.batch_shape = as_shape(self, "batch_shape", batch_shape)
         self._input_dtype = dtypes.standardize(dtype)
-        self.optional = optional
+        self.optional, self.sparse = optional, bool(sparse)
         self.built = True
         node = Node(self, (), {})
         node.parent = None
@@ -76,9 +84,10 @@ class InputLayer(Layer):
 
     def _tensor(self, given: Any) -> Any:
         if given is None:
-            return current_graph().placeholder(self.batch_shape, self._input_dtype, self.name)
+            make = current_graph().placeholder
+            return make(self.batch_shape, self._input_dtype, self.name, self.sparse)
         if type(given) is SymbolicTensor:
-            made = SymbolicTensor(given.shape, given.dtype, name=given.name)
+            made = SymbolicTensor(given.shape, given.dtype, given.sparse, name=given.name)
             return made if given.node is None else given
         return given if node_of(given)[0] is None else current_graph().alias(given)
 
@@ -93,7 +102,7 @@ class InputLayer(Layer):
         return {
             "batch_shape": list(self.batch_shape),
             "dtype": self._input_dtype,
-            "sparse": False,
+            "sparse": self.sparse,
             "ragged": False,
             "name": self.name,
         }
@@ -116,7 +125,8 @@ def Input(
         shape: shape without the batch axis; None for sizes not known.
         batch_size: size of the batch axis, usually None.
         dtype: dtype of the data; default floatx.
-        sparse, ragged: must be False.
+        sparse: sparse tensors are given, which dense ones may be, too.
+        ragged: must be False.
         batch_shape: the whole shape, instead of `shape` and `batch_size`.
         name: name of the input layer, and key of the data when inputs are given as a dict.
         tensor: a symbolic tensor to begin at, instead of a shape.

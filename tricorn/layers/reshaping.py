@@ -9,7 +9,7 @@ from tricorn import ops
 from tricorn.checks import wrong
 from tricorn.docstrings import VOLUMES, arguments_of
 from tricorn.engines import active
-from tricorn.graph.op import Tensor, op
+from tricorn.graph.op import SPARSE, SparseRule, Tensor, op
 from tricorn.layers.arguments import choice, data_format, ints, is_int, pairs, positive
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
@@ -23,6 +23,13 @@ def _reshape_samples(x: Tensor, target: tuple) -> Tensor:
     """`x` with the shape (its own batch size, *target)."""
     engine = active()
     return engine.reshape(x, (engine.shape(x)[0], *target))
+
+
+def _reshape_sparse_samples(op: Any, x: Any, target: tuple) -> Any:
+    return ops.reshape(x, (ops.shape(x)[0], *target))
+
+
+SPARSE["_reshape_samples"] = SparseRule(_reshape_sparse_samples, SPARSE["reshape"].keeps)
 
 
 class Flatten(Layer):

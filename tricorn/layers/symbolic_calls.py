@@ -67,10 +67,11 @@ def call(
             outputs = _recorded(layer, node, args, filled, masks, stated)
         if unlocked:
             layer._tricorn_lock()
+        sparse = [getattr(x, "sparse", False) is True for x in tree.leaves(outputs)]
         outputs = tree.map(abstracted, outputs)
         if stated is not None:
             outputs = _believed(layer, outputs, stated)
-        outputs = node.bind(outputs, current_graph().alias)
+        outputs = node.bind(outputs, current_graph().alias, sparse)
     except (ValueError, TypeError) as error:
         calls.add_note(layer, error, args)
         raise

@@ -33,21 +33,23 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
     Args:
         x: tensor, array, number or nested sequence of numbers; symbolic tensors stay symbolic.
         dtype: None: the dtype of x; Python floats become floatx and ints int32.
-        sparse, ragged: must be None or False; tensors are dense.
+        sparse: False: make a sparse tensor or SciPy matrix dense; else it stays sparse.
+        ragged: must be None or False.
 
     Returns:
         tensor of the shape of x.
 
     Raises:
         TypeError: for what does not consist of numbers.
-        ValueError: for sparse or ragged tensors.
+        ValueError: for ragged tensors.
     """
-    if sparse or ragged:
-        raise ValueError("sparse and ragged tensors are not supported; leave sparse=ragged=None")
+    if ragged:
+        raise ValueError("ragged tensors are not supported; leave ragged=None")
     dtype = None if dtype is None else dtypes.standardize(dtype)
     if isinstance(x, AbstractTensor) or is_symbolic(x):
         return x if dtype is None or dtypes.standardize(x.dtype) == dtype else cast(x, dtype)
-    return op_module.convert(active(), x, dtype)
+    found = op_module.convert(active(), x, dtype)
+    return op_module.to_dense(found) if sparse is False else found
 
 
 def array(x: Any, dtype: Any = None) -> Tensor:
@@ -76,6 +78,7 @@ def convert_to_numpy(x: Any) -> np.ndarray:
     if isinstance(x, Readable):
         return np.array(x)
     engine = active()
+    x = op_module.to_dense(x)
     return engine.numpy(x) if engine.is_tensor(x) else np.array(x)
 
 
@@ -85,7 +88,9 @@ def is_tensor(x: Any) -> bool:
     Args:
         x: anything.
     """
-    return isinstance(x, AbstractTensor) or is_symbolic(x) or active().is_tensor(x)
+    if isinstance(x, AbstractTensor) or is_symbolic(x):
+        return True
+    return active().is_tensor(x) or active().is_sparse(x)
 
 
 def shape(x: Any) -> tuple:
@@ -105,7 +110,9 @@ def shape(x: Any) -> tuple:
     if isinstance(x, (Readable, np.ndarray)):
         return tuple(x.shape)
     engine = active()
-    return tuple(engine.shape(x)) if engine.is_tensor(x) else np.shape(x)
+    if engine.is_tensor(x):
+        return tuple(engine.shape(x))
+    return tuple(engine.entries(x)[2]) if engine.is_sparse(x) else np.shape(x)
 
 
 def _shape_in_call(x: AbstractTensor) -> tuple:

@@ -49,6 +49,7 @@ from tricorn.ops.elementwise import (
     polar,
     power,
     rsqrt,
+    sign,
     sqrt,
     square,
     subtract,
@@ -56,6 +57,7 @@ from tricorn.ops.elementwise import (
 )
 from tricorn.ops.linalg import einsum, normalize
 from tricorn.ops.reductions import cumsum, max, mean, moments, sum
+from tricorn.ops.sparse import sparse_one_hot
 
 Axis = int | Sequence[int]
 F = TypeVar("F", bound=Callable)
@@ -389,16 +391,16 @@ def one_hot(
         num_classes: length of the new axis.
         axis: position of the new axis in the result.
         dtype: name; None: floatx.
-        sparse: must be False.
+        sparse: give a sparse tensor, where the engine has such.
 
     Returns:
         tensor with one more axis.
     """
-    if sparse:
-        raise ValueError("one_hot: sparse results are not supported, leave sparse=False")
     if num_classes < 0:
         raise ValueError(f"one_hot: num_classes must not be negative, got {num_classes}")
     engine, axis = active(), axis_of(axis, x, 1)
+    if sparse and not engine.capabilities["abstract"]:
+        return sparse_one_hot(x, num_classes, axis, dtype)
     places = (1,) * axis + (num_classes,) + (1,) * (len(engine.shape(x)) - axis)
     if engine.dtype(x) not in ("int32", "int64"):  # narrow ones do not hold all classes
         x = engine.cast(x, "int32")
@@ -421,7 +423,7 @@ def multi_hot(
         num_classes: length of the new axis.
         axis: its position.
         dtype: name; None: floatx.
-        sparse: must be False.
+        sparse: give a sparse tensor, where the engine has such.
 
     Returns:
         tensor of shape (num_classes,) or (batch, num_classes, ...).
@@ -429,7 +431,8 @@ def multi_hot(
     if num_classes is None:
         raise ValueError("multi_hot: num_classes is needed")
     hot = one_hot(inputs, num_classes, axis, dtype, sparse)
-    return max(hot, 1 if len(active().shape(inputs)) > 1 else 0)
+    along = 1 if len(active().shape(inputs)) > 1 else 0
+    return cast(sign(sum(hot, along)), dtype) if sparse else max(hot, along)
 
 
 @op

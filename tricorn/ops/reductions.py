@@ -46,6 +46,7 @@ from tricorn.ops.elementwise import (
     square,
     subtract,
 )
+from tricorn.ops.sparse import sparse_one_hot
 
 Axis = int | Sequence[int] | None
 F = TypeVar("F", bound=Callable)
@@ -723,18 +724,19 @@ def bincount(x: Tensor, weights: Any = None, minlength: int = 0, sparse: bool = 
         weights: what each element counts, of x's shape; None: 1.
         minlength: the least length of the result.  The length depends on the data, so this does
             not run inside compiled steps.
-        sparse: must be False.
+        sparse: give a sparse tensor, where the engine has such.
 
     Returns:
         tensor of shape (length,) or (batch, length); int32, or the dtype of the weights.
     """
-    if sparse:
-        raise ValueError("bincount: sparse results are not supported, leave sparse=False")
     engine = active()
     if engine.capabilities["abstract"]:  # the data tell
         name = "int32" if weights is None else engine.dtype(convert_to_tensor(weights))
         return AbstractTensor((*x.shape[:-1], None), name)
     length = py.max(int(engine.numpy(engine.max(x, axes_of(None, x), False))) + 1, minlength)
+    if sparse:
+        name = "int32" if weights is None else engine.dtype(convert_to_tensor(weights))
+        return sum(sparse_one_hot(x, length, -1, name, weights), -2)
     hit = equal(expand_dims(x, -1), engine.arange(0, length, 1, engine.dtype(x)))
     if weights is None:
         return sum(hit, -2)

@@ -22,6 +22,7 @@ import numpy as np
 from tricorn import dtypes, tree
 from tricorn.engines import EngineError, active
 from tricorn.graph import op
+from tricorn.training.sparse_rows import any_sparse, as_tensors, sparse_rows
 
 #: rows of a chunk that is stacked on the host are limited to so many bytes, and so many batches
 _CHUNK_BYTES = 16 * 2**20
@@ -58,6 +59,8 @@ def batch_of(number: Any, arrays: Any, order: Any, size: Any) -> Any:
     start = engine.multiply(number, size)
 
     def cut(x: Any) -> Any:
+        if engine.is_sparse(x):  # a batch by itself
+            return x
         shape = tuple(engine.shape(x))
         zeros = (0,) * (len(shape) - 1)
         return engine.dynamic_slice(x, (start, *zeros), (size, *shape[1:]))
@@ -88,6 +91,8 @@ def _rows_on_host(engine: Any, start: int, arrays: Any, order: Any, size: int) -
     rows = slice(start, start + size)
 
     def take(x: Any) -> Any:
+        if engine.is_sparse(x):
+            return x
         if order is None or engine.is_tensor(x) is engine.is_tensor(order) is False:
             return op.convert(engine, x[rows if order is None else order[rows]], None)
         return engine.take(op.convert(engine, x, None), op.convert(engine, order[rows], None), 0)
@@ -277,7 +282,7 @@ class ArrayFeed:
 
     def first(self) -> Any:
         """A batch, to see structure and shapes by."""
-        return tree.map(lambda a: a[: self.batch_size], self.arrays)
+        return as_tensors(tree.map(lambda a: a[: self.batch_size], self.arrays))
 
     #: the next chunk may be prepared while one is run
     ahead = True
@@ -308,6 +313,12 @@ class ArrayFeed:
         order = order[first * size : (first + count) * size]
         if position is not None:
             order = order[position.step * size :]
+        if any_sparse(self.arrays):
+            for start in range(0, len(order), size):
+                rows = order[start : start + size]
+                batch = tree.map(lambda a, rows=rows: a[rows], self.arrays)
+                yield (as_tensors(batch), None, len(rows)), 1
+            return
         full, rest = divmod(len(order), size)
         resident = self._on_device()
         if resident is not None:
@@ -435,7 +446,7 @@ class StreamFeed:
         self._back.appendleft(raw)
         if isinstance(self.source, Iterator) and self.ahead:
             self.keep()
-        return batch
+        return as_tensors(batch)
 
     def done(self, steps: int) -> None:
         """So many steps more are over: their batches need not be kept."""
@@ -523,7 +534,7 @@ class StreamFeed:
             found = structure, tuple([(a.shape, a.dtype.str) for a in leaves])
             if not chunk:
                 signature = found
-                limit = min(limit, _most(leaves))
+                limit = 1 if any_sparse(batch) else min(limit, _most(leaves))
             elif found != signature:
                 self._back.appendleft(raw)
                 break
@@ -533,6 +544,8 @@ class StreamFeed:
 
     def _stacked(self, chunk: list, signature: Any, pace: Any) -> Any:
         """The batches one after the other, with room for more: rows beyond are not used."""
+        if any_sparse(chunk[0]):
+            return as_tensors(chunk[0])
         room = self._room(len(chunk), signature, pace, _most(tree.leaves(chunk[0])))
         if room == 1:
             return chunk[0]
@@ -685,6 +698,9 @@ def _named(data: Any, name: str) -> Any:
             return type(data)([_named(v, f"{name}[{i}]") for i, v in enumerate(data)])
         array = standardize(np.asarray(data), name)
         return array
+    rows = sparse_rows(data)
+    if rows is not None:
+        return rows if name.startswith("x") else rows.dense()
     array = standardize(data, name)
     if array.ndim == 0:
         raise ValueError(f"{name} must have a batch axis, got the scalar {data!r}")

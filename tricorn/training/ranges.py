@@ -9,6 +9,7 @@ from tricorn import losses, tree
 from tricorn.graph.interpreted import warn_outside
 from tricorn.layers.core import Embedding
 from tricorn.training.adapters import ArrayFeed
+from tricorn.training.sparse_rows import SparseRows
 
 
 def refuse_text(model: Any, feed: Any) -> None:
@@ -30,6 +31,7 @@ def look_at(model: Any, arrays: tuple) -> None:
     if graph is None:
         return
     for tensor, values in zip(graph.inputs, tree.leaves(arrays[0])):
+        values = values.values if isinstance(values, SparseRows) else values
         for node in graph.nodes:
             layer = node.operation
             if isinstance(layer, Embedding) and any(x is tensor for x in tree.leaves(node.args)):

@@ -33,6 +33,7 @@ from tricorn.engines import active
 from tricorn.engines.abstract import NeedsEngine
 from tricorn.graph.compiled import Compiled, checked_jit_compile
 from tricorn.graph.interpreted import Interpreted, watching
+from tricorn.graph.op import to_dense
 from tricorn.graph.ownership import is_ours
 from tricorn.graph.scope import Scope
 from tricorn.graph.transforms import discover, value_and_grad
@@ -43,6 +44,7 @@ from tricorn.serialization import registry
 from tricorn.tracebacks import shortened
 from tricorn.training import adapters, functions, loop, ranges
 from tricorn.training.adapters import unpack_x_y_sample_weight
+from tricorn.training.sparse_rows import as_tensors
 from tricorn.training.state import TrainingState
 from tricorn.training.terms import LossTerms, MetricTerms, is_crossentropy
 
@@ -537,7 +539,7 @@ class Trainer(Layer):
     ) -> Any:
         """One step on one batch; gives the loss and metrics of this batch."""
         _need_compiled(self, "train_on_batch", optimizer=True)
-        batch = adapters.one_batch(x, y, sample_weight, class_weight)
+        batch = as_tensors(adapters.one_batch(x, y, sample_weight, class_weight))
         return _on_batch(self, "train", batch, return_dict)
 
     @shortened
@@ -546,13 +548,13 @@ class Trainer(Layer):
     ) -> Any:
         """Loss and metrics of one batch."""
         _need_compiled(self, "test_on_batch")
-        batch = adapters.one_batch(x, y, sample_weight)
+        batch = as_tensors(adapters.one_batch(x, y, sample_weight))
         return _on_batch(self, "test", batch, return_dict)
 
     @shortened
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
-        batch = adapters.one_batch(x)
+        batch = as_tensors(adapters.one_batch(x))
         users = _users_function(self, "predict")
         program = _program(self, "predict", looped=False)
         found = users.on_each([batch])[-1] if users else program(batch)
@@ -625,7 +627,8 @@ def _program(model: Trainer, kind: str, looped: bool) -> Compiled | Interpreted:
     step = _step_of(model, kind)
 
     def one(data: Any) -> Any:
-        return step(adapters.trimmed(data))
+        found = step(adapters.trimmed(data))
+        return tree.map(to_dense, found) if kind == "predict" else found
 
     def numbered(number: Any, arrays: Any, order: Any, size: Any) -> Any:
         return one(adapters.batch_of(number, arrays, order, size))
@@ -862,7 +865,7 @@ def _predict_batches(feed: Any, steps: int | None) -> Any:
     if isinstance(feed, adapters.ArrayFeed):
         for start in range(0, feed.size, feed.batch_size)[:steps]:
             rows = slice(start, start + feed.batch_size)
-            yield tree.map(lambda a, rows=rows: a[rows], feed.arrays)
+            yield as_tensors(tree.map(lambda a, rows=rows: a[rows], feed.arrays))
         return
     for (arrays, _, _), _ in feed.epoch():
         yield arrays

@@ -49,6 +49,7 @@ __all__ = [
             "native_gradients",
         }
         - {"as_python", "tape", "own_graph"}
+        - {"dense", "entries", "is_sparse", "sparse", "sparse_matmul"}
     ),
 ]
 
@@ -61,6 +62,7 @@ CAPABILITIES = {
     "traces": True,
     "distributes": True,
     "complex": True,
+    "sparse": True,
 }
 TENSOR_TYPES = (ArrayImpl, DynamicJaxprTracer, JVPTracer, LinearizeTracer, BatchTracer)
 

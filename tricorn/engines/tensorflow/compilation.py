@@ -19,6 +19,7 @@ import tensorflow as tf
 from tricorn import tree
 from tricorn.engines import common
 from tricorn.engines.tensorflow.primitives import dtype
+from tricorn.engines.tensorflow.sparse import is_sparse
 from tricorn.engines.tensorflow.transforms import _specs
 
 _log = logging.getLogger("tricorn.tensorflow")
@@ -54,7 +55,7 @@ class _Compiled:
 
     def __call__(self, handles: list, *args: Any) -> tuple[Any, list]:
         leaves, structure = tree.take_apart(args)
-        leaves = list(map(tf.convert_to_tensor, leaves))
+        leaves = [x if is_sparse(x) else tf.convert_to_tensor(x) for x in leaves]
         if self.compiled is None or py.any(a is not b for a, b in zip(handles, self.handles)):
             self.handles = list(handles)
             return self._first(structure, leaves), handles

@@ -28,6 +28,7 @@ CAPABILITIES = {
     "compiles": True,
     "traces": True,
     "complex": True,
+    "sparse": True,
 }
 TENSOR_TYPES = (EagerTensor, SymbolicTensor)
 HANDLE_TYPES = (tf.Variable,)

@@ -28,6 +28,7 @@ for _kind, _flatten, _unflatten in tracking.as_trees():
         _kind, _flatten, lambda children, keys, make=_unflatten: make(keys, children)
     )
 
+MODULE_TYPES = (torch.nn.Module,)
 #: what layers have of `torch.nn.Module`
 MODULE_METHODS = KNOWN["torch"].module_methods
 CAPABILITIES = {"differentiates": True, "complex": True}

@@ -30,6 +30,13 @@ def _array(tensor: torch.Tensor) -> Any:
     return tensor.detach().cpu().numpy().copy()
 
 
+def parts(module: torch.nn.Module) -> Any:
+    """The list or dict that a module is, which has no ``forward`` of its own; None for others."""
+    if isinstance(module, torch.nn.ModuleList):
+        return list(module)
+    return dict(module.items()) if isinstance(module, torch.nn.ModuleDict) else None
+
+
 def share(module: torch.nn.Module, handles: dict[str, Any]) -> None:
     """Let parameters be the Variables' own, so that who trains the one trains the other."""
     for name, parameter in list(module.named_parameters()):

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import ops, tree
+from tricorn import dtypes, ops, tree
+from tricorn.checks import boolean
 from tricorn.engines import registry
 from tricorn.engines.contract import EngineError
 from tricorn.graph.symbolic import is_symbolic
@@ -50,6 +51,9 @@ class HostLayer(DataLayer):
     Subclasses define `values` and `result_shape`.
     """
 
+    #: whether results that have values are sparse tensors; in a graph they are dense
+    sparse = False
+
     def values(self, *arrays: np.ndarray) -> np.ndarray:
         """The result for arrays; strings are ``str`` objects."""
         raise NotImplementedError
@@ -77,6 +81,8 @@ class HostLayer(DataLayer):
     def call(self, inputs: Any) -> Any:
         found = self.inputs_of(inputs)
         if any(is_symbolic(x) or registry.owner_of(x) is not None for x in found):
+            if self.sparse and registry.active().is_eager() and not any(map(is_symbolic, found)):
+                return self._given_out(self._on_arrays(*map(ops.convert_to_numpy, found)))
             found = [x if hasattr(x, "dtype") else ops.convert_to_tensor(x) for x in found]
             return on_host(found, self._on_arrays, self.result_shape, self.result_dtype)
         return self._given_out(self._on_arrays(*found))
@@ -86,8 +92,13 @@ class HostLayer(DataLayer):
 
     def _given_out(self, result: np.ndarray) -> Any:
         """A result as a tensor, if the engine has such tensors."""
+        engine = registry.active()
         try:
-            return registry.active().tensor(result, self.result_dtype)
+            if self.sparse:
+                places = np.stack(np.nonzero(result), 1)
+                values = result[result != 0].astype(dtypes.to_numpy(self.result_dtype))
+                return engine.sparse(places, values, result.shape, True)
+            return engine.tensor(result, self.result_dtype)
         except EngineError:
             return result
 
@@ -132,13 +143,17 @@ def output_mode(layer: Layer, value: Any, known: tuple = OUTPUTS) -> str:
     return choice(layer, "output_mode", value, known)
 
 
-def no_sparse(layer: Layer, sparse: bool, ragged: bool = False) -> None:
-    """Refuse results that are sparse or ragged."""
-    if sparse or ragged:
+def sparse_result(layer: Layer, value: Any, mode: str, ragged: bool = False) -> bool:
+    """The argument `sparse`, for results in the mode `mode`; ragged results are refused."""
+    name = type(layer).__name__
+    if ragged:
+        raise ValueError(f"{name}: ragged results are not supported; leave the argument out")
+    if boolean(layer, "sparse", value) and mode == "int":
         raise ValueError(
-            f"{type(layer).__name__}: {'sparse' if sparse else 'ragged'} results are not supported;"
-            " leave the argument out for a dense one"
+            f"{name}: sparse=True is for vectors, which output_mode='int' does not give; take "
+            "another mode or sparse=False"
         )
+    return value
 
 
 def encoded_shape(shape: tuple, mode: str, size: int | None) -> tuple:

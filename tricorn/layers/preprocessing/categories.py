@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tricorn import ops
+from tricorn.checks import wrong
 from tricorn.layers.arguments import is_int, positive
 from tricorn.layers.preprocessing import base
 from tricorn.layers.preprocessing.base import DataLayer, HostLayer
@@ -30,7 +31,7 @@ class CategoryEncoding(DataLayer):
         num_tokens: number of categories; inputs lie in [0, num_tokens).
         output_mode: "one_hot": a vector for each integer, (..., 1) and (...) alike; "multi_hot":
             one vector for all of the last axis, with ones; "count": with their numbers.
-        sparse: not supported.
+        sparse: give sparse tensors, where the engine has such.
         kwargs: what every `Layer` takes.
 
     Call arguments: inputs, integers of shape (batch, n) or (n,); count_weights, in the mode "count"
@@ -61,7 +62,7 @@ class CategoryEncoding(DataLayer):
         if num_tokens is None:
             raise ValueError("CategoryEncoding: num_tokens must be set")
         self.num_tokens = positive(self, "num_tokens", num_tokens)
-        base.no_sparse(self, sparse)
+        self.sparse = base.sparse_result(self, sparse, self.output_mode)
 
     def compute_output_shape(self, input_shape: tuple, *others: Any) -> tuple:
         return base.encoded_shape(tuple(input_shape), self.output_mode, self.num_tokens)
@@ -73,21 +74,28 @@ class CategoryEncoding(DataLayer):
                 f"{self.output_mode!r}"
             )
         return vectors(
-            inputs, self.output_mode, self.num_tokens, self.compute_dtype, count_weights
+            inputs,
+            self.output_mode,
+            self.num_tokens,
+            self.compute_dtype,
+            count_weights,
+            self.sparse,
         )
 
 
-def vectors(inputs: Any, mode: str, size: int, dtype: str, weights: Any = None) -> Any:
+def vectors(
+    inputs: Any, mode: str, size: int, dtype: str, weights: Any = None, sparse: bool = False
+) -> Any:
     """`base.encode` of tensors, by ops."""
     if not len(inputs.shape):
         inputs = ops.reshape(inputs, (1,))
     elif mode == "one_hot" and len(inputs.shape) > 1 and inputs.shape[-1] == 1:
         inputs = ops.squeeze(inputs, -1)
-    ones = ops.one_hot(ops.cast(inputs, "int32"), size, dtype=dtype)
+    ones = ops.one_hot(ops.cast(inputs, "int32"), size, dtype=dtype, sparse=sparse)
     if mode == "one_hot":
         return ones
     if mode == "multi_hot":
-        return ops.max(ones, -2)
+        return ops.sign(ops.sum(ones, -2)) if sparse else ops.max(ones, -2)
     if weights is not None:
         ones = ones * ops.expand_dims(ops.cast(weights, dtype), -1)
     return ops.sum(ones, -2)
@@ -102,7 +110,7 @@ class Hashing(HostLayer):
         mask_value: what is given bin 0, alone; None: no such value.
         salt: an integer or two, the hash's key; None: without.
         output_mode: "int", or as in `CategoryEncoding`.
-        sparse: not supported.
+        sparse: give sparse tensors, where the engine has such.
         kwargs: what every `Layer` takes.
 
     Input shape: any.  Output: int32 of that shape; in the other modes float32 vectors.
@@ -128,7 +136,7 @@ class Hashing(HostLayer):
         self.mask_value = mask_value
         self.salt = salt
         self.output_mode = base.output_mode(self, output_mode)
-        base.no_sparse(self, sparse)
+        self.sparse = base.sparse_result(self, sparse, self.output_mode)
         self._hash = _Hash(_pair(self, salt))
 
     @property
@@ -157,7 +165,7 @@ class HashedCrossing(HostLayer):
     Args:
         num_bins: number of bins.
         output_mode: "int" or "one_hot".
-        sparse: not supported.
+        sparse: give sparse tensors, where the engine has such.
         name, dtype, kwargs: what every `Layer` takes.
 
     Call arguments: inputs, two or more arrays of strings or integers, all of shape (batch,) or
@@ -183,7 +191,7 @@ class HashedCrossing(HostLayer):
         super().__init__(name=name, dtype=_dtype(dtype, output_mode), **kwargs)
         self.num_bins = positive(self, "num_bins", num_bins)
         self.output_mode = base.output_mode(self, output_mode, base.OUTPUTS[:2])
-        base.no_sparse(self, sparse)
+        self.sparse = base.sparse_result(self, sparse, self.output_mode)
 
     result_dtype = Hashing.result_dtype
     result_shape = Hashing.result_shape
@@ -282,7 +290,7 @@ class IndexLookup(HostLayer):
         output_mode: "int", "one_hot", "multi_hot", "count", or "tf_idf": the counts times the
             tokens' weights.
         pad_to_max_tokens: vectors have `max_tokens` entries even if the vocabulary is smaller.
-        sparse: not supported.
+        sparse: give sparse tensors, where the engine has such.
         oov_method: how unknown tokens are spread, "floormod" (integers by remainder, strings by
             FarmHash64) or "farmhash".
         salt: key of the hash, which is SipHash-2-4 then.
@@ -315,7 +323,7 @@ class IndexLookup(HostLayer):
         mode = "tf_idf" if mode == "tf-idf" else mode
         self.output_mode = base.output_mode(self, mode, (*base.OUTPUTS, "tf_idf"))
         self._check(max_tokens, num_oov_indices, invert, pad_to_max_tokens, idf_weights)
-        base.no_sparse(self, sparse)
+        self.sparse = base.sparse_result(self, sparse, self.output_mode)
         if oov_method not in ("floormod", "farmhash"):
             raise ValueError(
                 f'{type(self).__name__}: oov_method must be "floormod" or "farmhash", got '
@@ -396,7 +404,13 @@ class IndexLookup(HostLayer):
                 many, or the weights do not fit.
         """
         if isinstance(vocabulary, (str, Path)):
+            if not Path(vocabulary).is_file():
+                raise wrong(
+                    self, "vocabulary", "tokens or the path of a file that exists", vocabulary
+                )
             vocabulary = Path(vocabulary).read_text(encoding="utf-8").splitlines()
+        if isinstance(vocabulary, Mapping) or not np.ndim(vocabulary):
+            raise wrong(self, "vocabulary", "a list of tokens or a path", vocabulary)
         tokens = [self.token(x) for x in base.as_host(vocabulary).flat]
         if not tokens:
             raise ValueError(f"the layer {self.name!r}: cannot set an empty vocabulary")
@@ -745,6 +759,11 @@ class IntegerLookup(IndexLookup):
                 f"{vocabulary_dtype!r}"
             )
         self.vocabulary_dtype = vocabulary_dtype
+        if salt is not None and oov_method != "farmhash":
+            raise ValueError(
+                f"{type(self).__name__}: salt is for oov_method='farmhash', got salt={salt!r} and "
+                f"oov_method={oov_method!r}"
+            )
         super().__init__(
             max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert,
             output_mode, pad_to_max_tokens, sparse, salt, oov_method, name=name, **kwargs,
@@ -752,9 +771,14 @@ class IntegerLookup(IndexLookup):
 
     def token(self, x: Any) -> int:
         try:
-            return int(x)
-        except ValueError:
-            raise ValueError(f"IntegerLookup: a token must be an integer, got {x!r}") from None
+            if int(x) == x or isinstance(x, str):
+                return int(x)
+        except (ValueError, TypeError):
+            pass
+        raise ValueError(
+            "IntegerLookup: a token (of vocabulary, mask_token, oov_token) must be an integer, got "
+            f"{x!r}"
+        )
 
     def tokens(self, array: np.ndarray) -> np.ndarray:
         if array.dtype.kind not in "iu" and array.size:

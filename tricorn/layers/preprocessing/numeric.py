@@ -162,6 +162,11 @@ class Normalization(DataLayer):
         return settings
 
 
+def _are_numbers(values: Any) -> bool:
+    array = np.asarray(values) if isinstance(values, (list, tuple, np.ndarray)) else None
+    return array is not None and array.ndim == 1 and array.dtype.kind in "iuf"
+
+
 class Discretization(DataLayer):
     """Numbers as the indices of the bins they lie in.
 
@@ -172,7 +177,7 @@ class Discretization(DataLayer):
         num_bins: how many bins `adapt` makes, of about equally many values each.
         epsilon: `adapt` summarises the data with so large an error of the ranks at most.
         output_mode: "int", or "one_hot", "multi_hot", "count" as in `CategoryEncoding`.
-        sparse: not supported.
+        sparse: give sparse tensors, where the engine has such.
         dtype, name: what every `Layer` takes.
 
     Input shape: any, numbers.  Output: int32 of that shape; in the other modes vectors.
@@ -205,8 +210,10 @@ class Discretization(DataLayer):
             positive(self, "num_bins", num_bins)
         self.num_bins, self.epsilon = num_bins, epsilon
         self.output_mode = base.output_mode(self, output_mode)
-        base.no_sparse(self, sparse)
+        self.sparse = base.sparse_result(self, sparse, self.output_mode)
         self._given = bin_boundaries is not None
+        if self._given and not _are_numbers(bin_boundaries):
+            raise wrong(self, "bin_boundaries", "a list of numbers", bin_boundaries)
         self.bin_boundaries = sorted(map(float, bin_boundaries)) if self._given else None
         self.reset_state()
 
@@ -259,7 +266,8 @@ class Discretization(DataLayer):
         found = ops.digitize(inputs, np.asarray(self.bin_boundaries, np.float32))
         if self.output_mode == "int":
             return ops.cast(found, "int32")
-        return vectors(found, self.output_mode, len(self.bin_boundaries) + 1, self.compute_dtype)
+        size = len(self.bin_boundaries) + 1
+        return vectors(found, self.output_mode, size, self.compute_dtype, sparse=self.sparse)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -267,7 +275,7 @@ class Discretization(DataLayer):
             "num_bins": self.num_bins,
             "epsilon": self.epsilon,
             "output_mode": self.output_mode,
-            "sparse": False,
+            "sparse": self.sparse,
             "name": self.name,
             "dtype": dtype_policies.at(self.dtype_policy, None).name,
         }

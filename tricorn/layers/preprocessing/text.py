@@ -38,7 +38,8 @@ class TextVectorization(HostLayer):
         pad_to_max_tokens: vectors have `max_tokens` entries even if the vocabulary is smaller.
         vocabulary: the words, or the path of a file with one in each line; None: `adapt` finds it.
         idf_weights: weights of the words for "tf_idf".
-        sparse, ragged: not supported.
+        sparse: give sparse tensors, where the engine has such.
+        ragged: not supported.
         encoding: of bytes among the inputs; only "utf-8".
         name, kwargs: what every `Layer` takes.
 
@@ -76,7 +77,7 @@ class TextVectorization(HostLayer):
         kwargs.pop("vocabulary_size", None)
         super().__init__(name=name, **kwargs)
         self._check(standardize, split, ngrams, output_mode, output_sequence_length)
-        base.no_sparse(self, sparse, ragged)
+        self.sparse = base.sparse_result(self, sparse, output_mode, ragged)
         self.standardize, self.split, self.ngrams = standardize, split, ngrams
         self.output_sequence_length = output_sequence_length
         self._lookup_layer = StringLookup(
@@ -88,7 +89,7 @@ class TextVectorization(HostLayer):
     def _check(self, standardize: Any, split: Any, ngrams: Any, mode: Any, length: Any) -> None:
         for name, value, known in (("standardize", standardize, STANDARDIZE),
                                    ("split", split, SPLIT)):  # fmt: skip
-            if value is not None and not callable(value) and value not in known:
+            if value is not None and not callable(value) and value not in tuple(known):
                 raise ValueError(
                     f"TextVectorization: {name} must be one of {tuple(known)}, None or a function, "
                     f"got {value!r}"
