@@ -19,6 +19,8 @@ class Known(NamedTuple):
     packages: tuple[str, ...]
     #: what it can do, asked before it is loaded
     abilities: tuple[str, ...] = ("differentiates", "complex")
+    #: what layers have of the framework's own modules, by name
+    module_methods: tuple[str, ...] = ()
 
 
 #: the engines that come with the library, by name
@@ -35,7 +37,20 @@ KNOWN = {
         ("tensorflow",),
         ("differentiates", "complex", "graphs"),
     ),
-    "torch": Known("tricorn.engines.torch", "torch", ("torch",)),
+    "torch": Known(
+        "tricorn.engines.torch",
+        "torch",
+        ("torch",),
+        module_methods=(
+            "buffers",
+            "load_state_dict",
+            "named_buffers",
+            "named_parameters",
+            "parameters",
+            "state_dict",
+            "zero_grad",
+        ),
+    ),
     "abstract": Known("tricorn.engines.abstract", "", ()),
 }
 #: package -> the engine whose tensors come from it

@@ -35,7 +35,6 @@ class Engine:
         capabilities: see `contract.CAPABILITIES`.
         tensor_types: frozenset of the concrete types of its tensors.
         overrides: name -> function for each composed op the engine replaces.
-        module_methods: what layers have of the framework's own modules, by name.
         watch: lets tapes of the framework's own see that a variable was read as a tensor; None:
             they see it by themselves.
     """
@@ -54,7 +53,6 @@ class Engine:
         self.capabilities = {**contract.CAPABILITIES, **module.CAPABILITIES}
         self.tensor_types = frozenset(module.TENSOR_TYPES)
         self.handle_types: tuple[type, ...] = tuple(getattr(module, "HANDLE_TYPES", ()))
-        self.module_methods = frozenset(getattr(module, "MODULE_METHODS", ()))
         self.overrides: dict[str, Callable] = dict(getattr(module, "OVERRIDES", {}))
         #: whether `variant` and `direct` have to be asked; most engines are one, without contexts
         self.has_variants, self.is_direct = "variant" not in composed, "direct" in composed
@@ -136,6 +134,12 @@ def name() -> str:
     """The name of the engine in force; asking loads none."""
     engine = _scoped.get() or _process
     return config.backend() if engine is None else engine.name
+
+
+def module_methods() -> tuple[str, ...]:
+    """What layers have of the modules of the engine in force, by name; asking loads none."""
+    known = KNOWN.get(name())
+    return () if known is None else known.module_methods
 
 
 def set_manual_initialization(value: bool) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tricorn import checks, dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
-from tricorn.engines.registry import active_if_loaded
+from tricorn.engines.registry import module_methods
 from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
 from tricorn.graph.graphs import current_graph
@@ -80,6 +80,8 @@ class Layer:
     __slots__ = ("__dict__", "__weakref__", "_tricorn")
     _tricorn: state.LayerState
     _tricorn_tracked_as = "layer"
+    #: tells TensorFlow's AutoGraph that there is nothing to convert, also before it is an engine
+    autograph_info__: Any = None
     #: models: the masks of the outputs are those of the layers inside, and no others
     _tricorn_composite = False
 
@@ -157,8 +159,7 @@ class Layer:
                 found = self._tricorn.tracker.attributes.get(name)
                 if isinstance(found, Variable) and not hasattr(type(self), name):
                     return variable.for_users([found])[0]
-                engine = active_if_loaded()
-                if engine is not None and name in engine.module_methods:
+                if name in module_methods():
                     return getattr(self.as_module(), name)
             try:
                 return object.__getattribute__(self, name)  # raises, in the words of who did first

@@ -27,11 +27,6 @@ for _kind, _flatten, _unflatten in tracking.as_trees():
         _kind, _flatten, lambda children, keys, make=_unflatten: make(keys, children)
     )
 
-#: what layers have of `torch.nn.Module`
-MODULE_METHODS = (
-    "buffers", "load_state_dict", "named_buffers", "named_parameters", "parameters", "state_dict",
-    "zero_grad",
-)  # fmt: skip
 CAPABILITIES = {"differentiates": True, "complex": True}
 TENSOR_TYPES = (torch.Tensor, torch.nn.Parameter)
 OVERRIDES = kernels.OVERRIDES
