@@ -101,6 +101,31 @@ class TestTensorFlow:
         found = [array(step(tf.constant(X), tf.constant(Y))) for _ in range(3)]
         same((found, array(made(X))))
 
+    def test_autograph_leaves_the_library_alone(self, tf, monkeypatch):
+        """It would rewrite all of it, which takes many times longer than to trace it."""
+        api = importlib.import_module("tensorflow.python.autograph.impl.api")
+        rewritten, rewrite = [], api._convert_actual
+        monkeypatch.setattr(
+            api, "_convert_actual", lambda f, *rest: rewritten.append(f) or rewrite(f, *rest)
+        )
+        made, optimizer, seed = model(), optimizers.SGD(0.1), tricorn.random.SeedGenerator(1)
+        metric = tricorn.metrics.MeanSquaredError()
+
+        @tf.function
+        def step(x, y):
+            x = x + tricorn.random.normal(x.shape, seed=seed)
+            with tf.GradientTape() as tape:
+                y_pred = made(x, training=True)
+                value = losses.MeanSquaredError()(y, y_pred) + tricorn.ops.mean(y_pred)
+            metric.update_state(y, y_pred)
+            optimizer.apply(tape.gradient(value, made.trainable_weights), made.trainable_weights)
+            return value
+
+        step(tf.constant(X), tf.constant(Y))
+        names = {f.__module__ for f in rewritten}
+        assert __name__ in names
+        assert not [name for name in names if name.startswith("tricorn")]
+
     def test_a_train_step(self, tf):
         class WithTape(Own):
             def train_step(self, data):
@@ -213,6 +238,12 @@ class TestTorch:
     @pytest.fixture
     def torch(self):
         return importlib.import_module("torch")
+
+    def test_methods_of_modules_before_the_engine_is_loaded(self, torch):
+        tricorn.config.set_backend("torch")  # which is loaded when it is first needed
+        made = model()
+        assert len(list(made.parameters())) == len(made.trainable_weights)
+        assert not hasattr(made, "no_such_method")
 
     def test_a_loop_with_torch_s_optimizer(self, torch):
         made, loss = model(), torch.nn.MSELoss()

@@ -78,6 +78,8 @@ class Layer(Operation, captures=False):
 
     __slots__ = ()
     _tricorn_tracked_as = "layer"
+    #: tells TensorFlow's AutoGraph that there is nothing to convert, also before it is an engine
+    autograph_info__: Any = None
     #: models: the masks of the outputs are those of the layers inside, and no others
     _tricorn_composite = False
 

@@ -22,9 +22,6 @@ class DataLayer(Layer):
     """A layer that computes on the engine its input comes from: in the functions of a ``tf.data``
     pipeline that is TensorFlow, whichever engine is active."""
 
-    #: tells TensorFlow's AutoGraph that there is nothing to convert
-    autograph_info__: Any = None
-
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with engine_of(args):
             return super().__call__(*args, **kwargs)
