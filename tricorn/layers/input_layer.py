@@ -79,8 +79,9 @@ class InputLayer(Layer):
 
     def _tensor(self, given: Any) -> Any:
         if given is None:
-            given = self.batch_shape, self._input_dtype, self.name
-            return current_graph().placeholder(*given, self.sparse)
+            return current_graph().placeholder(
+                self.batch_shape, self._input_dtype, self.name, self.sparse
+            )
         if type(given) is SymbolicTensor:
             made = SymbolicTensor(given.shape, given.dtype, given.sparse, name=given.name)
             return made if given.node is None else given
