@@ -30,7 +30,8 @@ def _inputs(lib: Any, case: Case, is_masked: bool) -> Any:
         steps = np.arange(x.shape[1]) < np.array([[x.shape[1] - 1 - i % 2] for i in range(len(x))])
         return masked(lib, x, steps)
 
-    return [one(x) for x in case.x] if isinstance(case.x, list) else one(case.x)
+    several = isinstance(case.x, (list, tuple))
+    return type(case.x)(map(one, case.x)) if several else one(case.x)
 
 
 def _call(lib: Any, case: Case, layer: Any, is_masked: bool) -> Any:
@@ -40,7 +41,9 @@ def _call(lib: Any, case: Case, layer: Any, is_masked: bool) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            outputs = leaves(layer(_inputs(lib, case, is_masked), **case.call))
+            inputs = _inputs(lib, case, is_masked)
+            args = inputs if isinstance(inputs, tuple) else (inputs,)
+            outputs = leaves(layer(*args, **case.call))
         except Exception:  # of which kind depends on the engine
             return None
     masks = [mask_of(x) for x in outputs]
@@ -51,10 +54,15 @@ def _call(lib: Any, case: Case, layer: Any, is_masked: bool) -> Any:
     )
 
 
+def _build(layer: Any, case: Case) -> None:
+    shapes = tree.map(np.shape, case.x)
+    layer.build(*shapes) if isinstance(case.x, tuple) else layer.build(shapes)
+
+
 def _made(lib: Any, case: Case, policy: str) -> Any:
     layer = case.make(lib.layers)
     layer = type(layer).from_config({**layer.get_config(), "dtype": policy})
-    layer.build(tree.map(np.shape, case.x))
+    _build(layer, case)
     rng = np.random.default_rng(3)
     values = []
     for weight in layer.weights:
@@ -73,8 +81,8 @@ def _of_keras(case: Case) -> dict:
     }
 
 
-#: built from several shapes or of layers, or with a dtype of their own: not in this sweep yet
-APART = ("MultiHeadAttention", "GroupQueryAttention", "Pipeline", "ReversibleEmbedding")
+#: a Pipeline has no dtype, its layers have theirs
+APART = ("Pipeline",)
 SWEPT = [case for case in cases.ALL if case.layer not in APART]
 
 
@@ -92,11 +100,13 @@ def test_masks_and_precision(case: Case) -> None:
             # a layer inside has a policy of its own, which Keras's wrappers pass over
             assert dtype == name or any(map(callable, case.kwargs.values())), (policy, is_masked)
             close(ours.astype("float32"), theirs.astype("float32"), POLICIES[policy])
-        for ours, theirs in zip(found[1], expected[1], strict=True):
+        # Keras's scores keep the mask of the softmax inside, by which nothing can go on
+        count = 1 if case.call.get("return_attention_scores") else None
+        for ours, theirs in zip(found[1][:count], expected[1][:count], strict=True):
             assert (ours is None) is (theirs is None), (policy, is_masked)
             if ours is not None:
                 np.testing.assert_array_equal(ours, theirs)
-        copy.build(tree.map(np.shape, case.x))
+        _build(copy, case)
         copy.set_weights(layer.get_weights())
         again = _call(tricorn, case, copy, is_masked)
         for (_, ours), (_, theirs) in zip(again[0], found[0], strict=True):

@@ -220,8 +220,9 @@ class ReversibleEmbedding(Embedding):
             return outputs
         kernel = self.reverse_embeddings
         kernel = ops.transpose(self.embeddings) if kernel is None else kernel
-        dtype = self.reverse_dtype or self.compute_dtype
-        logits = ops.matmul(ops.cast(inputs, dtype), ops.cast(kernel, dtype))
+        if self.reverse_dtype is not None:
+            inputs, kernel = (ops.cast(x, self.reverse_dtype) for x in (inputs, kernel))
+        logits = ops.matmul(inputs, kernel)
         cap = self.logit_soft_cap
         return logits if cap is None else ops.multiply(ops.tanh(ops.divide(logits, cap)), cap)
 
