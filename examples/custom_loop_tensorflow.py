@@ -20,8 +20,12 @@ keras.utils.set_random_seed(0)
 
 (x_train, y_train), (x_test, y_test) = digits.load_data()
 x_train, x_test = x_train.reshape(-1, 64) / np.float32(16), x_test.reshape(-1, 64) / np.float32(16)
-train = tf.data.Dataset.from_tensor_slices((x_train, y_train)).shuffle(1500, seed=0).batch(32)
-test = tf.data.Dataset.from_tensor_slices((x_test, y_test)).batch(32)
+train = (
+    tf.data.Dataset.from_tensor_slices((x_train, y_train))
+    .shuffle(1500, seed=0)
+    .batch(32, drop_remainder=True)
+)
+test = tf.data.Dataset.from_tensor_slices((x_test, y_test)).batch(32, drop_remainder=True)
 
 model = keras.Sequential(
     [

@@ -40,7 +40,7 @@ edges = np.concatenate(
 ).astype("int32")
 
 labelled = np.zeros(PAPERS, bool)
-labelled[rng.permutation(PAPERS)[:120]] = True
+labelled[rng.permutation(PAPERS)[:128]] = True
 
 # ----------------------------------------------------------------------------------------- model
 

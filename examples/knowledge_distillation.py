@@ -19,8 +19,11 @@ from tricorn.datasets import digits
 keras.utils.set_random_seed(0)
 
 (x_train, y_train), (x_test, y_test) = digits.load_data()
-x_train, x_test = x_train[:1408, ..., None] / np.float32(16), x_test[..., None] / np.float32(16)
-y_train = y_train[:1408]
+x_train, x_test = (
+    x_train[:1408, ..., None] / np.float32(16),
+    x_test[:352, ..., None] / np.float32(16),
+)
+y_train, y_test = y_train[:1408], y_test[:352]
 
 # ---------------------------------------------------------------------------------------- models
 

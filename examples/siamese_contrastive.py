@@ -15,6 +15,7 @@ from tricorn.datasets import digits
 keras.utils.set_random_seed(0)
 
 (x_train, y_train), (x_test, y_test) = digits.load_data()
+x_train, y_train, x_test, y_test = x_train[:1424], y_train[:1424], x_test[:352], y_test[:352]
 
 # ------------------------------------------------------------------------------------------ data
 

@@ -5,7 +5,7 @@ model.
 Data: made here. A review praises one thing and blames another; what follows "but" decides, and
 "not" turns a word around. The words alone, without their order, do not tell: both classes use the
 same ones.
-Expected: more than 0.95 of 500 unseen sentences right (chance: 0.5).
+Expected: more than 0.95 of 512 unseen sentences right (chance: 0.5).
 Source: Vaswani et al., Attention Is All You Need, https://arxiv.org/abs/1706.03762.
 """
 
@@ -40,8 +40,8 @@ def reviews(count, seed):
     return np.array(texts), labels
 
 
-train_texts, train_labels = reviews(2000, seed=0)
-test_texts, test_labels = reviews(500, seed=1)
+train_texts, train_labels = reviews(1920, seed=0)
+test_texts, test_labels = reviews(512, seed=1)
 
 vectorize = layers.TextVectorization(output_sequence_length=14)
 vectorize.adapt(train_texts)
@@ -98,7 +98,7 @@ model.summary()
 # -------------------------------------------------------------------------------------- training
 
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-model.fit(x_train, train_labels, batch_size=32, epochs=12, validation_split=0.1, verbose=2)
+model.fit(x_train, train_labels, batch_size=32, epochs=12, verbose=2)
 
 _, accuracy = model.evaluate(x_test, test_labels, verbose=0)
 print(f"accuracy on unseen sentences: {accuracy:.3f}")

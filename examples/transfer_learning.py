@@ -21,9 +21,9 @@ keras.utils.set_random_seed(0)
 x_train, x_test = x_train[..., None].astype("float32"), x_test[..., None].astype("float32")
 y_train, y_test = y_train.astype("int32"), y_test.astype("int32")
 
-low = y_train < 5
+low = np.flatnonzero(y_train < 5)[:704]
 few = np.concatenate([np.flatnonzero(y_train == digit)[:8] for digit in range(5, 10)])
-high = y_test >= 5
+high = np.flatnonzero(y_test >= 5)[:160]
 
 # ------------------------------------------------------------------------------ a base that knows
 
@@ -58,7 +58,7 @@ assert len(model.trainable_weights) == 2
 
 before = base.get_weights()
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-model.fit(x_train[few], y_train[few] - 5, batch_size=8, epochs=60, verbose=0)
+model.fit(x_train[few], y_train[few] - 5, batch_size=8, epochs=40, verbose=0)
 _, with_head = model.evaluate(x_test[high], y_test[high] - 5, verbose=0)
 for old, new in zip(before, base.get_weights()):
     np.testing.assert_array_equal(old, new)
@@ -67,7 +67,7 @@ for old, new in zip(before, base.get_weights()):
 
 base.trainable = True
 model.compile(keras.optimizers.Adam(3e-4), "sparse_categorical_crossentropy", metrics=["accuracy"])
-model.fit(x_train[few], y_train[few] - 5, batch_size=8, epochs=60, verbose=0)
+model.fit(x_train[few], y_train[few] - 5, batch_size=8, epochs=40, verbose=0)
 _, fine_tuned = model.evaluate(x_test[high], y_test[high] - 5, verbose=0)
 assert any((old != new).any() for old, new in zip(before, base.get_weights()))
 

@@ -21,14 +21,12 @@ EXAMPLES = {path.stem: path for path in sorted(ROOT.glob("examples/*.py"))}
 #: Examples that choose their engine themselves.
 OF_ONE_ENGINE = {f"custom_loop_{name}": name for name in ("jax", "tensorflow", "torch")}
 
-#: The quickest, which between them train in every way there is: compiled by the library, with a
-#: step, a loss and data of one's own, frozen layers, and in a loop of one's own.
+#: The quickest: a functional model, a subclassed one, one that holds others, a loss of one's own.
 ON_EVERY_ENGINE = [
+    "collaborative_filtering",
     "knowledge_distillation",
-    "metric_learning",
     "siamese_contrastive",
     "structured_data",
-    "transfer_learning",
 ]
 
 CASES = [
