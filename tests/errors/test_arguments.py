@@ -40,6 +40,7 @@ NEEDED = {
     "boundaries": [1], "values": [1.0, 2.0], "schedule": abs, "filepath": "a.keras",
     "num_tokens": 3, "num_bins": 3, "num_heads": 2, "key_dim": 2, "head_dim": 2, "output_size": 2,
     "num_query_heads": 2, "num_key_value_heads": 2, "filename": "a.csv", "backup_dir": "b",
+    "directory": "c",
     "learning_rate": 0.1, "pool_size": 2, "height": 4, "width": 3, "max_number": 2, "factor": 1,
     "height_factor": 0.2, "width_factor": 0.2,
 }  # fmt: skip

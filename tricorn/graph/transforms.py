@@ -461,7 +461,12 @@ def _need_gradients(engine: registry.Engine) -> None:
 
 
 def stop_gradient(variable: Any) -> Any:
-    """`variable` (tensor or tree), with gradient zero."""
+    """`variable` (tensor or tree), with gradient zero.
+
+    Example:
+        >>> keras.ops.stop_gradient([1.0, 2.0])
+        [Array(1., dtype=float32), Array(2., dtype=float32)]
+    """
     return tree.map(_stop_one, variable)
 
 
@@ -478,11 +483,11 @@ def custom_gradient(f: Callable) -> Callable:
             tuple of them) for the arguments.
 
     Example:
-        >>> @keras.custom_gradient
-        ... def clipped(x):
-        ...     return x, lambda upstream: keras.ops.clip(upstream, -1.0, 1.0)
-        >>> keras.grad(lambda x: keras.ops.sum(10.0 * clipped(x)))(np.array([1.0], "float32"))
-        Array([1.], dtype=float32)
+        >>> @keras.ops.custom_gradient
+        ... def double(x):
+        ...     return 2 * x, lambda upstream: 2 * upstream
+        >>> double(np.array([1.0, 2.0], "float32"))
+        Array([2., 4.], dtype=float32)
     """
 
     @functools.wraps(f)
@@ -531,6 +536,10 @@ def jvp(fun: Callable, primals: Sequence, tangents: Sequence, has_aux: bool = Fa
 
     Raises:
         ValueError: when `tangents` has not the structure of `primals`.
+
+    Example:
+        >>> keras.ops.jvp(lambda x: x * x, (np.float32(3.0),), (np.float32(1.0),))
+        (Array(9., dtype=float32), Array(6., dtype=float32))
     """
     _refuse_symbolic("jvp", (tuple(primals), tuple(tangents)))
     engine = registry.active()
@@ -599,6 +608,10 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
     """``true_fn()`` if the scalar `pred` holds, else ``false_fn()``.
 
     Both give trees of equal structure, shapes and dtypes, and may assign Variables.
+
+    Example:
+        >>> keras.ops.cond(True, lambda: keras.ops.ones(2), lambda: keras.ops.zeros(2))
+        Array([1., 1.], dtype=float32)
     """
     if _of_graph("cond", pred):
         return with_functions(cond, pred, [(true_fn, ()), (false_fn, ())])
@@ -626,6 +639,10 @@ def while_loop(
         body: gives new loop variables of the same shapes and dtypes.
         loop_vars: tuple or list of trees of tensors, or one tensor.
         maximum_iterations: stop after so many rounds at the latest.
+
+    Example:
+        >>> keras.ops.while_loop(lambda i: i < 10, lambda i: (i * 2,), (1,))
+        (Array(16, dtype=int32),)
     """
     single = not isinstance(loop_vars, (list, tuple))
     if _of_graph("while_loop", loop_vars):
@@ -655,7 +672,12 @@ def while_loop(
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
     """``for i in range(lower, upper): val = body_fun(i, val)``, from `init_val` on; bounds may be
-    tensors."""
+    tensors.
+
+    Example:
+        >>> keras.ops.fori_loop(0, 4, lambda i, total: total + i, 0)
+        Array(6, dtype=int32)
+    """
     if _of_graph("fori_loop", (lower, upper, init_val)):
         run = lambda now, body: fori_loop(now[0], now[1], body, now[2])
         index = AbstractTensor((), "int32")
@@ -689,6 +711,11 @@ def scan(
 
     Returns:
         (last carry, tree of ys stacked on a new leading axis).
+
+    Example:
+        >>> add = lambda total, x: (total + x, total + x)
+        >>> keras.ops.scan(add, 0.0, np.array([1.0, 2.0, 3.0], "float32"))
+        (Array(6., dtype=float32), Array([1., 3., 6.], dtype=float32))
     """
     if _of_graph("scan", (init, xs)):
         run = lambda now, f: scan(f, now[0], now[1], length, reverse)
@@ -727,6 +754,10 @@ def vectorized_map(function: Callable, elements: Any) -> Any:
 
     Raises:
         ValueError: when `function` assigns a Variable; the message names it.
+
+    Example:
+        >>> keras.ops.vectorized_map(lambda x: keras.ops.sum(x), np.ones((2, 3), "float32"))
+        Array([3., 3.], dtype=float32)
     """
 
     layout: Any = None
@@ -749,7 +780,12 @@ def vectorized_map(function: Callable, elements: Any) -> Any:
 
 
 def map(f: Callable, xs: Any) -> Any:
-    """`f` applied to each entry of the leading axis of the tree `xs`, one after the other."""
+    """`f` applied to each entry of the leading axis of the tree `xs`, one after the other.
+
+    Example:
+        >>> keras.ops.map(lambda x: x * x, np.array([1, 2, 3], "int32"))
+        Array([1, 4, 9], dtype=int32)
+    """
     if _of_graph("map", xs):
         run = lambda now, f: map(f, now)
         return with_functions(run, xs, [(f, (tree.map(_entry, xs),))])
@@ -757,7 +793,12 @@ def map(f: Callable, xs: Any) -> Any:
 
 
 def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
-    """``branches[index](*operands)``; an index outside is moved to the nearest branch."""
+    """``branches[index](*operands)``; an index outside is moved to the nearest branch.
+
+    Example:
+        >>> keras.ops.switch(1, [lambda x: x + 1, lambda x: x * 10], 5)
+        50
+    """
     if _of_graph("switch", (index, operands)):
         run = lambda now, *functions: switch(now[0], functions, *now[1])
         return with_functions(run, (index, operands), [(f, operands) for f in branches])

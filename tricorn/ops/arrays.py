@@ -42,6 +42,10 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
     Raises:
         TypeError: for what does not consist of numbers.
         ValueError: for ragged tensors.
+
+    Example:
+        >>> keras.ops.convert_to_tensor([1.0, 2.0], dtype="float32")
+        Array([1., 2.], dtype=float32)
     """
     if ragged:
         raise ValueError("ragged tensors are not supported; leave ragged=None")
@@ -61,6 +65,10 @@ def array(x: Any, dtype: Any = None) -> Tensor:
 
     Returns:
         tensor of the shape of x.
+
+    Example:
+        >>> keras.ops.array([1.0, 2.0])
+        Array([1., 2.], dtype=float32)
     """
     return convert_to_tensor(x, dtype)
 
@@ -73,6 +81,10 @@ def convert_to_numpy(x: Any) -> np.ndarray:
 
     Returns:
         array of x's shape and dtype.
+
+    Example:
+        >>> keras.ops.convert_to_numpy([1.0, 2.0])
+        array([1., 2.])
     """
     x = variable_behind(x)
     if isinstance(x, Readable):
@@ -87,6 +99,10 @@ def is_tensor(x: Any) -> bool:
 
     Args:
         x: anything.
+
+    Example:
+        >>> keras.ops.is_tensor([1.0])
+        False
     """
     if isinstance(x, AbstractTensor) or is_symbolic(x):
         return True
@@ -103,6 +119,10 @@ def shape(x: Any) -> tuple:
         tuple of ints.  A dimension that is not known is None outside of calls; in the `call` of a
         layer and in functions given to loops it is an int32 scalar, to compute with and to give to
         ops that take shapes (``x.shape`` has None there, too).
+
+    Example:
+        >>> keras.ops.shape(np.ones((2, 3)))
+        (2, 3)
     """
     x = variable_behind(x)
     if isinstance(x, AbstractTensor):
@@ -130,6 +150,10 @@ def ndim(x: Any) -> int:
 
     Args:
         x: tensor, Variable, array, number or nested sequence.
+
+    Example:
+        >>> keras.ops.ndim([[1, 2]])
+        2
     """
     return len(shape(x))
 
@@ -139,6 +163,10 @@ def size(x: Any) -> Any:
 
     Args:
         x: tensor, Variable, array, number or nested sequence.
+
+    Example:
+        >>> keras.ops.size(np.ones((2, 3)))
+        6
     """
     if isinstance(x, AbstractTensor) and None in x.shape:
         return OPS["prod"](sizes(x))
@@ -150,6 +178,10 @@ def dtype(x: Any) -> str:
 
     Args:
         x: tensor, Variable or array.
+
+    Example:
+        >>> keras.ops.dtype(np.ones(2, "float32"))
+        'float32'
     """
     return dtypes.standardize(x.dtype)
 
@@ -164,6 +196,10 @@ def cast(x: Tensor, dtype: Any) -> Tensor:
 
     Returns:
         tensor of x's shape.
+
+    Example:
+        >>> keras.ops.cast([1.7, 2.0], "int32")
+        Array([1, 2], dtype=int32)
     """
     engine, name = active(), dtypes.standardize(dtype)
     return x if engine.dtype(x) == name else engine.cast(x, name)
@@ -179,6 +215,10 @@ def saturate_cast(x: Tensor, dtype: Any) -> Tensor:
 
     Returns:
         tensor of x's shape.
+
+    Example:
+        >>> keras.ops.saturate_cast([300.0, -5.0], "uint8")
+        Array([255,   0], dtype=uint8)
     """
     name, source = dtypes.standardize(dtype), active().dtype(x)
     if "bool" in (name, source):
@@ -200,6 +240,10 @@ def view(x: Tensor, dtype: Any = None) -> Tensor:
 
     Returns:
         tensor of x's shape, but for the last axis.
+
+    Example:
+        >>> keras.ops.view(np.ones(2, "float32"), "int32")
+        Array([1065353216, 1065353216], dtype=int32)
     """
     engine, name = active(), dtypes.standardize(dtype or active().dtype(x))
     before, after = dtypes.size(engine.dtype(x)), dtypes.size(name)
@@ -222,6 +266,10 @@ def copy(x: Tensor) -> Tensor:
 
     Returns:
         tensor of x's shape and dtype.
+
+    Example:
+        >>> keras.ops.copy([1.0, 2.0])
+        Array([1., 2.], dtype=float32)
     """
     return active().tensor(x, active().dtype(x))
 
@@ -237,6 +285,10 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
         shape: int or sequence of ints.
         fill_value: number or tensor that broadcasts to `shape`.
         dtype: name; None: floatx.
+
+    Example:
+        >>> keras.ops.full((2,), 7.0)
+        Array([7., 7.], dtype=float32)
     """
     name, engine = dtypes.standardize(dtype), active()
     if isinstance(fill_value, (int, float)):
@@ -251,6 +303,10 @@ def zeros(shape: Any, dtype: Any = None) -> Tensor:
     Args:
         shape: int or sequence of ints.
         dtype: name; None: floatx.
+
+    Example:
+        >>> keras.ops.zeros((2,))
+        Array([0., 0.], dtype=float32)
     """
     return active().full(shape_of(shape), 0, dtypes.standardize(dtype))
 
@@ -262,6 +318,10 @@ def ones(shape: Any, dtype: Any = None) -> Tensor:
     Args:
         shape: int or sequence of ints.
         dtype: name; None: floatx.
+
+    Example:
+        >>> keras.ops.ones((2,))
+        Array([1., 1.], dtype=float32)
     """
     return active().full(shape_of(shape), 1, dtypes.standardize(dtype))
 
@@ -273,6 +333,10 @@ def empty(shape: Any, dtype: Any = None) -> Tensor:
     Args:
         shape: int or sequence of ints.
         dtype: name; None: floatx.
+
+    Example:
+        >>> keras.ops.empty((2, 3)).shape
+        (2, 3)
     """
     return active().full(shape_of(shape), 0, dtypes.standardize(dtype))
 
@@ -285,6 +349,10 @@ def full_like(x: Tensor, fill_value: Any, dtype: Any = None) -> Tensor:
         x: tensor of any shape.
         fill_value: number or tensor that broadcasts to x's shape.
         dtype: name; None: x's.
+
+    Example:
+        >>> keras.ops.full_like([1.0, 2.0], 7.0)
+        Array([7., 7.], dtype=float32)
     """
     return full(active().shape(x), fill_value, dtype or active().dtype(x))
 
@@ -296,6 +364,10 @@ def zeros_like(x: Tensor, dtype: Any = None) -> Tensor:
     Args:
         x: tensor of any shape.
         dtype: name; None: x's.
+
+    Example:
+        >>> keras.ops.zeros_like([5.0, 6.0])
+        Array([0., 0.], dtype=float32)
     """
     engine = active()
     return engine.full(engine.shape(x), 0, dtypes.standardize(dtype or engine.dtype(x)))
@@ -308,6 +380,10 @@ def ones_like(x: Tensor, dtype: Any = None) -> Tensor:
     Args:
         x: tensor of any shape.
         dtype: name; None: x's.
+
+    Example:
+        >>> keras.ops.ones_like([5.0, 6.0])
+        Array([1., 1.], dtype=float32)
     """
     engine = active()
     return engine.full(engine.shape(x), 1, dtypes.standardize(dtype or engine.dtype(x)))
@@ -320,6 +396,10 @@ def empty_like(x: Tensor, dtype: Any = None) -> Tensor:
     Args:
         x: tensor of any shape.
         dtype: name; None: x's.
+
+    Example:
+        >>> keras.ops.empty_like([1.0, 2.0])
+        Array([0., 0.], dtype=float32)
     """
     return zeros_like(x, dtype)
 
@@ -336,6 +416,10 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
 
     Returns:
         tensor of shape (⌈(stop - start) / step⌉,).
+
+    Example:
+        >>> keras.ops.arange(0, 10, 3)
+        Array([0, 3, 6, 9], dtype=int32)
     """
     given = [v for v in (start, stop, step) if v is not None]
     name = dtypes.result_type(*map(_kind, given)) if dtype is None else dtypes.standardize(dtype)
@@ -369,6 +453,10 @@ def linspace(
 
     Returns:
         tensor with a new axis of length `num`, or (tensor, distance).
+
+    Example:
+        >>> keras.ops.linspace(0.0, 1.0, 3)
+        Array([0. , 0.5, 1. ], dtype=float32)
     """
     name = dtypes.floating(_common(start, stop)) if dtype is None else dtypes.standardize(dtype)
     work, engine = dtypes.floating(name), active()
@@ -422,6 +510,10 @@ def logspace(
 
     Returns:
         tensor with a new axis of length `num`.
+
+    Example:
+        >>> keras.ops.logspace(0.0, 2.0, 3)
+        Array([  1.,  10., 100.], dtype=float32)
     """
     name = dtypes.floating(_common(start, stop)) if dtype is None else dtypes.standardize(dtype)
     exponents = linspace(start, stop, num, endpoint, dtype=dtypes.floating(name), axis=axis)
@@ -443,6 +535,10 @@ def geomspace(
 
     Returns:
         tensor with a new axis of length `num`.
+
+    Example:
+        >>> keras.ops.geomspace(1.0, 100.0, 3)
+        Array([  1.     ,  10.     , 100.00001], dtype=float32)
     """
     name = dtypes.floating(_common(start, stop)) if dtype is None else dtypes.standardize(dtype)
     work = dtypes.floating(name)
@@ -461,6 +557,12 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
 
     Returns:
         tensor of shape (N, M).
+
+    Example:
+        >>> keras.ops.tri(3)
+        Array([[1., 0., 0.],
+               [1., 1., 0.],
+               [1., 1., 1.]], dtype=float32)
     """
     return cast(active().less_equal(_diagonal_of(N, N if M is None else M), k), dtype)
 
@@ -483,6 +585,11 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
 
     Returns:
         tensor of shape (N, M).
+
+    Example:
+        >>> keras.ops.eye(2)
+        Array([[1., 0.],
+               [0., 1.]], dtype=float32)
     """
     return cast(active().equal(_diagonal_of(N, N if M is None else M), k), dtype)
 
@@ -497,6 +604,11 @@ def identity(n: int, dtype: Any = None) -> Tensor:
 
     Returns:
         tensor of shape (n, n).
+
+    Example:
+        >>> keras.ops.identity(2)
+        Array([[1., 0.],
+               [0., 1.]], dtype=float32)
     """
     return eye(n, dtype=dtype)
 
@@ -511,6 +623,11 @@ def tril(x: Tensor, k: int = 0) -> Tensor:
 
     Returns:
         tensor of x's shape and dtype.
+
+    Example:
+        >>> keras.ops.tril([[1, 2], [3, 4]])
+        Array([[1, 0],
+               [3, 4]], dtype=int32)
     """
     engine = active()
     keep = engine.less_equal(_diagonal_of(*engine.shape(x)[-2:]), k)
@@ -527,6 +644,11 @@ def triu(x: Tensor, k: int = 0) -> Tensor:
 
     Returns:
         tensor of x's shape and dtype.
+
+    Example:
+        >>> keras.ops.triu([[1, 2], [3, 4]])
+        Array([[1, 2],
+               [0, 4]], dtype=int32)
     """
     engine = active()
     keep = engine.less_equal(k, _diagonal_of(*engine.shape(x)[-2:]))
@@ -546,6 +668,11 @@ def diag(x: Tensor, k: int = 0) -> Tensor:
 
     Raises:
         ValueError: for another rank.
+
+    Example:
+        >>> keras.ops.diag([1, 2])
+        Array([[1, 0],
+               [0, 2]], dtype=int32)
     """
     rank = len(active().shape(x))
     if rank not in (1, 2):
@@ -563,6 +690,11 @@ def diagflat(x: Tensor, k: int = 0) -> Tensor:
 
     Returns:
         tensor of shape (n + |k|, n + |k|).
+
+    Example:
+        >>> keras.ops.diagflat([1, 2])
+        Array([[1, 0],
+               [0, 2]], dtype=int32)
     """
     engine = active()
     rows = engine.pad(ravel(x), ((py.max(-k, 0), py.max(k, 0)),), "constant", 0)
@@ -581,6 +713,10 @@ def diagonal(x: Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tens
 
     Returns:
         tensor without these axes, with the diagonal as last axis.
+
+    Example:
+        >>> keras.ops.diagonal([[1, 2], [3, 4]])
+        Array([1, 4], dtype=int32)
     """
     engine = active()
     x = moveaxis(x, (axis1, axis2), (-2, -1))
@@ -603,6 +739,12 @@ def meshgrid(*x: Tensor, indexing: str = "xy") -> list[Tensor]:
 
     Returns:
         list of tensors of shape (n₂, n₁, ...) or (n₁, n₂, ...).
+
+    Example:
+        >>> x, y = keras.ops.meshgrid(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+        >>> x
+        Array([[1., 2.],
+               [1., 2.]], dtype=float64)
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
@@ -624,6 +766,12 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
 
     Returns:
         tensor of shape (n, N).
+
+    Example:
+        >>> keras.ops.vander([1, 2, 3])
+        Array([[1, 1, 1],
+               [4, 2, 1],
+               [9, 3, 1]], dtype=int32)
     """
     engine = active()
     count = engine.shape(x)[0] if N is None else N
@@ -647,6 +795,11 @@ def reshape(x: Tensor, newshape: Any) -> Tensor:
 
     Raises:
         ValueError: when the numbers of elements differ.
+
+    Example:
+        >>> keras.ops.reshape([1, 2, 3, 4], (2, 2))
+        Array([[1, 2],
+               [3, 4]], dtype=int32)
     """
     if isinstance(newshape, (list, tuple)) and py.any(
         isinstance(n, AbstractTensor) for n in newshape
@@ -665,6 +818,10 @@ def ravel(x: Tensor) -> Tensor:
 
     Returns:
         tensor of shape (size,).
+
+    Example:
+        >>> keras.ops.ravel([3, 1, 2])
+        Array([3, 1, 2], dtype=int32)
     """
     return active().reshape(x, (-1,))
 
@@ -679,6 +836,10 @@ def expand_dims(x: Tensor, axis: int | Sequence[int]) -> Tensor:
 
     Returns:
         tensor of higher rank.
+
+    Example:
+        >>> keras.ops.expand_dims([1, 2], 0)
+        Array([[1, 2]], dtype=int32)
     """
     count = len(axis) if isinstance(axis, (tuple, list)) else 1
     return active().expand_dims(x, axes_of(axis, x, count))
@@ -697,6 +858,10 @@ def squeeze(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
 
     Raises:
         ValueError: when one of the axes is longer.
+
+    Example:
+        >>> keras.ops.squeeze([[1, 2]])
+        Array([1, 2], dtype=int32)
     """
     engine = active()
     ones = tuple(i for i, n in enumerate(engine.shape(x)) if isinstance(n, int) and n == 1)
@@ -716,6 +881,11 @@ def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
 
     Raises:
         ValueError: when `axes` is not a permutation.
+
+    Example:
+        >>> keras.ops.transpose([[1, 2], [3, 4]])
+        Array([[1, 3],
+               [2, 4]], dtype=int32)
     """
     rank = len(active().shape(x))
     order = tuple(range(rank))[::-1] if axes is None else axes_of(tuple(axes), x)
@@ -734,6 +904,23 @@ def moveaxis(x: Tensor, source: Any, destination: Any) -> Tensor:
 
     Returns:
         tensor of x's dtype.
+
+    Example:
+        >>> keras.ops.moveaxis(np.ones((2, 3, 4)), 0, -1)
+        Array([[[1., 1.],
+                [1., 1.],
+                [1., 1.],
+                [1., 1.]],
+        <BLANKLINE>
+               [[1., 1.],
+                [1., 1.],
+                [1., 1.],
+                [1., 1.]],
+        <BLANKLINE>
+               [[1., 1.],
+                [1., 1.],
+                [1., 1.],
+                [1., 1.]]], dtype=float64)
     """
     source, destination = axes_of(source, x), axes_of(destination, x)
     if len(source) != len(destination):
@@ -754,6 +941,11 @@ def swapaxes(x: Tensor, axis1: int, axis2: int) -> Tensor:
 
     Returns:
         tensor of x's dtype.
+
+    Example:
+        >>> keras.ops.swapaxes([[1, 2], [3, 4]], 0, 1)
+        Array([[1, 3],
+               [2, 4]], dtype=int32)
     """
     order = list(range(len(active().shape(x))))
     a, b = axis_of(axis1, x), axis_of(axis2, x)
@@ -774,6 +966,11 @@ def broadcast_to(x: Tensor, shape: Any) -> Tensor:
 
     Raises:
         ValueError: when it does not broadcast.
+
+    Example:
+        >>> keras.ops.broadcast_to([1, 2], (2, 2))
+        Array([[1, 2],
+               [1, 2]], dtype=int32)
     """
     return active().broadcast_to(x, shape_of(shape))
 
@@ -788,6 +985,10 @@ def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
 
     Returns:
         tensor of x's shape and dtype.
+
+    Example:
+        >>> keras.ops.flip([3, 1, 2])
+        Array([2, 1, 3], dtype=int32)
     """
     return active().flip(x, axes_of(axis, x))
 
@@ -801,6 +1002,11 @@ def flipud(x: Tensor) -> Tensor:
 
     Returns:
         tensor of x's shape and dtype.
+
+    Example:
+        >>> keras.ops.flipud([[1, 2], [3, 4]])
+        Array([[3, 4],
+               [1, 2]], dtype=int32)
     """
     return flip(x, 0)
 
@@ -814,6 +1020,11 @@ def fliplr(x: Tensor) -> Tensor:
 
     Returns:
         tensor of x's shape and dtype.
+
+    Example:
+        >>> keras.ops.fliplr([[1, 2], [3, 4]])
+        Array([[2, 1],
+               [4, 3]], dtype=int32)
     """
     return flip(x, 1)
 
@@ -829,6 +1040,11 @@ def rot90(array: Tensor, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
 
     Returns:
         tensor of the same dtype.
+
+    Example:
+        >>> keras.ops.rot90([[1, 2], [3, 4]])
+        Array([[2, 4],
+               [1, 3]], dtype=int32)
     """
     if len(active().shape(array)) < 2 or len(axes) != 2:
         raise ValueError(f"rot90: two axes of a tensor, got {axes} of {active().shape(array)}")
@@ -849,6 +1065,10 @@ def roll(x: Tensor, shift: Any, axis: Any = None) -> Tensor:
 
     Returns:
         tensor of x's shape and dtype.
+
+    Example:
+        >>> keras.ops.roll([1, 2, 3], 1)
+        Array([3, 1, 2], dtype=int32)
     """
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), _known(active().shape(x)))
@@ -887,6 +1107,10 @@ def repeat(x: Tensor, repeats: Any, axis: int | None = None) -> Tensor:
 
     Returns:
         tensor of x's dtype.
+
+    Example:
+        >>> keras.ops.repeat([1, 2], 2)
+        Array([1, 1, 2, 2], dtype=int32)
     """
     x, axis = (ravel(x), 0) if axis is None else (x, axis_of(axis, x))
     counts = np.asarray(repeats)
@@ -905,6 +1129,10 @@ def tile(x: Tensor, repeats: Any) -> Tensor:
 
     Returns:
         tensor of x's dtype.
+
+    Example:
+        >>> keras.ops.tile([1, 2], 2)
+        Array([1, 2, 1, 2], dtype=int32)
     """
     engine, counts = active(), shape_of(repeats)
     rank = py.max(len(counts), len(engine.shape(x)))
@@ -938,6 +1166,10 @@ def pad(
 
     Raises:
         ValueError: unknown mode, or `constant_values` with another mode.
+
+    Example:
+        >>> keras.ops.pad([1, 2], (1, 2))
+        Array([0, 1, 2, 0, 0], dtype=int32)
     """
     if mode not in ("constant", "reflect", "symmetric"):
         raise ValueError(f"pad: mode must be 'constant', 'reflect' or 'symmetric', got {mode!r}")
@@ -963,6 +1195,13 @@ def rearrange(tensor: Tensor, pattern: str, **axes_lengths: int) -> Tensor:
 
     Raises:
         ValueError: when the pattern does not fit the shape, or lengths are missing.
+
+    Example:
+        >>> keras.ops.rearrange(np.ones((2, 3, 4)), "a b c -> c (a b)")
+        Array([[1., 1., 1., 1., 1., 1.],
+               [1., 1., 1., 1., 1., 1.],
+               [1., 1., 1., 1., 1., 1.],
+               [1., 1., 1., 1., 1., 1.]], dtype=float64)
     """
     shape = active().shape(tensor)
     left, right, sizes = _axis_groups(pattern, shape, axes_lengths)
@@ -1028,6 +1267,10 @@ def concatenate(xs: Sequence[Tensor], axis: int | None = 0) -> Tensor:
 
     Raises:
         ValueError: when the shapes do not fit.
+
+    Example:
+        >>> keras.ops.concatenate([np.array([1.0, 2.0]), np.array([3.0])])
+        Array([1., 2., 3.], dtype=float64)
     """
     if axis is None:
         return active().concatenate([ravel(x) for x in xs], 0)
@@ -1047,6 +1290,11 @@ def stack(x: Sequence[Tensor], axis: int = 0) -> Tensor:
 
     Raises:
         ValueError: when the shapes differ.
+
+    Example:
+        >>> keras.ops.stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])])
+        Array([[1., 2.],
+               [3., 4.]], dtype=float64)
     """
     return active().stack(list(x), axis_of(axis, x[0], 1))
 
@@ -1061,6 +1309,10 @@ def append(x1: Tensor, x2: Tensor, axis: int | None = None) -> Tensor:
 
     Returns:
         tensor of the common dtype.
+
+    Example:
+        >>> keras.ops.append([1, 2], [3])
+        Array([1, 2, 3], dtype=int32)
     """
     return concatenate([ravel(x1), ravel(x2)]) if axis is None else concatenate([x1, x2], axis)
 
@@ -1074,6 +1326,10 @@ def hstack(xs: Sequence[Tensor]) -> Tensor:
 
     Returns:
         tensor of the common dtype.
+
+    Example:
+        >>> keras.ops.hstack([np.array([1.0, 2.0]), np.array([3.0])])
+        Array([1., 2., 3.], dtype=float64)
     """
     xs = [_at_least(x, 1) for x in xs]
     return concatenate(xs, 0 if len(active().shape(xs[0])) == 1 else 1)
@@ -1088,6 +1344,11 @@ def vstack(xs: Sequence[Tensor]) -> Tensor:
 
     Returns:
         tensor of the common dtype.
+
+    Example:
+        >>> keras.ops.vstack([np.array([1.0, 2.0]), np.array([3.0, 4.0])])
+        Array([[1., 2.],
+               [3., 4.]], dtype=float64)
     """
     return concatenate([_at_least(x, 2) for x in xs], 0)
 
@@ -1101,6 +1362,11 @@ def dstack(xs: Sequence[Tensor]) -> Tensor:
 
     Returns:
         tensor of the common dtype.
+
+    Example:
+        >>> keras.ops.dstack([np.array([1.0, 2.0]), np.array([3.0, 4.0])])
+        Array([[[1., 3.],
+                [2., 4.]]], dtype=float64)
     """
     two = [_at_least(x, 2) for x in xs]
     return concatenate([expand_dims(x, 2) if len(active().shape(x)) < 3 else x for x in two], 2)
@@ -1125,6 +1391,10 @@ def split(x: Tensor, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
 
     Raises:
         ValueError: when the axis does not divide into that many parts.
+
+    Example:
+        >>> keras.ops.split([1, 2, 3, 4], 2)
+        [Array([1, 2], dtype=int32), Array([3, 4], dtype=int32)]
     """
     axis = axis_of(axis, x)
     length = active().shape(x)[axis]
@@ -1163,6 +1433,10 @@ def array_split(x: Tensor, indices_or_sections: Any, axis: int = 0) -> list[Tens
 
     Returns:
         list of tensors.
+
+    Example:
+        >>> keras.ops.array_split(np.arange(5), 2)
+        [Array([0, 1, 2], dtype=int64), Array([3, 4], dtype=int64)]
     """
     if not isinstance(indices_or_sections, (int, np.integer)):
         return split(x, indices_or_sections, axis)
@@ -1182,6 +1456,10 @@ def hsplit(x: Tensor, indices_or_sections: Any) -> list[Tensor]:
 
     Returns:
         list of tensors.
+
+    Example:
+        >>> keras.ops.hsplit([1, 2, 3, 4], 2)
+        [Array([1, 2], dtype=int32), Array([3, 4], dtype=int32)]
     """
     return split(x, indices_or_sections, 0 if len(active().shape(x)) == 1 else 1)
 
@@ -1196,6 +1474,10 @@ def vsplit(x: Tensor, indices_or_sections: Any) -> list[Tensor]:
 
     Returns:
         list of tensors.
+
+    Example:
+        >>> keras.ops.vsplit([[1, 2], [3, 4]], 2)
+        [Array([[1, 2]], dtype=int32), Array([[3, 4]], dtype=int32)]
     """
     return split(x, indices_or_sections, 0)
 
@@ -1210,6 +1492,10 @@ def dsplit(x: Tensor, indices_or_sections: Any) -> list[Tensor]:
 
     Returns:
         list of tensors.
+
+    Example:
+        >>> keras.ops.dsplit(np.ones((1, 1, 2)), 2)
+        [Array([[[1.]]], dtype=float64), Array([[[1.]]], dtype=float64)]
     """
     return split(x, indices_or_sections, 2)
 
@@ -1228,6 +1514,10 @@ def unstack(x: Tensor, num: int | None = None, axis: int = 0) -> list[Tensor]:
 
     Raises:
         ValueError: when the number is not known and not given, or differs.
+
+    Example:
+        >>> keras.ops.unstack([[1, 2], [3, 4]])
+        [Array([1, 2], dtype=int32), Array([3, 4], dtype=int32)]
     """
     axis = axis_of(axis, x)
     length = active().shape(x)[axis]
@@ -1250,6 +1540,10 @@ def sort(x: Tensor, axis: int | None = -1) -> Tensor:
 
     Returns:
         tensor of x's dtype.
+
+    Example:
+        >>> keras.ops.sort([3, 1, 2])
+        Array([1, 2, 3], dtype=int32)
     """
     x, axis = (ravel(x), 0) if axis is None else (x, axis_of(axis, x))
     return active().sort(x, axis)
@@ -1265,6 +1559,10 @@ def argsort(x: Tensor, axis: int | None = -1) -> Tensor:
 
     Returns:
         int32 tensor.
+
+    Example:
+        >>> keras.ops.argsort([3, 1, 2])
+        Array([1, 2, 0], dtype=int32)
     """
     flat = axis is None or not active().shape(x)
     x, axis = (ravel(x), 0) if flat else (x, axis_of(axis, x))  # type: ignore[arg-type]
@@ -1282,6 +1580,10 @@ def argpartition(x: Tensor, kth: int, axis: int | None = -1) -> Tensor:
 
     Returns:
         int32 tensor (all in sorted order, which fulfils it for every kth).
+
+    Example:
+        >>> keras.ops.argpartition([3, 1, 2], 1)
+        Array([1, 2, 0], dtype=int32)
     """
     return argsort(x, axis)
 
@@ -1297,6 +1599,10 @@ def top_k(x: Tensor, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
 
     Returns:
         (values, int32 indices), both of shape (..., k).
+
+    Example:
+        >>> keras.ops.top_k([1, 5, 3], 2)
+        (Array([5, 3], dtype=int32), Array([1, 2], dtype=int32))
     """
     return active().top_k(x, k)
 
@@ -1315,6 +1621,10 @@ def searchsorted(sorted_sequence: Tensor, values: Tensor, side: str = "left") ->
 
     Raises:
         ValueError: when the sequence is not 1-D, or for another side.
+
+    Example:
+        >>> keras.ops.searchsorted([1, 3, 5], [2, 5])
+        Array([1, 2], dtype=int32)
     """
     if len(active().shape(sorted_sequence)) != 1 or side not in ("left", "right"):
         raise ValueError(
@@ -1336,6 +1646,10 @@ def digitize(x: Tensor, bins: Any) -> Tensor:
 
     Returns:
         int32 tensor of x's shape, in [0, n].
+
+    Example:
+        >>> keras.ops.digitize([0.5, 2.5], [0.0, 1.0, 2.0])
+        Array([1, 3], dtype=int32)
     """
     return searchsorted(bins, x, "right")
 
@@ -1366,6 +1680,10 @@ def unique(
     Returns:
         tensor of shape (n,) (with an axis: x's shape with n there), or a tuple of it and what was
         asked for.  Its length depends on the data, so it does not run inside compiled steps.
+
+    Example:
+        >>> keras.ops.unique([3, 1, 3])
+        Array([1, 3], dtype=int32)
     """
     engine = active()
     values, index, inverse, counts = engine.unique(x)
@@ -1417,6 +1735,10 @@ def nonzero(x: Tensor) -> tuple[Tensor, ...]:
     Returns:
         r int32 tensors of shape (n,).  n depends on the data, so it does not run inside compiled
         steps.
+
+    Example:
+        >>> keras.ops.nonzero([0, 3, 5])
+        (Array([1, 2], dtype=int32),)
     """
     return active().nonzero(x)
 
@@ -1431,6 +1753,10 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 
     Returns:
         one tensor of that shape per axis.
+
+    Example:
+        >>> keras.ops.unravel_index(3, (2, 2))
+        (Array(1, dtype=int32), Array(1, dtype=int32))
     """
     engine, result = active(), []
     indices = _integers(indices)
@@ -1457,6 +1783,10 @@ def where(condition: Tensor, x1: Tensor | None = None, x2: Tensor | None = None)
 
     Raises:
         ValueError: when only one of x1 and x2 is given, or shapes do not broadcast.
+
+    Example:
+        >>> keras.ops.where([True, False], [1, 2], [3, 4])
+        Array([1, 4], dtype=int32)
     """
     if x1 is None and x2 is None:
         return active().nonzero(condition)
@@ -1478,6 +1808,10 @@ def select(condlist: Sequence[Tensor], choicelist: Sequence[Tensor], default: An
 
     Returns:
         tensor of the common dtype of the choices and the default.
+
+    Example:
+        >>> keras.ops.select([[True, False], [True, True]], [[1, 2], [3, 4]])
+        Array([1, 4], dtype=int32)
     """
     if len(condlist) != len(choicelist) or not condlist:
         raise ValueError(f"select: {len(condlist)} conditions and {len(choicelist)} choices")
@@ -1500,6 +1834,10 @@ def take(x: Tensor, indices: Tensor, axis: int | None = None) -> Tensor:
 
     Raises:
         TypeError: when the indices are not integers.
+
+    Example:
+        >>> keras.ops.take([10, 20, 30], [2, 0])
+        Array([30, 10], dtype=int32)
     """
     x, axis = (ravel(x), 0) if axis is None else (x, axis_of(axis, x))
     return active().take(x, _integers(indices), axis)
@@ -1525,6 +1863,11 @@ def take_along_axis(x: Tensor, indices: Tensor, axis: int | None = None) -> Tens
 
     Returns:
         tensor of x's dtype.
+
+    Example:
+        >>> keras.ops.take_along_axis([[10, 20], [30, 40]], [[1], [0]], axis=1)
+        Array([[20],
+               [30]], dtype=int32)
     """
     if axis is None:
         return active().take_along_axis(ravel(x), _integers(ravel(indices)), 0)
@@ -1546,6 +1889,10 @@ def slice(inputs: Tensor, start_indices: Any, shape: Any) -> Tensor:
 
     Raises:
         ValueError: -1 for an axis whose start is a tensor.
+
+    Example:
+        >>> keras.ops.slice([1, 2, 3, 4], [1], [2])
+        Array([2, 3], dtype=int32)
     """
     starts, sizes = _starts(start_indices), shape_of(shape)
     if -1 in [n for n in sizes if isinstance(n, int)]:  # others are tensors, or not known
@@ -1582,6 +1929,10 @@ def slice_update(inputs: Tensor, start_indices: Any, updates: Any) -> Tensor:
 
     Returns:
         tensor of inputs' shape and dtype.
+
+    Example:
+        >>> keras.ops.slice_update([1, 2, 3, 4], [1], [20, 30])
+        Array([ 1, 20, 30,  4], dtype=int32)
     """
     updates = convert_to_tensor(updates, active().dtype(inputs))
     return active().update_slice(inputs, _starts(start_indices), updates)
@@ -1598,6 +1949,10 @@ def scatter(indices: Tensor, values: Tensor, shape: Any) -> Tensor:
 
     Returns:
         tensor of that shape and the dtype of values.
+
+    Example:
+        >>> keras.ops.scatter([[0], [2]], [10, 30], (4,))
+        Array([10,  0, 30,  0], dtype=int32)
     """
     target = zeros(shape, active().dtype(values))
     return active().scatter(target, _integers(indices), values, "add")
@@ -1623,6 +1978,10 @@ def scatter_update(
 
     Raises:
         ValueError: for another reduction, or when the shapes do not fit.
+
+    Example:
+        >>> keras.ops.scatter_update([1, 2, 3], [[0], [2]], [10, 30])
+        Array([10,  2, 30], dtype=int32)
     """
     if reduction not in _REDUCTIONS:
         raise ValueError(f"reduction must be one of {list(_REDUCTIONS)}, got {reduction!r}")
@@ -1643,6 +2002,10 @@ def get_item(x: Tensor, key: Any) -> Tensor:
 
     Raises:
         IndexError: too many indices, or out of range.
+
+    Example:
+        >>> keras.ops.get_item([1, 2, 3], 1)
+        Array(2, dtype=int32)
     """
     keys = list(key) if isinstance(key, tuple) else [key]
     if not _has_index(keys):

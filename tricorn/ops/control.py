@@ -53,6 +53,10 @@ def associative_scan(f: Callable, elems: Any, reverse: bool = False, axis: int =
 
     Raises:
         ValueError: when the lengths differ, or are not known.
+
+    Example:
+        >>> keras.ops.associative_scan(lambda a, b: a + b, np.array([1, 2, 3], "int32"))
+        Array([1, 3, 6], dtype=int32)
     """
     leaves, structure = tree.take_apart(elems)
     xs = [moveaxis(x, axis, 0) for x in leaves]
@@ -105,6 +109,11 @@ def vectorize(
     Raises:
         ValueError: when `pyfunc` cannot be called, and for a wrong signature; by the function: when
             arguments do not fit it.
+
+    Example:
+        >>> add = keras.ops.vectorize(lambda x, y: x + y)
+        >>> add(np.array([1, 2], "int32"), np.array([10, 20], "int32"))
+        Array([11, 22], dtype=int32)
     """
     if not callable(pyfunc):
         raise ValueError(f"vectorize: Expected argument `pyfunc` to be a callable, got {pyfunc!r}")

@@ -68,6 +68,10 @@ def ctc_loss(
         (batch,).
 
     Source: Graves et al., 2006, "Connectionist temporal classification", section 4.1.
+
+    Example:
+        >>> keras.ops.ctc_loss([[1, 2]], np.zeros((1, 4, 3), "float32"), [2], [4])
+        Array([1.686399], dtype=float32)
     """
     target = cast(target, "int32")
     logits = cast(output, dtypes.result_type(dtype(output), "float32"))
@@ -134,6 +138,12 @@ def ctc_decode(
         ValueError: for another strategy, or more answers than beams.
 
     Source: Graves et al., 2006, section 3.2; Hannun et al., 2014, arXiv:1408.2873, algorithm 1.
+
+    Example:
+        >>> scores = np.log([[[0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8]]]).astype("float32")
+        >>> decoded, log_probability = keras.ops.ctc_decode(scores, [3], mask_index=0)
+        >>> decoded
+        Array([[[ 1,  2, -1]]], dtype=int32)
     """
     if strategy == "greedy":
         return _greedy(inputs, sequence_lengths, merge_repeated, mask_index)

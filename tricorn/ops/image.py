@@ -146,6 +146,10 @@ def rgb_to_grayscale(images: Tensor, data_format: str | None = None) -> Tensor:
 
     Raises:
         ValueError: for another rank or number of channels.
+
+    Example:
+        >>> keras.ops.image.rgb_to_grayscale(np.ones((4, 4, 3))).shape
+        (4, 4, 1)
     """
     axis, shape = _axes("rgb_to_grayscale", images, data_format)[2], active().shape(images)
     if shape[axis] not in (1, 3, None):
@@ -177,6 +181,10 @@ def rgb_to_hsv(images: Tensor, data_format: str | None = None) -> Tensor:
 
     Raises:
         ValueError: for another rank, number of channels or dtype.
+
+    Example:
+        >>> keras.ops.image.rgb_to_hsv(np.ones((4, 4, 3), "float32")).shape
+        (4, 4, 3)
     """
     (r, g, b), axis = _planes("rgb_to_hsv", images, data_format)
     value = maximum(maximum(r, g), b)
@@ -207,6 +215,10 @@ def hsv_to_rgb(images: Tensor, data_format: str | None = None) -> Tensor:
 
     Raises:
         ValueError: for another rank, number of channels or dtype.
+
+    Example:
+        >>> keras.ops.image.hsv_to_rgb(np.ones((4, 4, 3), "float32")).shape
+        (4, 4, 3)
     """
     (hue, saturation, value), axis = _planes("hsv_to_rgb", images, data_format)
     place = multiply(mod(hue, 1.0), 6.0)
@@ -253,6 +265,10 @@ def resize(
 
     Raises:
         ValueError: when an argument is none of these, or both proportions are asked for.
+
+    Example:
+        >>> keras.ops.image.resize(np.ones((4, 4, 3)), (8, 6)).shape
+        (8, 6, 3)
     """
     _check_choice("resize", "interpolation", interpolation, _RESIZE_METHODS)
     _check_choice("resize", "fill_mode", fill_mode, ("constant",))
@@ -344,6 +360,10 @@ def pad_images(
 
     Raises:
         ValueError: when not two of three are given, or one is negative.
+
+    Example:
+        >>> keras.ops.image.pad_images(np.ones((4, 4, 3)), 1, 1, 6, 6).shape
+        (11, 11, 3)
     """
     _given_two("pad_images", top_padding=top_padding, bottom_padding=bottom_padding,
                target_height=target_height)  # fmt: skip
@@ -398,6 +418,10 @@ def crop_images(
 
     Raises:
         ValueError: when not two of three are given, or one is negative.
+
+    Example:
+        >>> keras.ops.image.crop_images(np.ones((4, 4, 3)), 1, 1, 2, 2).shape
+        (1, 1, 3)
     """
     _given_two("crop_images", top_cropping=top_cropping, bottom_cropping=bottom_cropping,
                target_height=target_height)  # fmt: skip
@@ -442,6 +466,10 @@ def extract_patches_3d(
 
     Returns:
         tensor of shape (..., *positions, window · channels), or channels first.
+
+    Example:
+        >>> keras.ops.image.extract_patches_3d(np.ones((4, 4, 4, 3)), 2).shape
+        (2, 2, 2, 24)
     """
     size = tuple_of(size, 3, "extract_patches_3d: `size`")
     return extract_patches(volumes, size, strides, dilation_rate, padding, data_format)
@@ -473,6 +501,10 @@ def extract_patches(
 
     Raises:
         TypeError, ValueError: for a size that is neither.
+
+    Example:
+        >>> keras.ops.image.extract_patches(np.ones((4, 4, 3)), 2).shape
+        (2, 2, 12)
     """
     if not isinstance(size, (int, np.integer, tuple, list)):
         raise TypeError(
@@ -548,6 +580,10 @@ def gaussian_blur(
 
     Returns:
         tensor of images' shape and dtype.
+
+    Example:
+        >>> keras.ops.image.gaussian_blur(np.ones((4, 4, 3), "float32")).shape
+        (4, 4, 3)
     """
     size = tuple_of(kernel_size, 2, "gaussian_blur: `kernel_size`")
     x, back = _as_batch("gaussian_blur", images, data_format)
@@ -567,6 +603,10 @@ def sobel_edges(images: Tensor, data_format: str | None = None) -> Tensor:
 
     Returns:
         tensor of shape (*images.shape, 2): differences along height, then along width.
+
+    Example:
+        >>> keras.ops.image.sobel_edges(np.ones((1, 4, 4, 3), "float32")).shape
+        (1, 4, 4, 3, 2)
     """
     x, back = _as_batch("sobel_edges", images, data_format)
     x = _floating(x)
@@ -600,6 +640,11 @@ def ssim(
 
     Returns:
         floating tensor of shape (batch,), or a scalar: in [-1, 1], 1 for equal images.
+
+    Example:
+        >>> images = np.ones((1, 16, 16, 3), "float32")
+        >>> keras.ops.image.ssim(images, images, 1.0)
+        Array([1.], dtype=float32)
     """
     a, _ = _as_batch("ssim", _floating(image1), data_format)
     b, _ = _as_batch("ssim", _floating(image2), data_format)
@@ -711,6 +756,10 @@ def map_coordinates(
 
     Raises:
         ValueError: when the shapes do not fit, or for another order or mode.
+
+    Example:
+        >>> keras.ops.image.map_coordinates(np.arange(4.0), [[0.5, 1.5]], order=1).shape
+        (2,)
     """
     lengths, shape = active().shape(inputs), tuple(active().shape(coordinates))
     _check_choice("map_coordinates", "order", order, (0, 1))
@@ -789,6 +838,11 @@ def affine_transform(
 
     Raises:
         ValueError: for another rank, interpolation or mode.
+
+    Example:
+        >>> image = np.ones((4, 4, 3), "float32")
+        >>> keras.ops.image.affine_transform(image, [1, 0, 0, 0, 1, 0, 0, 0]).shape
+        (4, 4, 3)
     """
     shape = tuple(active().shape(transform))
     if len(shape) not in (1, 2) or shape[-1] != 8:
@@ -826,6 +880,11 @@ def perspective_transform(
 
     Raises:
         ValueError: for another interpolation, and when the shapes do not fit.
+
+    Example:
+        >>> image, corners = np.ones((4, 4, 3), "float32"), [[0, 0], [3, 0], [0, 3], [3, 3]]
+        >>> keras.ops.image.perspective_transform(image, corners, corners).shape
+        (4, 4, 3)
     """
     shapes = tuple(active().shape(start_points)), tuple(active().shape(end_points))
     for name, shape in zip(("start_points", "end_points"), shapes):
@@ -889,6 +948,10 @@ def elastic_transform(
 
     Returns:
         tensor of images' shape and dtype.
+
+    Example:
+        >>> keras.ops.image.elastic_transform(np.ones((4, 4, 3), "float32"), seed=1).shape
+        (4, 4, 3)
     """
     engine, length = active(), int(6 * sigma) | 1
     batch = _as_batch("elastic_transform", images, data_format)[0]
@@ -980,6 +1043,13 @@ def scale_and_translate(
 
     Raises:
         ValueError: for another method.
+
+    Example:
+        >>> image, scale, translation = np.ones((4, 4, 3), "float32"), [2.0, 2.0], [0.0, 0.0]
+        >>> keras.ops.image.scale_and_translate(
+        ...     image, (8, 8, 3), scale, translation, spatial_dims=[0, 1], method="linear"
+        ... ).shape
+        (8, 8, 3)
     """
     _check_choice("scale_and_translate", "method", method, tuple(_FILTERS))
     x, axes = _floating(images), [axis_of(axis, images) for axis in spatial_dims]

@@ -88,6 +88,10 @@ def matmul(x1: Tensor, x2: Tensor) -> Tensor:
 
     Raises:
         ValueError: when the inner dimensions differ.
+
+    Example:
+        >>> keras.ops.matmul([[1.0, 2.0]], [[3.0], [4.0]])
+        Array([[11.]], dtype=float32)
     """
     engine = active()
     if type(x1) in _NUMBERS or type(x2) in _NUMBERS:
@@ -107,6 +111,10 @@ def dot(x1: Tensor, x2: Tensor) -> Tensor:
 
     Returns:
         tensor of the common dtype, shape (*x1.shape[:-1], *x2.shape without that axis).
+
+    Example:
+        >>> keras.ops.dot([1.0, 2.0], [3.0, 4.0])
+        Array(11., dtype=float32)
     """
     x1, x2 = _tensors(x1, x2)
     ranks = len(active().shape(x1)), len(active().shape(x2))
@@ -126,6 +134,10 @@ def inner(x1: Tensor, x2: Tensor) -> Tensor:
 
     Returns:
         tensor of shape (*x1.shape[:-1], *x2.shape[:-1]).
+
+    Example:
+        >>> keras.ops.inner([1.0, 2.0], [3.0, 4.0])
+        Array(11., dtype=float32)
     """
     x1, x2 = _tensors(x1, x2)
     if not active().shape(x1) or not active().shape(x2):
@@ -142,6 +154,11 @@ def outer(x1: Tensor, x2: Tensor) -> Tensor:
 
     Returns:
         tensor of shape (n, m).
+
+    Example:
+        >>> keras.ops.outer([1, 2], [3, 4])
+        Array([[3, 4],
+               [6, 8]], dtype=int32)
     """
     return multiply(reshape(x1, (-1, 1)), reshape(x2, (1, -1)))
 
@@ -155,6 +172,10 @@ def vdot(x1: Tensor, x2: Tensor) -> Tensor:
 
     Returns:
         scalar.
+
+    Example:
+        >>> keras.ops.vdot([1.0, 2.0], [3.0, 4.0])
+        Array(11., dtype=float32)
     """
     return cast(matmul(ravel(conj(x1)), ravel(x2)), active().dtype(x1))
 
@@ -170,6 +191,10 @@ def tensordot(x1: Tensor, x2: Tensor, axes: Any = 2) -> Tensor:
 
     Returns:
         tensor with the other axes of x1, then those of x2.
+
+    Example:
+        >>> keras.ops.tensordot([[1.0, 2.0]], [[3.0], [4.0]], axes=1)
+        Array([[11.]], dtype=float32)
     """
     x1, x2 = _tensors(x1, x2)
     rank1, rank2 = len(active().shape(x1)), len(active().shape(x2))
@@ -198,6 +223,10 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Tensor:
 
     Raises:
         ValueError: when the subscripts do not fit the shapes.
+
+    Example:
+        >>> keras.ops.einsum("ij,j->i", np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 10.0]))
+        Array([21., 43.], dtype=float64)
     """
     if set(kwargs) - {"optimize"}:
         raise TypeError(f"einsum does not know the arguments {sorted(set(kwargs) - {'optimize'})}")
@@ -229,6 +258,10 @@ def cross(
 
     Returns:
         tensor of the common dtype; without the axis when both are in the plane.
+
+    Example:
+        >>> keras.ops.cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+        Array([0., 0., 1.], dtype=float32)
     """
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
     a, b = moveaxis(x1, axisa, -1), moveaxis(x2, axisb, -1)
@@ -256,6 +289,10 @@ def kron(x1: Tensor, x2: Tensor) -> Tensor:
 
     Returns:
         tensor whose shape is the product of both.
+
+    Example:
+        >>> keras.ops.kron([1, 2], [1, 10])
+        Array([ 1, 10,  2, 20], dtype=int32)
     """
     engine = active()
     x1, x2 = _tensors(x1, x2)
@@ -284,6 +321,10 @@ def trace(x: Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
 
     Returns:
         tensor without these axes; small integers become int32.
+
+    Example:
+        >>> keras.ops.trace([[1, 2], [3, 4]])
+        Array(5, dtype=int32)
     """
     return sum(diagonal(x, offset, axis1, axis2), -1)
 
@@ -298,6 +339,10 @@ def correlate(x1: Tensor, x2: Tensor, mode: str = "valid") -> Tensor:
 
     Returns:
         floating tensor of shape (n - m + 1,), (max(n, m),) or (n + m - 1,).
+
+    Example:
+        >>> keras.ops.correlate([1.0, 2.0, 3.0], [0.0, 1.0])
+        Array([2., 3.], dtype=float32)
     """
     engine, (n,), (m,) = active(), active().shape(x1), active().shape(x2)
     if mode not in ("valid", "same", "full"):
@@ -320,6 +365,11 @@ def corrcoef(x: Tensor) -> Tensor:
 
     Returns:
         floating tensor of shape (n, n), or a scalar.
+
+    Example:
+        >>> keras.ops.corrcoef([[1.0, 2.0, 3.0], [1.0, 2.0, 4.0]])
+        Array([[0.99999994, 0.98198056],
+               [0.98198056, 1.        ]], dtype=float32)
     """
     x = cast(x, dtypes.floating(active().dtype(x)))
     centred = subtract(x, mean(x, -1, True))
@@ -337,6 +387,10 @@ def cdist(x: Tensor, y: Tensor) -> Tensor:
 
     Returns:
         floating tensor of shape (..., n, m).
+
+    Example:
+        >>> keras.ops.cdist([[0.0, 0.0]], [[3.0, 4.0]])
+        Array([[5.]], dtype=float32)
     """
     shapes = active().shape(x), active().shape(y)
     if len(shapes[0]) < 2 or len(shapes[1]) < 2 or shapes[0][-1] != shapes[1][-1]:
@@ -395,6 +449,11 @@ def cholesky(x: Tensor, upper: bool = False) -> Tensor:
 
     Returns:
         tensor of x's shape, NaN where x is not positive definite.
+
+    Example:
+        >>> keras.ops.cholesky([[4.0, 2.0], [2.0, 5.0]])
+        Array([[2., 0.],
+               [1., 2.]], dtype=float32)
     """
     lower = active().cholesky(x)
     return _transposed(lower) if upper else lower
@@ -410,6 +469,11 @@ def cholesky_inverse(x: Tensor, upper: bool = False) -> Tensor:
 
     Returns:
         tensor of x's shape.
+
+    Example:
+        >>> keras.ops.cholesky_inverse([[2.0, 0.0], [1.0, 2.0]])
+        Array([[ 0.3125, -0.125 ],
+               [-0.125 ,  0.25  ]], dtype=float32)
     """
     _square("cholesky_inverse", x)
     engine, factor = active(), _transposed(x) if upper else x
@@ -431,6 +495,10 @@ def det(x: Tensor) -> Tensor:
 
     Returns:
         tensor of shape (...).
+
+    Example:
+        >>> keras.ops.det([[1.0, 2.0], [3.0, 4.0]])
+        Array(-1.9999999, dtype=float32)
     """
     _square("det", x)
     factors, pivots = active().lu(x)
@@ -454,6 +522,10 @@ def slogdet(x: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         (sign, ln |det x|), each of shape (...).
+
+    Example:
+        >>> keras.ops.slogdet([[2.0, 0.0], [0.0, 4.0]])
+        (Array(1., dtype=float32), Array(2.0794415, dtype=float32))
     """
     _square("slogdet", x)
     factors, pivots = active().lu(x)
@@ -470,6 +542,10 @@ def logdet(x: Tensor) -> Tensor:
 
     Returns:
         tensor of shape (...).
+
+    Example:
+        >>> keras.ops.logdet([[2.0, 0.0], [0.0, 4.0]])
+        Array(2.0794415, dtype=float32)
     """
     return multiply(2.0, sum(log(diagonal(active().cholesky(x), 0, -2, -1)), -1))
 
@@ -483,6 +559,11 @@ def inv(x: Tensor) -> Tensor:
 
     Returns:
         tensor of x's shape.
+
+    Example:
+        >>> keras.ops.inv([[2.0, 0.0], [0.0, 4.0]])
+        Array([[0.5 , 0.  ],
+               [0.  , 0.25]], dtype=float32)
     """
     _square("inv", x)
     return active().solve(x, _eye_like(x))
@@ -498,6 +579,11 @@ def solve(a: Tensor, b: Tensor) -> Tensor:
 
     Returns:
         tensor of b's shape.
+
+    Example:
+        >>> keras.ops.solve([[2.0, 0.0], [0.0, 4.0]], [[2.0], [2.0]])
+        Array([[1. ],
+               [0.5]], dtype=float32)
     """
     vector = len(active().shape(b)) == len(active().shape(a)) - 1
     result = active().solve(a, expand_dims(b, -1) if vector else b)
@@ -515,6 +601,11 @@ def solve_triangular(a: Tensor, b: Tensor, lower: bool = False) -> Tensor:
 
     Returns:
         tensor of b's shape.
+
+    Example:
+        >>> keras.ops.solve_triangular([[2.0, 0.0], [1.0, 4.0]], [[2.0], [5.0]], lower=True)
+        Array([[1.],
+               [1.]], dtype=float32)
     """
     vector = len(active().shape(b)) == len(active().shape(a)) - 1
     result = active().solve_triangular(a, expand_dims(b, -1) if vector else b, lower)
@@ -530,6 +621,12 @@ def lu_factor(x: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         (L and U in one matrix of x's shape, int32 row exchanges of shape (..., min(m, n))).
+
+    Example:
+        >>> lu, pivots = keras.ops.lu_factor(np.array([[2.0, 0.0], [0.0, 1.0]], "float32"))
+        >>> lu
+        Array([[2., 0.],
+               [0., 1.]], dtype=float32)
     """
     return active().lu(x)
 
@@ -544,6 +641,11 @@ def qr(x: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]:
 
     Returns:
         (q, r).
+
+    Example:
+        >>> q, r = keras.ops.qr(np.eye(2, dtype="float32"))
+        >>> q.shape, r.shape
+        ((2, 2), (2, 2))
     """
     if mode not in ("reduced", "complete"):
         raise ValueError(f"qr: mode must be 'reduced' or 'complete', got {mode!r}")
@@ -561,6 +663,11 @@ def svd(x: Tensor, full_matrices: bool = True, compute_uv: bool = True) -> Any:
 
     Returns:
         (u, s, vᵀ), or s; s descending.
+
+    Example:
+        >>> u, s, v = keras.ops.svd(np.array([[3.0, 0.0], [0.0, 2.0]], "float32"))
+        >>> s
+        Array([3., 2.], dtype=float32)
     """
     return active().svd(x, full_matrices, compute_uv)
 
@@ -574,6 +681,11 @@ def eigh(x: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         (eigenvalues ascending (..., n), eigenvectors as columns (..., n, n)).
+
+    Example:
+        >>> values, vectors = keras.ops.eigh(np.array([[2.0, 0.0], [0.0, 1.0]], "float32"))
+        >>> values
+        Array([1., 2.], dtype=float32)
     """
     return active().eigh(x)
 
@@ -587,6 +699,11 @@ def eig(x: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         complex (eigenvalues (..., n), eigenvectors as columns (..., n, n)).
+
+    Example:
+        >>> values, vectors = keras.ops.eig(np.array([[2.0, 0.0], [0.0, 1.0]], "float32"))
+        >>> values.shape
+        (2,)
     """
     return active().eig(x)
 
@@ -613,6 +730,11 @@ def pinv(x: Tensor, rcond: float | None = None) -> Tensor:
 
     Returns:
         tensor of shape (..., n, m).
+
+    Example:
+        >>> keras.ops.pinv([[2.0, 0.0], [0.0, 4.0]])
+        Array([[0.5 , 0.  ],
+               [0.  , 0.25]], dtype=float32)
     """
     u, s, v = active().svd(x, False, True)
     rcond = 10 * _most(*active().shape(x)[-2:]) * _epsilon(s) if rcond is None else rcond
@@ -632,6 +754,10 @@ def lstsq(a: Tensor, b: Tensor, rcond: float | None = None) -> Tensor:
 
     Returns:
         tensor of shape (n,) or (n, k).
+
+    Example:
+        >>> keras.ops.lstsq([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0])
+        Array([1. , 0.5], dtype=float32)
     """
     share = _most(*active().shape(a)) * _epsilon(a) if rcond is None else rcond
     return matmul(pinv(a, share), b)
@@ -647,6 +773,10 @@ def matrix_rank(x: Tensor, tol: Any = None) -> Tensor:
 
     Returns:
         int32 tensor of shape (...).
+
+    Example:
+        >>> keras.ops.matrix_rank([[1.0, 2.0], [2.0, 4.0]])
+        Array(1, dtype=int32)
     """
     s = active().svd(x, False, False)
     limit = _cutoff(s, active().shape(x), None) if tol is None else convert_to_tensor(tol)
@@ -673,6 +803,10 @@ def norm(x: Tensor, ord: Any = None, axis: Any = None, keepdims: bool = False) -
 
     Raises:
         ValueError: for another order.
+
+    Example:
+        >>> keras.ops.norm([3.0, 4.0])
+        Array(5., dtype=float32)
     """
     x = _floating(x)
     if axis is None and ord is None:
@@ -725,6 +859,10 @@ def normalize(x: Tensor, axis: Any = -1, order: int = 2, epsilon: float | None =
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.ops.normalize([3.0, 4.0])
+        Array([0.6, 0.8], dtype=float32)
     """
     from tricorn import config
     from tricorn.ops.elementwise import minimum, rsqrt
@@ -763,6 +901,12 @@ def fft(x: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
     Returns:
         pair (real, imaginary) of that shape.
+
+    Example:
+        >>> x = np.array([1.0, 0.0], "float32")
+        >>> real, imaginary = keras.ops.fft((x, np.zeros(2, "float32")))
+        >>> real
+        Array([1., 1.], dtype=float32)
     """
     return _parts(active().fft(_pair(x)))
 
@@ -776,6 +920,13 @@ def fft2(x: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
     Returns:
         pair (real, imaginary) of that shape.
+
+    Example:
+        >>> x = np.ones((2, 2), "float32")
+        >>> real, imaginary = keras.ops.fft2((x, np.zeros((2, 2), "float32")))
+        >>> real
+        Array([[4., 0.],
+               [0., 0.]], dtype=float32)
     """
     rows = _transposed(active().fft(_pair(x)))
     return _parts(_transposed(active().fft(rows)))
@@ -790,6 +941,13 @@ def ifft2(x: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
     Returns:
         pair (real, imaginary) of that shape.
+
+    Example:
+        >>> x = np.ones((2, 2), "float32")
+        >>> real, imaginary = keras.ops.ifft2((x, np.zeros((2, 2), "float32")))
+        >>> real
+        Array([[1., 0.],
+               [0., 0.]], dtype=float32)
     """
     rows = _transposed(active().ifft(_pair(x)))
     return _parts(_transposed(active().ifft(rows)))
@@ -805,6 +963,11 @@ def rfft(x: Tensor, fft_length: int | None = None) -> tuple[Tensor, Tensor]:
 
     Returns:
         pair (real, imaginary) of shape (..., length // 2 + 1).
+
+    Example:
+        >>> real, imaginary = keras.ops.rfft(np.ones(4, "float32"))
+        >>> real
+        Array([4., 0., 0.], dtype=float32)
     """
     x = cast(x, dtypes.result_type(active().dtype(x), "float32"))
     return _parts(active().rfft(x, active().shape(x)[-1] if fft_length is None else fft_length))
@@ -820,6 +983,11 @@ def irfft(x: Sequence[Tensor], fft_length: int | None = None) -> Tensor:
 
     Returns:
         floating tensor of shape (..., length).
+
+    Example:
+        >>> spectrum = keras.ops.rfft(np.array([1.0, 2.0, 3.0, 4.0], "float32"))
+        >>> keras.ops.irfft(spectrum)
+        Array([1., 2., 3., 4.], dtype=float32)
     """
     z = _pair(x)
     return active().irfft(z, 2 * (active().shape(z)[-1] - 1) if fft_length is None else fft_length)
@@ -834,6 +1002,10 @@ def view_as_real(x: Tensor) -> Tensor:
 
     Returns:
         floating tensor of shape (..., 2).
+
+    Example:
+        >>> keras.ops.view_as_real(np.array([1.0 + 2.0j], "complex64"))
+        Array([[1., 2.]], dtype=float32)
     """
     return stack(list(_parts(x)), -1)
 

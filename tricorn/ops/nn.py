@@ -83,13 +83,22 @@ def relu(x: Tensor) -> Tensor:
 
     Returns:
         tensor of x's shape and dtype; bool gives int32.
+
+    Example:
+        >>> keras.ops.relu([-2.0, 0.0, 1.0])
+        Array([0., 0., 1.], dtype=float32)
     """
     return active().relu(cast(x, "int32") if active().dtype(x) == "bool" else x)
 
 
 @activation
 def relu6(x: Tensor) -> Tensor:
-    """min(max(x, 0), 6), with gradient 0 at 0 and at 6."""
+    """min(max(x, 0), 6), with gradient 0 at 0 and at 6.
+
+    Example:
+        >>> keras.ops.relu6([-2.0, 0.0, 1.0])
+        Array([0., 0., 1.], dtype=float32)
+    """
     return where(less_equal(6.0, x), 6.0, active().relu(x))
 
 
@@ -103,37 +112,66 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.ops.leaky_relu([-2.0, 0.0, 1.0])
+        Array([-0.4,  0. ,  1. ], dtype=float32)
     """
     return where(less_equal(0.0, x), x, multiply(x, negative_slope))
 
 
 @activation
 def sigmoid(x: Tensor) -> Tensor:
-    """1 / (1 + e⁻ˣ)."""
+    """1 / (1 + e⁻ˣ).
+
+    Example:
+        >>> keras.ops.sigmoid([-2.0, 0.0, 1.0])
+        Array([0.11920292, 0.5       , 0.7310586 ], dtype=float32)
+    """
     return active().sigmoid(x)
 
 
 @activation
 def sparse_sigmoid(x: Tensor) -> Tensor:
-    """0 below -1, 1 above 1, (x + 1) / 2 between."""
+    """0 below -1, 1 above 1, (x + 1) / 2 between.
+
+    Example:
+        >>> keras.ops.sparse_sigmoid([-2.0, 0.0, 1.0])
+        Array([0. , 0.5, 1. ], dtype=float32)
+    """
     return multiply(0.5, active().clip(add(x, 1.0), 0.0, 2.0))
 
 
 @activation
 def hard_sigmoid(x: Tensor) -> Tensor:
-    """min(max(x/6 + 1/2, 0), 1)."""
+    """min(max(x/6 + 1/2, 0), 1).
+
+    Example:
+        >>> keras.ops.hard_sigmoid([-2.0, 0.0, 1.0])
+        Array([0.16666667, 0.5       , 0.6666667 ], dtype=float32)
+    """
     return divide(relu6(add(x, 3.0)), 6.0)
 
 
 @activation
 def log_sigmoid(x: Tensor) -> Tensor:
-    """ln(1 / (1 + e⁻ˣ)), without overflow."""
+    """ln(1 / (1 + e⁻ˣ)), without overflow.
+
+    Example:
+        >>> keras.ops.log_sigmoid([-2.0, 0.0, 1.0])
+        Array([-2.126928 , -0.6931472, -0.3132617], dtype=float32)
+    """
     return negative(softplus(negative(x)))
 
 
 @activation
 def tanh_shrink(x: Tensor) -> Tensor:
-    """x - tanh x."""
+    """x - tanh x.
+
+    Example:
+        >>> keras.ops.tanh_shrink([-2.0, 0.0, 1.0])
+        Array([-1.0359724 ,  0.        ,  0.23840582], dtype=float32)
+    """
     return subtract(x, tanh(x))
 
 
@@ -146,6 +184,10 @@ def hard_tanh(x: Tensor) -> Tensor:
 
     Returns:
         tensor of x's shape and dtype; bool gives int32.
+
+    Example:
+        >>> keras.ops.hard_tanh([-2.0, 0.0, 1.0])
+        Array([-1.,  0.,  1.], dtype=float32)
     """
     name = active().dtype(x)
     if not dtypes.is_float(name):
@@ -155,32 +197,57 @@ def hard_tanh(x: Tensor) -> Tensor:
 
 @activation
 def softplus(x: Tensor) -> Tensor:
-    """ln(1 + eˣ), without overflow."""
+    """ln(1 + eˣ), without overflow.
+
+    Example:
+        >>> keras.ops.softplus([-2.0, 0.0, 1.0])
+        Array([0.126928 , 0.6931472, 1.3132617], dtype=float32)
+    """
     return add(maximum(x, 0.0), log1p(exp(negative(abs(x)))))
 
 
 @activation
 def softsign(x: Tensor) -> Tensor:
-    """x / (1 + |x|)."""
+    """x / (1 + |x|).
+
+    Example:
+        >>> keras.ops.softsign([-2.0, 0.0, 1.0])
+        Array([-0.6666667,  0.       ,  0.5      ], dtype=float32)
+    """
     return divide(x, add(1.0, abs(x)))
 
 
 @activation
 def sparse_plus(x: Tensor) -> Tensor:
-    """0 below -1, x above 1, (x + 1)² / 4 between."""
+    """0 below -1, x above 1, (x + 1)² / 4 between.
+
+    Example:
+        >>> keras.ops.sparse_plus([-2.0, 0.0, 1.0])
+        Array([0.  , 0.25, 1.  ], dtype=float32)
+    """
     inner = where(greater(1.0, x), multiply(0.25, square(add(x, 1.0))), x)
     return where(less_equal(x, -1.0), 0.0, inner)
 
 
 @activation
 def silu(x: Tensor) -> Tensor:
-    """x / (1 + e⁻ˣ), also called swish.  https://arxiv.org/abs/1702.03118"""
+    """x / (1 + e⁻ˣ), also called swish.  https://arxiv.org/abs/1702.03118
+
+    Example:
+        >>> keras.ops.swish([-2.0, 0.0, 1.0])
+        Array([-0.23840584,  0.        ,  0.7310586 ], dtype=float32)
+    """
     return multiply(x, active().sigmoid(x))
 
 
 @activation
 def hard_silu(x: Tensor) -> Tensor:
-    """x · hard_sigmoid(x), also called hard swish.  https://arxiv.org/abs/1905.02244"""
+    """x · hard_sigmoid(x), also called hard swish.  https://arxiv.org/abs/1905.02244
+
+    Example:
+        >>> keras.ops.hard_silu([-2.0, 0.0, 1.0])
+        Array([-0.33333334,  0.        ,  0.6666667 ], dtype=float32)
+    """
     return multiply(x, hard_sigmoid(x))
 
 
@@ -198,6 +265,10 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.ops.elu([-2.0, 0.0, 1.0])
+        Array([-0.86466473,  0.        ,  1.        ], dtype=float32)
     """
     positive = greater(x, 0.0)
     return where(positive, x, multiply(alpha, expm1(where(positive, 0.0, x))))
@@ -205,7 +276,12 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
 
 @activation
 def selu(x: Tensor) -> Tensor:
-    """1.0507 · elu(x, 1.67326).  https://arxiv.org/abs/1706.02515"""
+    """1.0507 · elu(x, 1.67326).  https://arxiv.org/abs/1706.02515
+
+    Example:
+        >>> keras.ops.selu([-2.0, 0.0, 1.0])
+        Array([-1.5201665,  0.       ,  1.050701 ], dtype=float32)
+    """
     return multiply(1.0507009873554805, elu(x, 1.6732632423543772))
 
 
@@ -219,6 +295,10 @@ def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.ops.celu([-2.0, 0.0, 1.0])
+        Array([-0.86466473,  0.        ,  1.        ], dtype=float32)
     """
     positive = greater(x, 0.0)
     return where(positive, x, multiply(alpha, expm1(divide(where(positive, 0.0, x), alpha))))
@@ -235,6 +315,10 @@ def gelu(x: Tensor, approximate: bool = True) -> Tensor:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.ops.gelu([-2.0, 0.0, 1.0])
+        Array([-0.04540235,  0.        ,  0.841192  ], dtype=float32)
     """
     if not approximate:
         return multiply(multiply(0.5, x), add(1.0, active().erf(divide(x, math.sqrt(2.0)))))
@@ -252,6 +336,10 @@ def glu(x: Tensor, axis: int = -1) -> Tensor:
 
     Returns:
         floating tensor of half the length.
+
+    Example:
+        >>> keras.ops.glu([1.0, 2.0, 0.0, 1.0])
+        Array([0.5      , 1.4621172], dtype=float32)
     """
     from tricorn.ops.arrays import split
 
@@ -269,6 +357,10 @@ def squareplus(x: Tensor, b: float = 4) -> Tensor:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.ops.squareplus([-2.0, 0.0, 1.0])
+        Array([0.41421354, 1.        , 1.618034  ], dtype=float32)
     """
     return divide(add(x, sqrt(add(square(x), float(b)))), 2.0)
 
@@ -283,6 +375,10 @@ def soft_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.ops.soft_shrink([-2.0, 0.0, 1.0])
+        Array([-1.5,  0. ,  0.5], dtype=float32)
     """
     below = where(greater(-threshold, x), add(x, threshold), 0.0)
     return where(greater(x, threshold), subtract(x, threshold), below)
@@ -298,6 +394,10 @@ def hard_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.ops.hard_shrink([-2.0, 0.0, 1.0])
+        Array([-2.,  0.,  1.], dtype=float32)
     """
     return where(greater(abs(x), threshold), x, 0.0)
 
@@ -313,6 +413,10 @@ def threshold(x: Tensor, threshold: float, default_value: float) -> Tensor:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.ops.threshold([-1.0, 0.5, 2.0], threshold=1.0, default_value=0.0)
+        Array([0., 0., 2.], dtype=float32)
     """
     return where(greater(x, threshold), x, default_value)
 
@@ -327,6 +431,10 @@ def softmax(x: Tensor, axis: Axis | None = -1) -> Tensor:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.ops.softmax([1.0, 1.0, 2.0])
+        Array([0.21194156, 0.21194156, 0.57611686], dtype=float32)
     """
     engine, axes = active(), axes_of(axis, x)
     if len(axes) == 1 and x.shape[axes[0]] == 1:
@@ -349,6 +457,10 @@ def log_softmax(x: Tensor, axis: Axis | None = -1) -> Tensor:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.ops.log_softmax([1.0, 1.0, 2.0])
+        Array([-1.5514448, -1.5514448, -0.5514447], dtype=float32)
     """
     engine, axes = active(), axes_of(axis, x)
     shifted = subtract(x, engine.stop_gradient(engine.max(x, axes, True)))
@@ -366,6 +478,10 @@ def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.ops.sparsemax([1.0, 1.0, 2.0])
+        Array([0., 0., 1.], dtype=float32)
     """
     engine, axis = active(), axis_of(axis, x)
     ordered = engine.flip(engine.sort(x, axis), (axis,))
@@ -395,6 +511,11 @@ def one_hot(
 
     Returns:
         tensor with one more axis.
+
+    Example:
+        >>> keras.ops.one_hot([0, 2], num_classes=3)
+        Array([[1., 0., 0.],
+               [0., 0., 1.]], dtype=float32)
     """
     if num_classes < 0:
         raise ValueError(f"one_hot: num_classes must not be negative, got {num_classes}")
@@ -427,6 +548,10 @@ def multi_hot(
 
     Returns:
         tensor of shape (num_classes,) or (batch, num_classes, ...).
+
+    Example:
+        >>> keras.ops.multi_hot([0, 2], num_classes=4)
+        Array([1., 0., 1., 0.], dtype=float32)
     """
     if num_classes is None:
         raise ValueError("multi_hot: num_classes is needed")
@@ -446,6 +571,10 @@ def in_top_k(targets: Tensor, predictions: Tensor, k: int) -> Tensor:
 
     Returns:
         bool tensor of shape (n,).
+
+    Example:
+        >>> keras.ops.in_top_k([1], [[0.1, 0.9]], k=1)
+        Array([ True], dtype=bool)
     """
     own = take_along_axis(predictions, expand_dims(targets, -1), -1)
     own = where(isnan(own), -math.inf, own)
@@ -485,6 +614,10 @@ def batch_normalization(
 
     Returns:
         tensor of x's shape.
+
+    Example:
+        >>> keras.ops.batch_normalization(np.ones((2, 3)), np.zeros(3), np.ones(3), -1).shape
+        (2, 3)
     """
     place = (axis_of(axis, x),)
     factor = rsqrt(add(_along(variance, place, x), epsilon))
@@ -516,6 +649,10 @@ def layer_normalization(
 
     Returns:
         tensor of x's shape and dtype.
+
+    Example:
+        >>> keras.ops.layer_normalization([[1.0, 3.0]])
+        Array([[-0.99999994,  0.9999999 ]], dtype=float32)
     """
     if kwargs:
         raise TypeError(
@@ -547,6 +684,10 @@ def rms_normalization(
 
     Returns:
         tensor of x's shape and dtype.
+
+    Example:
+        >>> keras.ops.rms_normalization([[3.0, 4.0]])
+        Array([[0.84852815, 1.1313709 ]], dtype=float32)
     """
     name, axes = active().dtype(x), axes_of(axis, x)
     x = cast(x, dtypes.result_type(name, "float32"))
@@ -592,6 +733,10 @@ def categorical_crossentropy(
 
     Raises:
         ValueError: when the shapes differ or have no axis.
+
+    Example:
+        >>> keras.ops.categorical_crossentropy([[0.0, 1.0]], [[0.2, 0.8]])
+        Array([0.22314353], dtype=float32)
     """
     _same_shapes("categorical_crossentropy", target, output)
     axis = axis_of(axis, output)
@@ -616,6 +761,10 @@ def sparse_categorical_crossentropy(
 
     Raises:
         ValueError: when the shapes do not fit.
+
+    Example:
+        >>> keras.ops.sparse_categorical_crossentropy([1], [[0.2, 0.8]])
+        Array([0.22314353], dtype=float32)
     """
     engine = active()
     target, output = cast(target, "int32"), cast(output, dtypes.floating(engine.dtype(output)))
@@ -654,6 +803,10 @@ def binary_crossentropy(target: Tensor, output: Tensor, from_logits: bool = Fals
 
     Raises:
         ValueError: when the shapes differ.
+
+    Example:
+        >>> keras.ops.binary_crossentropy([0.0, 1.0], [0.1, 0.8])
+        Array([0.10536055, 0.22314353], dtype=float32)
     """
     _same_shapes("binary_crossentropy", target, output)
     if from_logits:
@@ -674,6 +827,10 @@ def psnr(x1: Tensor, x2: Tensor, max_val: float) -> Tensor:
 
     Returns:
         floating scalar.
+
+    Example:
+        >>> keras.ops.psnr(np.zeros(4), np.full(4, 0.1), 1.0)
+        Array(20., dtype=float64)
     """
     _same_shapes("psnr", x1, x2)
     error = log10(mean(square(subtract(x1, x2))))
@@ -713,6 +870,10 @@ def dot_product_attention(
 
     Raises:
         ValueError: when the inputs are not 4-D, or the heads do not divide.
+
+    Example:
+        >>> keras.ops.dot_product_attention(*[np.ones((1, 5, 2, 4))] * 3).shape
+        (1, 5, 2, 4)
     """
     shapes = [active().shape(x) for x in (query, key, value)]
     if py.any(len(shape) != 4 for shape in shapes):
@@ -823,6 +984,10 @@ def conv(
 
     Raises:
         ValueError: when the shapes do not fit.
+
+    Example:
+        >>> keras.ops.conv(np.ones((1, 6, 6, 2)), np.ones((3, 3, 2, 4))).shape
+        (1, 4, 4, 4)
     """
     last, spatial = _layout(inputs, data_format)
     *size, depth, _ = active().shape(kernel)
@@ -864,6 +1029,10 @@ def depthwise_conv(
 
     Returns:
         tensor of shape (batch, *positions, channels · multiplier), or channels first.
+
+    Example:
+        >>> keras.ops.depthwise_conv(np.ones((1, 6, 6, 2)), np.ones((3, 3, 2, 1))).shape
+        (1, 4, 4, 2)
     """
     last, spatial = _layout(inputs, data_format)
     *size, channels, multiplier = active().shape(kernel)
@@ -896,6 +1065,11 @@ def separable_conv(
 
     Returns:
         tensor of shape (batch, *positions, filters), or channels first.
+
+    Example:
+        >>> depthwise, pointwise = np.ones((3, 3, 2, 1)), np.ones((1, 1, 2, 4))
+        >>> keras.ops.separable_conv(np.ones((1, 6, 6, 2)), depthwise, pointwise).shape
+        (1, 4, 4, 4)
     """
     x = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
     return conv(x, pointwise_kernel, 1, "valid", data_format)
@@ -924,6 +1098,10 @@ def conv_transpose(
 
     Returns:
         tensor of shape (batch, *elements, filters), or channels first.
+
+    Example:
+        >>> keras.ops.conv_transpose(np.ones((1, 6, 6, 2)), np.ones((3, 3, 4, 2)), strides=2).shape
+        (1, 13, 13, 4)
     """
     last, _ = _layout(inputs, data_format)
     size = active().shape(kernel)[:-2]
@@ -977,6 +1155,10 @@ def max_pool(
 
     Returns:
         tensor of shape (batch, *positions, channels), or channels first.
+
+    Example:
+        >>> keras.ops.max_pool(np.ones((1, 4, 4, 3)), 2).shape
+        (1, 2, 2, 3)
     """
     return _pooling("max_pool", inputs, pool_size, strides, padding, data_format)
 
@@ -1000,6 +1182,10 @@ def average_pool(
 
     Returns:
         floating tensor of shape (batch, *positions, channels), or channels first.
+
+    Example:
+        >>> keras.ops.average_pool(np.ones((1, 4, 4, 3)), 2).shape
+        (1, 2, 2, 3)
     """
     return _pooling("average_pool", inputs, pool_size, strides, padding, data_format)
 
@@ -1037,6 +1223,10 @@ def adaptive_max_pool(inputs: Tensor, output_size: Axis, data_format: str | None
 
     Returns:
         tensor of shape (batch, *output_size, channels), or channels first.
+
+    Example:
+        >>> keras.ops.adaptive_max_pool(np.ones((1, 5, 5, 3)), 2).shape
+        (1, 2, 2, 3)
     """
     return _adaptive(inputs, output_size, data_format, lambda x, counts, axis: max(x, axis))
 
@@ -1054,6 +1244,10 @@ def adaptive_average_pool(
 
     Returns:
         floating tensor of shape (batch, *output_size, channels), or channels first.
+
+    Example:
+        >>> keras.ops.adaptive_average_pool(np.ones((1, 5, 5, 3)), 2).shape
+        (1, 2, 2, 3)
     """
 
     def average(x: Any, counts: np.ndarray, axis: int) -> Any:
@@ -1074,6 +1268,11 @@ def extract_sequences(x: Tensor, sequence_length: int, sequence_stride: int) -> 
 
     Returns:
         tensor of shape (..., frames, sequence_length).
+
+    Example:
+        >>> keras.ops.extract_sequences(np.arange(6.0), sequence_length=4, sequence_stride=2)
+        Array([[0., 1., 2., 3.],
+               [2., 3., 4., 5.]], dtype=float64)
     """
     engine, length = active(), active().shape(x)[-1]
     end = None if length is None else length - sequence_length + 1
@@ -1099,6 +1298,10 @@ def depth_to_space(x: Tensor, block_size: int, data_format: str = "channels_last
 
     Returns:
         tensor of shape (n, h·b, w·b, c), or channels first.
+
+    Example:
+        >>> keras.ops.depth_to_space(np.ones((1, 2, 2, 8)), 2).shape
+        (1, 4, 4, 2)
     """
     b = block_size
     x, (_, h, w, c) = _blocks(x, data_format)
@@ -1120,6 +1323,10 @@ def space_to_depth(x: Tensor, block_size: int, data_format: str = "channels_last
 
     Returns:
         tensor of shape (n, h, w, c · b²), or channels first.
+
+    Example:
+        >>> keras.ops.space_to_depth(np.ones((1, 4, 4, 2)), 2).shape
+        (1, 2, 2, 8)
     """
     b = block_size
     x, (_, h, w, c) = _blocks(x, data_format)
@@ -1143,6 +1350,10 @@ def unfold(
 
     Returns:
         tensor of shape (n, c · kernel height · kernel width, positions).
+
+    Example:
+        >>> keras.ops.unfold(np.ones((1, 2, 4, 4)), 2).shape
+        (1, 8, 9)
     """
     engine, (_, c, h, w) = active(), active().shape(x)
     size, steps = tuple_of(kernel_size, 2, "kernel_size"), tuple_of(stride, 2, "stride")
@@ -1193,6 +1404,10 @@ def fold(
 
     Returns:
         tensor of shape (n, c, h, w).
+
+    Example:
+        >>> keras.ops.fold(np.ones((1, 8, 9)), (4, 4), 2).shape
+        (1, 2, 4, 4)
     """
     engine, (h, w) = active(), tuple_of(output_size, 2, "output_size")
     size, steps = tuple_of(kernel_size, 2, "kernel_size"), tuple_of(stride, 2, "stride")

@@ -95,7 +95,12 @@ def _precise(x: Any) -> tuple[Any, str]:
 
 @reduction("tensor of x's dtype; bool and integers of less than 32 bits become (u)int32.")
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Σ x."""
+    """Σ x.
+
+    Example:
+        >>> keras.ops.sum([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([6., 5.], dtype=float32)
+    """
     return active().sum(_widened(x), axes_of(axis, x), keepdims)
 
 
@@ -111,6 +116,10 @@ def prod(x: Tensor, axis: Axis = None, keepdims: bool = False, dtype: Any = None
 
     Returns:
         tensor of that dtype.
+
+    Example:
+        >>> keras.ops.prod([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([5., 6.], dtype=float32)
     """
     x = _widened(x) if dtype is None else cast(x, dtype)
     name = active().dtype(x)
@@ -121,7 +130,12 @@ def prod(x: Tensor, axis: Axis = None, keepdims: bool = False, dtype: Any = None
 
 @reduction("floating tensor; integers give floatx.")
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Σ x / n; half precision is summed in float32."""
+    """Σ x / n; half precision is summed in float32.
+
+    Example:
+        >>> keras.ops.mean([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([3. , 2.5], dtype=float32)
+    """
     engine, axes = active(), axes_of(axis, x)
     if engine.dtype(x) in ("float32", "float64"):
         return engine.mean(x, axes, keepdims)
@@ -131,7 +145,12 @@ def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @reduction("floating tensor; integers give floatx.")
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Σ |x - mean(x)|² / n; half precision is summed in float32."""
+    """Σ |x - mean(x)|² / n; half precision is summed in float32.
+
+    Example:
+        >>> keras.ops.var([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([4.  , 0.25], dtype=float32)
+    """
     wide, name = _precise(x)
     axes = axes_of(axis, x)
     deviation = abs(subtract(wide, active().mean(wide, axes, True)))
@@ -140,7 +159,12 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @reduction("floating tensor; integers give floatx.")
 def std(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The square root of `var`."""
+    """The square root of `var`.
+
+    Example:
+        >>> keras.ops.std([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([2. , 0.5], dtype=float32)
+    """
     return sqrt(var(x, axis, keepdims))
 
 
@@ -155,6 +179,10 @@ def average(x: Tensor, axis: Axis = None, weights: Any = None) -> Tensor:
 
     Returns:
         floating tensor.
+
+    Example:
+        >>> keras.ops.average([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([3. , 2.5], dtype=float32)
     """
     if weights is None:
         return mean(x, axis)
@@ -182,6 +210,10 @@ def moments(
 
     Returns:
         (mean, variance) of x's dtype; a float16 that would be infinite is the largest number.
+
+    Example:
+        >>> keras.ops.moments([1.0, 3.0], axes=[0])
+        (Array(2., dtype=float32), Array(1., dtype=float32))
     """
     if synchronized:
         raise NotImplementedError("moments: synchronized=True needs a distribution of devices")
@@ -202,13 +234,22 @@ def count_nonzero(x: Tensor, axis: Axis = None) -> Tensor:
 
     Returns:
         int32 tensor.
+
+    Example:
+        >>> keras.ops.count_nonzero([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([2, 2], dtype=int32)
     """
     return active().sum(cast(not_equal(x, 0), "int32"), axes_of(axis, x), False)
 
 
 @reduction("floating tensor.")
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """ln Σ eˣ, without overflow."""
+    """ln Σ eˣ, without overflow.
+
+    Example:
+        >>> keras.ops.logsumexp([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([5.01815  , 3.3132615], dtype=float32)
+    """
     engine, x, axes = active(), _real(x), axes_of(axis, x)
     least = -math.inf if 0 in engine.shape(x) else None
     top = engine.stop_gradient(_extreme("max", x, axes, True, least))
@@ -244,6 +285,10 @@ def max(x: Tensor, axis: Axis = None, keepdims: bool = False, initial: Any = Non
 
     Returns:
         tensor of x's dtype.
+
+    Example:
+        >>> keras.ops.max([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([5., 3.], dtype=float32)
     """
     return _extreme("max", x, axis, keepdims, initial)
 
@@ -260,37 +305,66 @@ def min(x: Tensor, axis: Axis = None, keepdims: bool = False, initial: Any = Non
 
     Returns:
         tensor of x's dtype.
+
+    Example:
+        >>> keras.ops.min([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([1., 2.], dtype=float32)
     """
     return _extreme("min", x, axis, keepdims, initial)
 
 
 @reduction("tensor of x's dtype.")
 def amax(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest element, as `max`."""
+    """The largest element, as `max`.
+
+    Example:
+        >>> keras.ops.amax([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([5., 3.], dtype=float32)
+    """
     return _extreme("max", x, axis, keepdims, None)
 
 
 @reduction("tensor of x's dtype.")
 def amin(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest element, as `min`."""
+    """The smallest element, as `min`.
+
+    Example:
+        >>> keras.ops.amin([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([1., 2.], dtype=float32)
+    """
     return _extreme("min", x, axis, keepdims, None)
 
 
 @reduction("tensor of x's dtype.")
 def ptp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """max x - min x."""
+    """max x - min x.
+
+    Example:
+        >>> keras.ops.ptp([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([4., 1.], dtype=float32)
+    """
     return subtract(max(x, axis, keepdims), min(x, axis, keepdims))
 
 
 @reduction("bool tensor.")
 def any(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether any element is true (not 0)."""
+    """Whether any element is true (not 0).
+
+    Example:
+        >>> keras.ops.any([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([ True,  True], dtype=bool)
+    """
     return active().any(cast(x, "bool"), axes_of(axis, x), keepdims)
 
 
 @reduction("bool tensor.")
 def all(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether all elements are true (not 0)."""
+    """Whether all elements are true (not 0).
+
+    Example:
+        >>> keras.ops.all([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([ True,  True], dtype=bool)
+    """
     return active().all(cast(x, "bool"), axes_of(axis, x), keepdims)
 
 
@@ -313,6 +387,10 @@ def argmax(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor
 
     Returns:
         int32 tensor.
+
+    Example:
+        >>> keras.ops.argmax([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([1, 0], dtype=int32)
     """
     return _arg("argmax", x, axis, keepdims)
 
@@ -328,6 +406,10 @@ def argmin(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor
 
     Returns:
         int32 tensor.
+
+    Example:
+        >>> keras.ops.argmin([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([0, 1], dtype=int32)
     """
     return _arg("argmin", x, axis, keepdims)
 
@@ -345,6 +427,10 @@ def allclose(
 
     Returns:
         bool scalar.
+
+    Example:
+        >>> keras.ops.allclose([1.0, 2.0], [1.0, 2.0 + 1e-7])
+        Array(True, dtype=bool)
     """
     from tricorn.ops.elementwise import isclose
 
@@ -375,6 +461,10 @@ def cumsum(x: Tensor, axis: int | None = None, dtype: Any = None) -> Tensor:
 
     Returns:
         tensor of x's shape.
+
+    Example:
+        >>> keras.ops.cumsum([1, 2, 3])
+        Array([1, 3, 6], dtype=int32)
     """
     return _running("cumsum", x, axis, dtype)
 
@@ -390,6 +480,10 @@ def cumprod(x: Tensor, axis: int | None = None, dtype: Any = None) -> Tensor:
 
     Returns:
         tensor of x's shape.
+
+    Example:
+        >>> keras.ops.cumprod([1, 2, 3])
+        Array([1, 2, 6], dtype=int32)
     """
     return _running("cumprod", x, axis, dtype)
 
@@ -405,6 +499,10 @@ def diff(a: Tensor, n: int = 1, axis: int = -1) -> Tensor:
 
     Returns:
         tensor of a's dtype, shorter by n along the axis.
+
+    Example:
+        >>> keras.ops.diff([1, 4, 9])
+        Array([3, 5], dtype=int32)
     """
     axis = axis_of(axis, a)
     for _ in range(n):
@@ -426,6 +524,10 @@ def trapezoid(y: Tensor, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Tensor
 
     Returns:
         floating tensor without the axis.
+
+    Example:
+        >>> keras.ops.trapezoid([1.0, 2.0, 3.0])
+        Array(4., dtype=float32)
     """
     y = moveaxis(_real(y), axis, -1)
     if x is not None:
@@ -454,6 +556,10 @@ def quantile(
 
     Returns:
         floating tensor; NaN where x has a NaN.
+
+    Example:
+        >>> keras.ops.quantile([1.0, 2.0, 3.0], 0.5)
+        Array(2., dtype=float32)
     """
     x = _real(x)
     result = _quantile(x, q, axes_of(axis, x), method, keepdims)
@@ -514,13 +620,22 @@ def percentile(
 
     Returns:
         floating tensor.
+
+    Example:
+        >>> keras.ops.percentile([1.0, 2.0, 3.0], 50.0)
+        Array(2., dtype=float32)
     """
     return quantile(x, divide(q, 100.0), axis, method, keepdims)
 
 
 @reduction("floating tensor.")
 def median(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The middle element, or the mean of the two in the middle."""
+    """The middle element, or the mean of the two in the middle.
+
+    Example:
+        >>> keras.ops.median([[1.0, 5.0], [3.0, 2.0]], axis=1)
+        Array([3. , 2.5], dtype=float32)
+    """
     return quantile(x, 0.5, axis, "linear", keepdims)
 
 
@@ -534,19 +649,34 @@ def _filled(x: Any, value: float) -> Any:
 
 @reduction("tensor of x's dtype.")
 def nansum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Σ x over what is not NaN."""
+    """Σ x over what is not NaN.
+
+    Example:
+        >>> keras.ops.nansum([[1.0, np.nan], [3.0, 2.0]], axis=1)
+        Array([1., 5.], dtype=float32)
+    """
     return sum(_filled(x, 0.0), axis, keepdims)
 
 
 @reduction("tensor of x's dtype.")
 def nanprod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Π x over what is not NaN."""
+    """Π x over what is not NaN.
+
+    Example:
+        >>> keras.ops.nanprod([[1.0, np.nan], [3.0, 2.0]], axis=1)
+        Array([1., 6.], dtype=float32)
+    """
     return prod(_filled(x, 1.0), axis, keepdims)
 
 
 @reduction("floating tensor.")
 def nanmean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The mean of what is not NaN; NaN where nothing is left."""
+    """The mean of what is not NaN; NaN where nothing is left.
+
+    Example:
+        >>> keras.ops.nanmean([[1.0, np.nan], [3.0, 2.0]], axis=1)
+        Array([1. , 2.5], dtype=float32)
+    """
     wide, name = _precise(x)
     return cast(_mean_of(_filled(wide, 0.0), wide, axis, keepdims), name)
 
@@ -559,7 +689,12 @@ def _mean_of(values: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
 
 @reduction("floating tensor.")
 def nanvar(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The variance of what is not NaN; NaN where nothing is left."""
+    """The variance of what is not NaN; NaN where nothing is left.
+
+    Example:
+        >>> keras.ops.nanvar([[1.0, np.nan], [3.0, 2.0]], axis=1)
+        Array([0.  , 0.25], dtype=float32)
+    """
     wide, name = _precise(x)
     deviation = square(subtract(wide, nanmean(wide, axis, True)))
     deviation = where(isnan(wide), 0.0, deviation)
@@ -568,13 +703,23 @@ def nanvar(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @reduction("floating tensor.")
 def nanstd(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The square root of `nanvar`."""
+    """The square root of `nanvar`.
+
+    Example:
+        >>> keras.ops.nanstd([[1.0, np.nan], [3.0, 2.0]], axis=1)
+        Array([0. , 0.5], dtype=float32)
+    """
     return sqrt(nanvar(x, axis, keepdims))
 
 
 @reduction("tensor of x's dtype; NaN where nothing is left.")
 def nanmax(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest element that is not NaN."""
+    """The largest element that is not NaN.
+
+    Example:
+        >>> keras.ops.nanmax([[1.0, np.nan], [3.0, 2.0]], axis=1)
+        Array([1., 3.], dtype=float32)
+    """
     if not dtypes.is_float(active().dtype(x)):
         return max(x, axis, keepdims)
     found = max(_filled(x, -math.inf), axis, keepdims)
@@ -583,7 +728,12 @@ def nanmax(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @reduction("tensor of x's dtype; NaN where nothing is left.")
 def nanmin(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest element that is not NaN."""
+    """The smallest element that is not NaN.
+
+    Example:
+        >>> keras.ops.nanmin([[1.0, np.nan], [3.0, 2.0]], axis=1)
+        Array([1., 2.], dtype=float32)
+    """
     if not dtypes.is_float(active().dtype(x)):
         return min(x, axis, keepdims)
     found = min(_filled(x, math.inf), axis, keepdims)
@@ -601,6 +751,10 @@ def nanargmax(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Ten
 
     Returns:
         int32 tensor.
+
+    Example:
+        >>> keras.ops.nanargmax([[1.0, np.nan], [3.0, 2.0]], axis=1)
+        Array([0, 0], dtype=int32)
     """
     return where(all(isnan(x), axis, keepdims), -1, argmax(_filled(x, -math.inf), axis, keepdims))
 
@@ -616,6 +770,10 @@ def nanargmin(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Ten
 
     Returns:
         int32 tensor.
+
+    Example:
+        >>> keras.ops.nanargmin([[1.0, np.nan], [3.0, 2.0]], axis=1)
+        Array([0, 1], dtype=int32)
     """
     return where(all(isnan(x), axis, keepdims), -1, argmin(_filled(x, math.inf), axis, keepdims))
 
@@ -631,6 +789,10 @@ def nancumsum(x: Tensor, axis: int | None = None, dtype: Any = None) -> Tensor:
 
     Returns:
         tensor of x's shape.
+
+    Example:
+        >>> keras.ops.nancumsum([1.0, np.nan, 3.0])
+        Array([1., 1., 4.], dtype=float32)
     """
     return cumsum(_filled(x, 0.0), axis, dtype)
 
@@ -646,6 +808,10 @@ def nancumprod(x: Tensor, axis: int | None = None, dtype: Any = None) -> Tensor:
 
     Returns:
         tensor of x's shape.
+
+    Example:
+        >>> keras.ops.nancumprod([1.0, np.nan, 3.0])
+        Array([1., 1., 3.], dtype=float32)
     """
     return cumprod(_filled(x, 1.0), axis, dtype)
 
@@ -665,6 +831,10 @@ def nanquantile(
 
     Returns:
         floating tensor.
+
+    Example:
+        >>> keras.ops.nanquantile([1.0, np.nan, 3.0], 0.5)
+        Array(2., dtype=float32)
     """
     x = _real(x)
     result = _quantile(x, q, axes_of(axis, x), method, keepdims)
@@ -686,13 +856,22 @@ def nanpercentile(
 
     Returns:
         floating tensor.
+
+    Example:
+        >>> keras.ops.nanpercentile([1.0, np.nan, 3.0], 50.0)
+        Array(2., dtype=float32)
     """
     return nanquantile(x, divide(q, 100.0), axis, method, keepdims)
 
 
 @reduction("floating tensor; NaN where nothing is left.")
 def nanmedian(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The median of what is not NaN."""
+    """The median of what is not NaN.
+
+    Example:
+        >>> keras.ops.nanmedian([[1.0, np.nan], [3.0, 2.0]], axis=1)
+        Array([1. , 2.5], dtype=float32)
+    """
     return nanquantile(x, 0.5, axis, "linear", keepdims)
 
 
@@ -710,6 +889,10 @@ def isin(x1: Tensor, x2: Tensor, assume_unique: bool = False, invert: bool = Fal
 
     Returns:
         bool tensor of x1's shape.
+
+    Example:
+        >>> keras.ops.isin([1, 2, 3], [1, 3])
+        Array([ True, False,  True], dtype=bool)
     """
     found = any(equal(expand_dims(x1, -1), ravel(x2)), -1)
     return logical_not(found) if invert else found
@@ -728,6 +911,10 @@ def bincount(x: Tensor, weights: Any = None, minlength: int = 0, sparse: bool = 
 
     Returns:
         tensor of shape (length,) or (batch, length); int32, or the dtype of the weights.
+
+    Example:
+        >>> keras.ops.bincount([0, 1, 1, 3])
+        Array([1, 2, 0, 1], dtype=int32)
     """
     engine = active()
     if engine.capabilities["abstract"]:  # the data tell
@@ -755,6 +942,10 @@ def histogram(x: Tensor, bins: int = 10, range: Any = None) -> tuple[Tensor, Ten
 
     Returns:
         (counts of shape (bins,), borders of shape (bins + 1,)), both floating.
+
+    Example:
+        >>> keras.ops.histogram([1.0, 2.0, 2.0], bins=2)
+        (Array([1., 2.], dtype=float32), Array([1. , 1.5, 2. ], dtype=float32))
     """
     from tricorn.ops.arrays import linspace, searchsorted
 
@@ -805,6 +996,10 @@ def segment_sum(
 
     Returns:
         tensor of shape (num_segments, ...).
+
+    Example:
+        >>> keras.ops.segment_sum([1, 2, 3], [0, 0, 1])
+        Array([3, 3], dtype=int32)
     """
     return _segments(data, segment_ids, num_segments, 0, "add")
 
@@ -823,6 +1018,10 @@ def segment_prod(
 
     Returns:
         tensor of shape (num_segments, ...).
+
+    Example:
+        >>> keras.ops.segment_prod([1, 2, 3], [0, 0, 1])
+        Array([2, 3], dtype=int32)
     """
     return _segments(data, segment_ids, num_segments, 1, "multiply")
 
@@ -849,6 +1048,10 @@ def segment_max(
 
     Returns:
         tensor of shape (num_segments, ...).
+
+    Example:
+        >>> keras.ops.segment_max([1, 2, 3], [0, 0, 1])
+        Array([2, 3], dtype=int32)
     """
     return _segments(data, segment_ids, num_segments, _limits(data)[0], "max")
 
@@ -867,5 +1070,9 @@ def segment_min(
 
     Returns:
         tensor of shape (num_segments, ...).
+
+    Example:
+        >>> keras.ops.segment_min([1, 2, 3], [0, 0, 1])
+        Array([1, 3], dtype=int32)
     """
     return _segments(data, segment_ids, num_segments, _limits(data)[1], "min")

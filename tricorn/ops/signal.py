@@ -44,6 +44,10 @@ def bartlett(x: int) -> Any:
 
     Returns:
         tensor of shape (N,) of floatx.
+
+    Example:
+        >>> keras.ops.bartlett(4)
+        Array([0.       , 0.6666667, 0.6666667, 0.       ], dtype=float32)
     """
     return _window(np.bartlett, x)
 
@@ -56,6 +60,10 @@ def blackman(x: int) -> Any:
 
     Returns:
         tensor of shape (N,) of floatx.
+
+    Example:
+        >>> keras.ops.blackman(4)
+        Array([-1.3877788e-17,  6.3000000e-01,  6.3000000e-01, -1.3877788e-17], dtype=float32)
     """
     return _window(np.blackman, x)
 
@@ -68,6 +76,10 @@ def hamming(x: int) -> Any:
 
     Returns:
         tensor of shape (N,) of floatx.
+
+    Example:
+        >>> keras.ops.hamming(4)
+        Array([0.08, 0.77, 0.77, 0.08], dtype=float32)
     """
     return _window(np.hamming, x)
 
@@ -80,6 +92,10 @@ def hanning(x: int) -> Any:
 
     Returns:
         tensor of shape (N,) of floatx.
+
+    Example:
+        >>> keras.ops.hanning(4)
+        Array([0.  , 0.75, 0.75, 0.  ], dtype=float32)
     """
     return _window(np.hanning, x)
 
@@ -93,6 +109,10 @@ def kaiser(x: int, beta: float) -> Any:
 
     Returns:
         tensor of shape (N,) of floatx.
+
+    Example:
+        >>> keras.ops.kaiser(4, 2.0)
+        Array([0.43867627, 0.9243139 , 0.9243139 , 0.43867627], dtype=float32)
     """
     return _window(np.kaiser, x, beta)
 
@@ -161,6 +181,11 @@ def stft(
     Raises:
         TypeError: for another dtype.
         ValueError: for an unknown window, and when lengths do not fit.
+
+    Example:
+        >>> real, imaginary = keras.ops.stft(np.ones(32, "float32"), 8, 4, 8)
+        >>> real.shape
+        (9, 5)
     """
     _check_stride("stft", sequence_stride)
     dtype, rank = active().dtype(x), len(active().shape(x))
@@ -195,6 +220,11 @@ def istft(
 
     Raises:
         ValueError: for an unknown window, and when shapes do not fit.
+
+    Example:
+        >>> spectrum = keras.ops.stft(np.ones(32, "float32"), 8, 4, 8)
+        >>> keras.ops.istft(spectrum, 8, 4, 8).shape
+        (32,)
     """
     _check_stride("istft", sequence_stride)
     frames = irfft(x, fft_length)
@@ -268,6 +298,10 @@ def i0(x: Tensor) -> Tensor:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.ops.i0([0.0, 1.0])
+        Array([1.0000001, 1.266066 ], dtype=float32)
     """
     kind, (near, far) = active().dtype(x), _chebyshev()
     size = abs(cast(x, "float64" if kind == "float64" else "float32"))
