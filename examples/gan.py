@@ -9,7 +9,6 @@ Source: Goodfellow et al., Generative Adversarial Networks, https://arxiv.org/ab
 """
 
 import numpy as np
-import scipy.linalg
 
 import tricorn as keras
 from tricorn import layers, ops
@@ -110,8 +109,8 @@ def frechet_distance(a, b):
     """Between the normal distributions with the means and covariances of two sets of images."""
     a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
     cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    root = scipy.linalg.sqrtm(cov_a @ cov_b).real
-    return np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(cov_a + cov_b - 2 * root)
+    roots = np.sqrt(np.maximum(np.linalg.eigvals(cov_a @ cov_b).real, 0))
+    return np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(cov_a + cov_b) - 2 * roots.sum()
 
 
 class Monitor(keras.callbacks.Callback):
