@@ -107,6 +107,10 @@ def get(identifier: Any) -> DTypePolicy:
 
     Raises:
         TypeError, ValueError: for something else.
+
+    Example:
+        >>> keras.dtype_policies.get("mixed_float16").compute_dtype
+        'float16'
     """
     if identifier is None:
         return dtype_policy()
@@ -131,7 +135,12 @@ def _from_dict(serialized: dict) -> DTypePolicy:
 
 
 def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
-    """The serialised form of `dtype_policy`, a dict; `deserialize` is the inverse."""
+    """The serialised form of `dtype_policy`, a dict; `deserialize` is the inverse.
+
+    Example:
+        >>> keras.dtype_policies.serialize(keras.DTypePolicy("float32"))["class_name"]
+        'DTypePolicy'
+    """
     return {
         "module": "keras", "class_name": "DTypePolicy", "config": dtype_policy.get_config(),
         "registered_name": None,
@@ -147,6 +156,11 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
 
     Raises:
         ValueError: for something else.
+
+    Example:
+        >>> config = keras.dtype_policies.serialize(keras.DTypePolicy("float16"))
+        >>> keras.dtype_policies.deserialize(config).name
+        'float16'
     """
     own = (custom_objects or {}).get(config.get("class_name", ""))
     return _from_dict(config) if own is None else own.from_config(config["config"])

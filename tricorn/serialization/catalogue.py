@@ -97,6 +97,10 @@ class Catalogue:
         Raises:
             ValueError: for an unknown name, with the names that are known; for something that is
                 none of these.
+
+        Example:
+            >>> keras.losses.get("mse").__name__
+            'mean_squared_error'
         """
         if identifier is None:
             return None
@@ -116,7 +120,12 @@ class Catalogue:
         return identifier
 
     def serialize(self, obj: Any) -> Any:
-        """The config that describes the object `obj`; for a function its name."""
+        """The config that describes the object `obj`; for a function its name.
+
+        Example:
+            >>> keras.losses.serialize(keras.losses.MeanSquaredError())["class_name"]
+            'MeanSquaredError'
+        """
         return registry.serialize_keras_object(obj)
 
     def deserialize(self, config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
@@ -125,6 +134,10 @@ class Catalogue:
         Args:
             config: what `serialize` gave.
             custom_objects: name -> class or function, for what the library does not know.
+
+        Example:
+            >>> keras.losses.deserialize("mean_squared_error").__name__
+            'mean_squared_error'
         """
         if isinstance(config, str):
             with registry.CustomObjectScope(custom_objects):
