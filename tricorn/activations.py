@@ -56,6 +56,10 @@ def relu(
 
     Returns:
         tensor of x's shape and dtype.
+
+    Example:
+        >>> keras.activations.relu(np.array([-2.0, 1.0, 9.0], "float32"), max_value=6.0)
+        Array([0., 1., 6.], dtype=float32)
     """
     if not negative_slope and max_value is None and not threshold:
         return ops.relu(x)
@@ -84,6 +88,10 @@ def gelu(x: Any, approximate: bool = False) -> Any:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.activations.gelu(np.array([-1.0, 0.0, 1.0], "float32"))
+        Array([-0.15865526,  0.        ,  0.8413447 ], dtype=float32)
     """
     return ops.gelu(x, approximate)
 
@@ -96,6 +104,10 @@ def exponential(x: Any) -> Any:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.activations.exponential(np.array([0.0, 1.0]))
+        Array([1.        , 2.71828183], dtype=float64)
     """
     return ops.exp(x)
 
@@ -105,6 +117,10 @@ def linear(x: Any) -> Any:
 
     Args:
         x: anything.
+
+    Example:
+        >>> keras.activations.linear(np.array([-1.0, 2.0]))
+        array([-1.,  2.])
     """
     return x
 
@@ -118,6 +134,10 @@ def mish(x: Tensor) -> Tensor:
 
     Returns:
         floating tensor of x's shape.
+
+    Example:
+        >>> keras.activations.mish(np.array([-1.0, 0.0, 1.0], "float32"))
+        Array([-0.30340144,  0.        ,  0.8650985 ], dtype=float32)
     """
     return ops.multiply(x, ops.tanh(ops.softplus(x)))
 
@@ -145,6 +165,10 @@ def get(identifier: Any) -> Any:
     Raises:
         ValueError: unknown name.
         TypeError: none of these.
+
+    Example:
+        >>> keras.activations.get("tanh") is keras.activations.tanh
+        True
     """
     return linear if identifier is None else _catalogue.get(identifier)
 
@@ -154,6 +178,10 @@ def serialize(activation: Any) -> Any:
 
     Args:
         activation: callable.
+
+    Example:
+        >>> keras.activations.serialize(keras.activations.tanh)
+        'tanh'
     """
     name = getattr(activation, "__name__", None)
     if name is not None and _catalogue.objects.get(name) is activation:

@@ -218,6 +218,9 @@ def set_backend(backend: str) -> None:
 
     It is loaded at the next tensor operation, also when another engine has worked until now; what
     is wrong with it is said then.  `tricorn.set_engine` does the same at once.
+
+    Example:
+        >>> keras.config.set_backend(keras.config.backend())
     """
     _load()["backend"] = _check_backend(backend)
     for call in on_set_backend:

@@ -236,6 +236,10 @@ def get(identifier: Any) -> DTypePolicy:
 
     Raises:
         TypeError, ValueError: for something else.
+
+    Example:
+        >>> keras.dtype_policies.get("mixed_float16").compute_dtype
+        'float16'
     """
     if identifier is None:
         return dtype_policy()
@@ -262,7 +266,12 @@ def _from_dict(serialized: dict) -> DTypePolicy:
 
 
 def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
-    """The serialised form of `dtype_policy`, a dict; `deserialize` is the inverse."""
+    """The serialised form of `dtype_policy`, a dict; `deserialize` is the inverse.
+
+    Example:
+        >>> keras.dtype_policies.serialize(keras.DTypePolicy("float32"))["class_name"]
+        'DTypePolicy'
+    """
     several = isinstance(dtype_policy, DTypePolicyMap)
     return {
         "module": "keras.dtype_policies" if several else "keras",
@@ -281,6 +290,11 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
 
     Raises:
         ValueError: for something else.
+
+    Example:
+        >>> config = keras.dtype_policies.serialize(keras.DTypePolicy("float16"))
+        >>> keras.dtype_policies.deserialize(config).name
+        'float16'
     """
     if not isinstance(config, dict):
         return get(config)

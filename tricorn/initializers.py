@@ -573,6 +573,10 @@ def get(identifier: Any) -> Any:
     Raises:
         ValueError: unknown name.
         TypeError: none of these.
+
+    Example:
+        >>> keras.initializers.get("zeros")((2,))
+        Array([0., 0.], dtype=float32)
     """
     if hasattr(identifier, "shape") and hasattr(identifier, "dtype"):
         return _FromValue(identifier)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import inspect
 
 import pytest
 
@@ -27,6 +28,19 @@ NEEDS = {
     "TFSMLayer": ("tensorflow", "tensorflow"),
     "TorchModuleWrapper": ("torch", "torch"),
     **dict.fromkeys(("array_to_img", "img_to_array", "load_img", "save_img"), (None, "PIL")),
+}
+
+
+#: those without an example -> why; for modules, by the module that defines them
+WITHOUT = {
+    "tricorn.backend": "each is what its line says, on the ops, which have one",
+    "tricorn.layers.preprocessing": "images are on their way",
+    "tricorn.utils.feature_space": "on its way",
+    "tricorn.saving": "on its way",
+    "tricorn.ops.boxes": "boxes are explained once, in `convert_format`",
+    "MonitorCallback": "a base of the library's own",
+    "is_nnx_enabled": "there is no such mode",
+    "resolve_accuracy": "for `compile`",
 }
 
 
@@ -56,6 +70,20 @@ MAIN = [
     "layers.Embedding", "layers.LSTM", "losses.SparseCategoricalCrossentropy", "metrics.AUC",
     "optimizers.Adam", "optimizers.schedules.CosineDecay",
 ]  # fmt: skip
+
+
+@pytest.mark.engine_free
+def test_every_public_name_has_an_example():
+    missing = [
+        f"{module}.{name}"
+        for module, found in THINGS.items()
+        for name, thing in found.items()
+        if ">>>" not in (inspect.getdoc(thing) or "")
+        and name not in WITHOUT
+        and not getattr(thing, "__module__", "").startswith(tuple(WITHOUT))
+        and module not in WITHOUT
+    ]
+    assert not missing
 
 
 def check(things: dict[str, object]) -> None:

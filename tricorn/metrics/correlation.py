@@ -19,6 +19,10 @@ def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 
     Returns:
         (batch, ...).
+
+    Example:
+        >>> keras.metrics.pearson_correlation([[1.0, 2.0, 3.0]], [[1.0, 2.0, 4.0]])
+        Array([0.9819803], dtype=float32)
     """
     centred = [y - ops.mean(y, axis=axis, keepdims=True) for y in to_pair(y_true, y_pred)]
     x, y = (c / ops.std(c, axis=axis, keepdims=True) for c in centred)
@@ -36,6 +40,10 @@ def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
         (batch, ...).
 
     Source: Lin, 1989, "A concordance correlation coefficient to evaluate reproducibility".
+
+    Example:
+        >>> keras.metrics.concordance_correlation([[1.0, 2.0, 3.0]], [[1.0, 2.0, 4.0]])
+        Array([0.85714287], dtype=float32)
     """
     y_true, y_pred = to_pair(y_true, y_pred)
     true_mean, pred_mean = (ops.mean(y, axis=axis, keepdims=True) for y in (y_true, y_pred))

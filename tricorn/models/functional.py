@@ -22,6 +22,12 @@ class Functional(Model):
 
     Raises:
         ValueError: when an output needs a tensor that the inputs do not give.
+
+    Example:
+        >>> inputs = keras.Input((4,))
+        >>> model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+        >>> isinstance(model, keras.models.Functional)
+        True
     """
 
     def __init__(

@@ -66,6 +66,11 @@ def convert_format(
 
     Raises:
         ValueError: another format or shape, or no `height` or `width` where they are needed.
+
+    Example:
+        >>> boxes = np.array([[1.0, 2.0, 4.0, 6.0]], "float32")
+        >>> keras.utils.bounding_boxes.convert_format(boxes, source="xyxy", target="xywh")
+        Array([[1., 2., 3., 4.]], dtype=float32)
     """
     if isinstance(boxes, dict):
         moved = convert_format(boxes["boxes"], source, target, height, width, dtype)
@@ -348,6 +353,11 @@ def compute_iou(
 
     Raises:
         ValueError: another number of axes, or no `image_shape` where it is needed.
+
+    Example:
+        >>> one, two = np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[0.0, 0.0, 2.0, 4.0]])
+        >>> keras.utils.bounding_boxes.compute_iou(one, two, bounding_box_format="xyxy")
+        Array([[0.5]], dtype=float32)
     """
     boxes1, boxes2 = convert_to_tensor(boxes1), convert_to_tensor(boxes2)
     for name, boxes in (("boxes1", boxes1), ("boxes2", boxes2)):
@@ -402,6 +412,11 @@ def compute_ciou(
         tensor (...).
 
     Source: Zheng et al., 2021, arXiv:2005.03572.
+
+    Example:
+        >>> one, two = np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[0.0, 0.0, 2.0, 4.0]])
+        >>> keras.utils.bounding_boxes.compute_ciou(one, two, bounding_box_format="xyxy").shape
+        (1,)
     """
     first, second = (
         unstack(_absolute(boxes, bounding_box_format, image_shape), 4, -1)

@@ -281,6 +281,13 @@ class ScheduleFreeAdamW(_Moments):
         common: see `Optimizer`.
 
     Source: Defazio et al., 2024, arXiv:2405.15682.
+
+    Example:
+        >>> v = keras.Variable([1.0, 2.0])
+        >>> optimizer = keras.optimizers.ScheduleFreeAdamW(0.1)
+        >>> optimizer.apply([np.array([0.5, 0.5], "float32")], [v])
+        >>> v.shape
+        (2,)
     """
 
     def __init__(

@@ -97,6 +97,10 @@ class Catalogue:
         Raises:
             ValueError: for an unknown name, with the names that are known; for something that is
                 none of these.
+
+        Example:
+            >>> keras.losses.get("mse").__name__
+            'mean_squared_error'
         """
         if identifier is None:
             return None
@@ -121,6 +125,10 @@ class Catalogue:
         Args:
             config: what `serialize` gave.
             custom_objects: name -> class or function, for what the library does not know.
+
+        Example:
+            >>> keras.losses.deserialize("mean_squared_error").__name__
+            'mean_squared_error'
         """
         if isinstance(config, str):
             with registry.CustomObjectScope(custom_objects):
