@@ -124,7 +124,12 @@ get, deserialize = _catalogue.get, _catalogue.deserialize
 
 
 def serialize(constraint: Any) -> Any:
-    """The config that describes a constraint; of a function its name."""
+    """The config that describes a constraint; of a function its name.
+
+    Example:
+        >>> keras.constraints.serialize(keras.constraints.NonNeg())["class_name"]
+        'NonNeg'
+    """
     return registry.serialize_keras_object(constraint)
 
 

@@ -559,7 +559,12 @@ deserialize = _catalogue.deserialize
 
 
 def serialize(initializer: Any) -> Any:
-    """The config that describes an initializer; of a function its name."""
+    """The config that describes an initializer; of a function its name.
+
+    Example:
+        >>> keras.initializers.serialize(keras.initializers.Zeros())["class_name"]
+        'Zeros'
+    """
     return registry.serialize_keras_object(initializer)
 
 

@@ -12,6 +12,13 @@ class Quantizer(Configured):
 
     Args:
         output_dtype: of the result.
+
+    Example:
+        >>> class Rounded(keras.Quantizer):
+        ...     def __call__(self, x):
+        ...         return ops.cast(ops.round(x), self.output_dtype)
+        >>> Rounded()(np.array([0.6, 1.2]))
+        Array([1, 1], dtype=int8)
     """
 
     def __init__(self, output_dtype: str = "int8") -> None:

@@ -142,7 +142,12 @@ get, deserialize = _catalogue.get, _catalogue.deserialize
 
 
 def serialize(regularizer: Any) -> Any:
-    """The config that describes a regularizer; of a function its name."""
+    """The config that describes a regularizer; of a function its name.
+
+    Example:
+        >>> keras.regularizers.serialize(keras.regularizers.L2(0.5))["config"]
+        {'l2': 0.5}
+    """
     return registry.serialize_keras_object(regularizer)
 
 

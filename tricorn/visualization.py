@@ -55,6 +55,12 @@ def draw_bounding_boxes(
         ImportError: when names are to be written and Pillow is not installed.
         TypeError: when `bounding_boxes` is no dict.
         ValueError: for images that are no batch, a dict without boxes or labels, another format.
+
+    Example:
+        >>> boxes = {"boxes": np.array([[[1.0, 1, 6, 6]]]), "labels": np.array([[0]])}
+        >>> images = np.zeros((1, 8, 8, 3))
+        >>> keras.visualization.draw_bounding_boxes(images, boxes, "xyxy", color=(255, 0, 0)).shape
+        (1, 8, 8, 3)
     """
     if not isinstance(bounding_boxes, dict):
         raise TypeError(
@@ -185,6 +191,11 @@ def draw_segmentation_masks(
     Raises:
         TypeError: for masks that are no integers.
         ValueError: for images that are no batch, masks of another shape, a class without a colour.
+
+    Example:
+        >>> masks = np.ones((1, 8, 8, 1), "int32")
+        >>> keras.visualization.draw_segmentation_masks(np.zeros((1, 8, 8, 3)), masks).shape
+        (1, 8, 8, 3)
     """
     layout = config.data_format(data_format)
     drawn = _channels_last(images, layout).astype(np.float32)
@@ -262,6 +273,10 @@ def plot_image_gallery(
         ImportError: when Matplotlib is not installed.
         ValueError: for images that are no batch, labels without `label_map`, and both `path` and
             `show`.
+
+    Example:
+        >>> images = np.zeros((4, 8, 8, 3))
+        >>> figure = keras.visualization.plot_image_gallery(images, value_range=(0, 255))
     """
     pyplot = _matplotlib("plot_image_gallery").pyplot
     if path is not None and show:
@@ -341,6 +356,12 @@ def plot_bounding_box_gallery(
     Raises:
         ImportError: when Matplotlib is not installed; when names are to be written, Pillow.
         ValueError: for images that are no batch, and both `legend` and `legend_handles`.
+
+    Example:
+        >>> boxes = {"boxes": np.array([[[1.0, 1, 6, 6]]]), "labels": np.array([[0]])}
+        >>> figure = keras.visualization.plot_bounding_box_gallery(
+        ...     np.zeros((1, 8, 8, 3)), "xyxy", y_true=boxes, value_range=(0, 255)
+        ... )
     """
     matplotlib = _matplotlib("plot_bounding_box_gallery")
     if legend and legend_handles:
@@ -394,6 +415,12 @@ def plot_segmentation_mask_gallery(
     Raises:
         ImportError: when Matplotlib is not installed.
         ValueError: for images that are no batch, and masks of another shape.
+
+    Example:
+        >>> masks = np.ones((1, 8, 8, 1), "int32")
+        >>> figure = keras.visualization.plot_segmentation_mask_gallery(
+        ...     np.zeros((1, 8, 8, 3)), 2, y_true=masks, value_range=(0, 255)
+        ... )
     """
     layout = config.data_format(data_format)
     plain = _channels_last(images, layout)

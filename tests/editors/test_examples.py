@@ -34,9 +34,6 @@ NEEDS = {
 #: those without an example -> why; for modules, by the module that defines them
 WITHOUT = {
     "tricorn.backend": "each is what its line says, on the ops, which have one",
-    "tricorn.layers.preprocessing": "images are on their way",
-    "tricorn.utils.feature_space": "on its way",
-    "tricorn.saving": "on its way",
     "tricorn.ops.boxes": "boxes are explained once, in `convert_format`",
     "MonitorCallback": "a base of the library's own",
     "is_nnx_enabled": "there is no such mode",

@@ -82,7 +82,13 @@ class StatelessScope(Scope):
 
 
 class SymbolicScope:
-    """A block that is told by `in_symbolic_scope` from one that computes."""
+    """A block that is told by `in_symbolic_scope` from one that computes.
+
+    Example:
+        >>> with keras.SymbolicScope() as scope:
+        ...     print(type(scope).__name__)
+        SymbolicScope
+    """
 
     def __init__(self) -> None:
         self._tokens: list = []

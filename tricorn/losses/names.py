@@ -27,7 +27,12 @@ get = catalogue.get
 
 
 def serialize(loss: Any) -> Any:
-    """The config that describes a loss; of a function its name."""
+    """The config that describes a loss; of a function its name.
+
+    Example:
+        >>> keras.losses.serialize(keras.losses.MeanSquaredError())["class_name"]
+        'MeanSquaredError'
+    """
     return registry.serialize_keras_object(loss)
 
 
@@ -37,5 +42,9 @@ def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     Args:
         name: what `serialize` gave.
         custom_objects: name -> class or function, for what the library does not know.
+
+    Example:
+        >>> keras.losses.deserialize({"class_name": "Huber", "config": {"delta": 2.0}}).delta
+        2.0
     """
     return catalogue.deserialize(name, custom_objects)

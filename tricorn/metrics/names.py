@@ -32,5 +32,10 @@ get, deserialize = catalogue.get, catalogue.deserialize
 
 
 def serialize(metric: Any) -> Any:
-    """The config that describes a metric; of a function its name."""
+    """The config that describes a metric; of a function its name.
+
+    Example:
+        >>> keras.metrics.serialize(keras.metrics.Mean(name="m"))["config"]["name"]
+        'm'
+    """
     return registry.serialize_keras_object(metric)

@@ -20,5 +20,10 @@ get, deserialize = catalogue.get, catalogue.deserialize
 
 
 def serialize(optimizer: Any) -> Any:
-    """The config that describes an optimizer; of a function its name."""
+    """The config that describes an optimizer; of a function its name.
+
+    Example:
+        >>> keras.optimizers.serialize(keras.optimizers.SGD(0.5))["class_name"]
+        'SGD'
+    """
     return registry.serialize_keras_object(optimizer)

@@ -294,7 +294,13 @@ deserialize = _catalogue.deserialize
 
 
 def serialize(learning_rate_schedule: Any) -> Any:
-    """The config that describes `learning_rate_schedule`; of a function its name."""
+    """The config that describes `learning_rate_schedule`; of a function its name.
+
+    Example:
+        >>> schedule = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.9)
+        >>> keras.optimizers.schedules.serialize(schedule)["config"]["decay_steps"]
+        10
+    """
     return registry.serialize_keras_object(learning_rate_schedule)
 
 

@@ -69,6 +69,11 @@ class RandomBrightness(ColourLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.array([0.0, 100.0, 200.0]).reshape(1, 1, 3, 1)
+        >>> keras.layers.RandomBrightness((0.2, 0.2))(x, training=True).ravel()
+        Array([ 51., 151., 251.], dtype=float32)
     """
 
     def __init__(
@@ -99,6 +104,11 @@ class RandomContrast(ColourLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.array([0.0, 100.0, 200.0]).reshape(1, 1, 3, 1)
+        >>> keras.layers.RandomContrast((0.5, 0.5), seed=0)(x, training=True).shape
+        (1, 1, 3, 1)
     """
 
     def __init__(
@@ -132,6 +142,11 @@ class RandomColorDegeneration(ColourLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; three channels; images become floats.
+
+    Example:
+        >>> x = np.array([[[[200.0, 100.0, 50.0]]]])
+        >>> keras.layers.RandomColorDegeneration((1.0, 1.0))(x, training=True).ravel()  # gray
+        Array([124.18, 124.18, 124.18], dtype=float32)
     """
 
     def __init__(
@@ -164,6 +179,11 @@ class RandomSaturation(RandomColorDegeneration):
         value_range, data_format, seed, kwargs: as in `RandomColorDegeneration`.
 
     Input, output: see `BaseImagePreprocessingLayer`; three channels; images become floats.
+
+    Example:
+        >>> x = np.array([[[[200.0, 100.0, 50.0]]]])
+        >>> keras.layers.RandomSaturation((0.0, 0.0))(x, training=True).ravel()  # gray
+        Array([200.00002, 200.00002, 200.00002], dtype=float32)
     """
 
     def drawn(self, sizes: tuple, seed: Any) -> Any:
@@ -193,6 +213,11 @@ class RandomHue(RandomSaturation):
         value_range, data_format, seed, kwargs: as in `RandomColorDegeneration`.
 
     Input, output: see `BaseImagePreprocessingLayer`; three channels; images become floats.
+
+    Example:
+        >>> x = np.array([[[[200.0, 100.0, 50.0]]]])
+        >>> keras.layers.RandomHue((1.0, 1.0))(x, training=True).shape
+        (1, 1, 1, 3)
     """
 
     def drawn(self, sizes: tuple, seed: Any) -> Any:
@@ -213,6 +238,12 @@ class RandomSharpness(RandomColorDegeneration):
         value_range, data_format, seed, kwargs: as in `RandomColorDegeneration`.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.arange(6.0).reshape(1, 2, 3, 1)
+        >>> keras.layers.RandomSharpness((0.5, 0.5))(x, training=True)[0, ..., 0]
+        Array([[0., 1., 2.],
+               [3., 4., 5.]], dtype=float32)
     """
 
     def drawn(self, sizes: tuple, seed: Any) -> Any:
@@ -239,6 +270,11 @@ class RandomPosterization(ColourLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.array([0.0, 100.0, 200.0]).reshape(1, 1, 3, 1)
+        >>> keras.layers.RandomPosterization(1)(x, training=True).ravel()
+        Array([  0.,   0., 128.], dtype=float32)
     """
 
     def __init__(
@@ -281,6 +317,11 @@ class RandomInvert(ColourLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.array([0.0, 100.0, 200.0]).reshape(1, 1, 3, 1)
+        >>> keras.layers.RandomInvert(1.0)(x, training=True).ravel()
+        Array([  0., 100., 200.], dtype=float32)
     """
 
     def __init__(
@@ -314,6 +355,11 @@ class RandomGrayscale(ColourLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; three channels; integers stay integers.
+
+    Example:
+        >>> x = np.array([[[[200.0, 100.0, 50.0]]]])
+        >>> keras.layers.RandomGrayscale(1.0)(x, training=True).ravel()
+        Array([124.18, 124.18, 124.18], dtype=float32)
     """
 
     def __init__(
@@ -354,6 +400,10 @@ class RandomGaussianBlur(ColourLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> keras.layers.RandomGaussianBlur()(np.ones((2, 8, 8, 3)), training=True).shape
+        (2, 8, 8, 3)
     """
 
     def __init__(
@@ -402,6 +452,11 @@ class RandomErasing(ColourLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.ones((2, 8, 8, 3))
+        >>> keras.layers.RandomErasing(1.0)(x, training=True).shape
+        (2, 8, 8, 3)
     """
 
     def __init__(
@@ -460,6 +515,11 @@ class Solarization(ColourLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.array([0.0, 100.0, 200.0]).reshape(1, 1, 3, 1)
+        >>> keras.layers.Solarization(threshold_factor=(0.5, 0.5))(x, training=True).ravel()
+        Array([  0., 100.,  55.], dtype=float32)
     """
 
     def __init__(
@@ -502,6 +562,11 @@ class RandomColorJitter(ColourLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.array([[[[200.0, 100.0, 50.0]]]])
+        >>> keras.layers.RandomColorJitter(brightness_factor=(0.1, 0.1))(x, training=True).ravel()
+        Array([225.5, 125.5,  75.5], dtype=float32)
     """
 
     def __init__(
@@ -561,6 +626,11 @@ class AutoContrast(ColourLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.array([50.0, 100.0, 150.0]).reshape(1, 1, 3, 1)
+        >>> keras.layers.AutoContrast()(x).ravel()
+        Array([  0. , 127.5, 255. ], dtype=float32)
     """
 
     always = True
@@ -588,6 +658,11 @@ class Equalization(ColourLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.array([10.0, 10.0, 20.0, 40.0]).reshape(1, 1, 4, 1)
+        >>> keras.layers.Equalization()(x).ravel()
+        Array([  0.,   0., 128., 255.], dtype=float32)
     """
 
     always = True
@@ -646,6 +721,11 @@ class ContrastLimitedAdaptiveHistogramEqualization(ColourLayer):
     Input, output: see `BaseImagePreprocessingLayer`; integers stay integers.
 
     Source: Zuiderveld, Contrast Limited Adaptive Histogram Equalization, Graphics Gems IV, 1994.
+
+    Example:
+        >>> x = np.zeros((1, 16, 16, 3))
+        >>> keras.layers.ContrastLimitedAdaptiveHistogramEqualization()(x).shape
+        (1, 16, 16, 3)
     """
 
     always = True

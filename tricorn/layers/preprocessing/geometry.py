@@ -106,6 +106,12 @@ class Resizing(GeometricLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; integers stay integers.
+
+    Example:
+        >>> x = np.arange(6.0).reshape(1, 2, 3, 1)
+        >>> keras.layers.Resizing(2, 2, interpolation="nearest")(x)[0, ..., 0]
+        Array([[0., 2.],
+               [3., 5.]], dtype=float32)
     """
 
     always = True
@@ -185,6 +191,11 @@ class CenterCrop(GeometricLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.arange(6.0).reshape(1, 2, 3, 1)
+        >>> keras.layers.CenterCrop(2, 1)(x).ravel()
+        Array([1., 4.], dtype=float32)
     """
 
     always = True
@@ -248,6 +259,11 @@ class RandomCrop(CenterCrop):
         name, kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.arange(6.0).reshape(1, 2, 3, 1)
+        >>> keras.layers.RandomCrop(2, 1, seed=0)(x, training=True).shape
+        (1, 2, 1, 1)
     """
 
     def __init__(
@@ -283,6 +299,11 @@ class RandomFlip(GeometricLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.ones((2, 4, 4, 3))
+        >>> keras.layers.RandomFlip("horizontal")(x, training=True).shape
+        (2, 4, 4, 3)
     """
 
     def __init__(
@@ -382,6 +403,14 @@ class RandomRotation(TransformLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
+        >>> turn = keras.layers.RandomRotation((0.25, 0.25), interpolation="nearest")
+        >>> turn(x, training=True)[0, ..., 0]
+        Array([[2., 5., 8.],
+               [1., 4., 7.],
+               [0., 3., 6.]], dtype=float32)
     """
 
     def __init__(
@@ -418,6 +447,13 @@ class RandomTranslation(TransformLayer):
         fill_mode, interpolation, seed, fill_value, data_format, kwargs: as in `RandomRotation`.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.arange(6.0).reshape(1, 2, 3, 1)
+        >>> move = keras.layers.RandomTranslation(0.0, (1 / 3, 1 / 3), fill_mode="constant")
+        >>> move(x, training=True)[0, ..., 0]
+        Array([[0., 0., 1.],
+               [0., 3., 4.]], dtype=float32)
     """
 
     def __init__(
@@ -460,6 +496,11 @@ class RandomZoom(TransformLayer):
         fill_mode, interpolation, seed, fill_value, data_format, kwargs: as in `RandomRotation`.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.ones((2, 4, 4, 3))
+        >>> keras.layers.RandomZoom(0.2)(x, training=True).shape
+        (2, 4, 4, 3)
     """
 
     def __init__(
@@ -506,6 +547,11 @@ class RandomShear(TransformLayer):
         interpolation, fill_mode, fill_value, data_format, seed, kwargs: as in `RandomRotation`.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.ones((2, 4, 4, 3))
+        >>> keras.layers.RandomShear(0.2)(x, training=True).shape
+        (2, 4, 4, 3)
     """
 
     def __init__(
@@ -550,6 +596,11 @@ class RandomPerspective(TransformLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
+
+    Example:
+        >>> x = np.ones((2, 4, 4, 3))
+        >>> keras.layers.RandomPerspective()(x, training=True).shape
+        (2, 4, 4, 3)
     """
 
     def __init__(
@@ -607,6 +658,11 @@ class RandomElasticTransform(TransformLayer):
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
 
     Source: Simard et al., 2003, https://doi.org/10.1109/ICDAR.2003.1227801
+
+    Example:
+        >>> x = np.ones((2, 8, 8, 3))
+        >>> keras.layers.RandomElasticTransform()(x, training=True).shape
+        (2, 8, 8, 3)
     """
 
     def __init__(
@@ -694,6 +750,13 @@ class MaxNumBoundingBoxes(BaseImagePreprocessingLayer):
         kwargs: what `BaseImagePreprocessingLayer` takes.
 
     Input, output: see `BaseImagePreprocessingLayer`; the other parts stay as they are.
+
+    Example:
+        >>> layer = keras.layers.MaxNumBoundingBoxes(2, bounding_box_format="xyxy")
+        >>> boxes = {"boxes": np.ones((1, 3, 4)), "labels": np.ones((1, 3))}
+        >>> data = {"images": np.ones((1, 4, 4, 3)), "bounding_boxes": boxes}
+        >>> layer(data)["bounding_boxes"]["boxes"].shape
+        (1, 2, 4)
     """
 
     def __init__(self, max_number: int, fill_value: int = -1, **kwargs: Any) -> None:

@@ -45,6 +45,13 @@ class BaseImagePreprocessingLayer(DataLayer):
     known from the call around.
 
     Result: like the input; other parts of a dict stay as they are.
+
+    Example:
+        >>> class Darker(keras.layers.BaseImagePreprocessingLayer):
+        ...     def transform_images(self, images, transformation, training=True):
+        ...         return images * 0.5
+        >>> Darker()(np.full((1, 1, 2, 1), 8.0)).ravel()
+        Array([4., 4.], dtype=float32)
     """
 
     #: where code written for Keras's preprocessing layers looks for the ops

@@ -59,6 +59,12 @@ class MixUp(MixingLayer):
     Input, output: see `BaseImagePreprocessingLayer`; images, labels and masks become floats.
 
     Source: Zhang et al., 2018, arXiv:1710.09412.
+
+    Example:
+        >>> data = {"images": np.ones((4, 8, 8, 3)), "labels": np.eye(4)}
+        >>> mixed = keras.layers.MixUp(seed=0)(data, training=True)
+        >>> mixed["labels"].sum(-1)
+        Array([1., 1., 1., 1.], dtype=float32)
     """
 
     def __init__(
@@ -114,6 +120,12 @@ class CutMix(MixingLayer):
     Input, output: see `BaseImagePreprocessingLayer`; images and labels become floats.
 
     Source: Yun et al., 2019, arXiv:1905.04899.
+
+    Example:
+        >>> data = {"images": np.ones((4, 8, 8, 3)), "labels": np.eye(4)}
+        >>> mixed = keras.layers.CutMix(seed=0)(data, training=True)
+        >>> mixed["labels"].sum(-1)
+        Array([1., 1., 1., 1.], dtype=float32)
     """
 
     def __init__(
@@ -207,6 +219,11 @@ class RandAugment(ChoosingLayer):
     Input, output: see `BaseImagePreprocessingLayer`; images become floats.
 
     Source: Cubuk et al., 2019, arXiv:1909.13719.
+
+    Example:
+        >>> x = np.ones((2, 8, 8, 3))
+        >>> keras.layers.RandAugment(num_ops=1)(x, training=True).shape
+        (2, 8, 8, 3)
     """
 
     def __init__(
@@ -294,6 +311,11 @@ class AugMix(ChoosingLayer):
     they are.
 
     Source: Hendrycks et al., 2020, arXiv:1912.02781.
+
+    Example:
+        >>> x = np.ones((2, 8, 8, 3))
+        >>> keras.layers.AugMix(num_chains=1, chain_depth=1)(x, training=True).shape
+        (2, 8, 8, 3)
     """
 
     def __init__(
