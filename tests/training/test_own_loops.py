@@ -2,6 +2,7 @@
 functions and ``train_step(self, state, data)``, PyTorch's modules and ``backward``."""
 
 import importlib
+import inspect
 import warnings
 
 import numpy as np
@@ -100,6 +101,25 @@ class TestTensorFlow:
 
         found = [array(step(tf.constant(X), tf.constant(Y))) for _ in range(3)]
         same((found, array(made(X))))
+
+    def test_the_library_s_own_code_is_not_rewritten_in_a_function(self, tf):
+        """AutoGraph is for the user's function: it took longer than the training."""
+        rewritten = []
+
+        class Watching(layers.Layer):
+            def call(self, x):
+                files = [frame.filename for frame in inspect.stack()]
+                rewritten.extend(name for name in files if "__autograph_generated_file" in name)
+                return x
+
+        watching = Watching()
+
+        @tf.function
+        def step(x):
+            return watching(x * 2)
+
+        step(tf.constant(X))
+        assert len(rewritten) == 1  # `step`
 
     def test_a_train_step(self, tf):
         class WithTape(Own):
