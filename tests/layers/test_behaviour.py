@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.oracle import array, close
-from tricorn import Sequential, layers, ops, random, tree
+from tricorn import Sequential, layers, ops, random, tree, utils
 from tricorn.graph.calls import get_mask
 from tricorn.layers import Input
 from tricorn.serialization.registry import register_keras_serializable
@@ -338,6 +338,7 @@ def test_reversible_embedding_masks_both_ways() -> None:
 
 
 def test_spectral_normalization_bounds_the_kernel() -> None:
+    utils.set_random_seed(1)
     layer = layers.SpectralNormalization(layers.Dense(4), power_iterations=30)
     layer(floats(3, 5), training=True)
     close(np.linalg.svd(layer.get_weights()[0])[1][0], 1.0, 1e-4)
