@@ -16,7 +16,7 @@ class Quantizer(Configured):
     Example:
         >>> class Rounded(keras.Quantizer):
         ...     def __call__(self, x):
-        ...         return ops.cast(ops.round(x), self.output_dtype)
+        ...         return keras.ops.cast(keras.ops.round(x), self.output_dtype)
         >>> Rounded()(np.array([0.6, 1.2]))
         Array([1, 1], dtype=int8)
     """

@@ -35,8 +35,11 @@ class KerasFileEditor:
         FileNotFoundError: there is no such file.
 
     Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        >>> model.save_weights("old.weights.h5")
         >>> editor = keras.saving.KerasFileEditor("old.weights.h5")
-        >>> editor.rename_object("layers/dense", new_name="dense_2")
+        Keras model file 'old.weights.h5'
+        >>> editor.rename_object("layers/dense", new_name="first")
         >>> editor.save("new.weights.h5")
     """
 

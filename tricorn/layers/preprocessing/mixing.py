@@ -61,7 +61,7 @@ class MixUp(MixingLayer):
     Source: Zhang et al., 2018, arXiv:1710.09412.
 
     Example:
-        >>> data = {"images": np.ones((4, 8, 8, 3)), "labels": np.eye(4)}
+        >>> data = {"images": np.ones((4, 8, 8, 3)), "labels": np.eye(4, dtype="float32")}
         >>> mixed = keras.layers.MixUp(seed=0)(data, training=True)
         >>> mixed["labels"].sum(-1)
         Array([1., 1., 1., 1.], dtype=float32)
@@ -122,7 +122,7 @@ class CutMix(MixingLayer):
     Source: Yun et al., 2019, arXiv:1905.04899.
 
     Example:
-        >>> data = {"images": np.ones((4, 8, 8, 3)), "labels": np.eye(4)}
+        >>> data = {"images": np.ones((4, 8, 8, 3)), "labels": np.eye(4, dtype="float32")}
         >>> mixed = keras.layers.CutMix(seed=0)(data, training=True)
         >>> mixed["labels"].sum(-1)
         Array([1., 1., 1., 1.], dtype=float32)
