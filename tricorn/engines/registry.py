@@ -134,6 +134,12 @@ def active_if_loaded() -> Engine | None:
     return engine.variant() if engine is not None and engine.has_variants else engine
 
 
+def has_modules() -> bool:
+    """Whether the framework of the engine in force has layers of its own; asking loads none."""
+    engine = active_if_loaded() or KNOWN.get(config.backend())
+    return engine is not None and bool(engine.module_methods)
+
+
 def has_module_method(method: str) -> bool:
     """Whether layers have this method of the framework's own modules, on the engine in force;
     asking loads none."""

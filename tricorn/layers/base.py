@@ -16,7 +16,7 @@ import numpy as np
 
 from tricorn import checks, dtype_policies, dtypes, initializers, naming, tree, variable
 from tricorn.engines import active
-from tricorn.engines.registry import has_module_method, of_framework
+from tricorn.engines.registry import has_module_method, has_modules, of_framework
 from tricorn.graph import ambient, scope
 from tricorn.graph.calls import get_mask, losses_of, record_of, set_mask, training_now
 from tricorn.graph.graphs import current_graph
@@ -145,20 +145,8 @@ class Layer(Operation, captures=False):
         object.__setattr__(self, name, value)
 
     def _tricorn_with_layers(self, value: Any) -> Any:
-        """An attribute, or a list or dict of them, with layers around the modules of the engine's
-        framework, such as `torch.nn.Linear`: their parameters are weights then."""
-        if type(value) in (list, tuple):
-            made = [self._tricorn_with_layers(x) for x in value]
-            return value if all(map(operator.is_, made, value)) else type(value)(made)
-        if type(value) is dict:
-            parts = {key: self._tricorn_with_layers(x) for key, x in value.items()}
-            return value if all(parts[key] is value[key] for key in value) else parts
-        if isinstance(value, Layer) or not of_framework(value):
-            return value
-        if not isinstance(value, active().module_types):
-            return value
-        wrapper: Any = names.builtin("keras.layers", "TorchModuleWrapper")
-        return wrapper.around(value)
+        """What an attribute is held as."""
+        return _with_layers(value) if has_modules() else value
 
     if not TYPE_CHECKING:  # a name that is nowhere is an error to type checkers
 
@@ -744,6 +732,26 @@ _ELSEWHERE = {
     "export": "save the weights and the architecture: model.save('name.keras')",
     "get_quantization_layer_structure": "there are no quantized layers here",
 }
+
+
+def _with_layers(value: Any, around: tuple = ()) -> Any:
+    """An attribute, or a list or dict of them, with layers around the modules of the engine's
+    framework, such as `torch.nn.Linear`: their parameters are weights then."""
+    if type(value) in PLAIN or any(value is one for one in around):
+        return value
+    inner = functools.partial(_with_layers, around=(*around, value))
+    if type(value) in (list, tuple):
+        made = list(map(inner, value))
+        return value if all(map(operator.is_, made, value)) else type(value)(made)
+    if type(value) is dict:
+        parts = {key: inner(x) for key, x in value.items()}
+        return value if all(parts[key] is value[key] for key in value) else parts
+    if isinstance(value, Layer) or not of_framework(value):
+        return value
+    if not isinstance(value, active().module_types):
+        return value
+    wrapper: Any = names.builtin("keras.layers", "TorchModuleWrapper")
+    return wrapper.around(value)
 
 
 def _advice(layer: Layer, name: str) -> str:
