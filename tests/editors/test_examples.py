@@ -27,6 +27,11 @@ NEEDS = {
     "JaxLayer": ("jax", "jax"),
     "TFSMLayer": ("tensorflow", "tensorflow"),
     "TorchModuleWrapper": ("torch", "torch"),
+    "OrbaxCheckpoint": (None, "orbax"),
+    **dict.fromkeys(
+        ("plot_bounding_box_gallery", "plot_image_gallery", "plot_segmentation_mask_gallery"),
+        (None, "matplotlib"),
+    ),
     **dict.fromkeys(("array_to_img", "img_to_array", "load_img", "save_img"), (None, "PIL")),
 }
 
