@@ -194,7 +194,7 @@ class CenterCrop(GeometricLayer):
 
     Example:
         >>> x = np.arange(6.0).reshape(1, 2, 3, 1)
-        >>> keras.layers.CenterCrop(2, 1)(x).ravel()
+        >>> keras.ops.ravel(keras.layers.CenterCrop(2, 1)(x))
         Array([1., 4.], dtype=float32)
     """
 

@@ -50,7 +50,7 @@ class BaseImagePreprocessingLayer(DataLayer):
         >>> class Darker(keras.layers.BaseImagePreprocessingLayer):
         ...     def transform_images(self, images, transformation, training=True):
         ...         return images * 0.5
-        >>> Darker()(np.full((1, 1, 2, 1), 8.0, "float32")).ravel()
+        >>> keras.ops.ravel(Darker()(np.full((1, 1, 2, 1), 8.0, "float32")))
         Array([4., 4.], dtype=float32)
     """
 

@@ -63,7 +63,7 @@ class MixUp(MixingLayer):
     Example:
         >>> data = {"images": np.ones((4, 8, 8, 3)), "labels": np.eye(4, dtype="float32")}
         >>> mixed = keras.layers.MixUp(seed=0)(data, training=True)
-        >>> mixed["labels"].sum(-1)
+        >>> keras.ops.sum(mixed["labels"], -1)
         Array([1., 1., 1., 1.], dtype=float32)
     """
 
@@ -124,7 +124,7 @@ class CutMix(MixingLayer):
     Example:
         >>> data = {"images": np.ones((4, 8, 8, 3)), "labels": np.eye(4, dtype="float32")}
         >>> mixed = keras.layers.CutMix(seed=0)(data, training=True)
-        >>> mixed["labels"].sum(-1)
+        >>> keras.ops.sum(mixed["labels"], -1)
         Array([1., 1., 1., 1.], dtype=float32)
     """
 
