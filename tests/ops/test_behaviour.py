@@ -79,6 +79,22 @@ def test_list_of_tensors_is_one_tensor():
     assert ops.sum([SymbolicTensor((None, 4)), SymbolicTensor((None, 4))], 0).shape == (None, 4)
 
 
+@pytest.mark.parametrize("name", ["concatenate", "stack", "hstack", "vstack", "dstack"])
+@pytest.mark.parametrize("rows", [[[1, 2], [3, 4]], [[1.0, 2.0], [3, 4]], [[[1.0]], [[2.0]]]])
+def test_lists_of_sequences_are_lists_of_tensors(name, rows):
+    found = array(getattr(ops, name)(rows))
+    np.testing.assert_array_equal(found, getattr(np, name)(rows))
+    np.testing.assert_array_equal(found, array(getattr(ops, name)([ops.array(x) for x in rows])))
+
+
+def test_several_sequences_are_several_tensors():
+    assert float(array(ops.einsum("i,i->", [1.0, 2.0], [3, 4]))) == 11.0
+    for found, expected in zip(ops.meshgrid([1, 2], [3, 4]), np.meshgrid([1, 2], [3, 4])):
+        np.testing.assert_array_equal(array(found), expected)
+    chosen = ops.select([[True, False], [True, True]], [[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(array(chosen), [1.0, 4.0])
+
+
 def test_python_operators_of_symbolic_tensors():
     x = SymbolicTensor((None, 4))
     for result in (x + 1, 2.0 * x, x @ np.ones((4, 4), "f4"), -x, x**2, abs(x), 1 / x, x % 2):

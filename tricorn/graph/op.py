@@ -314,10 +314,12 @@ class Op:
         """Tensor arguments as engine tensors, promoted if the op says so."""
         count = len(args) if self.variadic else self.count
         head = tree.map(_read, args[:count])
-        if not self.variadic:
+        if self.variadic:
+            head = _tensors_of(engine, head)
+        else:
             head = tuple(
                 [
-                    _whole(engine, x) if type(x) in (list, tuple) and not many else x
+                    (_tensors_of if many else _whole)(engine, x) if type(x) in (list, tuple) else x
                     for x, many in zip(head, self.lists)
                 ]
             )
@@ -433,6 +435,11 @@ def _whole(engine: Any, x: Any) -> Any:
         return _to_numpy(x)
     parts = [_whole(engine, part) if isinstance(part, (list, tuple)) else part for part in x]
     return OPS["stack"]([_convert(engine, part) for part in parts])
+
+
+def _tensors_of(engine: Any, several: Any) -> list:
+    """Several tensors, of which any may be given as a nested sequence."""
+    return [_whole(engine, x) if type(x) in (list, tuple) else x for x in several]
 
 
 def _dtype(engine: Any, x: Any) -> str:
