@@ -542,3 +542,21 @@ def test_wrong_kinds():
         ops.image.extract_patches(DATA["img"], "2")
     with pytest.raises(TypeError, match="float32"):
         ops.stft(DATA["i"], 8, 4, 8)
+
+
+@pytest.mark.engine("tensorflow")
+@pytest.mark.parametrize("method", ["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"])
+@pytest.mark.parametrize("antialias", [False, True])
+def test_images_of_unknown_sizes_are_resized_in_a_graph(method, antialias):
+    """As in the functions of tf.data; two sizes, one graph."""
+    import tensorflow as tf
+
+    known = tf.TensorSpec((None, None, None, 3), tf.float32)
+
+    @tf.function(input_signature=[known])
+    def resized(x):
+        return ops.image.resize(x, (4, 8), method, antialias)
+
+    for shape in ((2, 7, 9, 3), (1, 3, 5, 3)):
+        x = np.random.default_rng(0).uniform(0, 1, shape).astype("float32")
+        close(resized(x), ops.image.resize(x, (4, 8), method, antialias))

@@ -15,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 
 from tricorn.engines import common
-from tricorn.engines.contract import EngineError
 from tricorn.engines.tensorflow import primitives
 from tricorn.engines.tensorflow.primitives import packed, reshape, shape, to_last
 
@@ -204,6 +203,10 @@ def average_pool(
     return _back(y, channels_last)
 
 
+#: TensorFlow's names of the ways to resample
+_RESAMPLING = {"bilinear": "triangle", "bicubic": "keyscubic"}
+
+
 def resize(
     x: tf.Tensor, size: tuple[int, int], method: str, channels_last: bool, antialias: bool
 ) -> tf.Tensor:
@@ -212,15 +215,25 @@ def resize(
             images=_channels_last(x, channels_last), size=list(size), half_pixel_centers=True
         )
         return _back(y, channels_last)
-    for axis, wanted in zip((1, 2) if channels_last else (2, 3), size):
+    axes = (1, 2) if channels_last else (2, 3)
+    if method != "nearest" and py.any(x.shape[axis] is None for axis in axes):
+        images = tf.cast(_channels_last(x, channels_last), tf.float32)
+        y = _raw.ScaleAndTranslate(
+            images=images,
+            size=list(size),
+            scale=tf.cast(list(size), tf.float32) / tf.cast(tf.shape(images)[1:3], tf.float32),
+            translation=[0.0, 0.0],
+            kernel_type=_RESAMPLING.get(method, method),
+            antialias=antialias,
+        )
+        return _back(tf.cast(y, x.dtype), channels_last)
+    for axis, wanted in zip(axes, size):
         length = x.shape[axis]
         if length is None and method == "nearest":
             ends = tf.range(wanted, dtype=tf.float64) + 0.5
             places = tf.floor(ends * (tf.cast(shape(x)[axis], tf.float64) / wanted))
             last = shape(x)[axis] - 1
             x = tf.gather(x, tf.minimum(tf.cast(places, tf.int32), last), axis=axis)
-        elif length is None:
-            raise EngineError("resize needs to know the image's height and width beforehand")
         elif method == "nearest":
             x = tf.gather(x, common.nearest_positions(length, wanted), axis=axis)
         else:
