@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import inspect
+import re
 
 import pytest
 
@@ -86,6 +87,28 @@ def test_every_public_name_has_an_example():
         and module not in WITHOUT
     ]
     assert not missing
+
+
+#: what tells a reader the shape of what goes in
+SHAPES = re.compile(r"shape|scalar|\baxi?e?s\b|\(batch|elementwise|vector|matri|Input, output")
+#: bases, functions about functions, and what does not compute
+NO_SHAPES = {
+    "Metric", "Wrapper", "custom_gradient", "deserialize", "dtype", "fori_loop", "get", "is_tensor",
+    "jvp", "serialize", "stop_gradient", "switch",
+}  # fmt: skip
+
+
+@pytest.mark.engine_free
+@pytest.mark.parametrize("module", ["layers", "losses", "metrics", "ops"])
+def test_every_computation_tells_its_shapes(module):
+    package = getattr(tricorn, module)
+    things = {name: getattr(package, name) for name in package.__all__}
+    untold = [
+        name
+        for name, thing in things.items()
+        if callable(thing) and not SHAPES.search(inspect.getdoc(thing) or "")
+    ]
+    assert sorted(set(untold) - NO_SHAPES) == []
 
 
 def check(things: dict[str, object]) -> None:

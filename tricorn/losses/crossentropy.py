@@ -466,6 +466,8 @@ class KLDivergence(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+
     Example:
         >>> keras.losses.KLDivergence()(np.array([[0.5, 0.5]]), np.array([[0.2, 0.8]]))
         Array(0.22314356, dtype=float32)
@@ -486,6 +488,8 @@ class Poisson(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+
     Example:
         >>> keras.losses.Poisson()(np.array([[1.0, 2.0]]), np.array([[1.0, 3.0]]))
         Array(0.90138763, dtype=float32)
@@ -505,6 +509,9 @@ class CTC(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Input: y_true of shape (batch, labels), y_pred of shape (batch, time, classes). Losses of shape
+    (batch,) before `reduction`.
 
     Example:
         >>> labels, logits = np.array([[1, 2]]), np.zeros((1, 4, 3), "float32")
@@ -527,6 +534,9 @@ class CategoricalGeneralizedCrossEntropy(LossFunctionWrapper):
     Args:
         q: in (0, 1).
         reduction, name, dtype: see `Loss`.
+
+    Input: y_true of shape (batch, ...), y_pred of shape (batch, ..., classes). Losses of shape
+    (batch, ...) before `reduction`.
 
     Raises:
         ValueError: for another q.

@@ -143,6 +143,8 @@ class MeanSquaredError(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+
     Example:
         >>> keras.losses.MeanSquaredError()(np.array([[1.0, 2.0]]), np.array([[1.0, 5.0]]))
         Array(4.5, dtype=float32)
@@ -162,6 +164,8 @@ class MeanAbsoluteError(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
 
     Example:
         >>> keras.losses.MeanAbsoluteError()(np.array([[1.0, 2.0]]), np.array([[1.0, 5.0]]))
@@ -183,6 +187,8 @@ class MeanAbsolutePercentageError(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+
     Example:
         >>> loss = keras.losses.MeanAbsolutePercentageError()
         >>> loss(np.array([[1.0, 2.0]]), np.array([[1.0, 3.0]]))
@@ -203,6 +209,8 @@ class MeanSquaredLogarithmicError(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
 
     Example:
         >>> loss = keras.losses.MeanSquaredLogarithmicError()
@@ -248,6 +256,8 @@ class Huber(LossFunctionWrapper):
         delta: δ.
         reduction, name, dtype: see `Loss`.
 
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+
     Example:
         >>> keras.losses.Huber(delta=1.0)(np.array([[0.0, 0.0]]), np.array([[0.5, 3.0]]))
         Array(1.3125, dtype=float32)
@@ -268,6 +278,8 @@ class LogCosh(LossFunctionWrapper):
 
     Args:
         reduction, name, dtype: see `Loss`.
+
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
 
     Example:
         >>> keras.losses.LogCosh()(np.array([[0.0, 0.0]]), np.array([[1.0, 0.0]]))

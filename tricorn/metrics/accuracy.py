@@ -143,6 +143,8 @@ class Accuracy(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
 
+    Input: y_true, y_pred of one shape (batch, ...). Result: scalar.
+
     Example:
         >>> metric = keras.metrics.Accuracy()
         >>> metric.update_state([1, 2, 3, 4], [0, 2, 3, 4])
@@ -162,6 +164,8 @@ class BinaryAccuracy(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
         threshold: above it the prediction is 1.
+
+    Input: y_true, y_pred of one shape (batch, ...). Result: scalar.
 
     Example:
         >>> metric = keras.metrics.BinaryAccuracy(threshold=0.5)
@@ -184,6 +188,8 @@ class CategoricalAccuracy(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
 
+    Input: y_true, y_pred of shape (batch, ..., classes). Result: scalar.
+
     Example:
         >>> metric = keras.metrics.CategoricalAccuracy()
         >>> metric.update_state([[0, 1], [1, 0]], [[0.2, 0.8], [0.3, 0.7]])
@@ -202,6 +208,9 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Input: y_true of shape (batch, ...) or (batch, ..., 1), y_pred of shape (batch, ..., classes).
+    Result: scalar.
 
     Example:
         >>> metric = keras.metrics.SparseCategoricalAccuracy()
@@ -222,6 +231,8 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
     Args:
         k: how many.
         name, dtype: see `Metric`.
+
+    Input: y_true, y_pred of shape (batch, ..., classes). Result: scalar.
 
     Example:
         >>> metric = keras.metrics.TopKCategoricalAccuracy(k=2)
@@ -245,6 +256,9 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
         k: how many.
         name, dtype: see `Metric`.
         from_sorted_ids: predictions are the classes' indices, the best first.
+
+    Input: y_true of shape (batch, ...) or (batch, ..., 1), y_pred of shape (batch, ..., classes).
+    Result: scalar.
 
     Example:
         >>> metric = keras.metrics.SparseTopKCategoricalAccuracy(k=2)

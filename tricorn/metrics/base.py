@@ -216,6 +216,8 @@ class Sum(Metric):
     Args:
         name, dtype: see `Metric`.
 
+    Input: values of any shape. Result: scalar.
+
     Example:
         >>> metric = keras.metrics.Sum()
         >>> metric.update_state([1.0, 3.0])
@@ -246,6 +248,8 @@ class Mean(Metric):
 
     Args:
         name, dtype: see `Metric`.
+
+    Input: values of shape (batch, ...), or a scalar. Result: scalar.
 
     Example:
         >>> metric = keras.metrics.Mean()

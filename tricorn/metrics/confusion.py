@@ -211,6 +211,9 @@ class TruePositives(_Count):
         thresholds: above it a score is positive, default 1/2; a list gives a result for each.
         name, dtype: see `Metric`.
 
+    Input: y_true (0 or 1) and y_pred (in [0, 1]) of one shape (batch, ...). Result: scalar, or of
+    shape (thresholds,).
+
     Example:
         >>> metric = keras.metrics.TruePositives()
         >>> metric.update_state([0, 1, 1, 1], [1, 0, 1, 1])
@@ -227,6 +230,9 @@ class FalsePositives(_Count):
     Args:
         thresholds: above it a score is positive, default 1/2; a list gives a result for each.
         name, dtype: see `Metric`.
+
+    Input: y_true (0 or 1) and y_pred (in [0, 1]) of one shape (batch, ...). Result: scalar, or of
+    shape (thresholds,).
 
     Example:
         >>> metric = keras.metrics.FalsePositives()
@@ -245,6 +251,9 @@ class TrueNegatives(_Count):
         thresholds: above it a score is positive, default 1/2; a list gives a result for each.
         name, dtype: see `Metric`.
 
+    Input: y_true (0 or 1) and y_pred (in [0, 1]) of one shape (batch, ...). Result: scalar, or of
+    shape (thresholds,).
+
     Example:
         >>> metric = keras.metrics.TrueNegatives()
         >>> metric.update_state([0, 1, 0, 0], [0, 1, 1, 0])
@@ -261,6 +270,9 @@ class FalseNegatives(_Count):
     Args:
         thresholds: above it a score is positive, default 1/2; a list gives a result for each.
         name, dtype: see `Metric`.
+
+    Input: y_true (0 or 1) and y_pred (in [0, 1]) of one shape (batch, ...). Result: scalar, or of
+    shape (thresholds,).
 
     Example:
         >>> metric = keras.metrics.FalseNegatives()
@@ -309,6 +321,9 @@ class Precision(_Rate):
         class_id: count this label only.
         name, dtype: see `Metric`.
 
+    Input: y_true (0 or 1) and y_pred (in [0, 1]) of one shape (batch, ...). Result: scalar, or of
+    shape (thresholds,).
+
     Example:
         >>> metric = keras.metrics.Precision()
         >>> metric.update_state([0, 1, 1, 1], [1, 0, 1, 1])
@@ -328,6 +343,9 @@ class Recall(_Rate):
         top_k: only the k largest scores of a sample can be positive.
         class_id: count this label only.
         name, dtype: see `Metric`.
+
+    Input: y_true (0 or 1) and y_pred (in [0, 1]) of one shape (batch, ...). Result: scalar, or of
+    shape (thresholds,).
 
     Example:
         >>> metric = keras.metrics.Recall()
@@ -369,6 +387,8 @@ class SensitivityAtSpecificity(_BestAt):
         class_id: count this label only.
         name, dtype: see `Metric`.
 
+    Input: y_true (0 or 1) and y_pred (in [0, 1]) of one shape (batch, ...). Result: scalar.
+
     Example:
         >>> metric = keras.metrics.SensitivityAtSpecificity(specificity=0.5)
         >>> metric.update_state([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8])
@@ -394,6 +414,8 @@ class SpecificityAtSensitivity(_BestAt):
         num_thresholds: evenly from 0 to 1.
         class_id: count this label only.
         name, dtype: see `Metric`.
+
+    Input: y_true (0 or 1) and y_pred (in [0, 1]) of one shape (batch, ...). Result: scalar.
 
     Example:
         >>> metric = keras.metrics.SpecificityAtSensitivity(sensitivity=0.5)
@@ -421,6 +443,8 @@ class PrecisionAtRecall(_BestAt):
         class_id: count this label only.
         name, dtype: see `Metric`.
 
+    Input: y_true (0 or 1) and y_pred (in [0, 1]) of one shape (batch, ...). Result: scalar.
+
     Example:
         >>> metric = keras.metrics.PrecisionAtRecall(recall=0.5)
         >>> metric.update_state([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8])
@@ -446,6 +470,8 @@ class RecallAtPrecision(_BestAt):
         num_thresholds: evenly from 0 to 1.
         class_id: count this label only.
         name, dtype: see `Metric`.
+
+    Input: y_true (0 or 1) and y_pred (in [0, 1]) of one shape (batch, ...). Result: scalar.
 
     Example:
         >>> metric = keras.metrics.RecallAtPrecision(precision=0.8)
@@ -484,6 +510,9 @@ class AUC(_Confusion):
 
     Source: Davis and Goadrich, 2006, "The relationship between precision-recall and ROC curves";
     Flach and Kull, 2015, "Precision-recall-gain curves".
+
+    Input: y_true (0 or 1) and y_pred (in [0, 1]) of one shape (batch, ...), with `multi_label`
+    (batch, labels). Result: scalar.
 
     Example:
         >>> metric = keras.metrics.AUC()
@@ -601,6 +630,9 @@ class FBetaScore(_Confusion):
         threshold: above it a score is positive; None: the largest score of a sample is.
         name, dtype: see `Metric`.
 
+    Input: y_true, y_pred of shape (batch, classes). Result: of shape (classes,), or scalar if
+    averaged.
+
     Example:
         >>> metric = keras.metrics.FBetaScore(beta=2.0, average="macro")
         >>> metric.update_state([[0, 1], [1, 0]], [[0.2, 0.8], [0.3, 0.7]])
@@ -673,6 +705,9 @@ class F1Score(FBetaScore):
 
     Args:
         average, threshold, name, dtype: see `FBetaScore`.
+
+    Input: y_true, y_pred of shape (batch, classes). Result: of shape (classes,), or scalar if
+    averaged.
 
     Example:
         >>> metric = keras.metrics.F1Score(average="macro")

@@ -108,6 +108,8 @@ class R2Score(Metric):
             counts entries and is more than p + 1.
         name, dtype: see `Metric`.
 
+    Input: y_true, y_pred of shape (batch, outputs). Result: scalar, or of shape (outputs,).
+
     Example:
         >>> metric = keras.metrics.R2Score()
         >>> metric.update_state(np.array([[1.0], [4.0], [3.0]]), np.array([[2.0], [4.0], [4.0]]))

@@ -16,6 +16,8 @@ class MeanSquaredError(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
 
+    Input: y_true, y_pred of one shape (batch, ..., d). Result: scalar.
+
     Example:
         >>> metric = keras.metrics.MeanSquaredError()
         >>> metric.update_state([[1.0, 2.0]], [[1.0, 5.0]])
@@ -34,6 +36,8 @@ class RootMeanSquaredError(Mean):
 
     Args:
         name, dtype: see `Metric`.
+
+    Input: y_true, y_pred of one shape (batch, ..., d). Result: scalar.
 
     Example:
         >>> metric = keras.metrics.RootMeanSquaredError()
@@ -69,6 +73,8 @@ class MeanAbsoluteError(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
 
+    Input: y_true, y_pred of one shape (batch, ..., d). Result: scalar.
+
     Example:
         >>> metric = keras.metrics.MeanAbsoluteError()
         >>> metric.update_state([[1.0, 2.0]], [[1.0, 5.0]])
@@ -87,6 +93,8 @@ class MeanAbsolutePercentageError(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Input: y_true, y_pred of one shape (batch, ..., d). Result: scalar.
 
     Example:
         >>> metric = keras.metrics.MeanAbsolutePercentageError()
@@ -109,6 +117,8 @@ class MeanSquaredLogarithmicError(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
 
+    Input: y_true, y_pred of one shape (batch, ..., d). Result: scalar.
+
     Example:
         >>> metric = keras.metrics.MeanSquaredLogarithmicError()
         >>> metric.update_state([[1.0, 2.0]], [[1.0, 5.0]])
@@ -129,6 +139,8 @@ class LogCoshError(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Input: y_true, y_pred of one shape (batch, ..., d). Result: scalar.
 
     Example:
         >>> metric = keras.metrics.LogCoshError()
@@ -175,6 +187,8 @@ class KLDivergence(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
 
+    Input: y_true, y_pred of one shape (batch, ..., d). Result: scalar.
+
     Example:
         >>> metric = keras.metrics.KLDivergence()
         >>> metric.update_state([[0.5, 0.5]], [[0.2, 0.8]])
@@ -193,6 +207,8 @@ class Poisson(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Input: y_true, y_pred of one shape (batch, ..., d). Result: scalar.
 
     Example:
         >>> metric = keras.metrics.Poisson()
@@ -214,6 +230,8 @@ class BinaryCrossentropy(MeanMetricWrapper):
         name, dtype: see `Metric`.
         from_logits: predictions are logits, not probabilities.
         label_smoothing: labels are drawn towards 1/2 by this part.
+
+    Input: y_true, y_pred of one shape (batch, ..., d). Result: scalar.
 
     Example:
         >>> metric = keras.metrics.BinaryCrossentropy()
@@ -316,6 +334,8 @@ class Hinge(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
 
+    Input: y_true, y_pred of one shape (batch, ..., d). Result: scalar.
+
     Example:
         >>> metric = keras.metrics.Hinge()
         >>> metric.update_state([[-1.0, 1.0]], [[0.5, 0.5]])
@@ -335,6 +355,8 @@ class SquaredHinge(MeanMetricWrapper):
     Args:
         name, dtype: see `Metric`.
 
+    Input: y_true, y_pred of one shape (batch, ..., d). Result: scalar.
+
     Example:
         >>> metric = keras.metrics.SquaredHinge()
         >>> metric.update_state([[-1.0, 1.0]], [[0.5, 0.5]])
@@ -353,6 +375,8 @@ class CategoricalHinge(MeanMetricWrapper):
 
     Args:
         name, dtype: see `Metric`.
+
+    Input: y_true, y_pred of one shape (batch, ..., d). Result: scalar.
 
     Example:
         >>> metric = keras.metrics.CategoricalHinge()

@@ -110,6 +110,8 @@ class BinaryIoU(IoU):
         threshold: scores from it on are class 1.
         name, dtype: see `IoU`.
 
+    Input: y_true (0 or 1) and y_pred (in [0, 1]) of one shape (batch, ...). Result: scalar.
+
     Example:
         >>> metric = keras.metrics.BinaryIoU(target_class_ids=[1], threshold=0.5)
         >>> metric.update_state([0, 1, 1, 1], [0.1, 0.2, 0.8, 0.9])
