@@ -466,7 +466,8 @@ class KLDivergence(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
-    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...), before
+    `reduction`.
 
     Example:
         >>> keras.losses.KLDivergence()(np.array([[0.5, 0.5]]), np.array([[0.2, 0.8]]))
@@ -488,7 +489,8 @@ class Poisson(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
-    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...), before
+    `reduction`.
 
     Example:
         >>> keras.losses.Poisson()(np.array([[1.0, 2.0]]), np.array([[1.0, 3.0]]))

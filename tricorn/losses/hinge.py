@@ -73,7 +73,8 @@ class Hinge(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
-    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...), before
+    `reduction`.
 
     Example:
         >>> keras.losses.Hinge()(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]]))
@@ -95,7 +96,8 @@ class SquaredHinge(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
-    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...), before
+    `reduction`.
 
     Example:
         >>> keras.losses.SquaredHinge()(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]]))
@@ -117,7 +119,8 @@ class CategoricalHinge(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
-    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...), before
+    `reduction`.
 
     Example:
         >>> keras.losses.CategoricalHinge()(np.array([[0.0, 1.0]]), np.array([[0.3, 0.8]]))

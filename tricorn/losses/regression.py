@@ -143,7 +143,8 @@ class MeanSquaredError(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
-    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...), before
+    `reduction`.
 
     Example:
         >>> keras.losses.MeanSquaredError()(np.array([[1.0, 2.0]]), np.array([[1.0, 5.0]]))
@@ -165,7 +166,8 @@ class MeanAbsoluteError(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
-    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...), before
+    `reduction`.
 
     Example:
         >>> keras.losses.MeanAbsoluteError()(np.array([[1.0, 2.0]]), np.array([[1.0, 5.0]]))
@@ -187,7 +189,8 @@ class MeanAbsolutePercentageError(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
-    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...), before
+    `reduction`.
 
     Example:
         >>> loss = keras.losses.MeanAbsolutePercentageError()
@@ -210,7 +213,8 @@ class MeanSquaredLogarithmicError(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
-    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...), before
+    `reduction`.
 
     Example:
         >>> loss = keras.losses.MeanSquaredLogarithmicError()
@@ -256,7 +260,8 @@ class Huber(LossFunctionWrapper):
         delta: δ.
         reduction, name, dtype: see `Loss`.
 
-    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...), before
+    `reduction`.
 
     Example:
         >>> keras.losses.Huber(delta=1.0)(np.array([[0.0, 0.0]]), np.array([[0.5, 3.0]]))
@@ -279,7 +284,8 @@ class LogCosh(LossFunctionWrapper):
     Args:
         reduction, name, dtype: see `Loss`.
 
-    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...) before `reduction`.
+    Input: y_true, y_pred of one shape (batch, ..., d). Losses of shape (batch, ...), before
+    `reduction`.
 
     Example:
         >>> keras.losses.LogCosh()(np.array([[0.0, 0.0]]), np.array([[1.0, 0.0]]))
