@@ -30,7 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="tricorn-tests-")
 
-from tricorn import config
+from tricorn import config, dtype_policies, seeds
 from tricorn.engines import known, registry
 
 #: The engines that tests run on: every one whose library is installed.
@@ -89,6 +89,21 @@ def _next_test_has_its_engine(_engine):
     yield
     if config.backend() != before:
         registry.set_engine(before)
+
+
+@pytest.fixture(autouse=True)
+def _next_test_has_default_settings():
+    """Tests, and the examples they run, may set what holds for the process: not for the next
+    test."""
+    yield
+    if dtype_policies._global is not None:
+        dtype_policies.set_dtype_policy(None)
+    if seeds.is_portable(None):
+        seeds.set_random_seed(0)
+    if config.floatx() != "float32":
+        config.set_floatx("float32")
+    if config.image_data_format() != "channels_last":
+        config.set_image_data_format("channels_last")
 
 
 @pytest.fixture(scope="module", autouse=True)
