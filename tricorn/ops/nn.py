@@ -660,14 +660,35 @@ def layer_normalization(
         )
     name, axes = active().dtype(x), tuple(sorted(axes_of(axis, x)))
     x = cast(x, dtypes.result_type(name, "float32"))
+    if gamma is not None and beta is not None and axes == (len(active().shape(x)) - 1,):
+        gamma, beta = (cast(scale, active().dtype(x)) for scale in (gamma, beta))
+        return cast(layer_norm(x, gamma, beta, _small_number(epsilon)), name)
     mean, variance = moments(x, axes, True)
-    factor = rsqrt(add(variance, config.epsilon() if epsilon is None else epsilon))
+    factor = rsqrt(add(variance, _small_number(epsilon)))
     if gamma is not None:
         factor = multiply(factor, _along(cast(gamma, active().dtype(x)), axes, x))
     shift = negative(multiply(mean, factor))
     if beta is not None:
         shift = add(shift, _along(cast(beta, active().dtype(x)), axes, x))
     return cast(add(multiply(x, factor), shift), name)
+
+
+def _small_number(epsilon: float | None) -> float:
+    return config.epsilon() if epsilon is None else epsilon
+
+
+@op
+def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> Tensor:
+    """`layer_normalization` over the last axis, in a form that engines may replace.
+
+    Args:
+        x: tensor of shape (..., n) of float32 or float64.
+        gamma, beta: tensors of shape (n,) of its dtype.
+        epsilon: ε.
+    """
+    mean, variance = moments(x, -1, True)
+    factor = multiply(rsqrt(add(variance, epsilon)), gamma)
+    return add(multiply(x, factor), subtract(beta, multiply(mean, factor)))
 
 
 @op
@@ -692,7 +713,7 @@ def rms_normalization(
     name, axes = active().dtype(x), axes_of(axis, x)
     x = cast(x, dtypes.result_type(name, "float32"))
     size = mean(square(x), axes, True)
-    x = multiply(x, rsqrt(add(size, config.epsilon() if epsilon is None else epsilon)))
+    x = multiply(x, rsqrt(add(size, _small_number(epsilon))))
     return cast(x if scale is None else multiply(x, cast(scale, active().dtype(x))), name)
 
 

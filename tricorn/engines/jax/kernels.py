@@ -387,8 +387,12 @@ def column_sum(x: Array) -> Array:
 
 
 def add_bias(x: Array, bias: Array) -> Array:
-    """``x + bias`` over the last axis, the gradient of the bias by :func:`column_sum`."""
-    return x + bias if _plain.get() else _add_bias(x, bias)
+    """``x + bias`` over the last axis, the gradient of the bias by :func:`column_sum`.
+
+    Of sequences it is XLA's own: what stands around a dense layer there is fused with it
+    (32x64x128, six layers: 14.5 to 12.0 ms).
+    """
+    return x + bias if _plain.get() or x.ndim == 3 else _add_bias(x, bias)
 
 
 _add_bias = jax.custom_vjp(jnp.add)
@@ -432,6 +436,37 @@ def _batch_norm_backward(epsilon, residual, cotangents):
 
 _batch_norm = jax.custom_vjp(lambda *a: _batch_norm_forward(*a)[0], nondiff_argnums=(3,))
 _batch_norm.defvjp(_batch_norm_forward, _batch_norm_backward)
+
+
+def layer_norm(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
+    """gamma * (x - mean) / sqrt(variance + epsilon) + beta over the last axis.
+
+    With the written-out gradient, six times with a dense layer on 32x64x128: 30.8 to 15.4 ms;
+    sums over rows stay XLA's here, which fuses them (with :func:`column_sum` 18.4 ms).
+    """
+    return (_layer_norm_forward if _plain.get() else _layer_norm)(x, gamma, beta, epsilon)[0]
+
+
+def _layer_norm_forward(x, gamma, beta, epsilon):
+    mean = x.mean(-1, keepdims=True)
+    centred = x - mean
+    inverse = lax.rsqrt((centred * centred).mean(-1, keepdims=True) + epsilon)
+    return (centred * inverse * gamma + beta,), (x, mean, inverse, gamma)
+
+
+def _layer_norm_backward(epsilon, residual, cotangents):
+    x, mean, inverse, gamma = residual
+    (dy,) = cotangents
+    rows = tuple(range(x.ndim - 1))
+    normal = (x - mean) * inverse
+    inner = dy * gamma
+    along = (inner * normal).mean(-1, keepdims=True)
+    dx = inverse * (inner - inner.mean(-1, keepdims=True) - normal * along)
+    return dx, (dy * normal).sum(rows), dy.sum(rows)
+
+
+_layer_norm = jax.custom_vjp(lambda *a: _layer_norm_forward(*a)[0], nondiff_argnums=(3,))
+_layer_norm.defvjp(_layer_norm_forward, _layer_norm_backward)
 
 
 # --- recurrent layers -------------------------------------------------------------------------

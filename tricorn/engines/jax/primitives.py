@@ -543,6 +543,7 @@ def _on_host(x: list, fn: Callable, shape: Callable, dtype: str) -> Any:
 OVERRIDES = {
     "add_bias": _kernel(kernels.add_bias),
     "batch_norm": _kernel(kernels.batch_norm, "epsilon"),
+    "layer_norm": _kernel(kernels.layer_norm, "epsilon"),
     "lstm": _kernel(kernels.lstm, "reverse"),
     "gru": _kernel(kernels.gru, "reverse", "reset_after"),
     "i0": _jit(jax.scipy.special.i0),

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tricorn import config
 from tricorn.engines import common
 from tricorn.engines.tensorflow import primitives
 from tricorn.engines.tensorflow.primitives import packed, reshape, shape, to_last
@@ -263,4 +264,73 @@ def batch_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
     return tf.reshape(found.y, whole), found.batch_mean, variance
 
 
-OVERRIDES: dict[str, Callable] = {**primitives.OVERRIDES, "batch_norm": batch_norm}
+# ------------------------------------------------------------------------------ other kernels
+
+
+def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
+    """The op `layer_norm` with a gradient written out."""
+
+    @tf.custom_gradient
+    def run(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple:
+        mean = tf.reduce_mean(x, -1, keepdims=True)
+        centred = x - mean
+        inverse = tf.math.rsqrt(tf.reduce_mean(centred * centred, -1, keepdims=True) + epsilon)
+        normal = centred * inverse
+
+        def gradient(dy: tf.Tensor) -> tuple:
+            rows, inner = list(range(len(x.shape) - 1)), dy * gamma
+            along = tf.reduce_mean(inner * normal, -1, keepdims=True)
+            dx = inverse * (inner - tf.reduce_mean(inner, -1, keepdims=True) - normal * along)
+            return dx, tf.reduce_sum(dy * normal, rows), tf.reduce_sum(dy, rows)
+
+        return normal * gamma + beta, gradient
+
+    return run(x, gamma, beta) if len(x.shape) > 1 else NotImplemented
+
+
+def _along_one(kernel: Callable) -> Callable:
+    """A kernel for one axis, as an op that also takes several, and warns of an axis of length 1."""
+
+    def run(x: tf.Tensor, axis: Any = -1) -> Any:
+        inside = isinstance(axis, int) and -len(x.shape) <= axis < len(x.shape)
+        return kernel(x, axis) if inside and x.shape[axis] != 1 else NotImplemented
+
+    return run
+
+
+def affine_transform(
+    images: tf.Tensor, transform: tf.Tensor, interpolation: str = "bilinear",
+    fill_mode: str = "constant", fill_value: Any = 0, data_format: str | None = None,
+) -> Any:  # fmt: skip
+    """The op `affine_transform` of a batch with its channels last."""
+    modes = ("constant", "nearest", "wrap", "reflect")  # "mirror" has another meaning
+    if (
+        len(images.shape) != 4
+        or images.dtype not in (tf.float32, tf.uint8)
+        or config.data_format(data_format) != "channels_last"
+        or len(transform.shape) not in (1, 2)
+        or transform.shape[-1] != 8
+        or fill_mode not in modes
+        or interpolation not in ("nearest", "bilinear")
+        or not isinstance(fill_value, (int, float))
+    ):
+        return NotImplemented
+    moved = _raw.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.cast(tf.reshape(transform, (-1, 8)), tf.float32),
+        output_shape=tf.shape(images)[1:3],
+        fill_value=float(fill_value),
+        interpolation=interpolation.upper(),
+        fill_mode=fill_mode.upper(),
+    )
+    return tf.ensure_shape(moved, images.shape)
+
+
+OVERRIDES: dict[str, Callable] = {
+    **primitives.OVERRIDES,
+    "affine_transform": affine_transform,
+    "batch_norm": batch_norm,
+    "layer_norm": layer_norm,
+    "log_softmax": _along_one(tf.nn.log_softmax),
+    "softmax": _along_one(tf.nn.softmax),
+}

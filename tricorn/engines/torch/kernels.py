@@ -6,7 +6,7 @@ single calls when a step is traced (`tracing`), where tensors have no numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -177,6 +177,14 @@ def in_functorch() -> bool:
     return private.functorch.peek_interpreter_stack() is not None
 
 
+def _gradients(ctx: Any, inputs: Sequence, outs: Any, cotangents: Any) -> Iterator:
+    """The gradients, which can be differentiated again, of the inputs that need one."""
+    needed = ctx.needs_input_grad
+    wrt = [x for x, need in zip(inputs, needed) if need]
+    found = iter(torch.autograd.grad(outs, wrt, cotangents, create_graph=True, allow_unused=True))
+    return (next(found) if need else None for _, need in zip(inputs, needed))
+
+
 # ------------------------------------------------------------------------------ batch normalization
 
 
@@ -214,11 +222,7 @@ class _BatchNorm(torch.autograd.Function):
         if torch.is_grad_enabled():  # to be differentiated again
             out = _plain_batch_norm(x, gamma, beta, ctx.epsilon)
             pairs = [(o, d) for o, d in zip(out, (dy, d_mean, d_variance)) if d is not None]
-            wrt = [t for t, need in zip((x, gamma, beta), ctx.needs_input_grad) if need]
-            outs, cotangents = zip(*pairs)
-            found = iter(torch.autograd.grad(outs, wrt, cotangents, create_graph=True,
-                                             allow_unused=True))  # fmt: skip
-            return *(next(found) if need else None for need in ctx.needs_input_grad[:3]), None
+            return *_gradients(ctx, (x, gamma, beta), *zip(*pairs)), None
         dx = d_gamma = d_beta = None
         if dy is not None:
             given = _channels_second(x)
@@ -251,6 +255,94 @@ def _batch_norm(x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
     return _BatchNorm.apply(x, gamma, beta, epsilon)
 
 
+# ---------------------------------------------------------------------------------------- attention
+
+
+class _Attention(torch.autograd.Function):
+    """Attention of (batch, heads, length, depth) by torch's kernel for CPUs, whose gradient torch
+    cannot differentiate."""
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Any:
+        query, key, value, mask, causal, scale = args
+        y, sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            query, key, value, 0.0, causal, attn_mask=mask, scale=scale
+        )
+        ctx.save_for_backward(query, key, value, mask, y, sums)
+        ctx.causal, ctx.scale = causal, scale
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, dy: Any) -> tuple:  # type: ignore[override]
+        *inputs, mask, y, sums = ctx.saved_tensors
+        if torch.is_grad_enabled():  # to be differentiated again
+            y = _plain_attention(*inputs, mask, ctx.causal, ctx.scale)
+            return *_gradients(ctx, inputs, [y], [dy]), None, None, None
+        found = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+            dy, *inputs, y, sums, 0.0, ctx.causal, attn_mask=mask, scale=ctx.scale
+        )
+        return *found, None, None, None
+
+
+def _plain_attention(query: Any, key: Any, value: Any, mask: Any, causal: bool, scale: Any) -> Any:
+    scores = query @ key.mT * scale
+    if causal:
+        after = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+        scores = scores.masked_fill(after, -torch.inf)
+    return torch.softmax(scores if mask is None else scores + mask, -1) @ value
+
+
+def _attention(
+    query: Any, key: Any, value: Any, bias: Any = None, mask: Any = None, scale: Any = None,
+    is_causal: bool = False, flash_attention: Any = None, attn_logits_soft_cap: Any = None,
+) -> Any:  # fmt: skip
+    """The op `dot_product_attention` where the kernel has it: on a CPU, for equal depths."""
+    given = query, key, value
+    if (
+        bias is not None
+        or attn_logits_soft_cap is not None
+        or (mask is not None and (is_causal or not isinstance(mask, torch.Tensor)))
+        or flash_attention is False
+        or query.dtype not in _FLOATS
+        or any(x.ndim != 4 or x.device.type != "cpu" or not x.numel() for x in given)
+        or len({x.shape[::3] for x in given}) > 1
+        or key.shape != value.shape
+        or not key.shape[2] or query.shape[2] % key.shape[2]
+        or in_functorch()
+    ):  # fmt: skip
+        return NotImplemented
+    groups = query.shape[2] // key.shape[2]
+    if groups > 1:
+        key, value = (x.repeat_interleave(groups, 2) for x in (key, value))
+    heads_first = [x.transpose(1, 2) for x in (query, key, value)]
+    if mask is not None:
+        mask = mask.bool()
+        empty = ~mask.any(-1, keepdim=True)  # where nothing counts, weights are even
+        wanted = (query.shape[0], query.shape[2], query.shape[1], key.shape[1])
+        try:
+            mask, empty = (mask | empty).expand(wanted), empty.expand(*wanted[:3], 1)
+        except RuntimeError:
+            return NotImplemented
+        heads_first[0] = torch.where(empty, 0.0, heads_first[0])
+        mask = torch.where(mask, 0.0, query.new_full((), -torch.inf))
+    scale = query.shape[-1] ** -0.5 if scale is None else float(scale)
+    return _Attention.apply(*heads_first, mask, is_causal, scale).transpose(1, 2)
+
+
+def _gelu(x: Any, approximate: bool = True) -> Any:
+    return torch.nn.functional.gelu(x, approximate="tanh" if approximate else "none")
+
+
+def _along_one(kernel: Callable) -> Callable:
+    """A kernel for one axis, as an op that also takes several, and warns of an axis of length 1."""
+
+    def run(x: Any, axis: Any = -1) -> Any:
+        inside = isinstance(axis, int) and -x.ndim <= axis < x.ndim
+        return kernel(x, axis) if inside and x.shape[axis] != 1 else NotImplemented
+
+    return run
+
+
 def _i0(x: Any) -> Any:
     return torch.special.i0(x) if x.dtype in _FLOATS else NotImplemented
 
@@ -261,9 +353,21 @@ def _extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> An
     return x.unfold(-1, sequence_length, sequence_stride)
 
 
+def _layer_norm(
+    x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor, epsilon: float
+) -> torch.Tensor:
+    return torch.nn.functional.layer_norm(x, gamma.shape, gamma, beta, epsilon)
+
+
 OVERRIDES: dict[str, Callable] = {
     "adam": _adam,
     "batch_norm": _batch_norm,
+    "dot_product_attention": _attention,
     "extract_sequences": _extract_sequences,
+    "gelu": _gelu,
     "i0": _i0,
+    "layer_norm": _layer_norm,
+    "log_softmax": _along_one(torch.log_softmax),
+    "silu": torch.nn.functional.silu,
+    "softmax": _along_one(torch.softmax),
 }

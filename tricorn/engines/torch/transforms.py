@@ -138,10 +138,15 @@ def _vjp(fn: Callable, primals: list) -> tuple[Sequence, Sequence, Callable]:
         used = [i for i, out in enumerate(outs) if out.requires_grad]
         if not used or not points:
             return [None] * len(points)
+        wanted, given = [outs[i] for i in used], [cotangents[i] for i in used]
+        if len(used) == 1 and not wanted[0].ndim:
+            # torch compares the shapes of given cotangents by sympy, half a second to import
+            with torch.enable_grad():
+                wanted, given = [wanted[0] * given[0]], [None]
         return torch.autograd.grad(
-            [outs[i] for i in used],
+            wanted,
             points,
-            [cotangents[i] for i in used],
+            given,
             retain_graph=True,
             create_graph=torch.is_grad_enabled(),
             allow_unused=True,

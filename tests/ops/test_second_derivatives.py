@@ -1,0 +1,68 @@
+"""Ops that engines have kernels for: values, gradients and gradients of gradients beside Keras's
+on JAX, which differentiates what they are composed of."""
+
+import jax
+import keras
+import numpy as np
+import pytest
+
+from tests.oracle import cached, close
+from tricorn import ops
+from tricorn.graph.transforms import grad
+
+_rng = np.random.default_rng(0)
+
+
+def draw(*shape):
+    return _rng.normal(size=shape).astype("float32")
+
+
+X, HEADS = draw(3, 4, 6), [draw(2, 5, 4, 3), draw(2, 7, 2, 3), draw(2, 7, 2, 3)]
+SOME, NONE = _rng.uniform(size=(2, 1, 5, 7)) > 0.4, np.ones((2, 1, 5, 7), bool)
+NONE[0, 0, 2] = False  # a row in which nothing counts
+
+CASES = {
+    "layer_normalization": (lambda o, x, g, b: o.layer_normalization(x, g, b, -1, 1e-3),
+                            [X, draw(6), draw(6)]),
+    "layer_normalization in the middle": (lambda o, x: o.layer_normalization(x, axis=1), [X]),
+    "softmax": (lambda o, x: o.softmax(x), [X]),
+    "softmax of the first axis": (lambda o, x: o.softmax(x, 0), [X]),
+    "softmax of two axes": (lambda o, x: o.softmax(x, (0, 2)), [4.0 * X]),
+    "log_softmax": (lambda o, x: o.log_softmax(x, 1), [X]),
+    "gelu": (lambda o, x: o.gelu(x), [X]),
+    "gelu, exact": (lambda o, x: o.gelu(x, False), [X]),
+    "silu": (lambda o, x: o.silu(x), [X]),
+    "attention": (lambda o, q, k, v: o.dot_product_attention(q, k, v), HEADS),
+    "causal attention": (
+        lambda o, q, k, v: o.dot_product_attention(q, k, v, is_causal=True), HEADS),
+    "masked attention": (
+        lambda o, q, k, v: o.dot_product_attention(q, k, v, mask=o.convert_to_tensor(SOME)), HEADS),
+    "attention with an empty row": (
+        lambda o, q, k, v: o.dot_product_attention(
+            q, k, v, mask=o.convert_to_tensor(NONE), scale=0.3), HEADS),
+}  # fmt: skip
+
+
+def measures(lib, fn, differentiate):
+    """(the op, its gradient, the gradient of that one's square) as functions of its arguments."""
+
+    def total(*args):
+        return lib.sum(lib.sin(fn(lib, *args)))
+
+    def steep(*args):
+        return lib.sum(lib.square(differentiate(total)(*args)))
+
+    return lambda *args: fn(lib, *args), differentiate(total), differentiate(steep)
+
+
+@cached
+def expected(name):
+    fn, args = CASES[name]
+    return [np.asarray(jax.jit(measure)(*args)) for measure in measures(keras.ops, fn, jax.grad)]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_kernels_are_differentiated_twice(name):
+    fn, args = CASES[name]
+    for measure, theirs in zip(measures(ops, fn, grad), expected(name), strict=True):
+        close(measure(*map(ops.convert_to_tensor, args)), theirs)
