@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from tricorn import checks, config, initializers, naming, ops
+from tricorn import checks, config, conventions, initializers, naming, ops
 from tricorn.engines import active
 from tricorn.graph.scope import Scope, current, variable_behind
 from tricorn.graph.turns import Use
@@ -49,6 +49,7 @@ class OptimizerState:
         averages, accumulators: variable -> its moving average, its gradients so far.
         no_decay: variables, and a pattern of names, that are left out of weight decay.
         warned: paths of variables whose missing gradient was told of.
+        conventions: the version of Keras that it behaves as.
     """
 
     def __init__(self) -> None:
@@ -58,6 +59,7 @@ class OptimizerState:
         self.accumulators: dict[Variable, Variable] = {}
         self.no_decay: tuple[set[Variable], re.Pattern | None] = (set(), None)
         self.warned: set[str] = set()
+        self.conventions = conventions.MODERN
 
 
 class Optimizer(Configured):
