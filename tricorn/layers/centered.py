@@ -52,7 +52,7 @@ def convolved(layer: Any, op: Callable, x: Any, *kernels: Any, **windows: Any) -
             None if x.shape[axis] is None else start + x.shape[axis] * stride
             for axis, start, stride in zip(axes, starts, strides)
         ]
-        return _cut(_padded(outputs, axes, strides), axes, map(sum, zip(starts, strides)),
+        return _cut(_padded(outputs, axes, strides), axes, [start + s for start, s in zip(starts, strides)],
                     [stop and stop + s for stop, s in zip(stops, strides)])  # fmt: skip
     outputs = op(_padded(x, axes, starts), *kernels, **{**windows, "padding": "valid"})
     return _cut(outputs, axes, (0,) * rank, _lengths(x, axes, strides))

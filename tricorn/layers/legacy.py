@@ -10,6 +10,7 @@ from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
 from tricorn.layers.merging import Dot
 from tricorn.layers.normalization import BatchNormalization
+from tricorn.variable import Variable
 
 
 class Highway(Layer):
@@ -54,6 +55,9 @@ class Highway(Layer):
             bias_constraint=bias_constraint,
         )
         self.input_spec = InputSpec(ndim=2)
+
+    activation: Any
+    kernel_initializer: Any
 
     def build(self, input_shape: tuple) -> None:
         size = input_shape[-1]
@@ -166,6 +170,8 @@ class ParametricSoftplus(_PerEntry):
     """
 
     names = ("alpha", "beta")
+    alpha: Variable
+    beta: Variable
 
     def __init__(
         self,
@@ -199,6 +205,10 @@ class SReLU(_PerEntry):
     """
 
     names = ("t_left", "a_left", "t_right", "a_right")
+    t_left: Variable
+    a_left: Variable
+    t_right: Variable
+    a_right: Variable
 
     def __init__(
         self,

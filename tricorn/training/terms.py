@@ -379,9 +379,8 @@ def _older_name(given: Any, metric: Any, conventions: Conventions) -> str:
         return metric.name
     if given.lower() in ("accuracy", "acc"):
         return "acc"
-    return getattr(metrics.get(given), "__name__", None) or getattr(
-        getattr(metric, "_fn", None), "__name__", given
-    )
+    found = metrics.get(given)
+    return str(getattr(found, "__name__", getattr(getattr(found, "_fn", None), "__name__", given)))
 
 
 def _metric_lists(given: Any, outputs: list[Output], what: str) -> list[list]:

@@ -95,7 +95,7 @@ def from_yaml(text: str, custom_objects: Any = None, version: str | None = None)
         ImportError: without the package PyYAML.
         ValueError: for text that is not YAML, or describes no model.
     """
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     class Loader(yaml.SafeLoader):
         """What is plain data, and tuples, which Keras wrote."""
