@@ -52,8 +52,10 @@ def convolved(layer: Any, op: Callable, x: Any, *kernels: Any, **windows: Any) -
             None if x.shape[axis] is None else start + x.shape[axis] * stride
             for axis, start, stride in zip(axes, starts, strides)
         ]
-        return _cut(_padded(outputs, axes, strides), axes, [start + s for start, s in zip(starts, strides)],
-                    [stop and stop + s for stop, s in zip(stops, strides)])  # fmt: skip
+        # room at both ends: the kernel may be shorter than the stride
+        starts = [start + stride for start, stride in zip(starts, strides)]
+        stops = [stop and stop + stride for stop, stride in zip(stops, strides)]
+        return _cut(_padded(outputs, axes, strides), axes, starts, stops)
     outputs = op(_padded(x, axes, starts), *kernels, **{**windows, "padding": "valid"})
     return _cut(outputs, axes, (0,) * rank, _lengths(x, axes, strides))
 
