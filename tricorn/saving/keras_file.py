@@ -27,6 +27,7 @@ import h5py
 from tricorn import _version, variable
 from tricorn.graph.scope import library_code
 from tricorn.saving import atomic, hdf5, orbax, shards, weights
+from tricorn.saving.older import models, states
 from tricorn.serialization import registry
 from tricorn.tracebacks import shortened
 
@@ -259,12 +260,13 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
 ) -> Any:
-    """Load a model that `save_model` or Keras 3 saved.
+    """Load a model that `save_model` or any Keras saved: Keras 3 and tf.keras in ``.keras`` files,
+    tf.keras, Keras 2 and Keras 1 in ``.h5`` files.  It computes what it did there.
 
     Args:
-        filepath: path of a ``.keras`` file or of its unzipped folder, a binary file object, or a
-            folder of checkpoints that `callbacks.OrbaxCheckpoint` wrote, of which the newest is
-            taken.
+        filepath: path of a ``.keras`` file or of its unzipped folder, of an ``.h5`` file, a binary
+            file object of an archive, or a folder of checkpoints that `callbacks.OrbaxCheckpoint`
+            wrote, of which the newest is taken.
         custom_objects: names in the file -> classes and functions; also a `Lambda` layer's name ->
             its function.
         compile: compile it as it was when saved, with the optimizer's state.
@@ -283,10 +285,15 @@ def load_model(
         >>> np.array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
         True
     """
+    if not isinstance(filepath, io.IOBase) and h5py.is_hdf5(os.fspath(filepath)):
+        with open(filepath, "rb") as source, weights.WeightsFile(source, str(filepath)) as file:
+            room = 8 * file.nbytes + _ROOM
+            return models.load(file, room, custom_objects, compile, safe_mode)
     with _opened(filepath) as parts:
         config = _parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
         if not isinstance(config, dict) or "class_name" not in config:
             raise ValueError(f"{parts.name}: {CONFIG} does not describe a model")
+        config, older = models.modern(config, _written_by(parts), parts.name)
         if not compile:
             config["compile_config"] = None
         with parts.weights() as file:
@@ -296,9 +303,20 @@ def load_model(
                 raise ValueError(
                     f"{parts.name}: {CONFIG} describes a {type(model).__name__}, expected a model"
                 )
-            _read(model, file)
+            _read(model, file, **({"rates": False} if older else {}))
+            if older and model.optimizer is not None:
+                states.complete(model.optimizer)
         _load_assets(model, parts)
     return model
+
+
+def _written_by(parts: Any) -> str | None:
+    """The version of Keras that wrote a model, where it says so."""
+    if isinstance(parts, orbax.Checkpoint):
+        return None
+    metadata = _parse(parts.read(METADATA), f"{parts.name}: {METADATA}")
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    return version if isinstance(version, str) else None
 
 
 def _read(model: Any, file: Any, **options: Any) -> None:
@@ -543,7 +561,7 @@ def model_to_json(model: Any, **options: Any) -> str:
 
 @shortened
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The model that `model_to_json` (or Keras 3's ``to_json``) described, with fresh weights.
+    """The model that `model_to_json` (or any Keras's ``to_json``) described, with fresh weights.
 
     Args:
         json_string: the text.
@@ -561,5 +579,7 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     config = _parse(json_string.encode(), "the text")
     if not isinstance(config, dict) or "class_name" not in config:
         raise ValueError("the JSON text does not describe a model")
+    if models.is_older(config):
+        return models.from_config(config, custom_objects)
     with registry.sharing():
         return registry.deserialize_keras_object(config, custom_objects)
