@@ -30,7 +30,7 @@ FLOORS = [
         "signatures",
         "tracking",
     ],
-    ["tracebacks"],
+    ["limits", "tracebacks"],
     ["checks"],
     ["dtypes"],
     ["engines"],
