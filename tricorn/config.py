@@ -292,8 +292,8 @@ def __getattr__(name: str) -> Any:
 
 
 def loading_limit() -> int:
-    """Bytes of memory that files and configs may ask for when models are made from them: half of
-    the machine's memory unless set.
+    """Bytes of memory that files and configs may ask for when models are made from them: a quarter
+    of the machine's memory unless set.
 
     It holds for what is not really stored: a config of a few bytes may describe huge layers.  A
     file may ask for 20 times the bytes that it stores, if that is more.
@@ -301,12 +301,12 @@ def loading_limit() -> int:
     Example:
         >>> limit = keras.config.loading_limit()
     """
-    return _memory() // 2 if _loading_limit is None else _loading_limit
+    return _memory() // 4 if _loading_limit is None else _loading_limit
 
 
 def set_loading_limit(nbytes: int | None) -> None:
-    """Set how many bytes of memory files and configs may ask for; None: half of the machine's
-    memory.
+    """Set how many bytes of memory files and configs may ask for; None: a quarter of the
+    machine's memory.
 
     Raises:
         ValueError: for another value.

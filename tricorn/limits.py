@@ -2,10 +2,10 @@
 folder.
 
 A small file can ask for much: a layer of 10¹² units, zeros that were compressed to nothing.  So
-whoever reads a file, or makes objects from a config, opens a `budget`, and everything whose size the
-data chose is counted against it before it is made: Variables, texts, arrays that no Variable waits
-for.  The budget of a config alone is `config.loading_limit`; a file that really stores much may ask
-for some times as much.
+whoever reads a file, or makes objects from a config, opens a `budget`, and everything whose size
+the data chose is counted against it before it is made: Variables, texts, arrays that no Variable
+waits for.  The budget of a config alone is `config.loading_limit`; a file that really stores much
+may ask for some times as much.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ EXPANSION = 20
 ROOM = 32 << 20
 #: bytes that a value of JSON takes in memory at least
 _VALUE = 64
+#: bytes for which a graph may have one call
+_CALL = 1 << 14
 
-#: bytes that are left (one item), or None: nothing is counted
+#: [bytes, calls] that are left, or None: nothing is counted
 _left: ContextVar[list[int] | None] = ContextVar("tricorn_loading_budget", default=None)
 
 
@@ -46,7 +48,8 @@ def budget(nbytes: int | None = None) -> Iterator[None]:
     if nbytes is None and around is not None:
         yield
         return
-    token = _left.set([allowed() if nbytes is None else nbytes])
+    calls = config.loading_limit() // _CALL if around is None else around[1]
+    token = _left.set([allowed() if nbytes is None else nbytes, calls])
     try:
         yield
     finally:
@@ -68,6 +71,24 @@ def take(what: str, nbytes: int) -> None:
                 "config.set_loading_limit(bytes)"
             )
         left[0] -= nbytes
+
+
+def take_calls(count: int = 1) -> None:
+    """Count calls, or results, of a graph that is made: models inside of models are cheap to write,
+    and so is a loop over 10¹² steps.
+
+    Raises:
+        ValueError: they are too many.
+    """
+    left = _left.get()
+    if left is not None:
+        left[1] -= count
+        if left[1] < 0:
+            raise ValueError(
+                "what is loaded describes a graph of more than "
+                f"{config.loading_limit() // _CALL:,} calls. When you trust it, allow "
+                "more by config.set_loading_limit(bytes)"
+            )
 
 
 def check_text(name: str, size: int, stored: int) -> None:
@@ -121,8 +142,8 @@ def inside(folder: Path, path: Path) -> Path:
     target = path.resolve()
     if not target.is_relative_to(folder.resolve()):
         raise ValueError(
-            f"{str(path)!r} leads to {str(target)!r}, expected a file in {str(folder)!r}; it is not "
-            "read. Put the file itself there when you trust it"
+            f"{str(path)!r} leads to {str(target)!r}, expected a file in {str(folder)!r}; it is "
+            "not read. Put the file itself there when you trust it"
         )
     if not target.is_file():
         raise ValueError(f"{str(path)!r} is no ordinary file; it is not read")

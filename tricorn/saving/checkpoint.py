@@ -298,13 +298,12 @@ class Checkpoint:
         if not found.exists():
             raise FileNotFoundError(f"there is no checkpoint {os.fspath(path)!r}")
         name = os.fspath(found)
-        with weights.WeightsFile(found, name) as file:
-            with limits.budget(limits.allowed(file.stored)):
-                restoration = _Restoration(self, *_read(file, name), name)
-                restoration.run(again=True)
-                if restoration.left():
-                    restoration.keep()
-                    variables.restorations.append(restoration)
+        with weights.WeightsFile(found, name) as file, limits.budget(limits.allowed(file.stored)):
+            restoration = _Restoration(self, *_read(file, name), name)
+            restoration.run(again=True)
+            if restoration.left():
+                restoration.keep()
+                variables.restorations.append(restoration)
         return RestoreStatus(self, restoration)
 
     read = restore

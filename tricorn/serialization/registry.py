@@ -314,6 +314,16 @@ def in_safe_mode() -> bool:
     return not _unsafe_allowed if mode is None else mode
 
 
+def refuse_unless_trusted(what: str) -> None:
+    """What the constructor of a class would do for a config, and must not do for anyone's.
+
+    Raises:
+        ValueError: in safe mode.
+    """
+    if in_safe_mode():
+        raise ValueError(f"the config holds {what}; when you trust it, pass safe_mode=False")
+
+
 def deserialize_keras_object(
     config: Any,
     custom_objects: Mapping[str, Any] | None = None,
