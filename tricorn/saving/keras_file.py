@@ -28,6 +28,7 @@ import h5py
 from tricorn import _version, limits
 from tricorn.graph.scope import library_code
 from tricorn.saving import atomic, hdf5, orbax, shards, weights
+from tricorn.saving.older import models, states
 from tricorn.serialization import registry
 from tricorn.tracebacks import shortened
 
@@ -284,23 +285,42 @@ def load_model(
         >>> np.array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
         True
     """
+    if not isinstance(filepath, io.IOBase) and h5py.is_hdf5(os.fspath(filepath)):
+        with open(filepath, "rb") as source, weights.WeightsFile(source, str(filepath)) as file:
+            return models.load(file, _room(file), custom_objects, compile, safe_mode)
     with _opened(filepath) as parts:
         config = _parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
         if not isinstance(config, dict) or "class_name" not in config:
             raise ValueError(f"{parts.name}: {CONFIG} does not describe a model")
+        config, older = models.modern(config, _written_by(parts), parts.name)
         if not compile:
             config["compile_config"] = None
         with parts.weights() as file:
-            most = min(8 * file.nbytes + _ROOM, limits.allowed(file.stored))
-            with limits.budget(most), registry.sharing():
+            with limits.budget(_room(file)), registry.sharing():
                 model = registry.deserialize_keras_object(config, custom_objects, safe_mode)
             if not hasattr(model, "save_own_variables"):
                 raise ValueError(
                     f"{parts.name}: {CONFIG} describes a {type(model).__name__}, expected a model"
                 )
-            _read(model, file)
+            _read(model, file, **({"rates": False} if older else {}))
+            if older and model.optimizer is not None:
+                states.complete(model.optimizer)
         _load_assets(model, parts)
     return model
+
+
+def _room(file: Any) -> int:
+    """Bytes that the weights of a model, its optimizer and metrics may take."""
+    return min(8 * file.nbytes + _ROOM, limits.allowed(file.stored))
+
+
+def _written_by(parts: Any) -> str | None:
+    """The version of Keras that wrote a model, where it says so."""
+    if isinstance(parts, orbax.Checkpoint):
+        return None
+    metadata = _parse(parts.read(METADATA), f"{parts.name}: {METADATA}")
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    return version if isinstance(version, str) else None
 
 
 def _read(model: Any, file: Any, **options: Any) -> None:

@@ -438,6 +438,7 @@ def read(
     skip_mismatch: bool = False,
     skip: Iterable[Any] = (),
     whole: bool = True,
+    rates: bool = True,
 ) -> None:
     """Assign the state in `file` to `model`: all of it, or nothing.
 
@@ -445,6 +446,7 @@ def read(
         skip_mismatch: assign what fits and warn about the rest.
         skip: objects that stay as they are, with what only they lead to.
         whole: the file may hold no weights that the model has no place for.
+        rates: the state of an optimizer has its learning rate.
 
     Raises:
         ValueError: weights that are missing, of another shape, or surplus: all are listed.
@@ -461,7 +463,7 @@ def read(
             if "0" in store and store.shape("0") == (2,):
                 plan.append((obj.state, store, "0"))
         elif obj is optimizer:
-            plan += _optimizer_plan(obj, store, file.name)
+            plan += _optimizer_plan(obj, store, file.name, rates)
         elif (own := _own_variables(obj)) is None:
             others.append((path, obj, store))
         elif found := list(_compare(path, obj, own, store)):
@@ -519,7 +521,8 @@ def _compare(path: str, obj: Any, own: list[Variable], store: Store) -> Iterator
 
 def _surplus(objects: dict[str, Any], file: Stores) -> Iterator[Misfit]:
     for path, store in file.stores.items():
-        if path in objects or path.split("/")[0] == "optimizer" or "seed_generator" in path:
+        root = path.split("/")[0]  # tf.keras also kept the state of metrics
+        if path in objects or root in ("optimizer", "metrics") or "seed_generator" in path:
             continue
         for key in store:
             yield Misfit(
@@ -561,11 +564,15 @@ def _assign_others(others: list[tuple[str, Any, Store]], name: str) -> None:
 
 
 def _optimizer_plan(
-    optimizer: Any, store: Store, name: str
+    optimizer: Any, store: Store, name: str, rates: bool
 ) -> list[tuple[Variable, Store, str]]:
     """What is assigned to an optimizer: its state where the file has it; one that never made a step
     has only scalars (the count of steps, the learning rate)."""
     own = list(optimizer.variables)
+    if not rates:  # tf.keras kept the learning rate in the config, and a slot for no momentum
+        own = [v for v in own if v is not optimizer._learning_rate]
+        if len(own) == 1 < len(store) and "0" in store:
+            store = Store({"0": store.datasets["0"]}, store.file)
     keys = [str(index) for index in range(len(store))]
     fits = len(store) <= len(own) and all(
         key in store and store.shape(key) == variable.shape for key, variable in zip(keys, own)
