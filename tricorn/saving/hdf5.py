@@ -152,13 +152,14 @@ def layout(file: WeightsFile) -> Layout | None:
             break
     else:
         return None
-    layers = [_stored(file, group, name) for name in names]
+    layers = [weights_of(file, group, name) for name in names]
     top = weights.join(group, _TOP) in file.groups and _TOP not in names
     origin, sure = _origin(file, group, layers)
-    return Layout(layers, _stored(file, group, _TOP) if top else None, origin, sure)
+    return Layout(layers, weights_of(file, group, _TOP) if top else None, origin, sure)
 
 
-def _stored(file: WeightsFile, group: str, name: str) -> Stored:
+def weights_of(file: WeightsFile, group: str, name: str) -> Stored:
+    """The weights that a group inside a group names."""
     path = weights.join(group, name)
     names = _strings(file, path, "weight_names") if path in file.groups else None
     if names is None:

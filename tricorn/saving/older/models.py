@@ -52,7 +52,8 @@ def load(
         with registry.custom_object_scope(custom_objects or {}):
             compiled = _translated(translation.compiled, training, f"{file.name}: training_config")
             model.compile_from_config(compiled)
-        states.read(model, file, found, origin)
+        with limits.budget(limits.allowed(file.stored)):
+            states.read(model, file, found, origin)
     translation.tell(file.name)
     return model
 
