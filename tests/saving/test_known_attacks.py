@@ -935,7 +935,7 @@ WRONG_CONFIGS = {
     ],
     "compile_config": [
         7, "x", [1], {"optimizer": 7}, {"optimizer": {"class_name": "x", "config": {}}},
-        {"loss": {"class_name": "Dense", "config": 3}}, {"metrics": {"a": 3}},
+        {"loss": {"class_name": "Dense", "config": 3}},
     ],
 }  # fmt: skip
 

@@ -78,6 +78,8 @@ class Checkpoint:
         """
         with self._reading(part) as orbax:
             found = orbax.checkpointables_metadata(self.path.absolute()).metadata[part]
+            if not isinstance(found, dict):
+                raise ValueError("its arrays cannot be described")
         with limits.budget(limits.allowed(self.stored)):
             limits.take(f"{self.name}: {part}", sum(map(_nbytes, tree.leaves(found))))
         return found
