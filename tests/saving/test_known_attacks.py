@@ -6,6 +6,7 @@ Rows are named by the advisories of Keras in which they became known, where ther
 import base64
 import contextlib
 import io
+import itertools
 import json
 import marshal
 import os
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 import tricorn
 from tricorn import limits
 from tricorn.saving import keras_file
+from tricorn.saving.older.models import from_yaml
 
 pytestmark = pytest.mark.engine_free
 
@@ -324,6 +326,20 @@ def test_models_inside_of_models_do_not_explode():
         }}  # fmt: skip
     with pytest.raises(ValueError, match=r"more than .* calls"):
         tricorn.models.model_from_json(json.dumps(text))
+
+
+def test_a_text_that_names_one_list_many_times():
+    """A billion laughs: ten times ten times ... the same list, as YAML's aliases make."""
+    value = ["x"]
+    for _ in range(12):
+        value = [value] * 10
+    with pytest.raises(ValueError, match=r"values.*set_loading_limit"):
+        tricorn.saving.deserialize_keras_object({"class_name": "Dense", "config": {"units": value}})
+    text = "a: &a [x]\n"
+    for old, new in itertools.pairwise("abcdefghijkl"):
+        text += f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n"
+    with pytest.raises(ValueError, match=r"values.*set_loading_limit"):
+        from_yaml(text + "class_name: Sequential\nconfig: *l\n")
 
 
 def test_the_limit_can_be_set():

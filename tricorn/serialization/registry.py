@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tricorn import config as settings
 from tricorn import dtypes, limits
 from tricorn.conventions import Conventions, conventions_of, set_conventions
 from tricorn.engines import registry as engines
@@ -368,14 +369,22 @@ def deserialize_keras_object(
 
 
 def check_tree(config: Any) -> None:
-    """Raise ValueError when data is nested too deep or has keys that are not strings."""
+    """Raise ValueError when data is nested too deep, has keys that are not strings, or more values
+    than the limit of loading has room for: in YAML one list may stand in many places."""
     level, depth = [config], 0
+    count, most = 0, settings.loading_limit() // 128
     while level:
         depth += 1
         if depth > MAX_DEPTH:
             raise ValueError(f"the config is nested deeper than {MAX_DEPTH} levels")
         below: list = []
         for value in level:
+            count += len(value) if isinstance(value, (dict, list, tuple)) else 0
+            if count > most:
+                raise ValueError(
+                    f"the config has more than {most:,} values. When you trust it, allow more by "
+                    "config.set_loading_limit(bytes)"
+                )
             if isinstance(value, dict):
                 for key in value:
                     if not isinstance(key, (str, int)):

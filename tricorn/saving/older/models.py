@@ -85,6 +85,7 @@ def from_config(
     config: Any, custom_objects: Any = None, version: str | None = None, engine: str | None = None
 ) -> Any:
     """The model that an older config describes, with fresh weights."""
+    registry.check_tree(config)  # before anything walks through it
     origin = origin_of(version or _guess(config), engine)
     translation = Translation(origin._replace(image_format=image_format(config)))
     model = _made(config, translation, custom_objects, True)
