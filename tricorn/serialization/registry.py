@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import dtypes
+from tricorn import config as settings
+from tricorn import dtypes, limits
 from tricorn.conventions import Conventions, conventions_of, set_conventions
 from tricorn.engines import registry as engines
 from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, name_of, node_of
@@ -317,6 +318,16 @@ def in_safe_mode() -> bool:
     return not _unsafe_allowed if mode is None else mode
 
 
+def refuse_unless_trusted(what: str) -> None:
+    """What the constructor of a class would do for a config, and must not do for anyone's.
+
+    Raises:
+        ValueError: in safe mode.
+    """
+    if in_safe_mode():
+        raise ValueError(f"the config holds {what}; when you trust it, pass safe_mode=False")
+
+
 def deserialize_keras_object(
     config: Any,
     custom_objects: Mapping[str, Any] | None = None,
@@ -341,15 +352,14 @@ def deserialize_keras_object(
         >>> keras.saving.deserialize_keras_object(config).units
         3
     """
-    stack = _reading.get()
-    if not stack:
+    if not _reading.get():
         check_tree(config)
     mode = _safe_mode.get()
     if mode is None:
-        mode = safe_mode and not _unsafe_allowed
+        mode = safe_mode is not False and not _unsafe_allowed  # None, 0 and the like are no consent
     token = _safe_mode.set(mode)
     try:
-        with CustomObjectScope(custom_objects):
+        with CustomObjectScope(custom_objects), limits.budget():
             if module_objects is not None and isinstance(config, str):
                 found = get_registered_object(config, module_objects=module_objects)
                 return config if found is None else found
@@ -359,14 +369,22 @@ def deserialize_keras_object(
 
 
 def check_tree(config: Any) -> None:
-    """Raise ValueError when data is nested too deep or has keys that are not strings."""
+    """Raise ValueError when data is nested too deep, has keys that are not strings, or more values
+    than the limit of loading has room for: in YAML one list may stand in many places."""
     level, depth = [config], 0
+    count, most = 0, settings.loading_limit() // 128
     while level:
         depth += 1
         if depth > MAX_DEPTH:
             raise ValueError(f"the config is nested deeper than {MAX_DEPTH} levels")
         below: list = []
         for value in level:
+            count += len(value) if isinstance(value, (dict, list, tuple)) else 0
+            if count > most:
+                raise ValueError(
+                    f"the config has more than {most:,} values. When you trust it, allow more by "
+                    "config.set_loading_limit(bytes)"
+                )
             if isinstance(value, dict):
                 for key in value:
                     if not isinstance(key, (str, int)):
