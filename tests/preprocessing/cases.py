@@ -54,7 +54,10 @@ def transforms(image):
     }.items():
         np.random.seed(3)
         yield name, getattr(image, name)(x, *arguments, **axes)
-    for name, arguments in {"random_channel_shift": (50, 2), "random_brightness": ((0.3, 2),)}.items():
+    for name, arguments in {
+        "random_channel_shift": (50, 2),
+        "random_brightness": ((0.3, 2),),
+    }.items():
         np.random.seed(3)
         yield name, getattr(image, name)(x, *arguments)
     settings = dict(theta=20, tx=1.5, ty=-2, shear=10, zx=0.8, zy=1.2)
@@ -80,8 +83,8 @@ def generators(image):
     generator.fit(x, augment=True, rounds=2, seed=5)
     for subset in ("training", "validation"):
         flow = generator.flow(x, batch_size=2, subset=subset, seed=2)
-        for number in (0, len(flow) - 1, 0):
-            yield "by number %s %d" % (subset, number), flow[number]
+        for turn, number in enumerate((0, len(flow) - 1, 0)):
+            yield "by number %s %d" % (subset, turn), flow[number]
     np.random.seed(9)
     flow = generator.flow((x, [y, y * 2]), y, batch_size=4, shuffle=True)
     for number in range(3):
@@ -145,7 +148,7 @@ def tokens(text):
     }.items():
         tokenizer = text.Tokenizer(**settings)
         tokenizer.fit_on_texts(TEXTS[:2])
-        tokenizer.fit_on_texts(TEXTS[2:] + ["words in a list".split()])
+        tokenizer.fit_on_texts(TEXTS[2:] + [["words", "in", "a", "list"]])
         sequences = tokenizer.texts_to_sequences(TEXTS + ["never to be seen", ["to", "be"]])
         yield name, np.array([repr(sequences)])
         yield name + " back", np.array(tokenizer.sequences_to_texts(sequences + [[99]]))
