@@ -25,6 +25,7 @@ FLOORS = [
         "arithmetic",
         "tree",
         "config",
+        "conventions",
         "docstrings",
         "naming",
         "signatures",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from tricorn import tree
+from tricorn import conventions, tree
 from tricorn.engines import active
 from tricorn.graph import rematerialization
 from tricorn.graph.ambient import reading_flags
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 #: what copies have, in this order: a graph among the parts lists its nodes from its inputs on, so
 #: that no copying goes from a node to the one before it, and on, deeper than Python allows
-_SAVED = ("parts", "arguments", "build_shapes", "input_shape", "input_tensor", "metrics",
-          "path", "policy", "dtypes", "remat", "trainable", "tracker")  # fmt: skip
+_SAVED = ("parts", "arguments", "build_shapes", "conventions", "input_shape", "input_tensor",
+          "metrics", "path", "policy", "dtypes", "remat", "trainable", "tracker")  # fmt: skip
 
 
 class LayerState:
@@ -36,6 +36,7 @@ class LayerState:
         effects: the record of the last outermost call that it took part in, outside of scopes.
         metrics: name -> the mean that `add_metric` of that name takes values into.
         build_shapes: name of an argument of `build` -> the shape it was given.
+        conventions: the version of Keras that it behaves as.
         input_shape, input_tensor: what a `Sequential` model that the layer begins starts with.
         path: the names of the layers around it, and its own; None: it was not built.
         policy: the dtype policy that it was given, or policies by paths.
@@ -54,6 +55,7 @@ class LayerState:
         self.effects = Effects()
         self.metrics: dict[str, Any] = {}
         self.build_shapes: dict[str, Any] | None = None
+        self.conventions = conventions.MODERN
         self.input_shape: tuple | None = None
         self.input_tensor: Any = None
         self.path: str | None = None
