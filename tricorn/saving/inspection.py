@@ -12,7 +12,9 @@ from typing import Any
 
 from tricorn import naming
 from tricorn.saving import hdf5, keras_file, orbax, safetensors, weights
-from tricorn.serialization import names
+from tricorn.saving.older import models
+from tricorn.saving.older.configs import Translation
+from tricorn.serialization import names, registry
 
 #: the packages of what needs no help
 _ROOTS = ("keras", "tf_keras", "builtins", "tricorn")
@@ -110,7 +112,7 @@ def _archive(path: Path) -> Report:
     config, metadata = keras_file.read_texts(path)
     found = Report("a model of Keras 3")
     version = str(metadata.get("keras_version", "of no version that is said"))
-    found.writer = f"Keras {version}"
+    found.writer = f"tf.keras {version}" if version.startswith("2.") else f"Keras {version}"
     if "tricorn_version" in metadata:
         found.writer = f"Tricorn {metadata['tricorn_version']}, in the layout of {found.writer}"
     found.facts["saved"] = str(metadata.get("date_saved", "not said"))
@@ -130,16 +132,18 @@ def _older(file: weights.WeightsFile, layout: hdf5.Layout) -> Report:
         texts = [file.strings(group, key) for group in groups]
         return next((text[0] for text in texts if text), None)
 
-    version = said("keras_version")
-    engine = said("backend") or ("Theano or TensorFlow" if version is None else "not said")
-    config = said("model_config")
+    config, compiled = (
+        None if text is None else keras_file.parse(text.encode(), f"{file.name}: {key}")
+        for key in ("model_config", "training_config")
+        for text in [said(key)]
+    )
+    origin = models.origin_in(file, config)
     found = Report("weights of Keras 2" if config is None else "a model of Keras 2")
-    kind = "tf.keras" if (version or "1") >= "2.4" else "Keras"
-    found.writer = f"{kind} {version or '1'} on {engine}"
+    found.writer = origin.title.replace(
+        "{}.{}".format(*origin.version), said("keras_version") or "1"
+    )
     if layout.origin.flipped:
         found.changes.append("convolution kernels are turned around, as Theano's were")
-    if layout.origin.version == 1:
-        found.changes.append("weights and arguments of Keras 1 get their names and axes of today")
     shapes = {
         stored.name: _shapes(stored.store)
         for stored in (*layout.layers, *([layout.own] if layout.own else ()))
@@ -147,14 +151,25 @@ def _older(file: weights.WeightsFile, layout: hdf5.Layout) -> Report:
     if config is None:
         found.layers = [Layer(name, "", 0, held) for name, held in shapes.items()]
         return found
-    text = said("training_config")
-    compiled = None if text is None else keras_file.parse(text.encode(), "training_config")
-    parsed = keras_file.parse(config.encode(), f"{file.name}: model_config")
-    _describe(found, parsed, shapes, by_name=True)
+    _describe(found, config, shapes, by_name=True)
+    translation = Translation(origin)
+    _translated(found, config, translation)
     if isinstance(compiled, dict):
-        compiled = {**compiled, "optimizer": compiled.get("optimizer_config")}
-        found.facts.update(_compiled(compiled))
+        optimizer = translation.optimizer(compiled.get("optimizer_config"))
+        found.facts.update(_compiled({**compiled, "optimizer": optimizer}))
+    found.changes += [f"ignored: {name}" for name in translation.ignored]
+    told = origin.conventions.differences()
+    found.changes += [f"as then: {key.replace('_', ' ')} {value}" for key, value in told.items()]
     return found
+
+
+def _translated(found: Report, config: Any, translation: Translation) -> None:
+    """What the layers of an older config are called now."""
+    registry.check_tree(config)
+    before = [(layer.name, layer.kind) for layer in found.layers]
+    for layer, (name, kind) in zip(_layers(translation.entry(config), "", 0, {}, True), before):
+        if layer.kind.rpartition(">")[2] != kind.rpartition(">")[2]:
+            found.changes.append(f"{name}: {kind} is {layer.kind} now")
 
 
 # --------------------------------------------------------------------------------------- the config

@@ -13,6 +13,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from tricorn.conventions import conventions_of
+from tricorn.optimizers.legacy import LegacyOptimizer
 from tricorn.saving import hdf5, weights
 from tricorn.serialization import names, registry
 
@@ -85,6 +87,8 @@ def write(model: Any, file: h5py.File, include_optimizer: bool = True) -> None:
     """
     texts = {"keras_version": KERAS_VERSION, "backend": hdf5.BACKEND}
     texts["model_config"] = json.dumps(model_config(model))
+    own = {"conventions": conventions_of(model).differences(), "legacy": _legacy(model.optimizer)}
+    texts["tricorn_conventions"] = json.dumps(own)  # what no other library reads
     compiled = model.get_compile_config() if include_optimizer else None
     if compiled and model.optimizer is not None:
         texts["training_config"] = json.dumps(training_config(compiled))
@@ -97,6 +101,10 @@ def write(model: Any, file: h5py.File, include_optimizer: bool = True) -> None:
         for name, array in state:
             weights.write_array(group, name, array)
         hdf5.write_strings(group, "weight_names", [name for name, _ in state])
+
+
+def _legacy(optimizer: Any) -> bool:
+    return isinstance(optimizer, LegacyOptimizer)
 
 
 # ------------------------------------------------------------------------------------------ configs
@@ -312,8 +320,12 @@ def _function(value: Any) -> Any:
 
 def _optimizer(entry: Config) -> Config:
     name, config = entry["class_name"], dict(entry["config"])
-    if config.get("global_clipnorm") is not None:  # they called so what is this now
-        config["clipnorm"] = config["global_clipnorm"]
+    if config.get("clipnorm") is not None:
+        raise ValueError(
+            f"the optimizer {name} clips each gradient by its own norm, and Keras 2 all by one: "
+            "save with include_optimizer=False, or to a .keras file"
+        )
+    config["clipnorm"] = config.get("global_clipnorm")  # what it was called
     kept = {key: config[key] for key in _OPTIMIZER_ARGUMENTS if config.get(key) is not None}
     if not kept.get("decay"):
         kept.pop("decay", None)
