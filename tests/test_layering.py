@@ -50,7 +50,7 @@ FLOORS = [
     ["models"],
     ["saving", "export", "distribute"],
     ["applications", "datasets", "utils", "visualization"],
-    ["backend", "preprocessing"],
+    ["backend", "preprocessing", "wrappers"],
     ["classic"],
     ["demo"],
     ["cli"],

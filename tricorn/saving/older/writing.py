@@ -225,7 +225,8 @@ def _model(name: str, config: Config) -> Config:
                 rest[0]["config"] = {"batch_input_shape": shape, **rest[0]["config"]}
                 entries = rest
         return {"class_name": name, "config": {"name": config["name"], "layers": entries}}
-    shift = {layer["name"]: int(layer["class_name"] in _MODELS) for layer in config["layers"]}
+    # a model's first call was its own making: Keras 3 still counts so, but for Sequential
+    shift = {layer["name"]: int(layer["class_name"] == "Sequential") for layer in config["layers"]}
     layers = []
     for layer in config["layers"]:
         if layer.get("module", "").startswith("keras.ops") or "name" not in layer.get("config", {}):
@@ -246,7 +247,7 @@ def _name(layer: Config) -> str:
 
 
 def _places(value: Any, shift: dict[str, int]) -> Any:
-    """[layer, call, output] of each end; a model's own first call is its making."""
+    """[layer, call, output] of each end."""
     if isinstance(value, dict):
         return {key: _places(item, shift) for key, item in value.items()}
     if value and isinstance(value[0], str):
