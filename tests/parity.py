@@ -23,7 +23,6 @@ import tricorn
 #: patterns of names that do not exist yet, or are left out for good -> why
 MISSING = {
     r"applications(\..*)?": "yet to come: networks for images",
-    r"datasets\..*": "yet to come: loaders that download",
     r"distillation(\..*)?": "yet to come",
     r"distribution(\..*)?": "yet to come",
     r"export(\..*)?": "yet to come",

@@ -184,6 +184,12 @@ def test_searches_and_pipelines():
         with pytest.raises(ValueError, match="width is not a legal parameter"):
             wrong()
 
+    from sklearn.model_selection import GridSearchCV
+
+    grid = GridSearchCV(model, {"units": [2, 3], "epochs": [1]}, cv=2)
+    grid.fit(x, x.sum(1))
+    assert grid.best_params_["units"] in (2, 3) and grid.predict(x).shape == (20,)
+
     class Own(KerasRegressor):
         def __call__(self, units=2):
             return build(units, "mse", 1)

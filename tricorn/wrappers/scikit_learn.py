@@ -74,6 +74,19 @@ class BaseWrapper:
         return to_categorical(y).astype("float32") if one_hot else y
 
 
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn's searches ask for."""
+        from sklearn.utils import ClassifierTags, RegressorTags, Tags, TargetTags
+
+        classifies = isinstance(self, KerasClassifier)
+        return Tags(
+            estimator_type="classifier" if classifies else "regressor",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags() if classifies else None,
+            regressor_tags=None if classifies else RegressorTags(),
+        )
+
+
 def _takes(fn: Callable, name: str) -> bool:
     return name in inspect.signature(fn).parameters
 
