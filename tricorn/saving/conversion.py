@@ -8,6 +8,7 @@ from typing import Any
 
 from tricorn import activations, layers, optimizers
 from tricorn.conventions import conventions_of
+from tricorn.layers import legacy as legacy_layers
 from tricorn.layers.state import flatten
 from tricorn.optimizers import legacy, schedules
 from tricorn.saving import keras_file
@@ -74,7 +75,7 @@ def _masks(model: Any) -> bool:
 def _reasons(layer: Any) -> Iterator[str]:
     own = conventions_of(layer).differences()
     kind = type(layer).__name__
-    if type(layer).__module__ == layers.legacy.__name__:
+    if type(layer).__module__ == legacy_layers.__name__:
         yield f"Keras 3 has no {kind}"
     for name in ("activation", "recurrent_activation"):
         if getattr(layer, name, None) is activations.legacy_hard_sigmoid:

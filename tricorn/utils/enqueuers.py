@@ -4,7 +4,6 @@ they are."""
 from __future__ import annotations
 
 import contextvars
-import itertools
 import random
 from collections import deque
 from collections.abc import Iterator
@@ -113,12 +112,15 @@ class GeneratorEnqueuer(SequenceEnqueuer):
 
     def _batches(self) -> Iterator:
         end = object()
+        run: Any = contextvars.copy_context().run  # on the engine and with the settings of here
         with ThreadPoolExecutor(1) as pool:
-            submit = lambda: pool.submit(contextvars.copy_context().run, next, self.sequence, end)
-            pending = deque(submit() for _ in itertools.repeat(None, max(self.max_queue_size, 1)))
+            pending = deque(
+                pool.submit(run, next, self.sequence, end)
+                for _ in range(max(self.max_queue_size, 1))
+            )
             try:
                 while (batch := pending.popleft().result()) is not end:
                     yield batch
-                    pending.append(submit())
+                    pending.append(pool.submit(run, next, self.sequence, end))
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)

@@ -34,7 +34,8 @@ class BaseWrapper:
 
     @property
     def _build(self) -> Callable:
-        build = self.__call__ if self.build_fn is None else self.build_fn  # type: ignore
+        wrapper: Any = self
+        build = wrapper.__call__ if self.build_fn is None else self.build_fn
         return build if inspect.isroutine(build) else build.__call__
 
     def check_params(self, params: dict[str, Any]) -> None:
@@ -72,7 +73,6 @@ class BaseWrapper:
         name = getattr(loss, "__name__", getattr(loss, "name", loss))
         one_hot = name == "categorical_crossentropy" and np.ndim(y) != 2
         return to_categorical(y).astype("float32") if one_hot else y
-
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn's searches ask for."""

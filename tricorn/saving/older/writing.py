@@ -47,7 +47,7 @@ _LATER = frozenset((
     "multi_label", "num_labels", "optional", "output_axes", "ragged", "renorm", "renorm_clipping",
     "renorm_momentum", "return_state", "seed", "sparse_y_pred", "sparse_y_true", "synchronized",
     "use_cudnn", "weights", "zero_output_for_mask", "dilation_rate", "output_padding",
-    "lora_rank", "lora_alpha", "quantization_config",
+    "flash_attention", "use_gate", "lora_rank", "lora_alpha", "quantization_config",
 ))  # fmt: skip
 #: classes that were others with settings: (class, settings)
 _SCALED = {
@@ -168,6 +168,11 @@ def _entry(entry: Config, layer: str) -> Config:
         _bidirectional(found, layer)
     elif name == "Lambda":
         _lambda(found, layer)
+    elif name == "MultiHeadAttention":  # tf.keras makes its weights by these
+        shapes = entry.get("build_config") or {}
+        shapes = shapes.get("shapes_dict", shapes)
+        for key in ("query_shape", "key_shape", "value_shape"):
+            found[key] = shapes.get(key) or shapes.get("value_shape")
     return {"class_name": name, "config": found}
 
 
@@ -277,7 +282,7 @@ def _call(entry: Config, node: Config, layer: Config, shift: dict[str, int]) -> 
             if key == "constants" and further:
                 entry["config"]["num_constants"] = len(further)
     elif len(args) > 1:
-        cls = names.builtin("keras.layers", layer["class_name"])
+        cls: Any = names.builtin("keras.layers", layer["class_name"])
         called = list(inspect.signature(cls.call).parameters)[1:] if cls else []
         kwargs.update(zip(called[1:], args[1:]))
     kwargs = {key: place(value) for key, value in kwargs.items() if value is not None}
