@@ -47,7 +47,7 @@ _LATER = frozenset((
     "multi_label", "num_labels", "optional", "output_axes", "ragged", "renorm", "renorm_clipping",
     "renorm_momentum", "return_state", "seed", "sparse_y_pred", "sparse_y_true", "synchronized",
     "use_cudnn", "weights", "zero_output_for_mask", "dilation_rate", "output_padding",
-    "flash_attention", "use_gate", "lora_rank", "lora_alpha", "quantization_config",
+    "flash_attention", "use_gate", "sliding_window", "lora_rank", "lora_alpha", "quantization_config",
 ))  # fmt: skip
 #: classes that were others with settings: (class, settings)
 _SCALED = {
@@ -234,7 +234,7 @@ def _model(name: str, config: Config) -> Config:
     shift = {layer["name"]: int(layer["class_name"] == "Sequential") for layer in config["layers"]}
     layers = []
     for layer in config["layers"]:
-        if layer.get("module", "").startswith("keras.ops") or "name" not in layer.get("config", {}):
+        if "ops" in (layer.get("module") or "").split("."):
             raise _refuse(
                 layer["name"], "it is an operation outside of a layer; put it into a Lambda"
             )
