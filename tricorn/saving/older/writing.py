@@ -47,7 +47,8 @@ _LATER = frozenset((
     "multi_label", "num_labels", "optional", "output_axes", "ragged", "renorm", "renorm_clipping",
     "renorm_momentum", "return_state", "seed", "sparse_y_pred", "sparse_y_true", "synchronized",
     "use_cudnn", "weights", "zero_output_for_mask", "dilation_rate", "output_padding",
-    "flash_attention", "use_gate", "sliding_window", "lora_rank", "lora_alpha", "quantization_config",
+    "flash_attention", "use_gate", "sliding_window",
+    "lora_rank", "lora_alpha", "quantization_config",
 ))  # fmt: skip
 #: classes that were others with settings: (class, settings)
 _SCALED = {
