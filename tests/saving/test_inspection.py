@@ -143,3 +143,37 @@ def test_what_old_files_cannot_say_is_refused(tmp_path):
     model(np.ones((1, 2), "float32"))
     with pytest.raises(ValueError, match="Sequential and functional models only"):
         model.save(tmp_path / "m.h5")
+
+
+def test_older_models_become_keras_3s_where_that_is_exact(tmp_path, capsys):
+    x, y = np.random.RandomState(0).rand(6, 3).astype("float32"), np.ones((6, 2), "float32")
+    for name, optimizer in (
+        ("SGD", tricorn.optimizers.legacy.SGD(0.5, momentum=0.9, decay=0.3)),
+        ("Adam", tricorn.optimizers.legacy.Adam(0.1)),
+        ("RMSprop", tricorn.optimizers.legacy.RMSprop(0.1)),
+    ):
+        model = make(tricorn)
+        model.compile(optimizer, "mse")
+        for _ in range(2):
+            model.train_on_batch(x, y)
+        source, target = tmp_path / f"{name}.h5", tmp_path / f"{name}.keras"
+        model.save(source)
+        done = cli.main(["convert", str(source), str(target)])
+        if name == "RMSprop":
+            assert done == 2 and not target.exists()
+            assert "optimizer RMSprop: it has another formula" in capsys.readouterr().err
+            assert cli.main(["convert", str(source), str(target), "--inexact"]) == 0
+            continue
+        assert done == 0
+        theirs = keras.models.load_model(target)
+        for _ in range(3):
+            losses = (
+                np.ravel(model.train_on_batch(x, y))[0],
+                np.ravel(theirs.train_on_batch(x, y))[0],
+            )
+            np.testing.assert_allclose(*losses, rtol=1e-5)
+    inputs = tricorn.Input((3,))
+    output = layers.Dense(2, activation="legacy_hard_sigmoid", name="gate")(inputs)
+    tricorn.Model(inputs, output).save(tmp_path / "m.h5")
+    assert cli.main(["convert", str(tmp_path / "m.h5"), str(tmp_path / "m.keras")]) == 2
+    assert "'gate': its activation is the hard sigmoid of Keras 2" in capsys.readouterr().err

@@ -622,9 +622,11 @@ class FileFeed(StreamFeed):
         assert self.size is not None
         cut = _cut(self.size, fraction)
 
+        make: Any = FileFeed
+
         def part(start: int, end: int, *settings: Any) -> FileFeed:
-            arrays: Any = tree.map(lambda array: on_disk.part(array, start, end), self.arrays)
-            return FileFeed(*arrays, *settings, self.stack, self.inputs_only)
+            arrays = tree.map(lambda array: on_disk.part(array, start, end), self.arrays)
+            return make(*arrays, *settings, self.stack, self.inputs_only)
 
         own = None if self.steps == len(self.source) else self.steps
         train = part(0, cut, self.batch_size, self.shuffle, self.class_weight, own)

@@ -35,7 +35,7 @@ class BaseWrapper:
     @property
     def _build(self) -> Callable:
         wrapper: Any = self
-        build = wrapper.__call__ if self.build_fn is None else self.build_fn
+        build: Any = self.build_fn or wrapper.__call__
         return build if inspect.isroutine(build) else build.__call__
 
     def check_params(self, params: dict[str, Any]) -> None:

@@ -170,7 +170,7 @@ def _entry(entry: Config, layer: str) -> Config:
     elif name == "Lambda":
         _lambda(found, layer)
     elif name == "MultiHeadAttention":  # tf.keras makes its weights by these
-        shapes = entry.get("build_config") or {}
+        shapes: Config = entry.get("build_config") or {}
         shapes = shapes.get("shapes_dict", shapes)
         for key in ("query_shape", "key_shape", "value_shape"):
             found[key] = shapes.get(key) or shapes.get("value_shape")
