@@ -31,7 +31,7 @@ FLOORS = [
         "signatures",
         "tracking",
     ],
-    ["tracebacks"],
+    ["limits", "tracebacks"],
     ["checks"],
     ["dtypes"],
     ["engines"],

@@ -8,6 +8,8 @@ is first asked for, and made with the defaults when there is none.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 import json
 import math
@@ -289,6 +291,52 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(f"tricorn.{_ABOVE[name]}"), name)
 
 
+def loading_limit() -> int:
+    """Bytes of memory that files and configs may ask for when models are made from them: a quarter
+    of the machine's memory unless set.
+
+    It holds for what is not really stored: a config of a few bytes may describe huge layers.  A
+    file may ask for 20 times the bytes that it stores, if that is more.
+
+    Example:
+        >>> limit = keras.config.loading_limit()
+    """
+    return _memory() // 4 if _loading_limit is None else _loading_limit
+
+
+def set_loading_limit(nbytes: int | None) -> None:
+    """Set how many bytes of memory files and configs may ask for; None: a quarter of the
+    machine's memory.
+
+    Raises:
+        ValueError: for another value.
+
+    Example:
+        >>> keras.config.set_loading_limit(2**30)
+        >>> keras.config.loading_limit()
+        1073741824
+        >>> keras.config.set_loading_limit(None)
+    """
+    global _loading_limit
+    if nbytes is not None and (type(nbytes) is not int or nbytes < 0):
+        raise ValueError(f"the limit must be a number of bytes, or None, got {nbytes!r}")
+    _loading_limit = nbytes
+
+
+_loading_limit: int | None = None
+
+
+@functools.cache
+def _memory() -> int:
+    """Bytes of memory that this process may have."""
+    found: list[int] = []
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # not on every system
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with contextlib.suppress(OSError, ValueError):  # "max": a container without a limit
+        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(found, default=8 << 30)
+
+
 def enable_flash_attention() -> None:
     """Let attention layers use flash attention where it is possible, as they do by default.
 
@@ -458,6 +506,7 @@ __all__ = [
     "is_interactive_logging_enabled",
     "is_nnx_enabled",
     "is_traceback_filtering_enabled",
+    "loading_limit",
     "max_epochs",
     "max_steps_per_epoch",
     "set_backend",
@@ -465,6 +514,7 @@ __all__ = [
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",
+    "set_loading_limit",
     "set_max_epochs",
     "set_max_steps_per_epoch",
 ]

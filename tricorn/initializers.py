@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import dtypes, ops
+from tricorn import dtypes, limits, ops
 from tricorn.checks import choice, named, number
 from tricorn.docstrings import arguments_of
 from tricorn.graph.scope import Suspended
@@ -181,6 +181,7 @@ class STFT(HostInitializer):
         if len(shape) != 3:
             raise ValueError(f"STFT initializes weights (frame, 1, frequencies), got {shape}")
         length, _, frequencies = shape
+        limits.take(f"a Fourier transform of shape {shape}", 32 * length * frequencies)
         time, frequency = np.arange(length), np.arange(frequencies)
         angle = -2.0 * np.pi * np.outer(time, frequency) / (2 * (frequencies - 1))
         kernel = np.cos(angle) if self.side == "real" else np.sin(angle)
@@ -524,6 +525,9 @@ class Orthogonal(RandomInitializer):
             raise ValueError(f"Orthogonal initializes weights of rank 2 or more, got {shape}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
         tall = (max(rows, columns), min(rows, columns))
+        # what files describe may not take hours: time grows faster than memory
+        work = rows * columns * (16 + tall[1] // 2**13)
+        limits.take(f"an orthogonal matrix of shape {tall}", work)
         q, r = np.linalg.qr(self.generator().standard_normal(tall, dtype))
         q *= np.sign(np.diag(r))  # makes the distribution uniform over orthogonal matrices
         return self.gain * (q if rows >= columns else q.T).reshape(shape)

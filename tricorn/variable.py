@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import checks, dtypes, signatures, tracking
+from tricorn import checks, dtypes, limits, signatures, tracking
 from tricorn.arithmetic import NUMPY_OPERATORS, OPS
 from tricorn.engines import registry
 from tricorn.graph import ambient, op
@@ -42,8 +42,6 @@ ambient.sources["autocast"] = _autocast.get
 _names: ContextVar[tuple[tuple[str, ...], Any, Any]] = ContextVar(
     "tricorn_names", default=((), None, None)
 )
-#: bytes that new Variables may still take (one item), or None: no limit
-_budget: ContextVar[list[int] | None] = ContextVar("tricorn_budget", default=None)
 #: the functions of NumPy that its operators call -> our ops
 _OPERATORS = {**NUMPY_OPERATORS, "equal": "equal", "not_equal": "not_equal"}
 #: restorations that wait for Variables to be made (tricorn/saving/checkpoint.py): they are asked
@@ -169,7 +167,8 @@ class Variable(Readable):
                 raise ValueError(f"the Variable {self.path!r} needs a shape for its initializer")
             shape = tuple(int(n) for n in shape)
             name = dtypes.standardize(dtype)
-            _take(self.path, shape, name)
+            nbytes = math.prod(shape) * dtypes.size(name)
+            limits.take(f"the Variable {self.path!r} of shape {shape}", nbytes)
             draw = getattr(initializer, "host", None)
             if draw is not None:
                 value = draw(shape, name)
@@ -568,31 +567,3 @@ def autocast(dtype: str | None) -> Iterator[None]:
         yield
     finally:
         _autocast.reset(token)
-
-
-@contextlib.contextmanager
-def budget(nbytes: int) -> Iterator[None]:
-    """Variables drawn inside may take no more than `nbytes` together: a file that describes huge
-    layers but holds no weights for them cannot fill the memory."""
-    token = _budget.set([nbytes])
-    try:
-        yield
-    finally:
-        _budget.reset(token)
-
-
-def _take(path: str, shape: tuple[int, ...], dtype: str) -> None:
-    """Count a Variable about to be drawn against the budget.
-
-    Raises:
-        ValueError: when it does not fit.
-    """
-    left = _budget.get()
-    if left is not None:
-        nbytes = math.prod(shape) * dtypes.size(dtype)
-        if nbytes > left[0]:
-            raise ValueError(
-                f"the Variable {path!r} of shape {shape} would take {nbytes:,} bytes, far more "
-                f"than the file that describes it holds ({left[0]:,} bytes are allowed)"
-            )
-        left[0] -= nbytes

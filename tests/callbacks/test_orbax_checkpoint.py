@@ -198,3 +198,25 @@ def test_arguments(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "orbax.checkpoint", None)
     with pytest.raises(ImportError, match=r'pip install "tricorn\[orbax\]"'):
         make(tmp_path)
+
+
+def test_declared_sizes_and_links(tmp_path, monkeypatch):
+    """Shapes are compared before an array is read; zeros that take no room have a budget."""
+    import orbax.checkpoint as orbax
+
+    kernel = {"stack": {"a": {"kernel": np.zeros((4096, 512), "float32")}}}
+    orbax.v1.save_checkpointables(tmp_path / "0", {"pytree": {"trainable_variables": kernel}})
+    parts = [tricorn.Input((3,)), tricorn.layers.Dense(5, name="a")]
+    model = tricorn.Sequential(parts, name="stack")
+    monkeypatch.setattr(orbax.v1, "load_checkpointables", None)
+    with pytest.raises(ValueError, match=r"the file has \(4096, 512\)"):
+        model.load_weights(tmp_path)
+    tricorn.config.set_loading_limit(1 << 20)
+    try:
+        with pytest.raises(ValueError, match="pytree would take 8,388,608 bytes"):
+            model.load_weights(tmp_path)
+    finally:
+        tricorn.config.set_loading_limit(None)
+    (tmp_path / "0" / "pytree" / "more").symlink_to("/etc/passwd")
+    with pytest.raises(ValueError, match=r"more.* leads to"):
+        model.load_weights(tmp_path)

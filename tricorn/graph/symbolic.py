@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from tricorn import tree
+from tricorn import limits, tree
 from tricorn.arithmetic import OPS
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph.effects import Effects
@@ -136,6 +136,7 @@ class Node:
     )  # fmt: skip
 
     def __init__(self, operation: Any, args: tuple, kwargs: dict, index: int = 0) -> None:
+        limits.take_calls()
         self.operation, self.args, self.kwargs, self.index = operation, args, kwargs, index
         self.outputs: Any = None
         self.inner: Any = None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import config, dtypes, initializers, ops
+from tricorn import config, dtypes, initializers, limits, ops
 from tricorn.checks import named
 from tricorn.layers.arguments import choice, data_format, positive
 from tricorn.layers.base import Layer
@@ -206,6 +206,8 @@ class MelSpectrogram(Layer):
                 f"MelSpectrogram: fft_length must be at least sequence_length="
                 f"{sequence_length}, got {fft_length}"
             )
+        size = 64 * (num_mel_bins + 4) * (fft_length // 2 + 1)
+        limits.take(f"MelSpectrogram: num_mel_bins={num_mel_bins}, fft_length={fft_length}", size)
         self.window = window
         self.sampling_rate = sampling_rate
         self.num_mel_bins = positive(self, "num_mel_bins", num_mel_bins)

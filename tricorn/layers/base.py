@@ -428,15 +428,25 @@ class Layer(Operation, captures=False):
         return {"shapes_dict": shapes}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
-        """Build again from what `get_build_config` gave."""
+        """Build again from what `get_build_config` gave.
+
+        Raises:
+            ValueError: for something else.
+        """
         if not config or self.built:
             return
-        if "shapes_dict" in config:
-            shapes = {key: _tupled(shape) for key, shape in config["shapes_dict"].items()}
-            calling.build_with(self, shapes, lambda: self.build(**shapes))
-        elif config.get("input_shape") is not None:
-            shape = _tupled(config["input_shape"])
-            calling.build_with(self, {"input_shape": shape}, lambda: self.build(shape))
+        try:
+            if "shapes_dict" in config:
+                shapes = {key: _tupled(shape) for key, shape in config["shapes_dict"].items()}
+                calling.build_with(self, shapes, lambda: self.build(**shapes))
+            elif config.get("input_shape") is not None:
+                shape = _tupled(config["input_shape"])
+                calling.build_with(self, {"input_shape": shape}, lambda: self.build(shape))
+        except (AttributeError, LookupError, TypeError) as error:
+            raise ValueError(
+                f"the layer {self.name!r} cannot be built from the build_config {config!r}, "
+                f"expected its input's shape ({type(error).__name__}: {error})"
+            ) from error
 
     # ------------------------------------------------------------------------------------ calling
 

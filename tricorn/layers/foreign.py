@@ -34,14 +34,6 @@ def _check_real(layer: Layer, *arguments: Any) -> None:
             raise NeedsEngine(f"the layer {layer.name!r} runs on real tensors only, got {leaf!r}")
 
 
-def _refuse_unless_trusted(what: str) -> None:
-    if registry.in_safe_mode() is not False:
-        raise ValueError(
-            f"the config holds {what}, which could run anything; when you trust the file, pass "
-            "safe_mode=False"
-        )
-
-
 class JaxLayer(Layer):
     """A function of JAX's as a layer.  Engine: jax.
 
@@ -359,7 +351,7 @@ class TorchModuleWrapper(Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        _refuse_unless_trusted("a pickled torch.nn.Module")
+        registry.refuse_unless_trusted("a pickled torch.nn.Module, which could run anything")
         data = base64.b64decode(config["module"])
         return cls(**{**config, "module": active().foreign("torch").load(data)})
 
@@ -423,5 +415,5 @@ class TFSMLayer(Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        _refuse_unless_trusted("a path to a SavedModel")
+        registry.refuse_unless_trusted("a path to a SavedModel, which could run anything")
         return cls(**config)

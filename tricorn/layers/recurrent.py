@@ -728,8 +728,8 @@ class RNN(Layer):
             )
 
         def state(size: int) -> Variable:
-            zeros = np.zeros((batch, *self._tricorn_state_shape(size)), np.float32)
-            return Variable(zeros, dtype=self.variable_dtype, trainable=False, name="rnn_state")
+            shape = (batch, *self._tricorn_state_shape(size))
+            return Variable("zeros", shape, self.variable_dtype, trainable=False, name="rnn_state")
 
         with name_scope(self.name, self):
             self.states = tree.map(state, self.state_size)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import config, ops
+from tricorn import config, limits, ops
 from tricorn.checks import choice, integer, number, wrong
 from tricorn.losses.base import squeeze_or_expand_to_same_rank
 from tricorn.metrics.base import Metric
@@ -44,6 +44,7 @@ def is_even(thresholds: Any) -> bool:
 
 def even_thresholds(count: int) -> list[float]:
     """`count` thresholds from 0 to 1; for one, 1/2."""
+    limits.take(f"a metric with {count:,} thresholds", 64 * count)
     return [0.5] if count == 1 else [i / (count - 1) for i in range(count)]
 
 

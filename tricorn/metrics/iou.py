@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import config, dtypes, ops
+from tricorn import config, dtypes, limits, ops
 from tricorn.checks import integer, is_int, wrong
 from tricorn.metrics.base import Metric
 
@@ -49,6 +49,7 @@ class IoU(Metric):
     ) -> None:
         super().__init__(dtype or "int32", name)
         self.num_classes = integer(self, "num_classes", num_classes, 1)
+        limits.take(f"a metric of {num_classes:,} classes", 4 * num_classes**2)
         several = isinstance(target_class_ids, (Sequence, np.ndarray)) and len(target_class_ids)
         self.target_class_ids = list(target_class_ids) if several else []
         if not several or not all(is_int(i) and 0 <= i < num_classes for i in target_class_ids):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tricorn import ops, tree
@@ -481,48 +482,69 @@ def _places(places: Any, tensors: dict[tuple, Any]) -> Any:
     return type(places)([_places(place, tensors) for place in places])
 
 
-class _Waiting(Exception):
-    """A call needs a tensor that is not made yet."""
-
-
 def _replay(
     entries: list[dict], made: dict[str, Any], tensors: dict[tuple, Any], call: Callable
 ) -> None:
-    """Call the layers as the config says, each call once its inputs exist."""
+    """Call the layers as the config says, in its order, but each call once its inputs exist and the
+    layer's call before was made."""
     todo = [
         (entry["name"], number, node)
         for entry in entries
         if not isinstance(made[entry["name"]], InputLayer)
         for number, node in enumerate(entry["inbound_nodes"])
     ]
+    lacks: list[set] = []
+    waiting: dict[tuple, list[int]] = {}
+    for index, (name, number, node) in enumerate(todo):
+        places = set(_tensor_places([node["args"], node["kwargs"]]))
+        if not places:
+            raise ValueError(
+                f"the config calls the layer {name!r} without a tensor of the model, expected the "
+                "output of a layer among the arguments; nothing is called"
+            )
+        lacks.append(places - tensors.keys() | ({(name, number - 1)} if number else set()))
+        for place in lacks[index]:
+            waiting.setdefault(place, []).append(index)
 
     def argument(value: Any) -> Any:
         if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-            place = tuple(value["config"]["keras_history"])
-            if place not in tensors:
-                raise _Waiting
-            return tensors[place]
+            return tensors[_place(value)]
         if isinstance(value, (list, tuple)):
             return [argument(item) for item in value]
         if isinstance(value, dict) and "class_name" not in value:
             return {key: argument(item) for key, item in value.items()}
         return registry.deserialize_keras_object(value)
 
-    while todo:
-        waiting: list = []
-        for name, number, node in todo:
-            if (name, number - 1) in {(n, k) for n, k, _ in waiting}:
-                waiting.append((name, number, node))
-                continue
-            try:
-                args, kwargs = argument(node["args"]), argument(node["kwargs"])
-            except _Waiting:
-                waiting.append((name, number, node))
-                continue
-            outputs = call(made[name], *args, **kwargs)
-            for position, tensor in enumerate(tree.leaves(outputs)):
-                tensors[(name, number + _first_number(made[name]), position)] = tensor
-        if len(waiting) == len(todo):
-            names = sorted({name for name, _, _ in waiting})
-            raise ValueError(f"the config's graph is not connected: {names} lack their inputs")
-        todo = waiting
+    ready = [index for index, places in enumerate(lacks) if not places]
+    while ready:
+        name, number, node = todo[heapq.heappop(ready)]
+        outputs = call(made[name], *argument(node["args"]), **argument(node["kwargs"]))
+        first = number + _first_number(made[name])
+        found = {(name, first, i): tensor for i, tensor in enumerate(tree.leaves(outputs))}
+        tensors.update(found)
+        for place in (*found, (name, number)):
+            for index in waiting.pop(place, ()):
+                lacks[index].remove(place)
+                if not lacks[index]:
+                    heapq.heappush(ready, index)
+    if waiting:
+        names = sorted({name for (name, *_), places in zip(todo, lacks) if places})
+        raise ValueError(f"the config's graph is not connected: {names} lack their inputs")
+
+
+def _tensor_places(value: Any) -> Iterator[tuple]:
+    """The places (layer's name, call, output) of the tensors in a call's arguments."""
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+            yield _place(value)
+        elif isinstance(value, dict):
+            pending += () if "class_name" in value else value.values()
+        elif isinstance(value, (list, tuple)):
+            pending += value
+
+
+def _place(entry: dict) -> tuple:
+    """Where a tensor in a config comes from."""
+    return tuple(entry["config"]["keras_history"])

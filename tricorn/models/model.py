@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self, cast
 
-from tricorn import tree
+from tricorn import limits, tree
 from tricorn.checks import of_library
 from tricorn.graph import scope
 from tricorn.graph.symbolic import Node, is_symbolic
@@ -395,6 +395,7 @@ class Model(Trainer):
         return {**graph.get_config(self.trainable), **serialized(more)}
 
     @classmethod
+    @limits.budget()
     def from_config(
         cls,
         config: dict[str, Any],

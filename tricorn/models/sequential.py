@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tricorn import dtypes, naming, tree
+from tricorn import dtypes, limits, naming, tree
 from tricorn.checks import wrong
 from tricorn.graph.symbolic import is_symbolic, node_of
 from tricorn.layers.base import Layer
@@ -46,8 +46,9 @@ class Sequential(Model):
         self.supports_masking = True
         if layers is not None and not hasattr(layers, "__iter__"):
             raise wrong(self, "layers", "a list of layers", layers)
+        names: set[str] = set()
         for layer in layers or ():
-            self._tricorn_append(layer)
+            self._tricorn_append(layer, names)
         self._tricorn_rebuild()
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
@@ -56,7 +57,7 @@ class Sequential(Model):
         Raises:
             ValueError: when it does not fit, or the name is taken.
         """
-        self._tricorn_append(layer)
+        self._tricorn_append(layer, {other.name for other in _stack(self)})
         if rebuild:
             try:
                 self._tricorn_rebuild()
@@ -64,7 +65,8 @@ class Sequential(Model):
                 _stack(self).pop()
                 raise
 
-    def _tricorn_append(self, layer: Any) -> None:
+    def _tricorn_append(self, layer: Any, names: set[str]) -> None:
+        """Put a layer on top and its name into `names`, those of the layers below."""
         if is_symbolic(layer):
             layer = getattr(node_of(layer)[0], "operation", layer)
         if not isinstance(layer, Layer):
@@ -74,7 +76,7 @@ class Sequential(Model):
             )
         if isinstance(layer, InputLayer) and _stack(self):
             raise ValueError(f"{self.name!r}: the input {layer.name!r} comes first or not at all")
-        if any(layer is other or layer.name == other.name for other in _stack(self)):
+        if layer.name in names:
             raise ValueError(
                 f"{self.name!r} has a layer named {layer.name!r} already; names are unique"
             )
@@ -83,6 +85,7 @@ class Sequential(Model):
                 _stack(self).append(InputLayer(input_tensor=layer._tricorn.input_tensor))
             elif layer._tricorn.input_shape is not None:
                 _stack(self).append(InputLayer(batch_shape=layer._tricorn.input_shape))
+        names.add(layer.name)
         _stack(self).append(layer)
 
     def pop(self, rebuild: bool = True) -> Layer:
@@ -158,6 +161,7 @@ class Sequential(Model):
         return config
 
     @classmethod
+    @limits.budget()
     def from_config(  # type: ignore[override]
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import dtypes
+from tricorn import dtypes, limits
 from tricorn.arithmetic import OPS
 from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor
@@ -1400,6 +1400,7 @@ def split(x: Tensor, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     length = active().shape(x)[axis]
     if not isinstance(indices_or_sections, (int, np.integer)):
         return _cut(x, [int(i) for i in np.asarray(indices_or_sections)], axis)
+    limits.take_calls(int(indices_or_sections))
     if length is None:
         return [_part(x, None, None, axis) for _ in range(indices_or_sections)]
     if length % indices_or_sections:
@@ -1441,6 +1442,7 @@ def array_split(x: Tensor, indices_or_sections: Any, axis: int = 0) -> list[Tens
     if not isinstance(indices_or_sections, (int, np.integer)):
         return split(x, indices_or_sections, axis)
     axis, sections = axis_of(axis, x), int(indices_or_sections)
+    limits.take_calls(sections)
     each, extra = divmod(active().shape(x)[axis], sections)
     lengths = [each + 1] * extra + [each] * (sections - extra)
     return _cut(x, np.cumsum(lengths)[:-1].tolist(), axis)
@@ -1524,6 +1526,7 @@ def unstack(x: Tensor, num: int | None = None, axis: int = 0) -> list[Tensor]:
     count = length if num is None else num
     if count is None or (isinstance(length, int) and length != count):
         raise ValueError(f"unstack: num={num} for axis {axis} of the shape {active().shape(x)}")
+    limits.take_calls(count)
     return [active().slice(x, (*(py.slice(None),) * axis, i)) for i in range(count)]
 
 

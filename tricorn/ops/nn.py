@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tricorn import config, dtypes
+from tricorn import config, dtypes, limits
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
 from tricorn.ops.arguments import axes_of, axis_of, tuple_of
@@ -1193,6 +1193,7 @@ def average_pool(
 def _adaptive_windows(length: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """(indices, which of them count), both (count, longest), of windows that cover an axis; the
     last element of a shorter window is repeated."""
+    limits.take(f"pooling to {count:,} places", 32 * (length + count))
     start = np.arange(count) * length // count
     stop = -(-np.arange(1, count + 1) * length // count)
     index = start[:, None] + np.arange((stop - start).max())[None, :]

@@ -24,11 +24,12 @@ import types
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
+from tricorn import limits
 from tricorn import variable as variables
 from tricorn.graph import scope
 from tricorn.graph.scope import Suspended
@@ -296,10 +297,13 @@ class Checkpoint:
             found = found.with_name(found.name + _SUFFIX)
         if not found.exists():
             raise FileNotFoundError(f"there is no checkpoint {os.fspath(path)!r}")
-        restoration = _Restoration(self, *_read(found), os.fspath(found))
-        restoration.run(again=True)
-        if restoration.left():
-            variables.restorations.append(restoration)
+        name = os.fspath(found)
+        with weights.WeightsFile(found, name) as file, limits.budget(limits.allowed(file.stored)):
+            restoration = _Restoration(self, *_read(file, name), name)
+            restoration.run(again=True)
+            if restoration.left():
+                restoration.keep()
+                variables.restorations.append(restoration)
         return RestoreStatus(self, restoration)
 
     read = restore
@@ -312,33 +316,47 @@ class Checkpoint:
 _KINDS = (Variable, Layer, Optimizer, Metric, SeedGenerator, Checkpoint)
 
 
-def _read(path: Path) -> tuple[list[dict[str, int]], list[list], dict[int, np.ndarray]]:
+class _Stored(NamedTuple):
+    """A value in an open file."""
+
+    store: weights.Store
+    key: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.store.shape(self.key)
+
+
+def _read(
+    file: weights.WeightsFile, name: str
+) -> tuple[list[dict[str, int]], list[list], dict[int, Any]]:
     """(children of every node, slots, values by node) of a file.
 
     Raises:
         ValueError: when it is no checkpoint, is damaged or tries something.
     """
-    name = os.fspath(path)
-    with weights.WeightsFile(path, name) as file:
-        store = file.stores.get("", weights.Store({}))
-        if "graph" not in store:
-            raise ValueError(f"{name} is no checkpoint: it has no member 'graph'")
-        values = {}
-        for key in store:
-            if key == "graph":
-                continue
-            if not key.isdecimal():
-                raise ValueError(f"{name}: the member 'vars/{key}' is not the number of a node")
-            values[int(key)] = store[key]
-        raw = store["graph"]
+    store = file.stores.get("", weights.Store({}))
+    if "graph" not in store:
+        raise ValueError(f"{name} is no checkpoint: it has no member 'graph'")
+    member = f"{name}: the member 'graph'"
+    graph = store.datasets["graph"]
+    limits.check_text(member, graph.nbytes, graph.id.get_storage_size())
     try:
-        graph = json.loads(raw.astype(np.uint8).tobytes().decode())
-        edges, slots = _checked(graph)
+        text = store.read("graph").astype(np.uint8).tobytes()
+        limits.take_json(member, text)
+        edges, slots = _checked(json.loads(text.decode()))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{name}: the member 'graph' is damaged: {error}") from error
-    surplus = [number for number in values if number >= len(edges)]
-    if surplus:
-        raise ValueError(f"{name}: the member 'vars/{surplus[0]}' belongs to no node of 'graph'")
+        raise ValueError(f"{member} is damaged: {error}") from error
+    values = {}
+    for key in store:
+        if key == "graph":
+            continue
+        if not key.isdecimal():
+            raise ValueError(f"{name}: the member 'vars/{key}' is not the number of a node")
+        if int(key) >= len(edges):
+            raise ValueError(f"{name}: the member 'vars/{key}' belongs to no node of 'graph'")
+        store.check(key)
+        values[int(key)] = _Stored(store, key)
     return edges, slots, values
 
 
@@ -421,8 +439,13 @@ class _Restoration:
             )
         with Suspended():
             for node, _, each in plan:
-                each.assign(self.values.pop(node))
+                value = self.values.pop(node)
+                each.assign(value.store.read(value.key) if isinstance(value, _Stored) else value)
                 self._given[id(each)] = weakref.ref(each)
+
+    def keep(self) -> None:
+        """Read what waits, before the file is closed."""
+        self.values = {node: value.store[value.key] for node, value in self.values.items()}
 
     def given(self) -> set[Variable]:
         """The Variables that were given a value."""
@@ -451,11 +474,16 @@ class _Restoration:
                 node = self.edges[at].get(name)
                 if node is not None and match(node, child, f"{paths[at]}/{name}"):
                     queue.append(node)
+        slots = {
+            (number, id(own), kind): slot
+            for number, obj in list(live.items())
+            if isinstance(obj, Optimizer)
+            for own, kind, slot in _slots(obj)
+        }
         for optimizer, owner, name, node in self.slots:
-            if isinstance(live.get(optimizer), Optimizer) and owner in live:
-                for own, kind, slot in _slots(live[optimizer]):
-                    if own is live[owner] and kind == name:
-                        match(node, slot, f"{paths[optimizer]}/{name} of {paths[owner]}")
+            slot = slots.get((optimizer, id(live.get(owner)), name))
+            if slot is not None:
+                match(node, slot, f"{paths[optimizer]}/{name} of {paths[owner]}")
         for node in list(self.values):
             if isinstance(live.get(node), Variable):
                 yield node, paths[node], live[node]
@@ -579,7 +607,7 @@ class _State:
         """
         state, path = cls(folder), folder / _STATE
         try:
-            found = json.loads(path.read_text("utf-8"))
+            found = json.loads(limits.read_text(path))
         except FileNotFoundError:
             return state
         except (ValueError, RecursionError) as error:

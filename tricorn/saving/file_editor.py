@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
+from tricorn import limits
 from tricorn.saving import atomic, keras_file, orbax, weights
 from tricorn.seeds import SeedGenerator
 
@@ -60,11 +61,14 @@ class KerasFileEditor:
         with keras_file.opened_weights(Path(self.filepath)) as file:
             if isinstance(file, orbax.State):
                 raise ValueError(f"{self.filepath!r} is a folder of checkpoints, expected a file")
-            for path, store in file.stores.items():
-                branch = _below(self.weights_dict, path)
-                if branch is None or branch.keys() & store.keys():
-                    raise ValueError(f"{self.filepath!r}: {path!r} is an array and a group at once")
-                branch.update(store)
+            with limits.budget(limits.allowed(file.stored)):
+                for path, store in file.stores.items():
+                    branch = _below(self.weights_dict, path)
+                    if branch is None or branch.keys() & store.keys():
+                        raise ValueError(
+                            f"{self.filepath!r}: {path!r} is an array and a group at once"
+                        )
+                    branch.update(store)
             self.object_metadata = {f"/{p}": {"name": name} for p, name in file.names.items()}
         self.console.print(f"Keras model file {self.filepath!r}", markup=False)
         if self.metadata is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ def write(model: Any, group: h5py.Group) -> None:
         ValueError: two layers of one name, or weights that are in none of `model.layers`.
     """
     names = [layer.name for layer in model.layers]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(
             f"the weights of {model.name!r} cannot be saved in this layout: several layers are "
@@ -151,13 +152,14 @@ def layout(file: WeightsFile) -> Layout | None:
             break
     else:
         return None
-    layers = [_stored(file, group, name) for name in names]
+    layers = [weights_of(file, group, name) for name in names]
     top = weights.join(group, _TOP) in file.groups and _TOP not in names
     origin, sure = _origin(file, group, layers)
-    return Layout(layers, _stored(file, group, _TOP) if top else None, origin, sure)
+    return Layout(layers, weights_of(file, group, _TOP) if top else None, origin, sure)
 
 
-def _stored(file: WeightsFile, group: str, name: str) -> Stored:
+def weights_of(file: WeightsFile, group: str, name: str) -> Stored:
+    """The weights that a group inside a group names."""
     path = weights.join(group, name)
     names = _strings(file, path, "weight_names") if path in file.groups else None
     if names is None:
@@ -175,7 +177,7 @@ def _stored(file: WeightsFile, group: str, name: str) -> Stored:
                 "not loaded"
             )
         datasets[weight] = file.datasets[member]
-    return Stored(name, names, path, Store(datasets))
+    return Stored(name, names, path, Store(datasets, file.name))
 
 
 def _strings(file: WeightsFile, group: str, key: str) -> list[str] | None:
@@ -236,7 +238,7 @@ def read(
     plan: list[tuple[Variable, np.ndarray]] = []
     misfits: list[Misfit] = []
     for units, stored in pairs(model, file, found, by_name):
-        fit = _fit(units, stored, found.origin, reshape, file.name)
+        fit = _fit(units, stored, found.origin, reshape)
         if isinstance(fit, str):
             misfits.append(Misfit(stored.path, fit))
         else:
@@ -302,7 +304,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _fit(
-    units: list[conversions.Unit], stored: Stored, origin: Origin, reshape: bool, name: str
+    units: list[conversions.Unit], stored: Stored, origin: Origin, reshape: bool
 ) -> list[tuple[Variable, np.ndarray]] | str:
     """The arrays for the units' Variables; or what does not fit."""
     variables = [v for unit in units for v in unit.variables]
@@ -315,10 +317,7 @@ def _fit(
     )
     if stored.size > 2 * sum(v.size for v in variables):  # cuDNN's biases are twice as many
         return differ
-    try:
-        arrays = [stored.store[key] for key in stored.names]
-    except (OSError, RuntimeError) as error:
-        raise ValueError(f"{name}: the member {stored.path!r} is damaged: {error}") from error
+    arrays = [stored.store.read(key) for key in stored.names]
     parts = conversions.distribute(units, stored.names, arrays)
     if parts is None:
         return differ

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tricorn import naming
+from tricorn import limits, naming
 from tricorn.saving import hdf5, keras_file, orbax, safetensors, weights
 from tricorn.saving.older import models
 from tricorn.saving.older.configs import Translation
@@ -79,7 +79,7 @@ def report(path: Path) -> Report:
         return _plain("weights in safetensors", safetensors.File(path).stores)
     if path.suffix == ".json":
         found = Report("an architecture in JSON")
-        _describe(found, keras_file.parse(path.read_bytes(), str(path)), {})
+        _describe(found, keras_file.parse(limits.read_text(path), str(path)), {})
         return found
     with path.open("rb") as source, weights.WeightsFile(source, str(path)) as file:
         layout = hdf5.layout(file)
@@ -155,7 +155,9 @@ def _older(file: weights.WeightsFile, layout: hdf5.Layout) -> Report:
     translation = Translation(origin)
     _translated(found, config, translation)
     if isinstance(compiled, dict):
-        optimizer = translation.optimizer(compiled.get("optimizer_config"))
+        optimizer = models.translated(
+            translation.optimizer, compiled.get("optimizer_config"), "the training_config"
+        )
         found.facts.update(_compiled({**compiled, "optimizer": optimizer}))
     found.changes += [f"ignored: {name}" for name in translation.ignored]
     told = origin.conventions.differences()
@@ -166,8 +168,9 @@ def _older(file: weights.WeightsFile, layout: hdf5.Layout) -> Report:
 def _translated(found: Report, config: Any, translation: Translation) -> None:
     """What the layers of an older config are called now."""
     registry.check_tree(config)
+    entry = models.translated(translation.entry, config, "the config")
     before = [(layer.name, layer.kind) for layer in found.layers]
-    for layer, (name, kind) in zip(_layers(translation.entry(config), "", 0, {}, True), before):
+    for layer, (name, kind) in zip(_layers(entry, "", 0, {}, True), before):
         if layer.kind.rpartition(">")[2] != kind.rpartition(">")[2]:
             found.changes.append(f"{name}: {kind} is {layer.kind} now")
 

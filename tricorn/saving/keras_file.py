@@ -13,6 +13,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 import warnings
 import zipfile
@@ -24,7 +25,7 @@ from typing import IO, Any
 
 import h5py
 
-from tricorn import _version, variable
+from tricorn import _version, limits
 from tricorn.graph.scope import library_code
 from tricorn.saving import atomic, hdf5, orbax, safetensors, shards, weights
 from tricorn.saving.older import models, states, writing
@@ -303,8 +304,7 @@ def load_model(
     """
     if not isinstance(filepath, io.IOBase) and h5py.is_hdf5(os.fspath(filepath)):
         with open(filepath, "rb") as source, weights.WeightsFile(source, str(filepath)) as file:
-            room = 8 * file.nbytes + _ROOM
-            return models.load(file, room, custom_objects, compile, safe_mode)
+            return models.load(file, _room(file), custom_objects, compile, safe_mode)
     with _opened(filepath) as parts:
         config = parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
         if not isinstance(config, dict) or "class_name" not in config:
@@ -313,7 +313,7 @@ def load_model(
         if not compile:
             config["compile_config"] = None
         with parts.weights() as file:
-            with variable.budget(8 * file.nbytes + _ROOM), registry.sharing():
+            with limits.budget(_room(file)), registry.sharing():
                 model = registry.deserialize_keras_object(config, custom_objects, safe_mode)
             if not hasattr(model, "save_own_variables"):
                 raise ValueError(
@@ -324,6 +324,11 @@ def load_model(
                 states.complete(model.optimizer)
         _load_assets(model, parts)
     return model
+
+
+def _room(file: Any) -> int:
+    """Bytes that the weights of a model, its optimizer and metrics may take."""
+    return min(8 * file.nbytes + _ROOM, limits.allowed(file.stored))
 
 
 def _written_by(parts: Any) -> str | None:
@@ -337,10 +342,11 @@ def _written_by(parts: Any) -> str | None:
 
 def _read(model: Any, file: Any, **options: Any) -> None:
     """Assign what a file of weights or a state of Orbax's holds."""
-    if isinstance(file, orbax.State):
-        file.read(model, **options)
-    else:
-        weights.read(model, file, **options)
+    with limits.budget(limits.allowed(file.stored)):
+        if isinstance(file, orbax.State):
+            file.read(model, **options)
+        else:
+            weights.read(model, file, **options)
 
 
 @shortened
@@ -402,7 +408,7 @@ def opened_weights(path: Path) -> Iterator[weights.Stores | orbax.State]:
     """The weights in a file or a folder, or those that an index (``.json``) leads to, while the
     block lasts."""
     if path.suffix == ".json":
-        with shards.reading(path, parse(path.read_bytes(), str(path))) as found:
+        with shards.reading(path, parse(limits.read_text(path), str(path))) as found:
             yield found
     elif path.suffix == ".keras" or path.is_dir() or zipfile.is_zipfile(path):
         with _opened(path) as parts, parts.weights() as file:
@@ -438,6 +444,7 @@ def parse(text: bytes, name: str) -> Any:
     Raises:
         ValueError: it is none.
     """
+    limits.take_json(name, text)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -450,23 +457,27 @@ class _Folder:
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, str(path)
 
+    def _find(self, member: str) -> Path:
+        path = self.path / member
+        if not path.exists():
+            raise ValueError(f"{self.name} has no {member}: it is not a saved model")
+        return limits.inside(self.path, path)
+
     def read(self, member: str) -> bytes:
-        try:
-            return (self.path / member).read_bytes()
-        except FileNotFoundError:
-            raise ValueError(f"{self.name} has no {member}: it is not a saved model") from None
+        return limits.read_text(self._find(member))
 
     @contextmanager
     def weights(self) -> Iterator[weights.WeightsFile]:
-        path = self.path / WEIGHTS
-        if not path.exists():
-            raise ValueError(f"{self.name} has no {WEIGHTS}: it is not a saved model")
+        path = self._find(WEIGHTS)
         with path.open("rb") as source, weights.WeightsFile(source, str(path)) as file:
             yield file
 
     @contextmanager
     def assets(self) -> Iterator[Path | None]:
         folder = self.path / ASSETS
+        for path in folder.rglob("*"):
+            if path.is_symlink() or not path.is_dir():
+                limits.inside(folder, path)
         yield folder if folder.is_dir() else None
 
 
@@ -476,6 +487,9 @@ class _Archive:
     def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self.archive, self.name = archive, name
         self.members: dict[str, zipfile.ZipInfo] = {}
+        assert archive.fp is not None
+        #: bytes that may still come out of it
+        self._left = limits.allowed(limits.stored_size(archive.fp))
         for info in archive.infolist():
             self._check(info)
             self.members[info.filename] = info
@@ -488,6 +502,8 @@ class _Archive:
             raise ValueError(f"{title} points outside the archive; the file is not loaded")
         if member in self.members:
             raise ValueError(f"{title} is there twice; the file is not loaded")
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise ValueError(f"{title} is a link, expected a file; the file is not loaded")
         if info.flag_bits & 1:
             raise ValueError(f"{title} is encrypted; the file is not loaded")
         if info.file_size > _SMALL + weights.MAX_EXPANSION * info.compress_size:
@@ -501,6 +517,13 @@ class _Archive:
         info = self.members.get(member)
         if info is None:
             raise ValueError(f"{self.name} has no {member}: it is not a saved model")
+        self._left -= info.file_size
+        if self._left < 0:
+            raise ValueError(
+                f"{self.name}: the member {member!r} declares {info.file_size:,} bytes, far more "
+                "than the archive holds; the file is not loaded. When you trust it, allow more by "
+                "config.set_loading_limit(bytes)"
+            )
         try:
             with self.archive.open(info) as source:
                 shutil.copyfileobj(source, target, 1 << 20)
@@ -508,6 +531,9 @@ class _Archive:
             raise ValueError(f"{self.name}: the member {member!r} is damaged: {error}") from error
 
     def read(self, member: str) -> bytes:
+        if (info := self.members.get(member)) is not None:
+            title = f"{self.name}: the member {member!r}"
+            limits.check_text(title, info.file_size, info.compress_size)
         buffer = io.BytesIO()
         self._copy(member, buffer)
         return buffer.getvalue()

@@ -8,6 +8,7 @@ config and for the files of its layers.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import tempfile
 import warnings
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import checks, tree
+from tricorn import checks, limits, tree
 from tricorn.saving import weights
 
 #: in the folder of each checkpoint
@@ -51,20 +52,46 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.name = path, str(path)
+        self.path, self.name, self.stored = path, str(path), 0
+        for file in path.rglob("*"):
+            if file.is_symlink() or not file.is_dir():
+                stored = limits.stored_size(limits.inside(path, file))
+                if file.suffix == ".json" or file.name.startswith(("_", ".")):
+                    limits.check_text(str(file), file.stat().st_size, stored)
+                self.stored += stored
 
     def _load(self, part: str) -> Any:
         """A part; None: the checkpoint does not have it."""
         if not (self.path / part).is_dir():
             return None
-        orbax = checks.optional("orbax.checkpoint", self.name, "orbax-checkpoint", "orbax")
-        with warnings.catch_warnings():
+        self._declared(part)
+        with self._reading(part) as orbax, warnings.catch_warnings():
             # it is read to where it was written: all arrays go to the host
             warnings.filterwarnings("ignore", message="Sharding info not provided")
-            try:
-                return orbax.v1.load_checkpointables(self.path.absolute(), {part: None})[part]
-            except Exception as error:  # of many kinds, by what is damaged
-                raise ValueError(f"{self.name}: {part} is damaged: {error}") from error
+            return orbax.load_checkpointables(self.path.absolute(), {part: None})[part]
+
+    def _declared(self, part: str) -> Any:
+        """The tree of a part, with shapes and dtypes in the places of arrays.
+
+        Raises:
+            ValueError: they would take far more memory than is stored.
+        """
+        with self._reading(part) as orbax:
+            found = orbax.checkpointables_metadata(self.path.absolute()).metadata[part]
+            if not isinstance(found, dict):
+                raise ValueError("its arrays cannot be described")
+        with limits.budget(limits.allowed(self.stored)):
+            limits.take(f"{self.name}: {part}", sum(map(_nbytes, tree.leaves(found))))
+        return found
+
+    @contextlib.contextmanager
+    def _reading(self, part: str) -> Iterator[Any]:
+        """What reads checkpoints; its errors name the part."""
+        orbax = checks.optional("orbax.checkpoint", self.name, "orbax-checkpoint", "orbax")
+        try:
+            yield orbax.v1
+        except Exception as error:  # of many kinds, by what is damaged
+            raise ValueError(f"{self.name}: {part} is damaged: {error}") from error
 
     def read(self, member: str) -> bytes:
         """The config, the one text that there is."""
@@ -78,10 +105,10 @@ class Checkpoint:
 
     @contextlib.contextmanager
     def weights(self) -> Iterator[State]:
-        found = self._load("pytree")
+        found = self._declared("pytree") if (self.path / "pytree").is_dir() else None
         if not isinstance(found, dict) or not all(isinstance(v, dict) for v in found.values()):
             raise ValueError(f"{self.name} has no state of a model")
-        yield State(self.name, found)
+        yield State(self, found)
 
     @contextlib.contextmanager
     def assets(self) -> Iterator[Path | None]:
@@ -111,27 +138,37 @@ def files_below(folder: str) -> dict[str, Any]:
     return found
 
 
+def _nbytes(leaf: Any) -> int:
+    """The memory that an array of a checkpoint takes, by its description."""
+    return math.prod(np.shape(leaf)) * np.dtype(getattr(leaf, "dtype", "float64")).itemsize
+
+
+def _flat(groups: dict[str, dict]) -> dict[str, dict[str, Any]]:
+    """Group -> path -> array, or what describes one."""
+    found = {g: {"/".join(keys): leaf for keys, leaf in tree.paths(v)} for g, v in groups.items()}
+    return {**found, "weights": {p: leaf for g in _WEIGHTS for p, leaf in found.get(g, {}).items()}}
+
+
 class State:
-    """The arrays of a checkpoint.
+    """The arrays of a checkpoint, which are read when their shapes were compared.
 
     Attributes:
-        weights, optimizer, metrics: path -> array.
+        weights, optimizer, metrics: path -> what describes an array.
+        stored: bytes that the checkpoint really has.
     """
 
-    def __init__(self, name: str, groups: dict[str, dict]) -> None:
-        self.name = name
-        flat = {
-            group: {"/".join(keys): np.asarray(value) for keys, value in tree.paths(values)}
-            for group, values in groups.items()
-        }
-        self.weights = {path: a for group in _WEIGHTS for path, a in flat.get(group, {}).items()}
+    def __init__(self, checkpoint: Checkpoint, groups: dict[str, dict]) -> None:
+        self._checkpoint = checkpoint
+        self.name, self.stored = checkpoint.name, checkpoint.stored
+        flat = _flat(groups)
+        self.weights = flat["weights"]
         self.optimizer = flat.get("optimizer_variables", {})
         self.metrics = flat.get("metrics_variables", {})
 
     @property
     def nbytes(self) -> int:
         """The memory that all arrays take."""
-        return sum(a.nbytes for a in (*self.weights.values(), *self.optimizer.values()))
+        return sum(map(_nbytes, (*self.weights.values(), *self.optimizer.values())))
 
     def read(self, model: Any, *, skip_mismatch: bool = False, skip: tuple = ()) -> None:
         """Assign the state to a model: all of it, or nothing.  See `weights.read`.
@@ -144,7 +181,7 @@ class State:
         own_seeds = sorted((v for v in model.variables if v.path.endswith(_SEEDS)), key=_natural)
         own = [v for v in model.variables if not v.path.endswith(_SEEDS)]
         places = _matches([v.path for v in own], self.weights.keys() - set(seeds))
-        plan: list[tuple[Any, np.ndarray]] = []
+        plan: list[tuple[Any, str, str]] = []
         misfits: list[weights.Misfit] = []
         for variable in own:
             if id(variable) in left_out:
@@ -152,32 +189,35 @@ class State:
             place = places.get(variable.path)
             if place is None:
                 message = f"{variable.path!r} {variable.shape} is missing"
-            elif self.weights[place].shape != variable.shape:
-                found = self.weights[place].shape
+            elif (found := np.shape(self.weights[place])) != variable.shape:
                 message = f"{variable.path!r} has shape {variable.shape}, the file has {found}"
             else:
-                plan.append((variable, self.weights[place]))
+                plan.append((variable, "weights", place))
                 continue
             misfits.append(weights.Misfit(variable.path, message))
         for path in sorted(self.weights.keys() - set(places.values()) - set(seeds)):
-            message = f"{path} {self.weights[path].shape}: the model has nothing at this path"
+            message = f"{path} {np.shape(self.weights[path])}: the model has nothing at this path"
             misfits.append(weights.Misfit(path, message))
         if misfits:
             differences = weights.report(self.name, misfits)
             if not skip_mismatch:
                 raise ValueError(differences)
             warnings.warn(differences, stacklevel=3)
-        if len(seeds) == len(own_seeds) and all(self.weights[p].shape == (2,) for p in seeds):
-            # Keras's random state is uint32 on some engines, the same bits
-            words = (self.weights[path].astype("uint32").view("int32") for path in seeds)
-            plan += zip(own_seeds, words)
+        if len(seeds) == len(own_seeds) and all(np.shape(self.weights[p]) == (2,) for p in seeds):
+            plan += ((variable, "weights", path) for variable, path in zip(own_seeds, seeds))
         plan += self._optimizer_plan(getattr(model, "optimizer", None), places)
-        metrics = model.metrics_variables
-        plan += [(v, self.metrics[v.path]) for v in metrics if _fits(v, self.metrics)]
-        for variable, value in plan:
+        metrics = (v for v in model.metrics_variables if _fits(v, self.metrics))
+        plan += ((v, "metrics_variables", v.path) for v in metrics)
+        values = _flat(self._checkpoint._load("pytree"))
+        for variable, group, path in plan:
+            value = np.asarray(values[group][path])
+            if variable.random:  # Keras's random state is uint32 on some engines, the same bits
+                value = value.astype("uint32").view("int32")
             variable.assign(value)
 
-    def _optimizer_plan(self, optimizer: Any, places: dict[str, str]) -> list[tuple[Any, Any]]:
+    def _optimizer_plan(
+        self, optimizer: Any, places: dict[str, str]
+    ) -> list[tuple[Any, str, str]]:
         """What is assigned to an optimizer: all of its state, or nothing."""
         if optimizer is None or not self.optimizer:
             return []
@@ -191,19 +231,21 @@ class State:
                 of = max((n for n in names if last.startswith(f"{n}_")), key=len, default="")
                 last = names.get(of, "") + last.removeprefix(of)
                 path = next((p for p in self.optimizer if p.rpartition("/")[2] == last), path)
-            if path not in self.optimizer or self.optimizer[path].shape != variable.shape:
+            if not _fits(variable, self.optimizer, path):
                 warnings.warn(
                     f"{self.name}: the optimizer's state is not loaded, it starts anew: "
                     f"{variable.path!r} {variable.shape} is not in the file",
                     stacklevel=4,
                 )
                 return []
-            plan.append((variable, self.optimizer[path]))
+            plan.append((variable, "optimizer_variables", path))
         return plan
 
 
-def _fits(variable: Any, arrays: dict[str, np.ndarray]) -> bool:
-    return variable.path in arrays and arrays[variable.path].shape == variable.shape
+def _fits(variable: Any, arrays: dict[str, Any], path: str | None = None) -> bool:
+    """Whether there is an array of the variable's shape at its path, or another."""
+    path = variable.path if path is None else path
+    return path in arrays and np.shape(arrays[path]) == variable.shape
 
 
 def _natural(thing: Any) -> tuple[int, str]:

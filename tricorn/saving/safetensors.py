@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import dtypes
+from tricorn import dtypes, limits
 from tricorn.saving import weights
 
 _DTYPES = {
@@ -81,7 +81,9 @@ class File:
             if length > min(size - 8, _HEADER_LIMIT):
                 raise self._refuse(f"its header is said to have {length:,} of {size:,} bytes")
             try:
-                header = json.loads(file.read(length))
+                text = file.read(length)
+                limits.take_json(self.name, text)
+                header = json.loads(text)
                 header.pop("__metadata__", None)
                 entries = [(name, *self._entry(entry)) for name, entry in header.items()]
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import h5py
 
-from tricorn import checks
+from tricorn import checks, limits
 from tricorn.saving import atomic, weights
 
 #: attribute of a shard, and key in the index's metadata
@@ -90,7 +90,7 @@ def _shards_beside(path: Path, base: str) -> set[str]:
     left = re.compile(rf"{re.escape(base)}_[0-9a-f]{{8}}_\d{{5}}\.weights\.h5")
     found = {file.name for file in path.parent.iterdir() if left.fullmatch(file.name)}
     with contextlib.suppress(OSError, ValueError, RecursionError):  # what is there is no index
-        places, _ = _checked(path, json.loads(path.read_bytes()))
+        places, _ = _checked(path, json.loads(limits.read_text(path)))
         found.update(shard for names in places.values() for shard in names)
     return found
 
@@ -101,6 +101,7 @@ class Shards(NamedTuple):
     name: str
     stores: dict[str, weights.Store]
     names: dict[str, str]
+    stored: int
 
 
 @contextlib.contextmanager
@@ -127,6 +128,7 @@ def reading(path: Path, index: Any) -> Iterator[Shards]:
                     f"{str(path)!r} needs the file {name!r} in the same folder, which is not "
                     "there; copy all files of the save"
                 )
+            limits.inside(path.resolve().parent, shard)
             source = files.enter_context(shard.open("rb"))
             file = files.enter_context(weights.WeightsFile(source, str(shard)))
             if file.strings("", _MARK) != (None if mark is None else [mark]):
@@ -146,9 +148,9 @@ def reading(path: Path, index: Any) -> Iterator[Shards]:
                         + ("none" if found is None else "some of them once more")
                     )
                 arrays.update(found.datasets)
-            stores[place] = weights.Store(arrays)
+            stores[place] = weights.Store(arrays, str(path))
         names_of = {place: name for file in shards.values() for place, name in file.names.items()}
-        yield Shards(str(path), stores, names_of)
+        yield Shards(str(path), stores, names_of, sum(file.stored for file in shards.values()))
 
 
 def _checked(path: Path, index: Any) -> tuple[dict[str, list[str]], str | None]:

@@ -8,8 +8,10 @@ their own names.  Random state, which Keras does not store, goes to ``<path>/see
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -17,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 import h5py
 import numpy as np
 
-from tricorn import dtypes, naming
+from tricorn import dtypes, limits, naming
 from tricorn.graph.scope import library_code
 from tricorn.graph.turns import Use
 from tricorn.seeds import SeedGenerator
@@ -27,6 +29,7 @@ from tricorn.variable import Variable
 MAX_EXPANSION = 1100
 _SMALL = 1 << 16
 _MAX_DEPTH = 60
+_LINKS = {h5py.h5l.TYPE_SOFT: "SoftLink", h5py.h5l.TYPE_EXTERNAL: "ExternalLink"}
 #: what Keras up to 2.13 called the group "layers"
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
 
@@ -191,17 +194,25 @@ def write_array(group: h5py.Group, key: str, value: Any) -> None:
 
 
 class Store(Mapping):
-    """The arrays of one object in a file: what ``load_own_variables(store)`` gets."""
+    """The arrays of one object in a file: what ``load_own_variables(store)`` gets.
 
-    def __init__(self, datasets: dict[str, h5py.Dataset]) -> None:
-        self.datasets = datasets
+    What is taken out of it is counted against the budget (`limits`): nobody has compared its size
+    with anything.
+
+    Args:
+        datasets: by name.
+        file: what errors call the file.
+    """
+
+    def __init__(self, datasets: dict[str, h5py.Dataset], file: str = "the file") -> None:
+        self.datasets, self.file = datasets, file
 
     def __getitem__(self, key: str) -> np.ndarray:
-        dataset = self.datasets[key]
-        array = dataset[()]
-        if _is_bfloat16(dataset):
-            array = np.asarray(array).view(dtypes.to_numpy("bfloat16"))
-        return np.asarray(array)
+        limits.take(self._title(key), self.datasets[key].nbytes)
+        return self.read(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.datasets
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.datasets)
@@ -211,6 +222,29 @@ class Store(Mapping):
 
     def shape(self, key: str) -> tuple[int, ...]:
         return tuple(self.datasets[key].shape)
+
+    def read(self, key: str) -> np.ndarray:
+        """An array whose size fits what it is for.
+
+        Raises:
+            ValueError: it is damaged.
+        """
+        dataset = self.datasets[key]
+        try:
+            array = dataset[()]
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"{self._title(key)} is damaged: {error}") from error
+        if _is_bfloat16(dataset):
+            array = np.asarray(array).view(dtypes.to_numpy("bfloat16"))
+        return np.asarray(array)
+
+    def check(self, key: str) -> None:
+        """Find damage that only reading shows, in what is compressed or has checksums."""
+        if self.datasets[key].chunks is not None:
+            self.read(key)
+
+    def _title(self, key: str) -> str:
+        return f"{self.file}: the member {str(self.datasets[key].name).lstrip('/')!r}"
 
 
 class WeightsFile:
@@ -223,6 +257,7 @@ class WeightsFile:
     Attributes:
         groups: path -> group; the root's path is "".
         datasets: path -> array in the file.
+        stored: bytes that the file really has.
 
     Raises:
         ValueError: for a file that is no HDF5 or is damaged, and for links, external or virtual
@@ -233,11 +268,14 @@ class WeightsFile:
         self.name = name
         self.groups: dict[str, h5py.Group] = {}
         self.datasets: dict[str, h5py.Dataset] = {}
+        self.stored = limits.stored_size(source)
         try:
             self._file = h5py.File(source, "r")
         except OSError as error:
             raise ValueError(f"{name} is not a readable HDF5 file: {error}") from error
         try:
+            self._size = self._file.id.get_filesize()
+            self._in_arrays = self._in_texts = 0
             self._visit(self._file, "", set())
         except (OSError, RuntimeError, KeyError) as error:
             self._file.close()
@@ -265,7 +303,7 @@ class WeightsFile:
             path, _, key = member.replace(_OLD_LAYERS, "layers").rpartition("/")
             owner, _, folder = path.rpartition("/")
             owner = owner if folder == "vars" else path
-            stores.setdefault(owner, Store({})).datasets[key] = dataset
+            stores.setdefault(owner, Store({}, self.name)).datasets[key] = dataset
         return stores
 
     @functools.cached_property
@@ -289,20 +327,29 @@ class WeightsFile:
             count, kind = math.prod(attribute.shape), h5py.check_string_dtype(attribute.dtype)
             if count and kind is None:
                 raise self._refuse(title, f"has the dtype {attribute.dtype}, expected text")
-            # what each text names takes room in the file; the texts may all be one piece of it
-            members, size = len(self.groups) + len(self.datasets), self._file.id.get_filesize()
-            if count > members or count * ((kind and kind.length) or 0) > size:
+            # What each text names takes room in the file.  The texts may all be one piece of it,
+            # and all are read at once.
+            members, room = len(self.groups) + len(self.datasets), self._size - self._in_arrays
+            most = count * ((kind and kind.length) or room)
+            if count > members or most > (self._size if kind and kind.length else self._most):
                 raise self._refuse(
                     title, f"declares {count:,} texts in a file of {members:,} members"
                 )
             values = np.ravel(owner.attrs[key]) if count else ()
             texts = [v.decode() if isinstance(v, bytes) else str(v) for v in values]
             "".join(texts).encode()  # h5py lets bad bytes through as half characters
-            return texts
         except UnicodeError as error:
             raise self._refuse(title, "is not UTF-8 text") from error
         except (OSError, RuntimeError, KeyError, TypeError) as error:
             raise self._refuse(title, f"is damaged ({error})") from error
+        self._in_texts += sum(map(len, texts))
+        if self._in_texts > self._most:
+            raise self._refuse(title, f"is one of texts of {self._in_texts:,} bytes together")
+        return texts
+
+    @property
+    def _most(self) -> int:
+        return limits.allowed(self.stored)
 
     def _refuse(self, path: str, why: str) -> ValueError:
         return ValueError(f"{self.name}: the member {path!r} {why}; the file is not loaded")
@@ -313,34 +360,45 @@ class WeightsFile:
             raise self._refuse(path, "is a group inside itself or nested too deep")
         seen.add(address)
         self.groups[path] = group
-        for key in group:
-            member = join(path, key)
-            link = group.get(key, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise self._refuse(member, f"is a {type(link).__name__}, which may lead anywhere")
-            child = group[key]
-            if isinstance(child, h5py.Group):
-                self._visit(child, member, seen)
-            elif isinstance(child, h5py.Dataset):
-                self._check(child, member)
-                self.datasets[member] = child
+        links: list[tuple[str, int]] = []
+        group.id.links.iterate(lambda key, info: links.append((key, info.type)), info=True)
+        for key, kind in links:
+            member = join(path, os.fsdecode(key))
+            if kind != h5py.h5l.TYPE_HARD:
+                what = _LINKS.get(kind, "user's link")
+                raise self._refuse(member, f"is a {what}, which may lead anywhere")
+            child = h5py.h5o.open(group.id, key)
+            if isinstance(child, h5py.h5g.GroupID):
+                self._visit(h5py.Group(child), member, seen)
+            elif isinstance(child, h5py.h5d.DatasetID):
+                self.datasets[member] = self._checked(child, member)
             else:
-                raise self._refuse(member, f"is a {type(child).__name__}, expected an array")
+                raise self._refuse(member, "is a Datatype, expected an array")
 
-    def _check(self, dataset: h5py.Dataset, member: str) -> None:
-        if dataset.external:
-            raise self._refuse(member, f"keeps its data in another file ({dataset.external[0][0]})")
-        if dataset.is_virtual:
+    def _checked(self, found: h5py.h5d.DatasetID, member: str) -> h5py.Dataset:
+        how = found.get_create_plist()
+        if how.get_external_count():
+            raise self._refuse(member, f"keeps its data in another file ({how.get_external(0)[0]})")
+        if how.get_layout() == h5py.h5d.VIRTUAL:
             raise self._refuse(member, "is a virtual dataset, made of other files")
-        if dataset.shape is None:
+        try:
+            dtype, shape = found.dtype, found.shape
+        except (TypeError, ValueError) as error:
+            raise self._refuse(member, f"has numbers of an unknown kind ({error})") from error
+        dataset = h5py.Dataset(found, readonly=True)
+        if shape is None:
             raise self._refuse(member, "is an empty dataset")
-        if dataset.dtype.kind not in "biufc" and not _is_bfloat16(dataset):
-            raise self._refuse(member, f"has the dtype {dataset.dtype}, expected numbers")
-        stored = dataset.id.get_storage_size()
-        if dataset.nbytes > _SMALL + MAX_EXPANSION * stored:
+        if dtype.kind not in "biufc" and not _is_bfloat16(dataset):
+            raise self._refuse(member, f"has the dtype {dtype}, expected numbers")
+        stored, nbytes = found.get_storage_size(), math.prod(shape) * dtype.itemsize
+        self._in_arrays += stored
+        if self._in_arrays > self._size:
             raise self._refuse(
-                member, f"declares {dataset.nbytes:,} bytes while {stored:,} are stored"
+                member, f"says that {stored:,} bytes are stored, more than the file has for it"
             )
+        if nbytes > _SMALL + MAX_EXPANSION * stored:
+            raise self._refuse(member, f"declares {nbytes:,} bytes while {stored:,} are stored")
+        return dataset
 
 
 def _is_bfloat16(dataset: h5py.Dataset) -> bool:
@@ -369,6 +427,9 @@ class Stores(Protocol):
     @property
     def names(self) -> dict[str, str]: ...
 
+    @property
+    def stored(self) -> int: ...
+
 
 def read(
     model: Any,
@@ -393,18 +454,22 @@ def read(
     skip = tuple(skip)
     objects = dict(saveables(model, skip))
     optimizer = getattr(model, "optimizer", None)
-    plan: list[tuple[str, Any, Store]] = []
+    plan: list[tuple[Variable, Store, str]] = []
+    others: list[tuple[str, Any, Store]] = []
     misfits: list[Misfit] = []
     for path, obj in objects.items():
         store = file.stores.get(path, Store({}))
         if isinstance(obj, SeedGenerator):
-            _read_seed(obj, store)
+            if "0" in store and store.shape("0") == (2,):
+                plan.append((obj.state, store, "0"))
         elif obj is optimizer:
-            _read_optimizer(obj, store, file.name, rates)
-        elif found := list(_compare(path, obj, store)):
+            plan += _optimizer_plan(obj, store, file.name, rates)
+        elif (own := _own_variables(obj)) is None:
+            others.append((path, obj, store))
+        elif found := list(_compare(path, obj, own, store)):
             misfits += found
         else:
-            plan.append((path, obj, store))
+            plan += [(variable, store, str(index)) for index, variable in enumerate(own)]
     if whole:
         misfits += _surplus(dict(saveables(model)) if skip else objects, file)
     if misfits:
@@ -412,8 +477,14 @@ def read(
         if not skip_mismatch:
             raise ValueError(differences)
         warnings.warn(differences, stacklevel=3)
-    for path, obj, store in plan:
-        _assign(path, obj, store, file.name)
+    for _, store, key in plan:
+        store.check(key)
+    _assign_others(others, file.name)
+    for variable, store, key in plan:
+        value = store.read(key)
+        if variable.random:
+            value = value.astype(np.uint32).view(np.int32)
+        variable.assign(value)
 
 
 def _own_variables(obj: Any) -> list[Variable] | None:
@@ -426,10 +497,7 @@ def _own_variables(obj: Any) -> list[Variable] | None:
     return None
 
 
-def _compare(path: str, obj: Any, store: Store) -> Iterator[Misfit]:
-    own = _own_variables(obj)
-    if own is None:
-        return
+def _compare(path: str, obj: Any, own: list[Variable], store: Store) -> Iterator[Misfit]:
     title = f"{path or 'the model itself'} ({type(obj).__name__} {obj.name!r})"
     for index, variable in enumerate(own):
         key = str(index)
@@ -477,29 +545,34 @@ def report(name: str, misfits: list[Misfit]) -> str:
     )
 
 
-def _assign(path: str, obj: Any, store: Store, name: str) -> None:
-    try:
-        obj.load_own_variables(store)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        title = f"{type(obj).__name__} {getattr(obj, 'name', '')!r}"
-        raise ValueError(f"{name}: {title} at {path!r} cannot be loaded: {error}") from error
+def _assign_others(others: list[tuple[str, Any, Store]], name: str) -> None:
+    """Let objects that have their own way to store things read them: all, or none."""
+    before: list[tuple[Any, dict[str, Any]]] = []
+    for path, obj, store in others:
+        kept: dict[str, Any] = {}
+        with contextlib.suppress(Exception):  # it has nothing yet
+            obj.save_own_variables(kept)
+            before.append((obj, {key: np.array(_array(value)) for key, value in kept.items()}))
+        try:
+            obj.load_own_variables(store)
+        except (ValueError, TypeError, LookupError, AttributeError, OSError) as error:
+            for done, values in before:
+                with contextlib.suppress(Exception):
+                    done.load_own_variables(values)
+            title = f"{type(obj).__name__} {getattr(obj, 'name', '')!r}"
+            raise ValueError(f"{name}: {title} at {path!r} cannot be loaded: {error}") from error
 
 
-def _read_seed(generator: SeedGenerator, store: Store) -> None:
-    if store.keys() >= {"0"} and store.shape("0") == (2,):
-        generator.state.assign(store["0"].astype(np.uint32).view(np.int32))
-
-
-def _read_optimizer(optimizer: Any, store: Store, name: str, rates: bool) -> None:
-    """The optimizer's state where the file has it; an optimizer that never made a step has only
-    scalars (the count of steps, the learning rate)."""
+def _optimizer_plan(
+    optimizer: Any, store: Store, name: str, rates: bool
+) -> list[tuple[Variable, Store, str]]:
+    """What is assigned to an optimizer: its state where the file has it; one that never made a step
+    has only scalars (the count of steps, the learning rate)."""
     own = list(optimizer.variables)
-    if not len(store):
-        return
     if not rates:  # tf.keras kept the learning rate in the config, and a slot for no momentum
         own = [v for v in own if v is not optimizer._learning_rate]
-        if len(own) == 1 < len(store):
-            store = Store({"0": store.datasets["0"]})
+        if len(own) == 1 < len(store) and "0" in store:
+            store = Store({"0": store.datasets["0"]}, store.file)
     keys = [str(index) for index in range(len(store))]
     fits = len(store) <= len(own) and all(
         key in store and store.shape(key) == variable.shape for key, variable in zip(keys, own)
@@ -512,6 +585,5 @@ def _read_optimizer(optimizer: Any, store: Store, name: str, rates: bool) -> Non
             "or other shapes",
             stacklevel=4,
         )
-        return
-    for key, variable in zip(keys, own):
-        variable.assign(store[key])
+        return []
+    return [(variable, store, key) for key, variable in zip(keys, own)]

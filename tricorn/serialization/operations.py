@@ -8,9 +8,11 @@ in camel case, and its arguments have the op's names; where that does not hold, 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
+from tricorn import limits, tree
 from tricorn.arithmetic import OPS
 from tricorn.graph.op import Op
 from tricorn.graph.symbolic import Node
@@ -75,6 +77,13 @@ _CALL = {
 }
 #: ops of a list of tensors whose classes are called with each tensor as an argument
 _LISTED = frozenset(("_einsum",))
+
+#: settings that say how often an op does something, and how long something is that it makes before
+#: anything is computed
+_COUNTS = frozenset(("axes", "n"))
+_LENGTHS = frozenset((
+    "N", "filter_size", "kernel_size", "output_size", "repeats", "sequence_length", "sigma", "size",
+))  # fmt: skip
 
 
 class OpCall:
@@ -186,6 +195,12 @@ def from_config(op: Callable, config: dict[str, Any]) -> OpCall:
     surplus = settings.keys() - set(inspect.signature(op).parameters)
     if surplus:
         raise ValueError(f"the op {op.__name__} has no settings {sorted(surplus)}")
+    for name, value in settings.items():
+        size = math.prod(int(x) for x in tree.leaves(value) if isinstance(x, (int, float)))
+        if name in _COUNTS:
+            limits.take_calls(size)
+        elif name in _LENGTHS:
+            limits.take(f"the op {op.__name__} with {name}={value}", 64 * size)
     return OpCall(op, str(config.get("name", op.__name__)), settings)
 
 

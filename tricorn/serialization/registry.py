@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import dtypes
+from tricorn import dtypes, limits
 from tricorn.conventions import Conventions, conventions_of, set_conventions
 from tricorn.engines import registry as engines
 from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, name_of, node_of
@@ -317,6 +317,16 @@ def in_safe_mode() -> bool:
     return not _unsafe_allowed if mode is None else mode
 
 
+def refuse_unless_trusted(what: str) -> None:
+    """What the constructor of a class would do for a config, and must not do for anyone's.
+
+    Raises:
+        ValueError: in safe mode.
+    """
+    if in_safe_mode():
+        raise ValueError(f"the config holds {what}; when you trust it, pass safe_mode=False")
+
+
 def deserialize_keras_object(
     config: Any,
     custom_objects: Mapping[str, Any] | None = None,
@@ -341,15 +351,14 @@ def deserialize_keras_object(
         >>> keras.saving.deserialize_keras_object(config).units
         3
     """
-    stack = _reading.get()
-    if not stack:
+    if not _reading.get():
         check_tree(config)
     mode = _safe_mode.get()
     if mode is None:
-        mode = safe_mode and not _unsafe_allowed
+        mode = safe_mode is not False and not _unsafe_allowed  # None, 0 and the like are no consent
     token = _safe_mode.set(mode)
     try:
-        with CustomObjectScope(custom_objects):
+        with CustomObjectScope(custom_objects), limits.budget():
             if module_objects is not None and isinstance(config, str):
                 found = get_registered_object(config, module_objects=module_objects)
                 return config if found is None else found

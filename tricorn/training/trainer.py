@@ -180,6 +180,8 @@ class Trainer(Layer):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as `get_compile_config` said, and make the optimizer's state if possible."""
+        if not isinstance(config, dict):
+            raise ValueError(f"the compile_config of {self.name!r} must be a dict, got {config!r}")
         known = inspect.signature(self.compile).parameters
         arguments = {
             key: registry.deserialize_keras_object(value)

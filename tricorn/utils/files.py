@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
+import posixpath
 import shutil
+import stat
 import tarfile
 import tempfile
 import urllib.parse
 import urllib.request
 import warnings
 import zipfile
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
-from tricorn import config
+from tricorn import config, limits
 from tricorn.callbacks.display import Progress, message
 from tricorn.saving.atomic import writing
 
@@ -58,7 +62,7 @@ def get_file(
 
     Raises:
         ValueError: no `origin`, a path for `fname`, bytes that do not give `file_hash`, or an
-            archive whose members lie outside of it.
+            archive that is damaged, whose members lie outside of it, or that grows without bound.
         OSError: it cannot be fetched.
 
     Example:
@@ -158,20 +162,24 @@ def _extract(archive: Path, folder: Path, formats: Any) -> None:
     """Extract an archive beside its folder first, and put it in the place when it is whole."""
     formats = ("tar", "zip") if formats == "auto" else (formats or ())
     formats = (formats,) if isinstance(formats, str) else formats
+    most = limits.allowed(5 * archive.stat().st_size)  # it goes to the disk
+    damage = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         inner = Path(temporary, "extracted")
         if "tar" in formats and tarfile.is_tarfile(archive):
             try:
                 with tarfile.open(archive) as tar:
+                    _check_members(archive, _members_of_tar(tar), most)
                     tar.extractall(inner, filter="data")
-            except tarfile.FilterError as error:
+            except damage as error:
                 raise ValueError(f"{archive} is not extracted: {error}") from error
         elif "zip" in formats and zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as packed:
-                for name in packed.namelist():
-                    if not Path(inner, name).resolve().is_relative_to(inner.resolve()):
-                        raise ValueError(f"{archive} is not extracted: {name!r} is outside of it")
-                packed.extractall(inner)
+            try:
+                with zipfile.ZipFile(archive) as packed:
+                    _check_members(archive, _members_of_zip(packed), most)
+                    packed.extractall(inner)
+            except (*damage, NotImplementedError) as error:
+                raise ValueError(f"{archive} is not extracted: {error}") from error
         else:
             warnings.warn(
                 f"Could not extract archive: {archive} is no {' or '.join(formats)} file",
@@ -181,3 +189,56 @@ def _extract(archive: Path, folder: Path, formats: Any) -> None:
         if folder.is_dir():
             shutil.rmtree(folder)
         os.replace(inner, folder)
+
+
+class _Member(NamedTuple):
+    """A member of an archive; `link` is the path that it leads to from the top of the archive."""
+
+    name: str
+    size: int
+    link: str | None = None
+    ordinary: bool = True
+
+
+def _members_of_tar(tar: tarfile.TarFile) -> Iterator[_Member]:
+    for info in tar:
+        link = info.linkname if info.islnk() else None
+        if info.issym():
+            link = posixpath.join(posixpath.dirname(info.name), info.linkname)
+        yield _Member(info.name, info.size, link, info.isreg() or info.isdir() or link is not None)
+
+
+def _members_of_zip(packed: zipfile.ZipFile) -> Iterator[_Member]:
+    for info in packed.infolist():
+        is_link = stat.S_ISLNK(info.external_attr >> 16)
+        yield _Member(info.filename.replace("\\", "/"), info.file_size, None, not is_link)
+
+
+def _check_members(archive: Path, members: Iterable[_Member], most: int) -> None:
+    """Refuse an archive whose members leave its folder or take far more room than it does.
+
+    No path may lead through a link of the archive: then what a path says is where it leads.
+    """
+    links: set[str] = set()
+    paths: list[tuple[str, str]] = []
+    left = most
+    for member in members:
+        refused = f"{archive} is not extracted: the member {member.name!r}"
+        for path in (member.name, *(() if member.link is None else (member.link,))):
+            plain = posixpath.normpath(path)
+            if posixpath.isabs(path) or plain.startswith("../") or plain == ".." or ":" in path[:2]:
+                raise ValueError(f"{refused} leads to {path!r}, outside of the archive")
+            paths.append((member.name, plain))
+        if not member.ordinary:
+            raise ValueError(f"{refused} is no ordinary file, folder or link")
+        if member.link is not None:
+            links.add(posixpath.normpath(member.name))
+        left -= member.size
+        if left < 0:
+            raise ValueError(
+                f"{refused} and those before it would take more than {most:,} bytes, far more than "
+                "the archive. When you trust it, allow more by config.set_loading_limit(bytes)"
+            )
+    for name, path in paths if links else ():
+        if any(above in links for above in map(str, PurePosixPath(path).parents)):
+            raise ValueError(f"{archive} is not extracted: {name!r} leads through a link")

@@ -16,6 +16,7 @@ from tricorn.graph.symbolic import is_symbolic
 from tricorn.layers.arguments import choice
 from tricorn.layers.base import Layer
 from tricorn.ops.host import on_host
+from tricorn.serialization.registry import refuse_unless_trusted
 
 
 class DataLayer(Layer):
@@ -50,6 +51,13 @@ class HostLayer(DataLayer):
 
     #: whether results that have values are sparse tensors; in a graph they are dense
     sparse = False
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The layer that `get_config` describes; in safe mode no file with a vocabulary is read."""
+        if isinstance(path := config.get("vocabulary"), str):
+            refuse_unless_trusted(f"the path of a file with a vocabulary, {path!r}")
+        return super().from_config(config, custom_objects)
 
     def values(self, *arrays: np.ndarray) -> np.ndarray:
         """The result for arrays; strings are ``str`` objects."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import ops
+from tricorn import limits, ops
 from tricorn.checks import wrong
 from tricorn.layers.arguments import is_int, positive
 from tricorn.layers.preprocessing import base
@@ -336,7 +336,6 @@ class IndexLookup(HostLayer):
         self.oov_method, self.salt = oov_method, _pair(self, salt)
         self._hash = _Hash(self.salt)
         self.reset_state()
-        self._file = str(vocabulary) if isinstance(vocabulary, (str, Path)) else None
         if vocabulary is not None:
             self.set_vocabulary(vocabulary, idf_weights)
             self._given = True
@@ -349,6 +348,7 @@ class IndexLookup(HostLayer):
             raise ValueError(
                 f"{kind}: num_oov_indices must be greater than or equal to 0, got {oov!r}"
             )
+        limits.take(f"{kind}: num_oov_indices={oov}", 64 * oov)
         if pad and max_tokens is None:
             raise ValueError(f"{kind}: with pad_to_max_tokens, max_tokens must be set")
         if invert and self.output_mode != "int":
@@ -605,10 +605,9 @@ class IndexLookup(HostLayer):
         config = super().get_config()
         config.pop("vocabulary", None)
         weights = self._weights if self._given else None
-        known = self._vocabulary if self._given and self._file is None else self._file
         return {
             **config,
-            "vocabulary": list(known) if isinstance(known, list) else known,
+            "vocabulary": list(self._vocabulary) if self._given else None,
             "idf_weights": None if weights is None else np.asarray(weights).tolist(),
             "vocabulary_size": self.vocabulary_size(),
         }

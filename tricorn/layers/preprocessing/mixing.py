@@ -6,7 +6,7 @@ import functools
 import random as python_random
 from typing import Any
 
-from tricorn import ops, random
+from tricorn import limits, ops, random
 from tricorn.checks import boolean, number
 from tricorn.graph.transforms import chosen
 from tricorn.layers.arguments import positive
@@ -238,6 +238,7 @@ class RandAugment(ChoosingLayer):
     ) -> None:
         super().__init__(data_format=data_format, **kwargs)
         self.num_ops = positive(self, "num_ops", num_ops)
+        limits.take_calls(num_ops)
         self.factor = interval(self, "factor", factor, 0, 1)
         self.value_range = pixel_range(self, value_range)
         self.interpolation = known(self, "interpolation", interpolation, ("nearest", "bilinear"))
@@ -334,6 +335,7 @@ class AugMix(ChoosingLayer):
         super().__init__(data_format=data_format, **kwargs)
         self.num_chains = positive(self, "num_chains", num_chains)
         self.chain_depth = positive(self, "chain_depth", chain_depth)
+        limits.take_calls(num_chains * chain_depth)
         self.factor = interval(self, "factor", factor, 0, 1)
         self.alpha = number(self, "alpha", alpha, above=0)
         self.all_ops = boolean(self, "all_ops", all_ops)

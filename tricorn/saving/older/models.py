@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
-from tricorn import variable
+from tricorn import limits
 from tricorn.conventions import Conventions
 from tricorn.saving import hdf5
 from tricorn.saving.older import states
@@ -41,7 +42,7 @@ def load(
         )
     origin = origin_in(file, config)
     translation = Translation(origin)
-    with variable.budget(room):
+    with limits.budget(room):
         model = _made(config, translation, custom_objects, safe_mode)
     if (found := hdf5.layout(file)) is None:
         raise ValueError(f"{file.name} has no weights (no attribute layer_names)")
@@ -50,8 +51,10 @@ def load(
     training = _json(file, "training_config") if compile else None
     if training is not None:
         with registry.custom_object_scope(custom_objects or {}):
-            model.compile_from_config(translation.compiled(training))
-        states.read(model, file, found, origin)
+            compiled = translated(translation.compiled, training, f"{file.name}: training_config")
+            model.compile_from_config(compiled)
+        with limits.budget(limits.allowed(file.stored)):
+            states.read(model, file, found, origin)
     translation.tell(file.name)
     return model
 
@@ -69,11 +72,12 @@ def modern(config: Any, version: str | None, name: str) -> tuple[Any, bool]:
         return config, False
     registry.check_tree(config)
     translation = Translation(origin_of(version, "tensorflow")._replace(tensorflow=True))
-    found = translation.entry(config)
+    found = translated(translation.entry, config, f"{name}: the config")
     for key in ("build_config", "compile_config"):
         found[key] = config.get(key)
     if found["compile_config"]:
-        found["compile_config"] = translation.compiled(found["compile_config"])
+        compiled = found["compile_config"]
+        found["compile_config"] = translated(translation.compiled, compiled, f"{name}: compile")
     translation.tell(name)
     return found, True
 
@@ -129,10 +133,20 @@ def _guess(config: dict) -> str:
 def _made(config: Any, translation: Translation, custom_objects: Any, safe_mode: bool) -> Any:
     registry.check_tree(config)
     with registry.custom_object_scope(custom_objects or {}), registry.sharing():
-        model = registry.deserialize_keras_object(translation.entry(config), safe_mode=safe_mode)
+        entry = translated(translation.entry, config, "the config")
+        model = registry.deserialize_keras_object(entry, safe_mode=safe_mode)
     if not hasattr(model, "compile_from_config"):
         raise ValueError(f"the config describes a {type(model).__name__}, expected a model")
     return model
+
+
+def translated(translate: Callable, config: Any, name: str) -> Any:
+    """A config in today's form; what has not the form of a config is an error."""
+    try:
+        return translate(config)
+    except (TypeError, LookupError, AttributeError, RecursionError) as error:
+        kind = type(error).__name__
+        raise ValueError(f"{name} is none that Keras writes ({kind}: {error})") from error
 
 
 def origin_in(file: WeightsFile, config: Any) -> Origin:
@@ -162,6 +176,7 @@ def _json(file: WeightsFile, key: str) -> Any:
     texts = file.strings("", key)
     if not texts:
         return None
+    limits.take_json(f"{file.name}: the attribute {key}", texts[0].encode())
     try:
         return json.loads(texts[0])
     except (ValueError, RecursionError) as error:

@@ -34,13 +34,15 @@ class _Unit(NamedTuple):
 
 def read(model: Any, file: WeightsFile, found: Layout, origin: Origin) -> None:
     """Assign the optimizer's state; warns, and assigns nothing, where the file has another."""
-    names = file.strings(GROUP, "weight_names") if GROUP in file.groups else None
-    if not names or model.optimizer is None:
+    if GROUP not in file.groups or model.optimizer is None:
+        return
+    stored = hdf5.weights_of(file, "", GROUP)
+    if not (names := stored.names):
         return
     optimizer = model.optimizer
     units = list(_units(model, file, found))
     slots = keras2.SLOTS.get(type(optimizer).__name__, ())
-    arrays = [file.datasets[f"{GROUP}/{name}"][()] for name in names]
+    arrays = [stored.store[name] for name in names]
     scalars = [arrays.pop(0) for _ in range(_leading_scalars(arrays))]
     order = [name for unit in units for name in unit.names[: unit.trained]]
     if origin.version < (2, 0):
