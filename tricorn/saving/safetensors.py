@@ -56,8 +56,14 @@ def write(model: Any, file: Any) -> None:
 class _Arrays(weights.Store):
     """The arrays of one object."""
 
-    def __getitem__(self, key: str) -> np.ndarray:
+    def read(self, key: str) -> np.ndarray:
         return np.array(self.datasets[key])
+
+    def check(self, key: str) -> None:
+        pass  # numbers as they are: there is nothing to find
+
+    def _title(self, key: str) -> str:
+        return f"{self.file}: {key!r}"
 
 
 class File:
@@ -75,7 +81,7 @@ class File:
 
     def __init__(self, path: Path) -> None:
         self.name, self.names = str(path), dict[str, str]()
-        size = path.stat().st_size
+        self.stored, size = limits.stored_size(path), path.stat().st_size
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
             if length > min(size - 8, _HEADER_LIMIT):
@@ -119,7 +125,7 @@ class File:
         found: dict[str, weights.Store] = {}
         for name, array in self.tensors.items():
             path, _, key = name.rpartition("/")
-            found.setdefault(path, _Arrays({})).datasets[key] = array
+            found.setdefault(path, _Arrays({}, self.name)).datasets[key] = array
         return found
 
 
