@@ -72,7 +72,7 @@ TF_KERAS_2_11 = dataclasses.replace(TF_KERAS, loss_mean="valid")
 
 def conventions_of(x: Any) -> Conventions:
     """The conventions that a layer, model, loss, metric or optimizer has."""
-    holder = getattr(x, "_tricorn", None)
+    holder: Any = getattr(x, "_tricorn", None)
     if hasattr(holder, "conventions"):
         return holder.conventions
     return getattr(x, "_tricorn_conventions", MODERN)
@@ -82,7 +82,7 @@ def set_conventions(x: Any, conventions: Conventions) -> None:
     """Let a layer and all layers inside, a loss, metric or optimizer behave so from now on; models
     before they are compiled."""
     for one in x._flatten_layers() if hasattr(x, "_flatten_layers") else [x]:
-        holder = getattr(one, "_tricorn", None)
+        holder: Any = getattr(one, "_tricorn", None)
         if hasattr(holder, "conventions"):
             holder.conventions = conventions
         else:

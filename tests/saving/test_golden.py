@@ -7,6 +7,7 @@ the weights after these.
 
 import itertools
 import json
+import os
 import shutil
 import warnings
 import zipfile
@@ -18,6 +19,7 @@ import pytest
 
 import tricorn
 from tricorn.conventions import MODERN, conventions_of
+from tricorn.layers import legacy
 from tricorn.saving.older import models as older
 
 DATA = Path(__file__).parent.parent / "data"
@@ -32,6 +34,16 @@ RACES = {"keras-2.3.1-tensorflow-1.15/mlp_adam": (1, 1, 0, 0)}
 #: (engine, case) where a gradient is 0 but for rounding, which the optimizer brings up to the size
 #: of a step: these train on in float64
 ROUNDING = {("torch", "tf.keras-2.15-keras/mlp_adamax")}
+
+
+#: all cases train on PyTorch; on the others, whose programs take long to compile, every second one
+#: does, unless this is set
+ALL = bool(os.environ.get("TRICORN_GOLDEN"))
+
+
+def trains(engine, case):
+    place = list(CASES).index(case) + (engine.name == "jax")
+    return case not in RACES and (ALL or engine.name == "torch" or place % 2 == 0)
 
 
 def recorded(path):
@@ -126,7 +138,7 @@ def test_golden(case, tmp_path, engine):
     reset()
     evaluated = listed(model.test_on_batch(x, y, **given))
     np.testing.assert_allclose(evaluated, record["evaluate"], rtol=RELATIVE)
-    if case in RACES:
+    if not trains(engine, case):
         return
     reset()
     logs = [listed(model.train_on_batch(x, y, **given)) for _ in record["train_metrics"]]
@@ -194,6 +206,31 @@ def test_a_class_of_the_users_takes_the_place_of_an_old_one():
 
     own = entry("Highway", name="own", units=4)
     assert made(FIRST, own, custom_objects={"Highway": Highway}).output_shape == (None, 4)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Highway",
+        "ParametricSoftplus",
+        "SReLU",
+        "Cosine",
+        "SampleNormalization",
+        "SelfNormalization",
+        "MaxoutDense",
+    ],
+)
+def test_dropped_layers_come_back_from_their_config(name):
+    given = {"MaxoutDense": {"units": 4}, "Cosine": {"axes": -1}}.get(name, {})
+    layer = getattr(legacy, name)(**given)
+    x = np.arange(6.0, dtype="float32").reshape(2, 3)
+    x = [x, x + 1.0] if name == "Cosine" else x
+    expected = tricorn.ops.convert_to_numpy(layer(x))
+    data = tricorn.saving.serialize_keras_object(layer)
+    again = tricorn.saving.deserialize_keras_object(data)
+    again(x)
+    again.set_weights(layer.get_weights())
+    np.testing.assert_allclose(tricorn.ops.convert_to_numpy(again(x)), expected, rtol=1e-6)
 
 
 def test_conventions_survive_a_keras_file(tmp_path):

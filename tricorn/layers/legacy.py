@@ -9,6 +9,7 @@ from tricorn.layers.arguments import positive, resolve, weight
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
 from tricorn.layers.merging import Dot
+from tricorn.layers.normalization import BatchNormalization
 
 
 class Highway(Layer):
@@ -270,6 +271,25 @@ class SampleNormalization(Layer):
         return centered / scale * self.gamma + self.beta
 
 
+class SelfNormalization(BatchNormalization):
+    """`BatchNormalization` by the statistics of the batch, also outside of training; no averages
+    move.  Keras 1 had it as ``BatchNormalization(mode=2)``.
+
+    Args:
+        kwargs: of `BatchNormalization`.
+
+    Example:
+        >>> keras.layers.legacy.SelfNormalization()(np.ones((2, 3))).shape
+        (2, 3)
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "momentum": 1.0})
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        return super().call(inputs, True, mask)
+
+
 class Cosine(Dot):
     """The cosine of the angle between two samples, with one more axis of size 1 before the last:
     Keras 1's ``merge(..., mode="cos")``.
@@ -302,6 +322,7 @@ def _constant(value: Any) -> Any:
 
 __all__ = [
     "Cosine", "Highway", "MaxoutDense", "ParametricSoftplus", "SReLU", "SampleNormalization",
+    "SelfNormalization",
 ]  # fmt: skip
 
 __dir__ = lambda: list(__all__)

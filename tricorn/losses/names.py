@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from tricorn.losses import crossentropy, hinge, regression, similarity
+from tricorn.losses import crossentropy, regression, similarity
 from tricorn.losses.base import Loss
+from tricorn.losses.hinge import (
+    CategoricalHinge,
+    Hinge,
+    SquaredHinge,
+    categorical_hinge,
+    hinge,
+    squared_hinge,
+)
 from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Catalogue, members
 
@@ -20,9 +28,13 @@ _ABBREVIATIONS = {
 catalogue = Catalogue(
     "losses",
     "loss",
-    members((crossentropy, regression, hinge, similarity), Loss),
+    # the package has the function `hinge` where its module was
+    (
+        *members((crossentropy, regression, similarity), Loss),
+        Hinge, SquaredHinge, CategoricalHinge, hinge, squared_hinge, categorical_hinge,
+    ),
     {**_ABBREVIATIONS, **{name.upper(): fn for name, fn in _ABBREVIATIONS.items()}},
-)
+)  # fmt: skip
 get = catalogue.get
 
 

@@ -207,9 +207,22 @@ class Translation:
             "loss": self._losses(training.get("loss")),
         }
         for key in ("metrics", "weighted_metrics"):
-            found[key] = self._metrics(training.get(key))
+            given = training.get(key)
+            if not self.origin.tensorflow and training.get("loss") == "binary_crossentropy":
+                given = self._binary(given)
+            found[key] = self._metrics(given)
         found["loss_weights"] = training.get("loss_weights")
         return found
+
+    def _binary(self, value: Any) -> Any:
+        """Metrics beside the binary crossentropy: "accuracy" is the binary one, also of several
+        outputs side by side."""
+        if value in ("accuracy", "acc"):
+            name = value if self.origin.version >= (2, 3) else "acc"
+            return {"class_name": "BinaryAccuracy", "config": {"name": name}}
+        if isinstance(value, dict) and not _is_entry(value):
+            return {key: self._binary(item) for key, item in value.items()}
+        return [self._binary(item) for item in value] if isinstance(value, list) else value
 
     def _losses(self, value: Any) -> Any:
         return self._functions(value, "losses")
@@ -219,8 +232,10 @@ class Translation:
 
     def _functions(self, value: Any, family: str) -> Any:
         """Losses or metrics: names and entries, in lists and dicts."""
+        if isinstance(value, str) and family == "metrics" and value in keras2.METRICS:
+            return self.known(keras2.METRICS[value], {"name": value}, (family,))
         if isinstance(value, str):
-            return keras2.FUNCTIONS.get(value, value)
+            return keras2.LOSSES.get(value, value) if family == "losses" else value
         if isinstance(value, list):
             return [self._functions(item, family) for item in value]
         if not isinstance(value, dict):
@@ -233,8 +248,8 @@ class Translation:
         if config.get("reduction") == "auto":
             config["reduction"] = "sum_over_batch_size"
         if isinstance(config.get("fn"), str):
-            config["fn"] = _function(keras2.FUNCTIONS.get(config["fn"], config["fn"]))
-        return self.known(keras2.FUNCTIONS.get(name, name), config, (family,))
+            config["fn"] = _function(keras2.LOSSES.get(config["fn"], config["fn"]))
+        return self.known(name, config, (family,))
 
     def optimizer(self, entry: Any) -> Any:
         """An optimizer of Keras 1, Keras 2, tf.keras up to 2.10, or of the new kind after that."""

@@ -105,10 +105,15 @@ LAYERS = {
 #: what of `LAYERS` is no layer
 MODELS = ("Functional", "Model", "Sequential")
 
-#: losses and metrics by names that are gone -> now
-FUNCTIONS = {
-    "cosine": "cosine_proximity", "kld": "kl_divergence", "KLD": "kl_divergence",
+#: losses by names that are gone -> now
+LOSSES = {
+    "cosine": "cosine_similarity", "cosine_proximity": "cosine_similarity",
     "kullback_leibler_divergence": "kl_divergence", "logcosh": "log_cosh", "huber_loss": "huber",
+}  # fmt: skip
+#: metrics by names that are gone -> the class that computes them now
+METRICS = {
+    "cosine": "CosineSimilarity", "cosine_proximity": "CosineSimilarity",
+    "kullback_leibler_divergence": "KLDivergence", "kld": "KLDivergence", "logcosh": "LogCoshError",
 }  # fmt: skip
 
 #: optimizer -> the names of its slots in today's, and whether they stand variable by variable
