@@ -27,8 +27,8 @@ import h5py
 
 from tricorn import _version, limits
 from tricorn.graph.scope import library_code
-from tricorn.saving import atomic, hdf5, orbax, shards, weights
-from tricorn.saving.older import models, states
+from tricorn.saving import atomic, hdf5, orbax, safetensors, shards, weights
+from tricorn.saving.older import models, states, writing
 from tricorn.serialization import registry
 from tricorn.tracebacks import shortened
 
@@ -53,13 +53,15 @@ def save_model(
     Args:
         model: what is saved.
         filepath: path that ends in ``.keras``, a folder's path with ``zipped=False``, or a binary
-            file object.
+            file object; a path that ends in ``.h5`` or ``.hdf5`` for the layout that Keras 2.3.1
+            and tf.keras read.
         overwrite: False: refuse when there is a file already.
         zipped: False writes a folder instead of an archive.
-        kwargs: `save_format` of Keras 2: the path's ending says the format.
+        kwargs: `save_format` of Keras 2: the path's ending says the format; `include_optimizer` of
+            ``.h5`` files.
 
     Raises:
-        ValueError: another ending, another argument.
+        ValueError: another ending, another argument; what an ``.h5`` file cannot say.
         FileExistsError: with ``overwrite=False``.
         TypeError: something in a config that is not plain data.
 
@@ -69,9 +71,11 @@ def save_model(
         >>> keras.models.save_model(model, "model.keras")
     """
     save_format = kwargs.pop("save_format", None)
+    old = str(filepath).endswith((".h5", ".hdf5"))
+    include_optimizer = kwargs.pop("include_optimizer", True) if old else True
     if kwargs:
         raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
-    if save_format is not None and not str(filepath).endswith(".keras"):
+    if save_format is not None and not old and not str(filepath).endswith(".keras"):
         raise ValueError(
             "The `save_format` argument is deprecated in Keras 3: give a path that ends in .keras, "
             f"got save_format={save_format!r} and {str(filepath)!r}"
@@ -86,6 +90,11 @@ def save_model(
         _write_archive(model, filepath)
         return
     path = Path(filepath)
+    if old:
+        _check_overwrite(path, overwrite)
+        with atomic.writing(path) as file, h5py.File(file, "w") as h5:
+            writing.write(model, h5, include_optimizer)
+        return
     is_archive = path.suffix == ".keras"
     if is_archive != (zipped is not False):
         raise ValueError(
@@ -190,9 +199,10 @@ def save_weights(
 
     Args:
         filepath: path; ``.weights.h5`` gives the layout of Keras 3, with the optimizer's state;
-            any other name that ends in ``.h5`` or ``.hdf5`` that of Keras 2 and tf.keras; with
-            `max_shard_size` the name of the index, ``.weights.json``, beside which the shards are
-            put, ``<name>_00000.weights.h5`` and so on.
+            any other name that ends in ``.h5`` or ``.hdf5`` that of Keras 2 and tf.keras;
+            ``.safetensors`` that format, without the optimizer; with `max_shard_size` the name of
+            the index, ``.weights.json``, beside which the shards are put,
+            ``<name>_00000.weights.h5`` and so on.
         overwrite: False: refuse when there is a file already.
         max_shard_size: how many GiB of arrays a file holds at most.
         objects_to_skip: layers and the like whose weights are not saved, nor those of what only
@@ -207,10 +217,12 @@ def save_weights(
     """
     _check_built(model, "saved")
     path = Path(filepath)
-    endings = (".h5", ".hdf5") if max_shard_size is None else (".weights.json", ".weights.h5")
+    plain = (".h5", ".hdf5", ".safetensors")
+    endings = plain if max_shard_size is None else (".weights.json", ".weights.h5")
     if not path.name.endswith(endings):
         raise ValueError(
-            f"the name of a weights file ends in .weights.h5, .h5 or .hdf5, got {str(path)!r}"
+            "the name of a weights file ends in .weights.h5, .h5, .hdf5 or .safetensors, got "
+            f"{str(path)!r}"
             if max_shard_size is None
             else "with max_shard_size the filename must end in .weights.json, the index of the "
             f"files, got {str(path)!r}"
@@ -235,6 +247,10 @@ def save_weights(
     modern = path.name.endswith(".weights.h5")
     if objects_to_skip and not modern:
         raise ValueError(f"objects_to_skip is for .weights.h5 files, got {str(path)!r}")
+    if path.suffix == ".safetensors":
+        with atomic.writing(path) as file:
+            safetensors.write(model, file)
+        return
     with atomic.writing(path) as file, h5py.File(file, "w") as h5:
         if modern:
             weights.write(model, h5, objects_to_skip)
@@ -290,7 +306,7 @@ def load_model(
         with open(filepath, "rb") as source, weights.WeightsFile(source, str(filepath)) as file:
             return models.load(file, _room(file), custom_objects, compile, safe_mode)
     with _opened(filepath) as parts:
-        config = _parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
+        config = parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
         if not isinstance(config, dict) or "class_name" not in config:
             raise ValueError(f"{parts.name}: {CONFIG} does not describe a model")
         config, older = models.modern(config, _written_by(parts), parts.name)
@@ -319,7 +335,7 @@ def _written_by(parts: Any) -> str | None:
     """The version of Keras that wrote a model, where it says so."""
     if isinstance(parts, orbax.Checkpoint):
         return None
-    metadata = _parse(parts.read(METADATA), f"{parts.name}: {METADATA}")
+    metadata = parse(parts.read(METADATA), f"{parts.name}: {METADATA}")
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     return version if isinstance(version, str) else None
 
@@ -346,9 +362,9 @@ def load_weights(
     """Load weights into a built model.
 
     What the file holds decides how it is read, not its name: a ``.keras`` archive or a
-    ``.weights.h5`` file (with the optimizer's state where both have it), or weights or a whole
-    model in the ``.h5`` layout of Keras 1, Keras 2 and tf.keras.  A name that ends in ``.json`` is
-    that of an index, which leads to weights in several files.
+    ``.weights.h5`` file (with the optimizer's state where both have it), weights or a whole
+    model in the ``.h5`` layout of Keras 1, Keras 2 and tf.keras, or ``.safetensors``.  A name that
+    ends in ``.json`` is that of an index, which leads to weights in several files.
 
     Args:
         filepath: path of the file, or of a folder that ``save(zipped=False)`` or
@@ -370,6 +386,10 @@ def load_weights(
     """
     _check_built(model, "loaded")
     path, skip = Path(filepath), tuple(objects_to_skip)
+    if path.suffix == ".safetensors":
+        _only_hdf5(path, by_name=by_name, reshape=reshape)
+        safetensors.read(model, path, skip_mismatch, skip)
+        return
     with opened_weights(path) as file:
         if not isinstance(file, weights.WeightsFile) or (found := hdf5.layout(file)) is None:
             _only_hdf5(path, by_name=by_name, reshape=reshape)
@@ -388,7 +408,7 @@ def opened_weights(path: Path) -> Iterator[weights.Stores | orbax.State]:
     """The weights in a file or a folder, or those that an index (``.json``) leads to, while the
     block lasts."""
     if path.suffix == ".json":
-        with shards.reading(path, _parse(limits.read_text(path), str(path))) as found:
+        with shards.reading(path, parse(limits.read_text(path), str(path))) as found:
             yield found
     elif path.suffix == ".keras" or path.is_dir() or zipfile.is_zipfile(path):
         with _opened(path) as parts, parts.weights() as file:
@@ -402,7 +422,7 @@ def read_texts(path: Any) -> Iterator[dict[str, Any]]:
     """The config and the metadata of a saved model."""
     with _opened(path) as parts:
         for name in (CONFIG, METADATA):
-            data = _parse(parts.read(name), f"{parts.name}: {name}")
+            data = parse(parts.read(name), f"{parts.name}: {name}")
             if not isinstance(data, dict):
                 raise ValueError(
                     f"{parts.name}: {name} must hold a dict, got {type(data).__name__}"
@@ -418,7 +438,12 @@ def _only_hdf5(path: Path, **options: bool) -> None:
         )
 
 
-def _parse(text: bytes, name: str) -> Any:
+def parse(text: bytes, name: str) -> Any:
+    """What JSON says.
+
+    Raises:
+        ValueError: it is none.
+    """
     limits.take_json(name, text)
     try:
         return json.loads(text)
@@ -602,7 +627,7 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
         >>> again.input_shape
         (None, 2)
     """
-    config = _parse(json_string.encode(), "the text")
+    config = parse(json_string.encode(), "the text")
     if not isinstance(config, dict) or "class_name" not in config:
         raise ValueError("the JSON text does not describe a model")
     if models.is_older(config):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn import limits
+from tricorn.conventions import Conventions
 from tricorn.saving import hdf5
 from tricorn.saving.older import states
 from tricorn.saving.older.configs import Translation, image_format
@@ -39,7 +40,7 @@ def load(
             f"{file.name} has weights, but no model (no attribute model_config): make the model "
             "and call model.load_weights"
         )
-    origin = _origin(file, config)
+    origin = origin_in(file, config)
     translation = Translation(origin)
     with limits.budget(room):
         model = _made(config, translation, custom_objects, safe_mode)
@@ -50,7 +51,7 @@ def load(
     training = _json(file, "training_config") if compile else None
     if training is not None:
         with registry.custom_object_scope(custom_objects or {}):
-            compiled = _translated(translation.compiled, training, f"{file.name}: training_config")
+            compiled = translated(translation.compiled, training, f"{file.name}: training_config")
             model.compile_from_config(compiled)
         with limits.budget(limits.allowed(file.stored)):
             states.read(model, file, found, origin)
@@ -71,12 +72,12 @@ def modern(config: Any, version: str | None, name: str) -> tuple[Any, bool]:
         return config, False
     registry.check_tree(config)
     translation = Translation(origin_of(version, "tensorflow")._replace(tensorflow=True))
-    found = _translated(translation.entry, config, f"{name}: the config")
+    found = translated(translation.entry, config, f"{name}: the config")
     for key in ("build_config", "compile_config"):
         found[key] = config.get(key)
     if found["compile_config"]:
         compiled = found["compile_config"]
-        found["compile_config"] = _translated(translation.compiled, compiled, f"{name}: compile")
+        found["compile_config"] = translated(translation.compiled, compiled, f"{name}: compile")
     translation.tell(name)
     return found, True
 
@@ -133,14 +134,14 @@ def _guess(config: dict) -> str:
 def _made(config: Any, translation: Translation, custom_objects: Any, safe_mode: bool) -> Any:
     registry.check_tree(config)
     with registry.custom_object_scope(custom_objects or {}), registry.sharing():
-        entry = _translated(translation.entry, config, "the config")
+        entry = translated(translation.entry, config, "the config")
         model = registry.deserialize_keras_object(entry, safe_mode=safe_mode)
     if not hasattr(model, "compile_from_config"):
         raise ValueError(f"the config describes a {type(model).__name__}, expected a model")
     return model
 
 
-def _translated(translate: Callable, config: Any, name: str) -> Any:
+def translated(translate: Callable, config: Any, name: str) -> Any:
     """A config in today's form; what has not the form of a config is an error."""
     try:
         return translate(config)
@@ -149,7 +150,9 @@ def _translated(translate: Callable, config: Any, name: str) -> Any:
         raise ValueError(f"{name} is none that Keras writes ({kind}: {error})") from error
 
 
-def _origin(file: WeightsFile, config: Any) -> Origin:
+def origin_in(file: WeightsFile, config: Any) -> Origin:
+    """What wrote a file with this ``model_config``."""
+
     def said(key: str) -> str | None:
         return next(
             (texts[0] for group in ("", "model_weights") if group in file.groups
@@ -161,6 +164,12 @@ def _origin(file: WeightsFile, config: Any) -> Origin:
         layout = hdf5.layout(file)
         engine = "theano" if layout is None or layout.origin.flipped else "tensorflow"
     origin = origin_of(said("keras_version"), engine)
+    if own := _json(file, "tricorn_conventions"):
+        try:
+            conventions = Conventions(**own["conventions"])
+            origin = origin._replace(said=conventions, legacy=bool(own["legacy"]))
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"{file.name}: tricorn_conventions cannot be read: {error}") from error
     return origin._replace(image_format=image_format(config))
 
 
