@@ -50,7 +50,7 @@ FLOORS = [
     ["models"],
     ["saving", "export", "distribute"],
     ["applications", "datasets", "utils", "visualization"],
-    ["backend", "preprocessing"],
+    ["backend", "preprocessing", "script"],
     ["classic"],
     ["demo"],
     ["cli"],
