@@ -1,6 +1,6 @@
 """Data from directories and arrays, by the names that older programs use; see `utils`."""
 
-from tricorn.preprocessing import image, sequence
+from tricorn.preprocessing import image, sequence, text
 from tricorn.utils.directories import image_dataset_from_directory, text_dataset_from_directory
 from tricorn.utils.timeseries import timeseries_dataset_from_array
 
@@ -8,6 +8,7 @@ __all__ = [
     "image",
     "image_dataset_from_directory",
     "sequence",
+    "text",
     "text_dataset_from_directory",
     "timeseries_dataset_from_array",
 ]

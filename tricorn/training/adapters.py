@@ -22,6 +22,7 @@ import numpy as np
 from tricorn import dtypes, tree
 from tricorn.engines import EngineError, active
 from tricorn.graph import op
+from tricorn.training import on_disk
 from tricorn.training.sparse_rows import any_sparse, as_tensors, sparse_rows
 
 #: rows of a chunk that is stacked on the host are limited to so many bytes, and so many batches
@@ -264,13 +265,7 @@ class ArrayFeed:
         Raises:
             ValueError: when a part would be empty.
         """
-        if not 0 < fraction < 1:
-            raise ValueError(f"validation_split must be between 0 and 1, got {fraction}")
-        cut = int(self.size * (1 - fraction))
-        if cut in (0, self.size):
-            raise ValueError(
-                f"validation_split={fraction} of {self.size} samples leaves a part empty"
-            )
+        cut = _cut(self.size, fraction)
 
         def part(rows: slice, size: int | None, shuffle: bool, steps: int | None) -> ArrayFeed:
             x, y, sample_weight = tree.map(lambda a: a[rows], self.arrays)
@@ -594,6 +589,60 @@ class StreamFeed:
         _warn_of_end(done, self.steps)
 
 
+class FileFeed(StreamFeed):
+    """Arrays of which some are in files, read batch by batch; or whose batches are shuffled as
+    wholes.
+
+    Args:
+        x, y, sample_weight, batch_size, class_weight, steps: see `ArrayFeed`.
+        shuffle: as there, or "batch".
+        stack, inputs_only: see `StreamFeed`.
+    """
+
+    def __init__(
+        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool | str,
+        class_weight: dict | None, steps: int | None, stack: bool, inputs_only: bool,
+    ) -> None:  # fmt: skip
+        parts = zip((x, y, sample_weight), ("x", "y", "sample_weight"))
+        self.arrays = tuple(
+            tree.map(on_disk.rows, data) if _on_disk(data) else _named(data, name)
+            for data, name in parts
+        )
+        self.shuffle = shuffle
+        size = _common_length(self.arrays)
+        self.batch_size = _check_batch_size(batch_size, size, steps)
+        batches = on_disk.Batches(self.arrays, size, self.batch_size, shuffle == "batch")
+        super().__init__(batches, steps, class_weight, stack, inputs_only)
+        self.size = size
+
+    def split(
+        self, fraction: float, batch_size: int | None = None, steps: int | None = None
+    ) -> tuple[FileFeed, FileFeed]:
+        """See `ArrayFeed`."""
+        assert self.size is not None
+        cut = _cut(self.size, fraction)
+
+        def part(start: int, end: int, *settings: Any) -> FileFeed:
+            arrays = tree.map(lambda array: on_disk.part(array, start, end), self.arrays)
+            return FileFeed(*arrays, *settings, self.stack, self.inputs_only)
+
+        own = None if self.steps == len(self.source) else self.steps
+        train = part(0, cut, self.batch_size, self.shuffle, self.class_weight, own)
+        size = batch_size or self.batch_size
+        return train, part(cut, self.size, size, False, self.class_weight, steps)
+
+    def first(self) -> Any:
+        """See `ArrayFeed`."""
+        return as_tensors(one_batch(*next(iter(self.source)), self.class_weight))
+
+    def epoch(self, position: Any = None, pace: Any = None) -> Iterator[tuple[tuple, int]]:
+        """See `StreamFeed`."""
+        if self.shuffle and position is not None and self._iterator is None:
+            count = len(self.source) if self.source.whole else self.size
+            self.source.order = position.order(count)
+        return super().epoch(position, pace)
+
+
 def _warn_of_end(done: int, steps: int | None) -> None:
     """An epoch has fewer steps than it was to have."""
     warnings.warn(
@@ -647,7 +696,7 @@ def feed(
     sample_weight: Any = None,
     *,
     batch_size: int | None = None,
-    shuffle: bool = False,
+    shuffle: bool | str = False,
     class_weight: dict | None = None,
     steps: int | None = None,
     stack: bool = True,
@@ -656,7 +705,14 @@ def feed(
     """The feed for what a user gave: arrays (or lists, dicts of them) or a source of batches."""
     if isinstance(x, (ArrayFeed, StreamFeed)):
         return x
+    if hasattr(x, "_tricorn_epochs"):  # endless in a loop of the user's, but has epochs
+        x = x._tricorn_epochs()
     if _is_arrays(x):
+        if shuffle == "batch" or any(map(_on_disk, (x, y, sample_weight))):
+            return FileFeed(
+                x, y, sample_weight, batch_size, shuffle, class_weight, steps, stack, inputs_only
+            )
+        shuffle = bool(shuffle)
         return ArrayFeed(x, y, sample_weight, batch_size, shuffle, class_weight, steps)
     if y is not None or sample_weight is not None:
         raise ValueError(
@@ -735,6 +791,25 @@ def _common_length(arrays: Any) -> int:
         shown = ", ".join(f"{name}: {n}" for name, n in lengths.items())
         raise ValueError(f"all arrays need the same number of samples; got {shown}")
     return next(iter(lengths.values()))
+
+
+def _cut(size: int, fraction: float) -> int:
+    """How many samples are left for training."""
+    if not 0 < fraction < 1:
+        raise ValueError(f"validation_split must be between 0 and 1, got {fraction}")
+    cut = int(size * (1 - fraction))
+    if cut in (0, size):
+        raise ValueError(f"validation_split={fraction} of {size} samples leaves a part empty")
+    return cut
+
+
+def _on_disk(data: Any) -> bool:
+    """Whether arrays in files are among the data."""
+    if isinstance(data, Mapping):
+        return any(map(_on_disk, data.values()))
+    if isinstance(data, (list, tuple)):
+        return _holds_arrays(data) and any(map(_on_disk, data))
+    return on_disk.is_on_disk(data)
 
 
 def _check_batch_size(batch_size: Any, size: int, steps: int | None) -> int:

@@ -344,7 +344,7 @@ class Trainer(Layer):
         callbacks: Any = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         class_weight: dict[int, float] | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
@@ -365,7 +365,8 @@ class Trainer(Layer):
             callbacks: list of `Callback` objects.
             validation_split: fraction of the data, the *last* of it as given, kept for validation.
             validation_data: (x, y), (x, y, sample_weight) or a source of batches.
-            shuffle: a new order for each epoch (arrays only).
+            shuffle: a new order for each epoch (arrays only); "batch": of the batches, which stay
+                together, so that files are read in pieces.
             class_weight: {class: weight} of the loss.
             sample_weight: weight of each sample in the loss.
             initial_epoch: number of the first epoch, when a training goes on.
@@ -761,17 +762,17 @@ def _outputs_of(engine: Any, found: list) -> dict[str, Any]:
 
 
 def _feeds(
-    model: Trainer, x: Any, y: Any, batch_size: Any, split: float, validation: Any, shuffle: bool,
-    class_weight: Any, sample_weight: Any, steps: Any, validation_steps: Any,
+    model: Trainer, x: Any, y: Any, batch_size: Any, split: float, validation: Any,
+    shuffle: bool | str, class_weight: Any, sample_weight: Any, steps: Any, validation_steps: Any,
     validation_batch: Any,
 ) -> tuple[Any, Any]:  # fmt: skip
     """The feeds of training and validation."""
     train: Any = adapters.feed(
-        x, y, sample_weight, batch_size=batch_size, shuffle=bool(shuffle),
+        x, y, sample_weight, batch_size=batch_size, shuffle=shuffle,
         class_weight=class_weight, steps=steps, stack=not model.run_eagerly,
     )  # fmt: skip
     if split and validation is None:
-        if not isinstance(train, adapters.ArrayFeed):
+        if not isinstance(train, (adapters.ArrayFeed, adapters.FileFeed)):
             raise ValueError("validation_split works on arrays; give validation_data instead")
         return train.split(split, validation_batch, validation_steps)
     if validation is None:

@@ -23,6 +23,7 @@ from tricorn.saving import (
 )
 from tricorn.seeds import set_random_seed
 from tricorn.training.adapters import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from tricorn.training.on_disk import HDF5Matrix
 from tricorn.utils.confusion import confusion_matrix
 from tricorn.utils.kernels import (
     convert_all_kernels_in_model,
@@ -98,6 +99,7 @@ __all__ = [
     "get_registered_name",
     "get_registered_object",
     "get_source_inputs",
+    "HDF5Matrix",
     "image_dataset_from_directory",
     "img_to_array",
     "is_interactive_logging_enabled",
