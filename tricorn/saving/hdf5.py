@@ -45,7 +45,7 @@ def write(model: Any, group: h5py.Group) -> None:
             f"the weights of {model.name!r} cannot be saved in this layout: several layers are "
             f"called {', '.join(map(repr, twice))}. Rename them, or save to a .weights.h5 file"
         )
-    _write_strings(group, "layer_names", names)
+    write_strings(group, "layer_names", names)
     group.attrs["backend"] = BACKEND.encode()
     group.attrs["keras_version"] = KERAS_VERSION.encode()
     written: set[Variable] = set()
@@ -81,11 +81,11 @@ def _write_layer(group: h5py.Group, found: list[conversions.Unit]) -> set[Variab
             name = f"{plain}_{count}"
         names.append(f"{name}:0")
         weights.write_array(group, names[-1], variable)
-    _write_strings(group, "weight_names", names)
+    write_strings(group, "weight_names", names)
     return {variable for _, variable in variables}
 
 
-def _write_strings(group: h5py.Group, key: str, texts: list[str]) -> None:
+def write_strings(group: h5py.Group, key: str, texts: list[str]) -> None:
     """An attribute with texts; in several, ``key0``, ``key1`` ..., when they are too long for
     one."""
     data = np.array([text.encode() for text in texts], dtype=None if texts else "S1")

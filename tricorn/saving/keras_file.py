@@ -26,7 +26,8 @@ import h5py
 
 from tricorn import _version, variable
 from tricorn.graph.scope import library_code
-from tricorn.saving import atomic, hdf5, orbax, shards, weights
+from tricorn.saving import atomic, hdf5, orbax, safetensors, shards, weights
+from tricorn.saving.older import writing
 from tricorn.serialization import registry
 from tricorn.tracebacks import shortened
 
@@ -51,13 +52,15 @@ def save_model(
     Args:
         model: what is saved.
         filepath: path that ends in ``.keras``, a folder's path with ``zipped=False``, or a binary
-            file object.
+            file object; a path that ends in ``.h5`` or ``.hdf5`` for the layout that Keras 2.3.1
+            and tf.keras read.
         overwrite: False: refuse when there is a file already.
         zipped: False writes a folder instead of an archive.
-        kwargs: `save_format` of Keras 2: the path's ending says the format.
+        kwargs: `save_format` of Keras 2: the path's ending says the format; `include_optimizer` of
+            ``.h5`` files.
 
     Raises:
-        ValueError: another ending, another argument.
+        ValueError: another ending, another argument; what an ``.h5`` file cannot say.
         FileExistsError: with ``overwrite=False``.
         TypeError: something in a config that is not plain data.
 
@@ -67,9 +70,11 @@ def save_model(
         >>> keras.models.save_model(model, "model.keras")
     """
     save_format = kwargs.pop("save_format", None)
+    old = str(filepath).endswith((".h5", ".hdf5"))
+    include_optimizer = kwargs.pop("include_optimizer", True) if old else True
     if kwargs:
         raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
-    if save_format is not None and not str(filepath).endswith(".keras"):
+    if save_format is not None and not old and not str(filepath).endswith(".keras"):
         raise ValueError(
             "The `save_format` argument is deprecated in Keras 3: give a path that ends in .keras, "
             f"got save_format={save_format!r} and {str(filepath)!r}"
@@ -84,6 +89,11 @@ def save_model(
         _write_archive(model, filepath)
         return
     path = Path(filepath)
+    if old:
+        _check_overwrite(path, overwrite)
+        with atomic.writing(path) as file, h5py.File(file, "w") as h5:
+            writing.write(model, h5, include_optimizer)
+        return
     is_archive = path.suffix == ".keras"
     if is_archive != (zipped is not False):
         raise ValueError(
@@ -188,9 +198,10 @@ def save_weights(
 
     Args:
         filepath: path; ``.weights.h5`` gives the layout of Keras 3, with the optimizer's state;
-            any other name that ends in ``.h5`` or ``.hdf5`` that of Keras 2 and tf.keras; with
-            `max_shard_size` the name of the index, ``.weights.json``, beside which the shards are
-            put, ``<name>_00000.weights.h5`` and so on.
+            any other name that ends in ``.h5`` or ``.hdf5`` that of Keras 2 and tf.keras;
+            ``.safetensors`` that format, without the optimizer; with `max_shard_size` the name of
+            the index, ``.weights.json``, beside which the shards are put,
+            ``<name>_00000.weights.h5`` and so on.
         overwrite: False: refuse when there is a file already.
         max_shard_size: how many GiB of arrays a file holds at most.
         objects_to_skip: layers and the like whose weights are not saved, nor those of what only
@@ -205,10 +216,12 @@ def save_weights(
     """
     _check_built(model, "saved")
     path = Path(filepath)
-    endings = (".h5", ".hdf5") if max_shard_size is None else (".weights.json", ".weights.h5")
+    plain = (".h5", ".hdf5", ".safetensors")
+    endings = plain if max_shard_size is None else (".weights.json", ".weights.h5")
     if not path.name.endswith(endings):
         raise ValueError(
-            f"the name of a weights file ends in .weights.h5, .h5 or .hdf5, got {str(path)!r}"
+            "the name of a weights file ends in .weights.h5, .h5, .hdf5 or .safetensors, got "
+            f"{str(path)!r}"
             if max_shard_size is None
             else "with max_shard_size the filename must end in .weights.json, the index of the "
             f"files, got {str(path)!r}"
@@ -233,6 +246,10 @@ def save_weights(
     modern = path.name.endswith(".weights.h5")
     if objects_to_skip and not modern:
         raise ValueError(f"objects_to_skip is for .weights.h5 files, got {str(path)!r}")
+    if path.suffix == ".safetensors":
+        with atomic.writing(path) as file:
+            safetensors.write(model, file)
+        return
     with atomic.writing(path) as file, h5py.File(file, "w") as h5:
         if modern:
             weights.write(model, h5, objects_to_skip)
@@ -322,9 +339,9 @@ def load_weights(
     """Load weights into a built model.
 
     What the file holds decides how it is read, not its name: a ``.keras`` archive or a
-    ``.weights.h5`` file (with the optimizer's state where both have it), or weights or a whole
-    model in the ``.h5`` layout of Keras 1, Keras 2 and tf.keras.  A name that ends in ``.json`` is
-    that of an index, which leads to weights in several files.
+    ``.weights.h5`` file (with the optimizer's state where both have it), weights or a whole
+    model in the ``.h5`` layout of Keras 1, Keras 2 and tf.keras, or ``.safetensors``.  A name that
+    ends in ``.json`` is that of an index, which leads to weights in several files.
 
     Args:
         filepath: path of the file, or of a folder that ``save(zipped=False)`` or
@@ -346,6 +363,10 @@ def load_weights(
     """
     _check_built(model, "loaded")
     path, skip = Path(filepath), tuple(objects_to_skip)
+    if path.suffix == ".safetensors":
+        _only_hdf5(path, by_name=by_name, reshape=reshape)
+        safetensors.read(model, path, skip_mismatch, skip)
+        return
     with opened_weights(path) as file:
         if not isinstance(file, weights.WeightsFile) or (found := hdf5.layout(file)) is None:
             _only_hdf5(path, by_name=by_name, reshape=reshape)

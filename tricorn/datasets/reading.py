@@ -1,0 +1,172 @@
+"""Files of published data sets: fetched once, checked by their hashes, and read without running
+code."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format
+
+from tricorn import config
+from tricorn.utils.files import get_file
+
+#: where the files are, but for those with an address of their own
+ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+ADDRESSES = {
+    name: f"https://www.cs.toronto.edu/~kriz/{name}"
+    for name in ("cifar-10-python.tar.gz", "cifar-100-python.tar.gz")
+}
+HASHES = {
+    "mnist.npz": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+    "imdb.npz": "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f",
+    "imdb_word_index.json": "bfafd718b763782e994055a2d397834f",
+    "reuters.npz": "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916",
+    "reuters_word_index.json": "4d44cc38712099c9e383dc6e5f11a921",
+    "boston_housing.npz": "f553886a1f8d56431e820c5b82552d9d95cfcb96d1e678153f8839538947dff5",
+    "california_housing.npz": "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f",
+    "cifar-10-python.tar.gz": "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    "cifar-100-python.tar.gz": "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+}
+
+Split = tuple[np.ndarray, np.ndarray]
+#: what pickles of arrays name, in the spellings of all versions of NumPy
+_ALLOWED = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+    ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+}
+
+
+def fetch(name: str, path: str | None = None, folder: str = "", extract: bool = False) -> str:
+    """The path of a published file in the cache.
+
+    Args:
+        name: of the file at its address.
+        path: what it is called in the cache; None: the same.
+        folder: below ``datasets`` in the cache.
+        extract: it is an archive; gives the path of the folder.
+    """
+    return get_file(
+        path or name,
+        ADDRESSES.get(name, ORIGIN + name),
+        file_hash=HASHES.get(name),
+        cache_subdir=os.path.join("datasets", folder),
+        extract=extract,
+    )
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes arrays, lists, dicts, numbers and texts, and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise ValueError(f"it names {module}.{name}, which a data set has no use for")
+        return _ALLOWED[module, name]
+
+
+def unpickle(file: Any, name: str) -> Any:
+    """What was pickled in a file, if it is made of arrays and plain data.
+
+    Raises:
+        ValueError: it is anything else.
+    """
+    try:
+        return _Unpickler(file, encoding="bytes").load()
+    except (ValueError, TypeError, EOFError, AttributeError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{name} is not read: {error}") from error
+
+
+def arrays(path: Any) -> dict[str, np.ndarray]:
+    """The arrays in an ``.npz`` file, those of lists too."""
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            file = io.BytesIO(archive.read(member))
+            version = format.read_magic(file)
+            old = version == (1, 0)
+            header = format.read_array_header_1_0 if old else format.read_array_header_2_0
+            if header(file)[2].hasobject:
+                array = unpickle(file, f"{path}: {member}")
+            else:
+                file.seek(0)
+                array = format.read_array(file, allow_pickle=False)
+            found[member.removesuffix(".npy")] = array
+    return found
+
+
+def words(name: str, path: str) -> dict[str, int]:
+    """Word -> number."""
+    return json.loads(Path(fetch(name, path)).read_text("utf-8"))
+
+
+def cut(x: np.ndarray, y: np.ndarray, test_split: float, seed: int) -> tuple[Split, Split]:
+    """Rows in an order drawn by `seed`, the last part for tests.
+
+    Raises:
+        ValueError: when `test_split` is outside [0, 1).
+    """
+    if not 0 <= test_split < 1:
+        raise ValueError(f"test_split must be at least 0 and below 1, got {test_split!r}")
+    x, y = shuffled(x, y, np.random.RandomState(seed))
+    first = int(len(x) * (1 - test_split))
+    return (x[:first], y[:first]), (x[first:], y[first:])
+
+
+def shuffled(x: np.ndarray, y: np.ndarray, generator: Any) -> Split:
+    """Rows in the order that Keras gives them."""
+    order = np.arange(len(x))
+    generator.shuffle(order)
+    return x[order], y[order]
+
+
+def marked(
+    x: Any, y: Any, start_char: int | None, index_from: int, maxlen: int | None
+) -> tuple[list, list]:
+    """Sequences with a mark at their beginnings and room for it among the numbers; those of
+    `maxlen` or more are left out."""
+    begin = [] if start_char is None else [start_char]
+    shift = index_from if start_char is not None or index_from else 0
+    rows = [(begin + [word + shift for word in row], label) for row, label in zip(x, y)]
+    rows = [row for row in rows if not maxlen or len(row[0]) < maxlen]
+    if not rows:
+        raise ValueError(
+            f"After filtering for sequences shorter than maxlen={maxlen}, no sequence was kept. "
+            "Increase maxlen."
+        )
+    return [row for row, _ in rows], [label for _, label in rows]
+
+
+def limited(
+    rows: list, num_words: int | None, skip_top: int, oov_char: int | None
+) -> list[list[int]]:
+    """Sequences of the words that are neither too rare nor too frequent; the others are replaced,
+    or left out where `oov_char` is None."""
+    most = num_words or max(map(max, rows))
+    if oov_char is None:
+        return [[word for word in row if skip_top <= word < most] for row in rows]
+    return [[word if skip_top <= word < most else oov_char for word in row] for row in rows]
+
+
+def ragged(rows: list) -> np.ndarray:
+    """Lists as an array of them."""
+    found = np.empty(len(rows), object)
+    found[:] = rows
+    return found
+
+
+def batch(path: str, key: str) -> Split:
+    """Images and labels in a file of CIFAR's, in the default layout."""
+    with open(path, "rb") as file:
+        found = unpickle(file, path)
+    images = found[b"data"].reshape(-1, 3, 32, 32)
+    if config.image_data_format() == "channels_last":
+        images = images.transpose(0, 2, 3, 1)
+    return images, np.array(found[key.encode()], "uint8").reshape(-1, 1)
