@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import tricorn.backend as core
+from tricorn.backend.values import within
 from tricorn.classic.names import handed_on
 from tricorn.classic.spellings import VALUES, warn
+from tricorn.graph.function import Update
 
 _ORDERINGS = {"channels_last": "tf", "channels_first": "th"}
 #: Keras 1's names
@@ -24,6 +28,25 @@ def image_dim_ordering() -> str:
 def set_image_dim_ordering(dim_ordering: str) -> None:
     """Say where channels stand: "tf" last, "th" first."""
     core.set_image_data_format(VALUES["dim_ordering"][dim_ordering])
+
+
+def _lazily(update: Callable, compute: Callable) -> Callable:
+    """An update that, in a layer's call, waits for `add_update`, which does it in training."""
+
+    @functools.wraps(update)
+    def run(x: Any, *args: Any, **kwargs: Any) -> Any:
+        return Update(x, compute(x, *args, **kwargs)) if within() else update(x, *args, **kwargs)
+
+    return run
+
+
+update = _lazily(core.update, lambda x, new_x: new_x)
+update_add = _lazily(core.update_add, lambda x, increment: core.identity(x) + increment)
+update_sub = _lazily(core.update_sub, lambda x, decrement: core.identity(x) - decrement)
+moving_average_update = _lazily(
+    core.moving_average_update,
+    lambda x, value, momentum: core.identity(x) * momentum + value * (1 - momentum),
+)
 
 
 _find, __dir__ = handed_on(

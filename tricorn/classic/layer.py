@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tricorn import naming, tree
+from tricorn.backend.values import within
 from tricorn.checks import of_library
 from tricorn.classic.faces import Written
 from tricorn.conventions import KERAS_2
 from tricorn.graph import symbolic
-from tricorn.graph.function import Update
-from tricorn.layers import InputLayer, Layer, input_spec
+from tricorn.graph.calls import training_now
+from tricorn.layers import InputLayer, Layer, input_spec, state
 from tricorn.layers.input_spec import InputSpec
 from tricorn.tracking import changed
 from tricorn.variable import concretely
@@ -249,22 +250,27 @@ class LayerMethods(Written):
         needed."""
         super().add_loss(losses)  # type: ignore[misc]
 
-    def get_losses_for(self: Any, inputs: Any = None) -> list:
+    @property
+    def losses(self: Any) -> list:
+        """The losses of the call in progress; outside of calls those in the graph, and the
+        penalties of weights."""
+        if within():
+            return super().losses  # type: ignore[misc]
+        return [*_added(self._tricorn_nodes()), *self.get_losses_for(None)]
+
+    def get_losses_for(self: Any, inputs: Any) -> list:
         """The losses of the calls on `inputs`; None: those that depend on no input."""
-        penalties = [w.regularizer(w.value) for w in self.trainable_weights if w.regularizer]
         if inputs is None:
-            return penalties
-        wanted = set(map(id, tree.leaves(inputs)))
-        nodes = [n for n in self._tricorn.nodes if wanted & set(map(id, n.inputs))]
-        added = (losses for node in nodes for losses in node.effects.losses.values())
-        return [loss for losses in added for loss in losses]
+            weights = state.trainable_variables(self)
+            return [v.regularizer(v.value) for v in weights if v.regularizer is not None]
+        return _added(self._tricorn_nodes(set(map(id, tree.leaves(inputs)))))
 
     def add_update(self: Any, updates: Any, inputs: Any = None) -> None:
-        """Do updates, pairs of a Variable and its new value, with each training step of the call
-        in progress; `inputs` is not needed."""
-        for update in updates if isinstance(updates, list) else [updates]:
-            if isinstance(update, tuple) and not isinstance(update, Update):
-                update[0].assign(update[1])
+        """Do updates, pairs of a Variable and its new value, if the call in progress is one in
+        training; `inputs` is not needed."""
+        if training_now():
+            for variable, value in updates if isinstance(updates, list) else [updates]:
+                variable.assign(value)
 
 
 class RecurrentMethods(LayerMethods):
@@ -281,8 +287,14 @@ class RecurrentMethods(LayerMethods):
         own = tree.leaves(self.states)
         if len(values) != len(own):
             raise ValueError(f"{self.name!r} keeps {len(own)} states, got {len(values)} arrays")
-        for state, value in zip(own, values):
-            state.assign(np.asarray(value))
+        for kept, value in zip(own, values):
+            kept.assign(np.asarray(value))
+
+
+def _added(nodes: list) -> list:
+    """The losses that calls added."""
+    losses = (found for node in nodes for found in node.effects.losses.values())
+    return [loss for found in losses for loss in found]
 
 
 def _node(node: Any) -> Node:

@@ -348,10 +348,18 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     return adopted(today.deserialize(config, custom_objects))
 
 
-__getattr__, __dir__ = handed_on(
+_find, __dir__ = handed_on(
     globals(),
     today,
     f"{_NAMES} Highway MaxoutDense {' '.join(ALIASES)} AtrousConvolution1D AtrousConvolution2D "
     "ConvLSTM2DCell ConvRecurrent2D CuDNNGRU CuDNNLSTM Input InputSpec Recurrent add average concatenate "
     "deserialize deserialize_keras_object dot maximum minimum multiply serialize subtract",
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("ConvRecurrent2D", "Recurrent"):
+        from tricorn.classic import recurrent
+
+        return getattr(recurrent, name)
+    return _find(name)

@@ -21,6 +21,7 @@ from tricorn.classic.spellings import convert, warn
 from tricorn.graph.calls import record_of
 from tricorn.graph.symbolic import is_symbolic
 from tricorn.layers import InputLayer, state
+from tricorn.models import Model
 from tricorn.models.layer_graph import LayerGraph, graph_of
 from tricorn.utils import PyDataset
 
@@ -64,6 +65,8 @@ class ModelMethods(LayerMethods):
     """Mixin of models."""
 
     __slots__ = ()
+
+    input_shape, output_shape = Model.input_shape, Model.output_shape
 
     # -------------------------------------------------------------------------------------- compile
 
@@ -324,6 +327,12 @@ class ModelMethods(LayerMethods):
     def stateful(self: Any) -> bool:
         """Whether a layer keeps states from batch to batch."""
         return any(getattr(layer, "stateful", False) for layer in self.layers)
+
+    def reset_states(self: Any) -> None:
+        """Let the kept states of all layers be zeros."""
+        for layer in self.layers:
+            if getattr(layer, "stateful", False) and hasattr(layer, "reset_states"):
+                layer.reset_states()
 
     @property
     def state_updates(self: Any) -> list:

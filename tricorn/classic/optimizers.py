@@ -6,10 +6,11 @@ from typing import Any
 
 import tricorn.optimizers as core
 from tricorn import backend as K
+from tricorn.backend.values import as_symbolic
 from tricorn.classic.faces import Change, Face, Written, face
 from tricorn.classic.names import handed_on
 from tricorn.conventions import KERAS_2
-from tricorn.graph.symbolic import Recorder
+from tricorn.layers.operation import Operation
 from tricorn.optimizers import legacy
 from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
 
@@ -66,9 +67,22 @@ class OptimizerMethods(Written):
             loss, params = older[0], loss
         params = list(params)
         self.build(params)
-        with Recorder(None) as recorder:
-            self.apply(K.gradients(loss, params), params)
-        return list(recorder.effects.assigned.values())
+        grads = K.gradients(loss, params)
+        own, trained = (list(map(as_symbolic, vs)) for vs in (self.variables, params))
+        trained, own = _Step(self)(own, grads, trained)
+        return list(zip([*params, *self.variables], [*trained, *own]))
+
+
+class _Step(Operation, captures=False):
+    """A call of an optimizer in a graph."""
+
+    def __init__(self, optimizer: Any) -> None:
+        super().__init__()
+        self.optimizer = optimizer
+
+    def call(self, state: list, grads: list, values: list) -> Any:
+        """(new values of what is trained, new state)."""
+        return self.optimizer.stateless_apply(state, grads, values)
 
 
 def clip_norm(g: Any, c: float, n: Any) -> Any:
