@@ -142,6 +142,16 @@ def mish(x: Tensor) -> Tensor:
     return ops.multiply(x, ops.tanh(ops.softplus(x)))
 
 
+def legacy_hard_sigmoid(x: Any) -> Any:
+    """min(max(0.2 x + 0.5, 0), 1), which `hard_sigmoid` was before Keras 3.
+
+    Example:
+        >>> keras.activations.get("legacy_hard_sigmoid")(np.array([-3.0, 0.0, 1.0]))
+        Array([0. , 0.5, 0.7], dtype=float32)
+    """
+    return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+
 _catalogue = Catalogue(
     "activations",
     "activation",
@@ -151,7 +161,7 @@ _catalogue = Catalogue(
         sparse_sigmoid, exponential, hard_sigmoid, hard_silu, hard_tanh, hard_shrink, linear, mish,
         log_softmax, log_sigmoid, sparsemax,
     ),
-    {"swish": swish, "hard_swish": hard_swish},
+    {"swish": swish, "hard_swish": hard_swish, "legacy_hard_sigmoid": legacy_hard_sigmoid},
 )  # fmt: skip
 deserialize = _catalogue.deserialize
 

@@ -17,22 +17,32 @@ class Conventions:
     Attributes:
         loss_mean: what a mean loss divides by: "valid", the number of entries that no mask leaves
             out; "all", the number of all; "weighted", the number of entries that are not left out
-            by a mask, and of those whose weight is not 0.
+            by a mask, and of samples whose weight is not 0.
         metric_names: metrics are called as they were "given", or by their "functions" (``acc``,
             ``mean_absolute_error``).
-        metric_masks: whether metrics leave out what a mask does, also without sample weights.
-        moving_variance: of `BatchNormalization`: "biased"; "unbiased", with n - 1 for n; "keras",
-            with n - 1 - epsilon; "fused", "unbiased" for images and "biased" otherwise;
-            "keras fused", "keras" and for images "unbiased" before.
+        metric_masks: whether metrics leave out what a mask does.
+        activity_penalty: penalties on outputs are a "mean" over the batch, or a "sum".
+        moving_variance: what `BatchNormalization` averages of a batch of n values: its variance v,
+            "biased"; "fused", for images v n / (n - 1) and otherwise v; "keras fused", the same
+            times n / (n - 1 - ε); "epsilon", v + ε; "keras epsilon", (v + ε) n / (n - 1 - ε).
+        frozen_statistics: what `BatchNormalization` that is not trainable uses in training: its
+            "moving" averages, or those of the "batch".
+        masked_statistics: whether `BatchNormalization` leaves out what a mask does.
         same_padding: what "same" adds: "end" has the odd entry at the end and depends on strides;
             "centered", Theano's, is half the window at both ends.
+        step_count: the number t of a step in an optimizer counts the steps "before" it (and 1 is
+            added where it begins with 1), or "after" it, as it mostly was in graphs of TensorFlow.
     """
 
     loss_mean: str = "valid"
     metric_names: str = "given"
-    metric_masks: bool = False
+    metric_masks: bool = True
+    activity_penalty: str = "mean"
     moving_variance: str = "biased"
+    frozen_statistics: str = "moving"
+    masked_statistics: bool = True
     same_padding: str = "end"
+    step_count: str = "before"
 
     def differences(self) -> dict[str, Any]:
         """What is not as today."""
@@ -41,13 +51,21 @@ class Conventions:
 
 MODERN = Conventions()
 #: Keras 1
-KERAS_1 = Conventions(loss_mean="weighted", metric_names="functions", metric_masks=True)
+KERAS_1 = Conventions(
+    loss_mean="weighted",
+    metric_names="functions",
+    metric_masks=False,
+    activity_penalty="sum",
+    frozen_statistics="batch",
+    masked_statistics=False,
+    step_count="after",
+)
 #: Keras 2.0 to 2.2
-KERAS_2_0 = dataclasses.replace(KERAS_1, moving_variance="keras fused")
+KERAS_2_0 = dataclasses.replace(KERAS_1, metric_masks=True, moving_variance="keras fused")
 #: Keras 2.3
 KERAS_2 = dataclasses.replace(KERAS_2_0, loss_mean="all", metric_names="given")
 #: tf.keras up to 2.10
-TF_KERAS = Conventions(loss_mean="all", metric_masks=True, moving_variance="fused")
+TF_KERAS = Conventions(loss_mean="all", moving_variance="fused", masked_statistics=False)
 #: tf.keras from 2.11
 TF_KERAS_2_11 = dataclasses.replace(TF_KERAS, loss_mean="valid")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tricorn import dtypes, ops, signatures, tree, variable
+from tricorn.conventions import conventions_of
 from tricorn.engines import active
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph import op, phase, scope
@@ -136,7 +137,7 @@ def penalties(layer: Layer, outputs: Any) -> list:
     found = []
     for leaf in tree.leaves(outputs):
         loss = layer.activity_regularizer(leaf)
-        if len(leaf.shape):
+        if len(leaf.shape) and conventions_of(layer).activity_penalty == "mean":
             count = ops.shape(leaf)[0]
             if count is None or isinstance(count, int):  # None: shapes alone are worked out
                 loss = ops.divide(loss, max(count or 1, 1))

@@ -8,6 +8,7 @@ from tricorn import activations, ops
 from tricorn.checks import named
 from tricorn.docstrings import SEQUENCES, VOLUMES, arguments_of
 from tricorn.layers.arguments import channel_axis, positive, resolve, weight
+from tricorn.layers.centered import convolved
 from tricorn.layers.convolutional import _check_dilation, _Convolution
 from tricorn.layers.input_spec import InputSpec
 from tricorn.layers.recurrent import _Cell, _ForgetBias, _merge_time, _OneCellRNN, _split_time
@@ -120,17 +121,18 @@ class ConvLSTMCell(_Cell, _Convolution):
         """x, of one step or (time, batch, ...), convolved; each gate sees it through its mask."""
         several = len(x.shape) == self.rank + 3
 
-        def convolved(x: Any, kernel: Any) -> Any:
-            outputs = ops.conv(_merge_time(x) if several else x, kernel, **windows)
+        def run(x: Any, kernel: Any) -> Any:
+            x_ = _merge_time(x) if several else x
+            outputs = convolved(self, ops.conv, x_, kernel, **windows)
             return _split_time(outputs, x) if several else outputs
 
         if masks is None:
-            return convolved(x, kernel)
+            return run(x, kernel)
         if len(masks) == 1:
-            return convolved(ops.multiply(x, masks[0]), kernel)
+            return run(ops.multiply(x, masks[0]), kernel)
         parts = zip(masks, ops.split(kernel, 4, axis=-1))
         axis = channel_axis(self) if not several or channel_axis(self) < 0 else 2
-        return ops.concatenate([convolved(ops.multiply(x, m), k) for m, k in parts], axis=axis)
+        return ops.concatenate([run(ops.multiply(x, m), k) for m, k in parts], axis=axis)
 
     def advance(self, projected: Any, states: list, masks: list | None) -> list:
         gate, (h, c) = self.recurrent_activation, states

@@ -18,6 +18,7 @@ from tricorn.layers.arguments import (
     weight,
 )
 from tricorn.layers.base import Layer
+from tricorn.layers.centered import convolved
 from tricorn.layers.input_spec import InputSpec
 from tricorn.ops.fused import add_bias
 from tricorn.variable import Variable
@@ -139,7 +140,9 @@ class _Conv(_Convolution):
         self.bias = weight(self, "bias", (self.filters,)) if self.use_bias else None
 
     def call(self, inputs: Any) -> Any:
-        return self._finish(ops.conv(inputs, self.kernel, **self._windows()), self.bias)
+        return self._finish(
+            convolved(self, ops.conv, inputs, self.kernel, **self._windows()), self.bias
+        )
 
 
 class Conv1D(_Conv):
@@ -269,7 +272,8 @@ class _DepthwiseConv(_Convolution):
         self.bias = weight(self, "bias", filters) if self.use_bias else None
 
     def call(self, inputs: Any) -> Any:
-        return self._finish(ops.depthwise_conv(inputs, self.kernel, **self._windows()), self.bias)
+        outputs = convolved(self, ops.depthwise_conv, inputs, self.kernel, **self._windows())
+        return self._finish(outputs, self.bias)
 
 
 class DepthwiseConv2D(_DepthwiseConv):
@@ -372,9 +376,8 @@ class _SeparableConv(_Convolution):
         self.bias = weight(self, "bias", (self.filters,)) if self.use_bias else None
 
     def call(self, inputs: Any) -> Any:
-        outputs = ops.separable_conv(
-            inputs, self.depthwise_kernel, self.pointwise_kernel, **self._windows()
-        )
+        kernels = self.depthwise_kernel, self.pointwise_kernel
+        outputs = convolved(self, ops.separable_conv, inputs, *kernels, **self._windows())
         return self._finish(outputs, self.bias)
 
 
@@ -484,9 +487,8 @@ class _ConvTranspose(_Convolution):
         self.bias = weight(self, "bias", (self.filters,)) if self.use_bias else None
 
     def call(self, inputs: Any) -> Any:
-        outputs = ops.conv_transpose(
-            inputs, self.kernel, output_padding=self.output_padding, **self._windows()
-        )
+        windows = {"output_padding": self.output_padding, **self._windows()}
+        outputs = convolved(self, ops.conv_transpose, inputs, self.kernel, **windows)
         return self._finish(outputs, self.bias)
 
 

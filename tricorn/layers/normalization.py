@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import config, dtypes, initializers, ops
+from tricorn.conventions import conventions_of
 from tricorn.graph.op import Tensor, op
 from tricorn.layers.arguments import is_int, positive, resolve, weight
 from tricorn.layers.base import Layer
@@ -105,9 +106,11 @@ class BatchNormalization(Layer):
 
     @property
     def _tricorn_heeds_training(self) -> bool:
-        return self.trainable
+        return self.trainable or conventions_of(self).frozen_statistics == "batch"
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        old = conventions_of(self)
+        mask = mask if old.masked_statistics else None
         dtype = dtypes.result_type(dtypes.standardize(inputs.dtype), "float32")
         inputs = ops.cast(inputs, dtype)  # half precision overflows in the squares
         if not training or not self._tricorn_heeds_training:
@@ -119,7 +122,10 @@ class BatchNormalization(Layer):
             else:
                 mean, variance = self._moments(inputs, mask)
                 outputs = self._normalized(inputs, mean, variance)
-            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            if old.moving_variance != "biased":
+                variance = self._corrected(variance, inputs, old.moving_variance)
+            averages = ((self.moving_mean, mean), (self.moving_variance, variance))
+            for moving, batch in averages if self.trainable else ():
                 kept = ops.multiply(ops.cast(moving, dtype), self.momentum)
                 new = ops.multiply(ops.stop_gradient(batch), 1.0 - self.momentum)
                 moving.assign(ops.add(kept, new))
@@ -129,6 +135,19 @@ class BatchNormalization(Layer):
         return ops.batch_normalization(
             inputs, mean, variance, self.axis, self.beta, self.gamma, self.epsilon
         )
+
+    def _corrected(self, variance: Any, inputs: Any, kind: str) -> Any:
+        """The variance that is averaged, see `Conventions.moving_variance`."""
+        count = ops.cast(ops.size(inputs), variance.dtype) / inputs.shape[self.axis]
+        last = self.axis % len(inputs.shape) == 3
+        fused = len(inputs.shape) == 4 and (last or (kind == "fused" and self.axis == 1))
+        if kind.endswith("fused") and fused:
+            variance = variance * (count / ops.maximum(count - 1.0, 1.0))
+        if kind.endswith("epsilon"):
+            variance = variance + self.epsilon
+        if kind.startswith("keras"):
+            variance = variance * (count / (count - 1.0 - self.epsilon))
+        return variance
 
     def _moments(self, inputs: Any, mask: Any) -> tuple[Any, Any]:
         if mask is None:

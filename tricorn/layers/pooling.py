@@ -8,6 +8,7 @@ from tricorn import ops
 from tricorn.docstrings import VOLUMES, arguments_of
 from tricorn.layers.arguments import choice, data_format, ints, is_int
 from tricorn.layers.base import Layer
+from tricorn.layers.centered import pooled
 from tricorn.layers.input_spec import InputSpec
 
 _data_format = data_format
@@ -42,16 +43,12 @@ class _Pooling(Layer):
 
 class _MaxPooling(_Pooling):
     def call(self, inputs: Any) -> Any:
-        return ops.max_pool(
-            inputs, self.pool_size, self.strides, self.padding, data_format=self.data_format
-        )
+        return pooled(self, ops.max_pool, inputs)
 
 
 class _AveragePooling(_Pooling):
     def call(self, inputs: Any) -> Any:
-        return ops.average_pool(
-            inputs, self.pool_size, self.strides, self.padding, data_format=self.data_format
-        )
+        return pooled(self, ops.average_pool, inputs)
 
 
 class MaxPooling1D(_MaxPooling):

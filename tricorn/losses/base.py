@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn import dtypes, naming, ops, signatures, tree
+from tricorn.conventions import conventions_of
 from tricorn.graph.calls import get_mask
 from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Configured
@@ -88,6 +89,7 @@ class Loss(Configured):
             mask if mask is not None else valid,
             self.reduction,
             self.dtype,
+            conventions_of(self).loss_mean,
         )
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -212,6 +214,7 @@ def reduce_weighted_values(
     mask: Any = None,
     reduction: str | None = "sum_over_batch_size",
     dtype: Any = None,
+    mean: str = "valid",
 ) -> Any:
     """Weigh, mask and reduce values per sample.
 
@@ -221,12 +224,16 @@ def reduce_weighted_values(
         mask: bool (batch, ...): entries that count.
         reduction: one of `REDUCTIONS` or None.
         dtype: of the result; None: that of `values`.
+        mean: what means divide by, see `Conventions.loss_mean`.
     """
     reduction = standardize_reduction(reduction)
     values = ops.convert_to_tensor(values, dtype=dtype)
     if sample_weight is not None:
         sample_weight = ops.convert_to_tensor(sample_weight, dtype=values.dtype)
-    weight = apply_mask(sample_weight, mask, values.dtype, reduction)
+    if mean == "weighted":
+        values, sample_weight = _per_weight(values, sample_weight, mask)
+        mask = None
+    weight = apply_mask(sample_weight, mask, values.dtype, reduction if mean == "valid" else None)
     if weight is not None:
         values, weight = squeeze_or_expand_to_same_rank(values, weight)
         values = values * weight
@@ -241,6 +248,21 @@ def reduce_weighted_values(
     if isinstance(count, int) and count:
         return ops.divide(total, count)
     return ops.divide_no_nan(total, ops.cast(count, total.dtype))
+
+
+def _per_weight(values: Any, weight: Any, mask: Any) -> tuple[Any, Any]:
+    """Values with one entry for each weight, or sample, and weights; both such that entries that a
+    mask or a weight of 0 leaves out do not count in a mean."""
+    if mask is not None:
+        mask = ops.cast(mask, values.dtype)
+        values = values * mask / ops.mean(mask)
+    if weight is not None and len(weight.shape) > 1 and weight.shape[-1] == 1:
+        weight = ops.squeeze(weight, -1)
+    kept = 1 if weight is None else len(weight.shape)
+    values = ops.mean(values, axis=tuple(range(kept, len(values.shape))))
+    if weight is not None:
+        weight = weight / ops.mean(ops.cast(ops.not_equal(weight, 0), weight.dtype))
+    return values, weight
 
 
 def apply_mask(sample_weight: Any, mask: Any, dtype: Any, reduction: str | None) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from tricorn import checks, dtypes, initializers, naming, ops, signatures
+from tricorn.conventions import conventions_of
 from tricorn.graph.calls import get_mask
 from tricorn.graph.scope import Scope
 from tricorn.losses import base as losses
@@ -349,7 +350,8 @@ class MeanMetricWrapper(Mean):
             sample_weight: weights of the values.
         """
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
-        weight = losses.apply_mask(sample_weight, get_mask(y_pred), self.dtype, "sum")
+        mask = get_mask(y_pred) if conventions_of(self).metric_masks else None
+        weight = losses.apply_mask(sample_weight, mask, self.dtype, "sum")
         if weight is not None:
             weight = losses.apply_mask(weight, self.valid(y_true, y_pred), self.dtype, "sum")
         super().update_state(values, weight)

@@ -1,6 +1,6 @@
 """Optimizers and learning rate schedules."""
 
-from tricorn.optimizers import schedules
+from tricorn.optimizers import legacy, schedules
 from tricorn.optimizers.adafactor import Adafactor
 from tricorn.optimizers.adam import Adam, Adamax, AdamW, Lamb, Lion, Nadam, ScheduleFreeAdamW
 from tricorn.optimizers.adaptive import Adadelta, Adagrad, Ftrl, RMSprop
@@ -14,7 +14,7 @@ from tricorn.optimizers.sgd import SGD
 __all__ = [
     "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion",
     "LossScaleOptimizer", "MultiOptimizer", "Muon", "Nadam", "Optimizer", "OptimizerMap", "RMSprop",
-    "ScheduleFreeAdamW", "deserialize", "get", "schedules", "serialize",
+    "ScheduleFreeAdamW", "deserialize", "get", "legacy", "schedules", "serialize",
 ]  # fmt: skip
 
 __dir__ = lambda: list(__all__)

@@ -327,6 +327,14 @@ class Optimizer(Configured):
             )
         self._learning_rate = value
 
+    def _tricorn_rate(self) -> Any:
+        """The learning rate of this update, as a tensor."""
+        return ops.convert_to_tensor(self.learning_rate)
+
+    def _tricorn_steps(self) -> Any:
+        """How many steps count as made before this update."""
+        return self.iterations
+
     # ------------------------------------------------------------------------------------ applying
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
@@ -408,7 +416,7 @@ class Optimizer(Configured):
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """Update one variable in place.  Optimizers written for Keras 3 define this and `build`
         instead of `init` and `update`."""
-        step = ops.cast(self.iterations + 1, variable.dtype)
+        step = ops.cast(self._tricorn_steps() + 1, variable.dtype)
         rate = ops.cast(learning_rate, variable.dtype)
         slots = {**_values(self._tricorn.shared), **_values(self._tricorn.slots[variable])}
         gradient = ops.cast(gradient, variable.dtype)
@@ -645,14 +653,14 @@ def _accumulate(optimizer: Optimizer, grads: list, variables: list[Variable]) ->
 def _step(optimizer: Optimizer, grads: list, variables: list[Variable]) -> None:
     """One update: clip, decay, update."""
     grads = [ops.cast(g, v.dtype) for g, v in zip(_clip(optimizer, grads), variables)]
-    learning_rate = ops.convert_to_tensor(optimizer.learning_rate)
+    learning_rate = optimizer._tricorn_rate()
     if type(optimizer).update_step is not Optimizer.update_step:
         _decay(optimizer, variables, learning_rate)
         for gradient, variable in zip(grads, variables):
             optimizer.update_step(gradient, variable, learning_rate)
         return
     rates = {v.dtype: ops.cast(learning_rate, v.dtype) for v in variables}
-    steps = {dtype: ops.cast(optimizer.iterations + 1, dtype) for dtype in rates}
+    steps = {dtype: ops.cast(optimizer._tricorn_steps() + 1, dtype) for dtype in rates}
     shared = _step_shared(optimizer)
     values = [_decayed(optimizer, v, rates[v.dtype]) for v in variables]
     slots = [{**shared, **_values(optimizer._tricorn.slots[v])} for v in variables]
@@ -672,7 +680,7 @@ def _step_shared(optimizer: Optimizer) -> dict[str, Any]:
         return {}
     dtype = next(iter(optimizer._tricorn.shared.values())).dtype
     changed = optimizer.update_shared(
-        _values(optimizer._tricorn.shared), ops.cast(optimizer.iterations + 1, dtype)
+        _values(optimizer._tricorn.shared), ops.cast(optimizer._tricorn_steps() + 1, dtype)
     )
     for name, value in changed.items():
         optimizer._tricorn.shared[name].assign(value)
@@ -680,14 +688,14 @@ def _step_shared(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _clip(optimizer: Optimizer, grads: list) -> list:
-    if optimizer.clipnorm:
-        return [g * _shrink(ops.sum(ops.square(g)), optimizer.clipnorm) for g in grads]
     if optimizer.global_clipnorm:
         squares = [ops.sum(ops.square(ops.cast(g, "float32"))) for g in grads]
         factor = _shrink(sum(squares[1:], squares[0]), optimizer.global_clipnorm)
-        return [g * ops.cast(factor, g.dtype) for g in grads]
+        grads = [g * ops.cast(factor, g.dtype) for g in grads]
+    if optimizer.clipnorm:
+        grads = [g * _shrink(ops.sum(ops.square(g)), optimizer.clipnorm) for g in grads]
     if optimizer.clipvalue:
-        return [ops.clip(g, -optimizer.clipvalue, optimizer.clipvalue) for g in grads]
+        grads = [ops.clip(g, -optimizer.clipvalue, optimizer.clipvalue) for g in grads]
     return grads
 
 

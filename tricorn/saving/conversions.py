@@ -200,13 +200,15 @@ def convert(unit: Unit, arrays: Arrays, origin: Origin) -> Arrays:
     """The arrays of one layer in today's form, where an older form of them is known."""
     if isinstance(unit.layer, (layers.LSTM, layers.GRU)):
         return _recurrent(unit, arrays)
+    if isinstance(unit.layer, _RECURRENT_CONVOLUTIONS):
+        return _recurrent_convolution(unit, arrays, origin)
     if isinstance(unit.layer, _CONVOLUTIONS):
         return _convolution(unit, arrays, origin)
     return arrays
 
 
 #: the gates in Keras 1's order, i c f o and z r h, at today's places
-_GATES = {layers.LSTM: (0, 2, 1, 3), layers.GRU: (0, 1, 2)}
+_GATES = {layers.LSTM: (0, 2, 1, 3), layers.GRU: (0, 1, 2), layers.ConvLSTM2D: (0, 2, 1, 3)}
 
 
 def _gates(layer: Layer) -> tuple[int, ...]:
@@ -243,8 +245,22 @@ _SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
 _PLAIN = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 _DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 _CONVOLUTIONS = _PLAIN + _TRANSPOSED + _SEPARABLE + _DEPTHWISE
+_RECURRENT_CONVOLUTIONS = (layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D)
 #: the layers whose kernel Theano turned around
-FLIPPED = _PLAIN + _TRANSPOSED
+FLIPPED = _PLAIN + _TRANSPOSED + _RECURRENT_CONVOLUTIONS
+
+
+def _recurrent_convolution(unit: Unit, arrays: Arrays, origin: Origin) -> Arrays:
+    gates = _gates(unit.layer)
+    if gates and len(arrays) == 3 * len(gates):
+        shapes = [variable.shape for variable in unit.variables]
+        shapes = [(*shape[:-1], shape[-1] // len(gates)) for shape in shapes]
+        arrays = [
+            a if a.ndim < 3 else _keras1_kernel(unit.layer, a, shapes[i % 3])
+            for i, a in enumerate(arrays)
+        ]
+        arrays = [np.concatenate([arrays[3 * g + i] for g in gates], -1) for i in range(3)]
+    return [convert_kernel(a) if origin.flipped and a.ndim > 2 else a for a in arrays]
 
 
 def _convolution(unit: Unit, arrays: Arrays, origin: Origin) -> Arrays:

@@ -235,7 +235,7 @@ def read(
     """
     plan: list[tuple[Variable, np.ndarray]] = []
     misfits: list[Misfit] = []
-    for units, stored in _pairs(model, file, found, by_name):
+    for units, stored in pairs(model, file, found, by_name):
         fit = _fit(units, stored, found.origin, reshape, file.name)
         if isinstance(fit, str):
             misfits.append(Misfit(stored.path, fit))
@@ -267,7 +267,7 @@ def _tell(model: Any, name: str) -> None:
 _Pair = tuple[list[conversions.Unit], Stored]
 
 
-def _pairs(model: Any, file: WeightsFile, found: Layout, by_name: bool) -> Iterator[_Pair]:
+def pairs(model: Any, file: WeightsFile, found: Layout, by_name: bool) -> Iterator[_Pair]:
     """What belongs together: units of the model, weights of the file."""
     stored = [layer for layer in found.layers if layer.names]
     layers = [(layer, units) for layer in model.layers if (units := conversions.units(layer))]

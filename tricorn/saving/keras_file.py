@@ -27,7 +27,7 @@ import h5py
 from tricorn import _version, variable
 from tricorn.graph.scope import library_code
 from tricorn.saving import atomic, hdf5, orbax, safetensors, shards, weights
-from tricorn.saving.older import writing
+from tricorn.saving.older import models, states, writing
 from tricorn.serialization import registry
 from tricorn.tracebacks import shortened
 
@@ -300,10 +300,15 @@ def load_model(
         >>> np.array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
         True
     """
+    if not isinstance(filepath, io.IOBase) and h5py.is_hdf5(os.fspath(filepath)):
+        with open(filepath, "rb") as source, weights.WeightsFile(source, str(filepath)) as file:
+            room = 8 * file.nbytes + _ROOM
+            return models.load(file, room, custom_objects, compile, safe_mode)
     with _opened(filepath) as parts:
         config = _parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
         if not isinstance(config, dict) or "class_name" not in config:
             raise ValueError(f"{parts.name}: {CONFIG} does not describe a model")
+        config, older = models.modern(config, _written_by(parts), parts.name)
         if not compile:
             config["compile_config"] = None
         with parts.weights() as file:
@@ -313,9 +318,20 @@ def load_model(
                 raise ValueError(
                     f"{parts.name}: {CONFIG} describes a {type(model).__name__}, expected a model"
                 )
-            _read(model, file)
+            _read(model, file, **({"rates": False} if older else {}))
+            if older and model.optimizer is not None:
+                states.complete(model.optimizer)
         _load_assets(model, parts)
     return model
+
+
+def _written_by(parts: Any) -> str | None:
+    """The version of Keras that wrote a model, where it says so."""
+    if isinstance(parts, orbax.Checkpoint):
+        return None
+    metadata = _parse(parts.read(METADATA), f"{parts.name}: {METADATA}")
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    return version if isinstance(version, str) else None
 
 
 def _read(model: Any, file: Any, **options: Any) -> None:

@@ -377,6 +377,7 @@ def read(
     skip_mismatch: bool = False,
     skip: Iterable[Any] = (),
     whole: bool = True,
+    rates: bool = True,
 ) -> None:
     """Assign the state in `file` to `model`: all of it, or nothing.
 
@@ -384,6 +385,7 @@ def read(
         skip_mismatch: assign what fits and warn about the rest.
         skip: objects that stay as they are, with what only they lead to.
         whole: the file may hold no weights that the model has no place for.
+        rates: the state of an optimizer has its learning rate.
 
     Raises:
         ValueError: weights that are missing, of another shape, or surplus: all are listed.
@@ -398,7 +400,7 @@ def read(
         if isinstance(obj, SeedGenerator):
             _read_seed(obj, store)
         elif obj is optimizer:
-            _read_optimizer(obj, store, file.name)
+            _read_optimizer(obj, store, file.name, rates)
         elif found := list(_compare(path, obj, store)):
             misfits += found
         else:
@@ -451,7 +453,8 @@ def _compare(path: str, obj: Any, store: Store) -> Iterator[Misfit]:
 
 def _surplus(objects: dict[str, Any], file: Stores) -> Iterator[Misfit]:
     for path, store in file.stores.items():
-        if path in objects or path.split("/")[0] == "optimizer" or "seed_generator" in path:
+        root = path.split("/")[0]  # tf.keras also kept the state of metrics
+        if path in objects or root in ("optimizer", "metrics") or "seed_generator" in path:
             continue
         for key in store:
             yield Misfit(
@@ -487,12 +490,16 @@ def _read_seed(generator: SeedGenerator, store: Store) -> None:
         generator.state.assign(store["0"].astype(np.uint32).view(np.int32))
 
 
-def _read_optimizer(optimizer: Any, store: Store, name: str) -> None:
+def _read_optimizer(optimizer: Any, store: Store, name: str, rates: bool) -> None:
     """The optimizer's state where the file has it; an optimizer that never made a step has only
     scalars (the count of steps, the learning rate)."""
     own = list(optimizer.variables)
     if not len(store):
         return
+    if not rates:  # tf.keras kept the learning rate in the config, and a slot for no momentum
+        own = [v for v in own if v is not optimizer._learning_rate]
+        if len(own) == 1 < len(store):
+            store = Store({"0": store.datasets["0"]})
     keys = [str(index) for index in range(len(store))]
     fits = len(store) <= len(own) and all(
         key in store and store.shape(key) == variable.shape for key, variable in zip(keys, own)

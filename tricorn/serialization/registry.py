@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import dtypes
+from tricorn.conventions import Conventions, conventions_of, set_conventions
 from tricorn.engines import registry as engines
 from tricorn.graph.symbolic import SymbolicTensor, is_symbolic, name_of, node_of
 from tricorn.serialization import bytecode, operations
@@ -206,6 +207,8 @@ def _serialize_instance(obj: Any) -> dict:
         value = getattr(obj, f"get_{part}", lambda: None)()
         if value is not None:
             config[part] = serialize_keras_object(value)
+    if differences := conventions_of(obj).differences():
+        config["conventions"] = differences
     shared = _shared.get()
     if shared is not None:
         shared.written[id(obj)] = obj  # kept alive, so that its id stays its own
@@ -481,8 +484,13 @@ def _instance(config: dict, inner: dict, module_objects: Mapping[str, Any] | Non
 def _finish(instance: Any, config: dict) -> None:
     """Build and compile as the object that was written was."""
     build, compile_ = config.get("build_config"), config.get("compile_config")
-    for key, value in (("build_config", build), ("compile_config", compile_)):
+    conventions = config.get("conventions")
+    for key, value in (
+        ("build_config", build), ("compile_config", compile_), ("conventions", conventions)
+    ):  # fmt: skip
         _expect(config, key, value, dict, type(None))
+    if conventions:
+        set_conventions(instance, Conventions(**conventions))
     if build and not getattr(instance, "built", True):
         instance.build_from_config(build)
         instance.built = True

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tricorn import losses, metrics, naming, ops, tree
+from tricorn.conventions import MODERN, Conventions, set_conventions
 
 
 class Output(NamedTuple):
@@ -138,13 +139,18 @@ class LossTerms:
         loss: name, function, `Loss`, or list, dict or tree of them by output.
         loss_weights: number, or list, dict or tree of numbers by output.
         names: the names of a graph's outputs, or None.
+        conventions: those that the losses follow.
 
     Attributes:
         trackers: running means of the losses, when there are several.
     """
 
-    def __init__(self, loss: Any, loss_weights: Any = None, names: list | None = None) -> None:
+    def __init__(
+        self, loss: Any, loss_weights: Any = None, names: list | None = None,
+        conventions: Conventions = MODERN,
+    ) -> None:  # fmt: skip
         self.given, self.weights, self.names = loss, loss_weights, names
+        self.conventions = conventions
         self.trackers: list[Any] = []
         #: (index of the output, its loss, factor or None)
         self._terms: list[tuple[int, Any, Any]] | None = None
@@ -170,6 +176,9 @@ class LossTerms:
             for index, loss in enumerate(self._chosen(outputs))
             if loss is not None
         ]
+        if self.conventions is not MODERN:
+            for _, loss, _ in terms:
+                set_conventions(loss, self.conventions)
         if isinstance(self.given, dict) and isinstance(y_pred, dict):
             given = [path for path, _ in _paths_as_given(self.given)]
             terms.sort(key=lambda term: _place(given, outputs[term[0]].path))
@@ -278,13 +287,16 @@ class MetricTerms(metrics.Metric):
         weighted: likewise, for metrics that use sample weights.
         names: the names of a graph's outputs, or None.
         needed: tells which outputs have a loss, see `LossTerms.needed`.
+        conventions: those that the metrics follow.
     """
 
     def __init__(
         self, given: Any, weighted: Any = None, names: list | None = None,
         needed: Callable[[list[Output]], list[bool]] | None = None,
+        conventions: Conventions = MODERN,
     ) -> None:  # fmt: skip
         super().__init__(name="compile_metrics")
+        self.conventions = conventions
         self.given, self.weighted, self.names, self.needed = given, weighted, names, needed
         #: (index of the output, metric, its name in the logs); those that use weights
         self._plain: list[tuple[int, Any, str]] | None = None
@@ -313,7 +325,11 @@ class MetricTerms(metrics.Metric):
                         f"the output {output.shown} has metrics, but no targets were given"
                     )
                 prefix = f"{output.name}_" if several and output.name else ""
-                for metric in (_as_metric(one, target, output.tensor) for one in chosen):
+                for one in chosen:
+                    metric = _as_metric(one, target, output.tensor)
+                    if self.conventions is not MODERN:
+                        set_conventions(metric, self.conventions)
+                        metric.name = _older_name(one, metric, self.conventions)
                     label = f"{prefix}{metric.name}"
                     if label in taken and what == "weighted_metrics":
                         label = f"{prefix}weighted_{metric.name}"
@@ -355,6 +371,17 @@ class MetricTerms(metrics.Metric):
     def reset_state(self) -> None:
         for metric in self.metrics:
             metric.reset_state()
+
+
+def _older_name(given: Any, metric: Any, conventions: Conventions) -> str:
+    """What a metric was called: by the name of its function, where that was so."""
+    if conventions.metric_names != "functions" or not isinstance(given, str):
+        return metric.name
+    if given.lower() in ("accuracy", "acc"):
+        return "acc"
+    return getattr(metrics.get(given), "__name__", None) or getattr(
+        getattr(metric, "_fn", None), "__name__", given
+    )
 
 
 def _metric_lists(given: Any, outputs: list[Output], what: str) -> list[list]:

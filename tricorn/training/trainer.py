@@ -29,6 +29,7 @@ from tricorn import (
 )
 from tricorn.callbacks import CallbackList, History
 from tricorn.callbacks.callback_list import as_floats
+from tricorn.conventions import conventions_of, set_conventions
 from tricorn.engines import active
 from tricorn.engines.abstract import NeedsEngine
 from tricorn.graph.compiled import Compiled, checked_jit_compile
@@ -141,10 +142,13 @@ class Trainer(Layer):
         for one in tree.leaves(loss):
             if not is_crossentropy(one):
                 losses.get(one)
-        now, names = _state(self), _names_of_outputs(self)
-        now.losses = LossTerms(loss, loss_weights, names) if loss is not None else None
-        needed = now.losses.needed if now.losses is not None else None
-        now.metrics = MetricTerms(metrics, weighted_metrics, names, needed)
+        now, names, conventions = _state(self), _names_of_outputs(self), conventions_of(self)
+        terms = None if loss is None else LossTerms(loss, loss_weights, names, conventions)
+        now.losses = terms
+        needed = terms.needed if terms is not None else None
+        now.metrics = MetricTerms(metrics, weighted_metrics, names, needed, conventions)
+        if isinstance(self.optimizer, optimizers.legacy.LegacyOptimizer):
+            set_conventions(self.optimizer, conventions)
         now.tracker = _mean("loss")
         now.arguments = {
             "optimizer": optimizer,

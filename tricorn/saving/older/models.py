@@ -1,0 +1,137 @@
+"""Whole models in ``.h5`` files of Keras 1, Keras 2 and tf.keras, and configs of these."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tricorn import variable
+from tricorn.saving import hdf5
+from tricorn.saving.older import states
+from tricorn.saving.older.configs import Translation, image_format
+from tricorn.saving.older.origin import Origin, origin_of
+from tricorn.saving.weights import WeightsFile
+from tricorn.serialization import registry
+
+
+def load(
+    file: WeightsFile,
+    room: int,
+    custom_objects: dict[str, Any] | None,
+    compile: bool,
+    safe_mode: bool,
+) -> Any:
+    """The model in a file, with its weights; compiled as it was, with the optimizer's state.
+
+    Args:
+        file: the file.
+        room: bytes that its layers' weights may take.
+        custom_objects, compile, safe_mode: of `load_model`.
+
+    Raises:
+        ValueError: a file without a model, damaged or hostile.
+        TypeError: a name that is not known.
+    """
+    config = _json(file, "model_config")
+    if config is None:
+        raise ValueError(
+            f"{file.name} has weights, but no model (no attribute model_config): make the model "
+            "and call model.load_weights"
+        )
+    origin = _origin(file, config)
+    translation = Translation(origin)
+    with variable.budget(room):
+        model = _made(config, translation, custom_objects, safe_mode)
+    if (found := hdf5.layout(file)) is None:
+        raise ValueError(f"{file.name} has no weights (no attribute layer_names)")
+    found = found._replace(sure=True)
+    hdf5.read(model, file, found)
+    training = _json(file, "training_config") if compile else None
+    if training is not None:
+        with registry.custom_object_scope(custom_objects or {}):
+            model.compile_from_config(translation.compiled(training))
+        states.read(model, file, found, origin)
+    translation.tell(file.name)
+    return model
+
+
+def modern(config: Any, version: str | None, name: str) -> tuple[Any, bool]:
+    """The config of a ``.keras`` file in Keras 3's form, and whether it had another: tf.keras from
+    2.12 on wrote such files.
+
+    Args:
+        config: what stands in the file.
+        version: of what wrote it, None: it does not say.
+        name: the file's, for warnings.
+    """
+    if version is None or not version.startswith("2."):
+        return config, False
+    registry.check_tree(config)
+    translation = Translation(origin_of(version, "tensorflow")._replace(tensorflow=True))
+    found = translation.entry(config)
+    for key in ("build_config", "compile_config"):
+        found[key] = config.get(key)
+    if found["compile_config"]:
+        found["compile_config"] = translation.compiled(found["compile_config"])
+    translation.tell(name)
+    return found, True
+
+
+def from_config(
+    config: Any, custom_objects: Any = None, version: str | None = None, engine: str | None = None
+) -> Any:
+    """The model that an older config describes, with fresh weights."""
+    origin = origin_of(version or _guess(config), engine)
+    translation = Translation(origin._replace(image_format=image_format(config)))
+    model = _made(config, translation, custom_objects, True)
+    translation.tell("the config")
+    return model
+
+
+def is_older(config: Any) -> bool:
+    """Whether a model's config is of a version before Keras 3, as configs without ``module`` in
+    their entries are."""
+    return isinstance(config, dict) and "class_name" in config and "module" not in config
+
+
+def _guess(config: dict) -> str:
+    """A version for a config that does not say one: Keras 1 called things otherwise."""
+    text = json.dumps(config)
+    if '"keras_version": "' in text:
+        return text.partition('"keras_version": "')[2].partition('"')[0]
+    old = ('"output_dim"', '"nb_filter"', '"border_mode"', '"init"', '"input_dtype"', '"p"')
+    return "1.2" if any(word in text for word in old) and '"units"' not in text else "2.3"
+
+
+def _made(config: Any, translation: Translation, custom_objects: Any, safe_mode: bool) -> Any:
+    registry.check_tree(config)
+    with registry.custom_object_scope(custom_objects or {}), registry.sharing():
+        model = registry.deserialize_keras_object(translation.entry(config), safe_mode=safe_mode)
+    if not hasattr(model, "compile_from_config"):
+        raise ValueError(f"the config describes a {type(model).__name__}, expected a model")
+    return model
+
+
+def _origin(file: WeightsFile, config: Any) -> Origin:
+    def said(key: str) -> str | None:
+        return next(
+            (texts[0] for group in ("", "model_weights") if group in file.groups
+             and (texts := file.strings(group, key))), None,
+        )  # fmt: skip
+
+    engine = said("backend")
+    if engine is None:
+        layout = hdf5.layout(file)
+        engine = "theano" if layout is None or layout.origin.flipped else "tensorflow"
+    origin = origin_of(said("keras_version"), engine)
+    return origin._replace(image_format=image_format(config))
+
+
+def _json(file: WeightsFile, key: str) -> Any:
+    texts = file.strings("", key)
+    if not texts:
+        return None
+    try:
+        return json.loads(texts[0])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file.name}: the attribute {key} is not valid JSON: {error}") from error
