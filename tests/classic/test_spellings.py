@@ -158,7 +158,7 @@ def test_model_and_fit():
     ids=["to_categorical", "Tokenizer", "l1l2", "lesser", "ReduceLROnPlateau"],
 )
 def test_functions(call):
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="spelling|Keras 1"):
         call()
 
 

@@ -10,8 +10,8 @@ _MODULES = (
 )
 _NAMES = (
     "DenseNet121 DenseNet169 DenseNet201 InceptionResNetV2 InceptionV3 MobileNet MobileNetV2 "
-    "NASNetLarge NASNetMobile ResNet101 ResNet101V2 ResNet152 ResNet152V2 ResNet50 ResNet50V2 VGG16 "
-    "VGG19 Xception keras_modules_injection preprocess_input decode_predictions"
+    "NASNetLarge NASNetMobile ResNet101 ResNet101V2 ResNet152 ResNet152V2 ResNet50 ResNet50V2 "
+    "VGG16 VGG19 Xception keras_modules_injection preprocess_input decode_predictions"
 )
 
 
@@ -28,4 +28,4 @@ def _missing(name: str) -> Any:
 
 
 globals().update({name: _missing(name) for name in _NAMES.split()})
-__all__ = _NAMES.split()  # noqa: PLE0605
+__all__ = _NAMES.split()

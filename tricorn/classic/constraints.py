@@ -2,8 +2,8 @@
 
 import tricorn.constraints as core
 from tricorn.classic.names import handed_on
-from tricorn.constraints import MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
+from tricorn.constraints import MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 
 max_norm = maxnorm = MaxNorm
 min_max_norm = MinMaxNorm

@@ -7,8 +7,8 @@ from typing import Any
 import tricorn.initializers as core
 from tricorn.classic.faces import Change, Written, face
 from tricorn.classic.names import handed_on
-from tricorn.initializers import Ones, RandomNormal, RandomUniform, Zeros
 from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
+from tricorn.initializers import Ones, RandomNormal, RandomUniform, Zeros
 
 normal = random_normal = RandomNormal
 uniform = random_uniform = RandomUniform

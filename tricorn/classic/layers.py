@@ -9,8 +9,8 @@ from tricorn.classic.faces import Change, Written, face
 from tricorn.classic.layer import LayerMethods, RecurrentMethods, prepare
 from tricorn.classic.names import handed_on
 from tricorn.classic.spellings import convert, warn
-from tricorn.layers import conv_lstm, legacy
 from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
+from tricorn.layers import conv_lstm, legacy
 
 
 def _shape_of_sequences(given: dict[str, Any]) -> None:
@@ -164,6 +164,7 @@ ALIASES = {
     "SeparableConvolution1D": "SeparableConv1D", "SeparableConvolution2D": "SeparableConv2D",
 }  # fmt: skip
 
+
 def _oldest(given: dict[str, Any]) -> None:
     """`Highway` and `MaxoutDense` keep the names that Keras 1 gave to arguments."""
     names = {
@@ -184,8 +185,10 @@ _oldest_defaults: dict[str, Any] = {
     "b_regularizer": None, "activity_regularizer": None, "W_constraint": None,
     "b_constraint": None, "bias": True, "input_dim": None,
 }  # fmt: skip
-_of_oldest = "kernel_initializer kernel_regularizer bias_regularizer kernel_constraint " \
+_of_oldest = (
+    "kernel_initializer kernel_regularizer bias_regularizer kernel_constraint "
     "bias_constraint use_bias units features"
+)
 CHANGES["Highway"] = Change(
     _oldest_defaults, _of_oldest, first=" ".join(_oldest_defaults), adapt=_oldest
 )
@@ -239,7 +242,9 @@ globals().update({name: _make(getattr(legacy, name), name) for name in _OLDEST.s
 ConvLSTM2DCell = _make(conv_lstm.ConvLSTMCell, "ConvLSTM2DCell")
 CuDNNGRU, CuDNNLSTM = _make(today.GRU, "CuDNNGRU"), _make(today.LSTM, "CuDNNLSTM")
 globals().update({alias: globals()[name] for alias, name in ALIASES.items()})
-InputSpec = face(today.InputSpec, Change(without="allow_last_axis_squeeze name optional"), (), __name__)
+InputSpec = face(
+    today.InputSpec, Change(without="allow_last_axis_squeeze name optional"), (), __name__
+)
 
 # ------------------------------------------------------------------------------- as functions
 
@@ -255,9 +260,7 @@ def Input(
     """A symbolic tensor to build a model from; see `tricorn.layers.Input`."""
     if shape is None and batch_shape is None and tensor is None:
         raise ValueError("Input takes shape, without the batch axis, or batch_shape")
-    layer = globals()["InputLayer"](
-        shape, None, batch_shape, dtype, tensor, sparse or None, name
-    )
+    layer = globals()["InputLayer"](shape, None, batch_shape, dtype, tensor, sparse or None, name)
     return layer.output
 
 
@@ -338,7 +341,9 @@ def Merge(layers: list, mode: Any = "sum", **kwargs: Any) -> Any:
     of them all, to begin a `Sequential` with."""
     from tricorn.classic.models import Model
 
-    return Model([one.input for one in layers], merge([one.output for one in layers], mode, **kwargs))
+    return Model(
+        [one.input for one in layers], merge([one.output for one in layers], mode, **kwargs)
+    )
 
 
 def deserialize(config: Any, custom_objects: Any = None) -> Any:
@@ -352,8 +357,8 @@ _find, __dir__ = handed_on(
     globals(),
     today,
     f"{_NAMES} Highway MaxoutDense {' '.join(ALIASES)} AtrousConvolution1D AtrousConvolution2D "
-    "ConvLSTM2DCell ConvRecurrent2D CuDNNGRU CuDNNLSTM Input InputSpec Recurrent add average concatenate "
-    "deserialize deserialize_keras_object dot maximum minimum multiply serialize subtract",
+    "ConvLSTM2DCell ConvRecurrent2D CuDNNGRU CuDNNLSTM Input InputSpec Recurrent add average "
+    "concatenate deserialize deserialize_keras_object dot maximum minimum multiply serialize subtract",
 )
 
 

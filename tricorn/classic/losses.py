@@ -8,6 +8,7 @@ import tricorn.losses as core
 from tricorn import ops
 from tricorn.classic.faces import Change, Written, face
 from tricorn.classic.names import handed_on
+from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
 from tricorn.losses import (
     kl_divergence,
     log_cosh,
@@ -16,7 +17,6 @@ from tricorn.losses import (
     mean_squared_error,
     mean_squared_logarithmic_error,
 )
-from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
 
 mse = MSE = mean_squared_error
 mae = MAE = mean_absolute_error

@@ -34,10 +34,9 @@ from tricorn.classic.losses import (
     squared_hinge,
 )
 from tricorn.classic.names import handed_on
-from tricorn.conventions import KERAS_2
+from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
 from tricorn.metrics import confusion
 from tricorn.metrics.accuracy import accuracy
-from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
 
 
 class MetricMethods(Written):
@@ -77,10 +76,6 @@ class MetricMethods(Written):
             variable.assign(value)
 
 
-def _prepare(metric: Any, given: dict[str, Any]) -> None:
-    metric._tricorn.conventions = KERAS_2
-
-
 _changes = {
     "AUC": Change(without="multi_label num_labels label_weights from_logits"),
     "BinaryCrossentropy": Change(),
@@ -103,9 +98,7 @@ _names = (
     "SquaredHinge Sum TopKCategoricalAccuracy TrueNegatives TruePositives"
 )
 for _name in _names.split():
-    globals()[_name] = face(
-        getattr(core, _name), _changes.get(_name), (MetricMethods,), __name__, prepare=_prepare
-    )
+    globals()[_name] = face(getattr(core, _name), _changes.get(_name), (MetricMethods,), __name__)
 
 
 class Reduce(globals()["Metric"]):  # type: ignore[misc]
@@ -163,7 +156,17 @@ def cosine_proximity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 
 cosine = cosine_similarity = cosine_proximity
 #: names that only Keras 2 had -> functions of targets and predictions
-OLDER = {**losses.OLDER, **dict.fromkeys(("cosine", "cosine_proximity", "cosine_similarity"), cosine)}
+OLDER = {
+    **losses.OLDER,
+    **dict.fromkeys(("cosine", "cosine_proximity", "cosine_similarity"), cosine),
+}
+
+
+def known_today(given: Any) -> Any:
+    """A metric for ``compile``: a name that only Keras 2 had as its function, under that name."""
+    if isinstance(given, str) and given in OLDER:
+        return core.MeanMetricWrapper(OLDER[given], name=given)
+    return given
 
 
 def clone_metric(metric: Any) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import inspect
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -90,7 +91,8 @@ class ModelMethods(LayerMethods):
             target_tensors: not supported.
             kwargs: of `Model.compile` of the core; others, which were for sessions, are ignored.
         """
-        from tricorn.classic import optimizers
+        from tricorn.classic import losses, optimizers
+        from tricorn.classic import metrics as metrics_
 
         if target_tensors is not None:
             raise ValueError(
@@ -100,10 +102,10 @@ class ModelMethods(LayerMethods):
         known = ("run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss")
         super().compile(  # type: ignore[misc]
             optimizer=optimizers.get(optimizer),
-            loss=loss,
-            metrics=metrics,
+            loss=tree.map(lambda x: losses.OLDER.get(x, x) if isinstance(x, str) else x, loss),
+            metrics=tree.map(metrics_.known_today, metrics),
             loss_weights=loss_weights,
-            weighted_metrics=weighted_metrics,
+            weighted_metrics=tree.map(metrics_.known_today, weighted_metrics),
             **{name: kwargs[name] for name in known if name in kwargs},
         )
 
@@ -263,7 +265,7 @@ class ModelMethods(LayerMethods):
         initial_epoch: int = 0,
         **kwargs: Any,
     ) -> Any:
-        """`fit` of batches from a generator or `Sequence`; also with Keras 1's counts of samples."""
+        """`fit` of batches from a generator or `Sequence`; Keras 1 counted samples."""
         if "samples_per_epoch" in kwargs:
             generator, steps_per_epoch = _steps(generator, kwargs, "samples_per_epoch")
         if "nb_val_samples" in kwargs and not isinstance(validation_data, (list, tuple)):
@@ -403,6 +405,18 @@ class ModelMethods(LayerMethods):
         more = {"by_name": True} if by_name else {}
         more.update({"reshape": True} if reshape else {})
         super().load_weights(filepath, skip_mismatch=skip_mismatch, **more)  # type: ignore[misc]
+
+    def to_json(self: Any, **kwargs: Any) -> str:
+        """The architecture as JSON; `model_from_json` makes the model again, not compiled.
+
+        Args:
+            kwargs: of ``json.dumps``.
+        """
+
+        def uncompiled(config: dict) -> dict:
+            return {key: value for key, value in config.items() if key != "compile_config"}
+
+        return json.dumps(json.loads(super().to_json(), object_hook=uncompiled), **kwargs)  # type: ignore[misc]
 
     def to_yaml(self: Any, **kwargs: Any) -> str:
         """The architecture as YAML; `model_from_yaml` makes the model again.  It is the flow style

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import tricorn.models as core
-from tricorn import saving
+from tricorn import checks, saving
 from tricorn.classic.faces import FACES, Face
 from tricorn.classic.layer import prepare
 from tricorn.classic.layers import Input, InputLayer
@@ -16,6 +16,7 @@ from tricorn.classic.names import handed_on
 from tricorn.classic.spellings import convert
 from tricorn.classic.tools import has_arg, to_list
 from tricorn.models.layer_graph import graph_of
+from tricorn.saving.older import models as older
 from tricorn.serialization import registry
 
 
@@ -51,7 +52,9 @@ class Sequential(SequentialMethods, core.Sequential, metaclass=Face, captures=Fa
 FACES.update({core.Functional: Model, core.Model: Model, core.Sequential: Sequential})
 
 
-def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, **kwargs: Any) -> Any:
+def load_model(
+    filepath: Any, custom_objects: Any = None, compile: bool = True, **kwargs: Any
+) -> Any:
     """The model in a file, of any version of Keras.
 
     Args:
@@ -80,18 +83,46 @@ def save_model(
 
 
 def model_from_config(config: Any, custom_objects: Any = None) -> Any:
-    """The model that a config with its class's name describes."""
-    return model_from_json(json.dumps(config), custom_objects)
+    """The model that a config with its class's name describes, of any version of Keras."""
+    if older.is_older(config):
+        return adopted(older.from_config(config, custom_objects))
+    return adopted(core.model_from_json(json.dumps(config), custom_objects))
 
 
 def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
     """The model that ``to_json`` described, of any version of Keras."""
-    return adopted(core.model_from_json(json_string, custom_objects))
+    return model_from_config(json.loads(json_string), custom_objects)
 
 
 def model_from_yaml(yaml_string: str, custom_objects: Any = None) -> Any:
-    """The model that ``to_yaml`` described, of any version of Keras."""
-    return adopted(core.model_from_yaml(yaml_string, custom_objects))
+    """The model that ``to_yaml`` described, of any version of Keras; what is no JSON needs the
+    package PyYAML.
+
+    Raises:
+        ImportError: without that package.
+        ValueError: for tags that would make Python objects.
+    """
+    try:
+        config = json.loads(yaml_string)
+    except ValueError:
+        config = _parsed(yaml_string)
+    return model_from_config(config, custom_objects)
+
+
+def _parsed(text: str) -> Any:
+    """YAML with nothing in it but data; Keras wrote tuples with a tag."""
+    yaml = checks.optional("yaml", "model_from_yaml", "PyYAML", "yaml")
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor(
+        "tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node)
+    )
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"the YAML text does not describe a model: {error}") from None
 
 
 def clone_model(model: Any, input_tensors: Any = None) -> Any:

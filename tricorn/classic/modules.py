@@ -86,4 +86,3 @@ _MERGING = (
 def paths() -> Iterator[str]:
     """All paths below ``keras`` that scripts import, outer ones first."""
     yield from sorted(_OF_PATHS, key=lambda path: path.count("."))
-

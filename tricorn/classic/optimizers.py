@@ -9,10 +9,10 @@ from tricorn import backend as K
 from tricorn.backend.values import as_symbolic
 from tricorn.classic.faces import Change, Face, Written, face
 from tricorn.classic.names import handed_on
+from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
 from tricorn.conventions import KERAS_2
 from tricorn.layers.operation import Operation
 from tricorn.optimizers import legacy
-from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
 
 
 class OptimizerMethods(Written):
@@ -129,9 +129,7 @@ for _name, _arguments in _ARGUMENTS.items():
         renamed={"clipnorm": "global_clipnorm"},
         adapt=_adapt,
     )
-    _class = face(
-        getattr(legacy, _name), _change, (OptimizerMethods,), __name__, prepare=_prepare
-    )
+    _class = face(getattr(legacy, _name), _change, (OptimizerMethods,), __name__, prepare=_prepare)
     globals()[_name] = globals()[_name.lower()] = _class
 
 

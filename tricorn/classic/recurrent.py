@@ -145,9 +145,7 @@ class ConvRecurrent2D(Recurrent):
         stateful: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            return_sequences, go_backwards=go_backwards, stateful=stateful, **kwargs
-        )
+        super().__init__(return_sequences, go_backwards=go_backwards, stateful=stateful, **kwargs)
         self.filters, self.padding = filters, padding
         self.kernel_size = _pair(kernel_size)
         self.strides, self.dilation_rate = _pair(strides), _pair(dilation_rate)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tricorn.regularizers as core
 from tricorn.classic.names import handed_on
 from tricorn.classic.spellings import warn
-from tricorn.regularizers import L1L2
 from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
+from tricorn.regularizers import L1L2
 
 
 def l1(l: float = 0.01) -> L1L2:

@@ -113,9 +113,7 @@ class CustomObjectScope(core.CustomObjectScope):
 
 
 custom_object_scope = CustomObjectScope
-Progbar = face(
-    core.Progbar, Change({"width": 30}, "stateless_metrics unit_name"), (), __name__
-)
+Progbar = face(core.Progbar, Change({"width": 30}, "stateless_metrics unit_name"), (), __name__)
 
 __getattr__, __dir__ = handed_on(
     globals(),

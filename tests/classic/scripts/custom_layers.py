@@ -11,14 +11,14 @@ from keras.models import Model, model_from_json
 class MyLayer(Layer):
     def __init__(self, output_dim, **kwargs):
         self.output_dim = output_dim
-        super(MyLayer, self).__init__(**kwargs)
+        super().__init__(**kwargs)
 
     def build(self, input_shape):
         self.kernel = self.add_weight(
             name="kernel", shape=(input_shape[1], self.output_dim), initializer="uniform",
             trainable=True,
         )
-        super(MyLayer, self).build(input_shape)  # Be sure to call this at the end
+        super().build(input_shape)  # Be sure to call this at the end
 
     def call(self, x):
         return K.dot(x, self.kernel)
@@ -28,7 +28,7 @@ class MyLayer(Layer):
 
     def get_config(self):
         config = {"output_dim": self.output_dim}
-        base_config = super(MyLayer, self).get_config()
+        base_config = super().get_config()
         return dict(list(base_config.items()) + list(config.items()))
 
 
@@ -37,7 +37,7 @@ class Scale(Layer):
 
     def __init__(self, **kwargs):
         self.initial_weights = kwargs.pop("first", None)
-        super(Scale, self).__init__(**kwargs)
+        super().__init__(**kwargs)
 
     def build(self, input_shape):
         self.input_spec = [InputSpec(shape=input_shape)]

@@ -1,8 +1,17 @@
 """Text classification in Keras 1's spellings: embedding from given vectors, convolution, masks."""
 
 import numpy as np
-from keras.layers import Activation, Convolution1D, Dense, Dropout, Embedding, GlobalMaxPooling1D
-from keras.layers import GRU, Bidirectional, TimeDistributed
+from keras.layers import (
+    GRU,
+    Activation,
+    Bidirectional,
+    Convolution1D,
+    Dense,
+    Dropout,
+    Embedding,
+    GlobalMaxPooling1D,
+    TimeDistributed,
+)
 from keras.models import Sequential
 from keras.preprocessing import sequence
 from keras.preprocessing.text import Tokenizer

@@ -34,7 +34,7 @@ assert values[-1] < 0.5 * values[0], values
 assert int(K.get_value(optimizer.iterations)) == 30
 K.set_value(optimizer.lr, 0.5)
 assert abs(float(K.get_value(optimizer.lr)) - 0.5) < 1e-6
-assert K.image_dim_ordering() == "tf" and K._BACKEND == K.backend()
+assert K.image_dim_ordering() == "tf" and K.backend() == K._BACKEND
 from keras.backend import tensorflow_backend, theano_backend
 
 assert tensorflow_backend.mean is K.mean and theano_backend.dot is K.dot

@@ -8,7 +8,6 @@ from keras import objectives
 from keras.layers import Dense, Input
 from keras.models import Model, load_model, model_from_json, model_from_yaml
 from keras.regularizers import l1_l2, l2
-from keras.utils import plot_model, print_summary
 
 
 def precision(y_true, y_pred):

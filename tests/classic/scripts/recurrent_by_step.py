@@ -9,7 +9,7 @@ from keras.models import Sequential
 
 class Running(Recurrent):
     def __init__(self, units, **kwargs):
-        super(Running, self).__init__(**kwargs)
+        super().__init__(**kwargs)
         self.units = units
 
     def build(self, input_shape):

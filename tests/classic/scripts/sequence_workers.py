@@ -1,8 +1,13 @@
 """Batches from a Sequence by several workers, with callbacks that watch."""
 
 import numpy as np
-from keras.callbacks import Callback, EarlyStopping, LearningRateScheduler, ModelCheckpoint
-from keras.callbacks import ReduceLROnPlateau
+from keras.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+)
 from keras.layers import BatchNormalization, Dense
 from keras.models import Sequential, load_model
 from keras.utils import Sequence

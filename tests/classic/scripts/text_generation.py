@@ -1,6 +1,5 @@
 """Characters one after the other by a stateful LSTM; states are carried from batch to batch."""
 
-from __future__ import print_function
 
 import sys
 
