@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tricorn._version import __version__
 
@@ -71,6 +72,33 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="its arguments")
     run.set_defaults(run=_run)
 
+    inspect = commands.add_parser(
+        "inspect",
+        help="show what is in the file of a model, without making the model",
+        description="Shows what wrote a file, its layers and their weights, how the model is "
+        "compiled, what is translated when it is loaded, and what does not load without help. "
+        "Runs nothing that is in the file. Ends with 1 when something does not load without help.",
+    )
+    inspect.add_argument("file", type=Path, metavar="FILE", help="a model, or weights")
+    inspect.add_argument("--json", action="store_true", help="as JSON")
+    inspect.set_defaults(run=_inspect)
+
+    convert = commands.add_parser(
+        "convert",
+        help="write the model in a file to a file of another layout",
+        description="Loads a model that any version of Keras wrote and saves it: .keras for "
+        "Keras 3, .h5 for Keras 2 and tf.keras; .weights.h5, .safetensors: the weights alone.",
+    )
+    convert.add_argument("source", type=Path, metavar="IN", help="the file of a model")
+    convert.add_argument("target", type=Path, metavar="OUT", help="the new file")
+    convert.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
+    convert.add_argument(
+        "--inexact",
+        action="store_true",
+        help="also where Keras would compute something else with OUT",
+    )
+    convert.set_defaults(run=_convert)
+
     info = commands.add_parser(
         "info",
         help="show the version, the engines found, and the settings",
@@ -125,6 +153,63 @@ def _run(arguments: argparse.Namespace) -> int:
         if error.filename != os.path.abspath(arguments.script):
             raise
         return _complain(f"the script {arguments.script} cannot be read: {error.strerror}")
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from tricorn.saving import inspection
+
+    try:
+        found = inspection.report(arguments.file)
+    except (ValueError, OSError) as error:
+        return _complain(str(error))
+    if arguments.json:
+        print(inspection.as_json(found))
+    else:
+        _show(arguments.file, found)
+    return int(bool(found.dangers))
+
+
+def _show(path: Path, found: Any) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(str(path))}[/]: {found.layout}, {path.stat().st_size:,} bytes")
+    facts = Table(show_header=False)
+    for title, text in {"written by": found.writer, **found.facts}.items():
+        facts.add_row(title, escape(text))
+    facts.add_row("parameters", f"{found.parameters:,}")
+    console.print(facts)
+    layers = Table("layer", "class", "weights")
+    for layer in found.layers:
+        shapes = (
+            f"{name.split('/')[-1].partition(':')[0]} {shape}"
+            for name, shape in layer.weights.items()
+        )
+        name = "  " * layer.depth + layer.name
+        layers.add_row(escape(name), escape(layer.kind), escape("\n".join(shapes)))
+    console.print(layers)
+    for title, lines in (
+        ("Translated when it is loaded", found.changes),
+        ("Does not load without help", found.dangers),
+    ):
+        if lines:
+            console.print(f"[bold]{title}[/]")
+        for line in lines:
+            console.print(f"- {escape(line)}")
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from tricorn.saving import conversion
+
+    try:
+        conversion.convert(
+            arguments.source, arguments.target, arguments.overwrite, arguments.inexact
+        )
+    except (ValueError, TypeError, OSError) as error:
+        return _complain(str(error))
+    return 0
 
 
 def _info(arguments: argparse.Namespace) -> int:

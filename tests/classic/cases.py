@@ -119,7 +119,7 @@ def sample_weights(keras):
         class_weight={0: 1.0, 1: 2.0, 2: 0.5},
         validation_split=0.3,
     )
-    found = {name: values for name, values in fitted.history.items()}
+    found = dict(fitted.history.items())
     found["uneven"] = model.evaluate(x, y, batch_size=4, verbose=0, sample_weight=weights)
     many = keras.models.Sequential([L.Dense(1, input_shape=(5, 4))])
     filled(many).compile("sgd", "mse", sample_weight_mode="temporal")

@@ -1,8 +1,8 @@
 """The numbers of the classic face are those of the genuine Keras 2.3.1, recorded by ``record.py``.
 
-In its graphs on TensorFlow nothing said whether an optimizer reads the number of the step before or
-after it is counted up: it is the one for one model and the other for the next.  So a number is right
-that either gives.
+In its graphs on TensorFlow nothing said whether an optimizer reads the number of the step before
+or after it is counted up: it is the one for one model and the other for the next.  So a number is
+right that either gives.
 """
 
 import dataclasses

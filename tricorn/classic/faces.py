@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from tricorn.classic.spellings import convert, warn, with_kernel_size
 from tricorn.serialization import registry
 
+#: older names of constraints
+_CONSTRAINTS = {"maxnorm": "max_norm", "nonneg": "non_neg", "unitnorm": "unit_norm"}
 #: class of the core -> its face
 FACES: dict[type, Any] = {}
 
@@ -111,6 +113,9 @@ def converted(
     for name in ("activation", "recurrent_activation"):
         if given.get(name) == "hard_sigmoid":
             given[name] = "legacy_hard_sigmoid"
+    for name, value in given.items():
+        if name.endswith("constraint") and isinstance(value, str):
+            given[name] = _CONSTRAINTS.get(value, value)
     if change.adapt is not None:
         change.adapt(given)
     return {change.renamed.get(name, name): value for name, value in given.items()}
@@ -182,3 +187,16 @@ def adopt(made: Any) -> Any:
     adopted = found.__new__(found)
     adopted.__dict__ = made.__dict__
     return adopted
+
+
+def adopted(model: Any) -> Any:
+    """A model that the core made, and all layers inside, as those of this face."""
+    for layer in model._flatten_layers():
+        adopt(layer)
+        graph = layer._tricorn.parts.get("graph")
+        for one in [] if graph is None else graph.layers:
+            adopt(one)
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None:
+        model.optimizer = adopt(optimizer)
+    return model

@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tricorn import layers as core
 from tricorn import naming, tree
 from tricorn.backend.values import within
 from tricorn.checks import of_library
-from tricorn.classic.faces import Written
+from tricorn.classic.faces import Change, Written, face
 from tricorn.conventions import KERAS_2
 from tricorn.graph import symbolic
 from tricorn.graph.calls import training_now
-from tricorn.layers import InputLayer, Layer, input_spec, state
-from tricorn.layers.input_spec import InputSpec
+from tricorn.layers import InputLayer, input_spec, state
 from tricorn.tracking import changed
 from tricorn.variable import concretely
 
@@ -278,6 +278,10 @@ class RecurrentMethods(LayerMethods):
 
     __slots__ = ()
 
+    def get_losses_for(self: Any, inputs: Any = None) -> list:
+        """The losses of the calls on `inputs`; None: those that depend on no input."""
+        return super().get_losses_for(inputs)
+
     def reset_states(self: Any, states: Any = None) -> None:
         """Let the kept states be zeros, or these arrays."""
         if states is None:
@@ -291,6 +295,18 @@ class RecurrentMethods(LayerMethods):
             kept.assign(np.asarray(value))
 
 
+Layer = face(
+    core.Layer,
+    Change(without="activity_regularizer trainable dtype autocast name"),
+    (LayerMethods,),
+    __name__,
+    prepare=prepare,
+)
+InputSpec = face(
+    core.InputSpec, Change(without="allow_last_axis_squeeze name optional"), (), __name__
+)
+
+
 def _added(nodes: list) -> list:
     """The losses that calls added."""
     losses = (found for node in nodes for found in node.effects.losses.values())
@@ -299,6 +315,3 @@ def _added(nodes: list) -> list:
 
 def _node(node: Any) -> Node:
     return Node(node.operation, node.inputs, tree.leaves(node.outputs))
-
-
-__all__ = ["InputSpec", "Layer", "LayerMethods", "Node", "RecurrentMethods", "prepare"]

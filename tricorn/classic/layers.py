@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import layers as today
-from tricorn.classic.faces import Change, Written, face
-from tricorn.classic.layer import LayerMethods, RecurrentMethods, prepare
+from tricorn import models
+from tricorn.classic.faces import FACES, Change, adopted, face
+from tricorn.classic.layer import InputSpec, Layer, LayerMethods, RecurrentMethods, prepare
 from tricorn.classic.names import handed_on
+from tricorn.classic.recurrent import ConvRecurrent2D, Recurrent
 from tricorn.classic.spellings import convert, warn
 from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
 from tricorn.layers import conv_lstm, legacy
@@ -130,7 +132,6 @@ CHANGES: dict[str, Change] = {
         after={"implementation": "recurrent_dropout"},
         unused="implementation",
     ),
-    "Layer": Change(without="activity_regularizer trainable dtype autocast name"),
     "LeakyReLU": Change({"alpha": 0.3}, renamed={"alpha": "negative_slope"}),
     "LocallyConnected1D": Change(without="implementation", adapt=_shape_of_sequences),
     "LocallyConnected2D": Change({"strides": (1, 1)}, "implementation"),
@@ -222,7 +223,7 @@ _NAMES = (
     "Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM2D Cropping1D Cropping2D Cropping3D Dense "
     "DepthwiseConv2D Dot Dropout ELU Embedding Flatten GRU GRUCell GaussianDropout GaussianNoise "
     "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D "
-    "GlobalMaxPooling2D GlobalMaxPooling3D InputLayer LSTM LSTMCell Lambda Layer LeakyReLU "
+    "GlobalMaxPooling2D GlobalMaxPooling3D InputLayer LSTM LSTMCell Lambda LeakyReLU "
     "LocallyConnected1D LocallyConnected2D Masking MaxPooling1D MaxPooling2D MaxPooling3D Maximum "
     "Minimum Multiply PReLU Permute RNN ReLU RepeatVector Reshape SeparableConv1D SeparableConv2D "
     "SimpleRNN SimpleRNNCell Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D "
@@ -242,9 +243,6 @@ globals().update({name: _make(getattr(legacy, name), name) for name in _OLDEST.s
 ConvLSTM2DCell = _make(conv_lstm.ConvLSTMCell, "ConvLSTM2DCell")
 CuDNNGRU, CuDNNLSTM = _make(today.GRU, "CuDNNGRU"), _make(today.LSTM, "CuDNNLSTM")
 globals().update({alias: globals()[name] for alias, name in ALIASES.items()})
-InputSpec = face(
-    today.InputSpec, Change(without="allow_last_axis_squeeze name optional"), (), __name__
-)
 
 # ------------------------------------------------------------------------------- as functions
 
@@ -339,32 +337,20 @@ def merge(
 def Merge(layers: list, mode: Any = "sum", **kwargs: Any) -> Any:
     """Keras 1's layer that merges the outputs of several models or layers: a model with the inputs
     of them all, to begin a `Sequential` with."""
-    from tricorn.classic.models import Model
-
-    return Model(
-        [one.input for one in layers], merge([one.output for one in layers], mode, **kwargs)
-    )
+    made = merge([one.output for one in layers], mode, **kwargs)
+    return FACES[models.Model]([one.input for one in layers], made)
 
 
 def deserialize(config: Any, custom_objects: Any = None) -> Any:
     """The layer that a config describes, as one of this face."""
-    from tricorn.classic.model import adopted
-
     return adopted(today.deserialize(config, custom_objects))
 
 
-_find, __dir__ = handed_on(
+__getattr__, __dir__ = handed_on(
     globals(),
     today,
     f"{_NAMES} Highway MaxoutDense {' '.join(ALIASES)} AtrousConvolution1D AtrousConvolution2D "
-    "ConvLSTM2DCell ConvRecurrent2D CuDNNGRU CuDNNLSTM Input InputSpec Recurrent add average "
-    "concatenate deserialize deserialize_keras_object dot maximum minimum multiply serialize subtract",
+    "ConvLSTM2DCell ConvRecurrent2D CuDNNGRU CuDNNLSTM Input InputSpec Layer Recurrent add average "
+    "concatenate deserialize deserialize_keras_object dot maximum minimum multiply serialize "
+    "subtract",
 )
-
-
-def __getattr__(name: str) -> Any:
-    if name in ("ConvRecurrent2D", "Recurrent"):
-        from tricorn.classic import recurrent
-
-        return getattr(recurrent, name)
-    return _find(name)

@@ -16,7 +16,7 @@ import numpy as np
 from tricorn import tree
 from tricorn.callbacks import Callback
 from tricorn.classic import callbacks as callbacks_
-from tricorn.classic.faces import adopt
+from tricorn.classic.faces import adopt, adopted
 from tricorn.classic.layer import LayerMethods
 from tricorn.classic.spellings import convert, warn
 from tricorn.graph.calls import record_of
@@ -478,24 +478,6 @@ class SequentialMethods(ModelMethods):
 
 
 # ------------------------------------------------------------------------------------------ helpers
-
-
-def adopted(model: Any) -> Any:
-    """A model that the core made, and all layers inside, as those of this face."""
-    for layer in model._flatten_layers():
-        adopt(layer)
-        if isinstance(graph_of_any(layer), LayerGraph):
-            for one in layer._tricorn.parts["graph"].layers:
-                adopt(one)
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None:
-        model.optimizer = adopt(optimizer)
-    return model
-
-
-def graph_of_any(layer: Any) -> Any:
-    """The graph that a layer is, or None."""
-    return layer._tricorn.parts.get("graph")
 
 
 class _Added:

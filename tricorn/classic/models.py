@@ -8,10 +8,10 @@ from typing import Any
 
 import tricorn.models as core
 from tricorn import checks, saving
-from tricorn.classic.faces import FACES, Face
+from tricorn.classic.faces import FACES, Face, adopted
 from tricorn.classic.layer import prepare
 from tricorn.classic.layers import Input, InputLayer
-from tricorn.classic.model import ModelMethods, SequentialMethods, adopted
+from tricorn.classic.model import ModelMethods, SequentialMethods
 from tricorn.classic.names import handed_on
 from tricorn.classic.spellings import convert
 from tricorn.classic.tools import has_arg, to_list

@@ -8,7 +8,7 @@ import numpy as np
 
 from tricorn import backend as K
 from tricorn import tree
-from tricorn.classic.layers import InputSpec, Layer
+from tricorn.classic.layer import InputSpec, Layer
 
 
 class Recurrent(Layer):

@@ -524,7 +524,8 @@ class _FileIterator(_ImageIterator):
         subset: str | None = None, interpolation: str = "nearest", dtype: str | None = None,
     ) -> None:  # fmt: skip
         """Keep the settings of how files are read, see `DirectoryIterator`."""
-        self.image_data_generator, self.target_size = image_data_generator, tuple(target_size)
+        height, width = target_size
+        self.image_data_generator, self.target_size = image_data_generator, (height, width)
         self.color_mode, self.data_format = color_mode, config.data_format(data_format)
         self.save_to_dir, self.save_prefix = save_to_dir, save_prefix
         self.save_format, self.interpolation = save_format, interpolation

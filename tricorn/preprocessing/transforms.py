@@ -57,7 +57,7 @@ def apply_affine_transform(
         [[1, -np.sin(slant), 0], [0, np.cos(slant), 0], [0, 0, 1]],
         [[zx, 0, 0], [0, zy, 0], [0, 0, 1]],
     ):
-        matrix = matrix @ step
+        matrix = matrix @ np.array(step, float)
     if np.array_equal(matrix, np.eye(3)):
         return x
     centre = np.eye(3)

@@ -305,7 +305,7 @@ def load_model(
             room = 8 * file.nbytes + _ROOM
             return models.load(file, room, custom_objects, compile, safe_mode)
     with _opened(filepath) as parts:
-        config = _parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
+        config = parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
         if not isinstance(config, dict) or "class_name" not in config:
             raise ValueError(f"{parts.name}: {CONFIG} does not describe a model")
         config, older = models.modern(config, _written_by(parts), parts.name)
@@ -329,7 +329,7 @@ def _written_by(parts: Any) -> str | None:
     """The version of Keras that wrote a model, where it says so."""
     if isinstance(parts, orbax.Checkpoint):
         return None
-    metadata = _parse(parts.read(METADATA), f"{parts.name}: {METADATA}")
+    metadata = parse(parts.read(METADATA), f"{parts.name}: {METADATA}")
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     return version if isinstance(version, str) else None
 
@@ -401,7 +401,7 @@ def opened_weights(path: Path) -> Iterator[weights.Stores | orbax.State]:
     """The weights in a file or a folder, or those that an index (``.json``) leads to, while the
     block lasts."""
     if path.suffix == ".json":
-        with shards.reading(path, _parse(path.read_bytes(), str(path))) as found:
+        with shards.reading(path, parse(path.read_bytes(), str(path))) as found:
             yield found
     elif path.suffix == ".keras" or path.is_dir() or zipfile.is_zipfile(path):
         with _opened(path) as parts, parts.weights() as file:
@@ -415,7 +415,7 @@ def read_texts(path: Any) -> Iterator[dict[str, Any]]:
     """The config and the metadata of a saved model."""
     with _opened(path) as parts:
         for name in (CONFIG, METADATA):
-            data = _parse(parts.read(name), f"{parts.name}: {name}")
+            data = parse(parts.read(name), f"{parts.name}: {name}")
             if not isinstance(data, dict):
                 raise ValueError(
                     f"{parts.name}: {name} must hold a dict, got {type(data).__name__}"
@@ -431,7 +431,12 @@ def _only_hdf5(path: Path, **options: bool) -> None:
         )
 
 
-def _parse(text: bytes, name: str) -> Any:
+def parse(text: bytes, name: str) -> Any:
+    """What JSON says.
+
+    Raises:
+        ValueError: it is none.
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -595,7 +600,7 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
         >>> again.input_shape
         (None, 2)
     """
-    config = _parse(json_string.encode(), "the text")
+    config = parse(json_string.encode(), "the text")
     if not isinstance(config, dict) or "class_name" not in config:
         raise ValueError("the JSON text does not describe a model")
     with registry.sharing():

@@ -623,7 +623,7 @@ class FileFeed(StreamFeed):
         cut = _cut(self.size, fraction)
 
         def part(start: int, end: int, *settings: Any) -> FileFeed:
-            arrays = tree.map(lambda array: on_disk.part(array, start, end), self.arrays)
+            arrays: Any = tree.map(lambda array: on_disk.part(array, start, end), self.arrays)
             return FileFeed(*arrays, *settings, self.stack, self.inputs_only)
 
         own = None if self.steps == len(self.source) else self.steps
@@ -633,7 +633,8 @@ class FileFeed(StreamFeed):
 
     def first(self) -> Any:
         """See `ArrayFeed`."""
-        return as_tensors(one_batch(*next(iter(self.source)), self.class_weight))
+        x, y, sample_weight = next(iter(self.source))
+        return as_tensors(one_batch(x, y, sample_weight, self.class_weight))
 
     def epoch(self, position: Any = None, pace: Any = None) -> Iterator[tuple[tuple, int]]:
         """See `StreamFeed`."""

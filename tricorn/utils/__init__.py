@@ -42,9 +42,12 @@ if _TYPE_CHECKING:  # what editors and type checkers see; `_LATER` says it to `_
         text_dataset_from_directory,
     )
     from tricorn.utils.drawing import model_to_dot, plot_model
+    from tricorn.utils.enqueuers import GeneratorEnqueuer, OrderedEnqueuer, SequenceEnqueuer
     from tricorn.utils.feature_space import FeatureSpace
-    from tricorn.utils.files import get_file
+    from tricorn.utils.files import get_file, validate_file
+    from tricorn.utils.hdf5_dict import H5Dict
     from tricorn.utils.images import array_to_img, img_to_array, load_img, save_img
+    from tricorn.utils.multi_gpu import multi_gpu_model
     from tricorn.utils.progbar import Progbar
     from tricorn.utils.py_dataset import PyDataset, Sequence
     from tricorn.utils.sequences import pad_sequences
@@ -58,9 +61,13 @@ _LATER = {
     "Config": "settings",
     "Dataset": "data",
     "FeatureSpace": "feature_space",
+    "GeneratorEnqueuer": "enqueuers",
+    "H5Dict": "hdf5_dict",
+    "OrderedEnqueuer": "enqueuers",
     "Progbar": "progbar",
     "PyDataset": "py_dataset",
     "Sequence": "py_dataset",
+    "SequenceEnqueuer": "enqueuers",
     "array_to_img": "images",
     "audio_dataset_from_directory": "directories",
     "get_file": "files",
@@ -69,12 +76,14 @@ _LATER = {
     "img_to_array": "images",
     "load_img": "images",
     "model_to_dot": "drawing",
+    "multi_gpu_model": "multi_gpu",
     "plot_model": "drawing",
     "pad_sequences": "sequences",
     "save_img": "images",
     "split_dataset": "splitting",
     "text_dataset_from_directory": "directories",
     "timeseries_dataset_from_array": "timeseries",
+    "validate_file": "files",
 }
 
 __all__ = [
@@ -94,11 +103,13 @@ __all__ = [
     "disable_interactive_logging",
     "enable_interactive_logging",
     "FeatureSpace",
+    "GeneratorEnqueuer",
     "get_custom_objects",
     "get_file",
     "get_registered_name",
     "get_registered_object",
     "get_source_inputs",
+    "H5Dict",
     "HDF5Matrix",
     "image_dataset_from_directory",
     "img_to_array",
@@ -106,7 +117,9 @@ __all__ = [
     "is_keras_tensor",
     "load_img",
     "model_to_dot",
+    "multi_gpu_model",
     "normalize",
+    "OrderedEnqueuer",
     "pack_x_y_sample_weight",
     "pad_sequences",
     "plot_model",
@@ -115,6 +128,7 @@ __all__ = [
     "register_keras_serializable",
     "save_img",
     "Sequence",
+    "SequenceEnqueuer",
     "serialize_keras_object",
     "set_random_seed",
     "split_dataset",
@@ -123,6 +137,7 @@ __all__ = [
     "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",
+    "validate_file",
 ]
 
 

@@ -100,11 +100,18 @@ def _cache(cache_dir: Any) -> Path:
     return folder if usable else Path(tempfile.gettempdir()) / ".keras"
 
 
+def validate_file(
+    fpath: Any, file_hash: str, algorithm: str = "auto", chunk_size: int = _BLOCK
+) -> bool:
+    """Whether a file's bytes give `file_hash`; see `get_file` for `algorithm`."""
+    return _hash(Path(fpath), file_hash, algorithm) == str(file_hash).lower()
+
+
 def _kept(target: Path, file_hash: str | None, algorithm: str) -> bool:
     """Whether the cache has the file that is meant."""
     if not target.exists():
         return False
-    if file_hash is None or _hash(target, file_hash, algorithm) == str(file_hash).lower():
+    if file_hash is None or validate_file(target, file_hash, algorithm):
         return True
     message(f"{target} has not the hash {file_hash}: it is downloaded again")
     return False

@@ -11,6 +11,52 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from typing import Any
 
 
+def in_parallel(
+    source: Any, numbers: Iterator[int], workers: int, processes: bool, ahead: int
+) -> Iterator:
+    """``source[number]`` of each number, in order, several made at a time.
+
+    Args:
+        workers: how many.
+        processes: in processes instead of threads, each with a copy of `source`.
+        ahead: how many may be made or wait.
+    """
+    pool: Executor
+    if processes:  # no fork: engines have threads
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, context, _hold, (source,))
+    else:
+        pool = ThreadPoolExecutor(workers)
+
+    def submitted(count: int) -> Iterator[Future]:
+        for number in itertools.islice(numbers, count):
+            if processes:
+                yield pool.submit(_item, number)
+            else:  # on the engine and with the settings of this thread
+                yield pool.submit(contextvars.copy_context().run, source.__getitem__, number)
+
+    with pool:
+        pending = deque(submitted(ahead))
+        try:
+            while pending:
+                yield pending.popleft().result()
+                pending.extend(submitted(1))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+#: in a process of `in_parallel`: what it makes batches of
+_held: list[Any] = []
+
+
+def _hold(source: Any) -> None:
+    _held[:] = [source]
+
+
+def _item(number: int) -> Any:
+    return _held[0][number]
+
+
 class PyDataset:
     """Base of datasets that make a batch from its number; for `fit`, `evaluate` and `predict`.
 
@@ -64,34 +110,11 @@ class PyDataset:
         numbers: Iterator[int] = itertools.count() if count is None else iter(range(count))
         self.on_epoch_begin()
         if self.workers > 1 or (self.use_multiprocessing and self.workers):
-            yield from self._tricorn_in_parallel(numbers)
+            ahead = max(self.max_queue_size, self.workers)
+            yield from in_parallel(self, numbers, self.workers, self.use_multiprocessing, ahead)
         else:
             yield from (self[number] for number in numbers)
         self.on_epoch_end()
-
-    def _tricorn_in_parallel(self, numbers: Iterator[int]) -> Iterator:
-        ahead = max(self.max_queue_size, self.workers)
-        with self._tricorn_pool() as pool:
-
-            def submitted(count: int) -> Iterator[Future]:
-                for i in itertools.islice(numbers, count):
-                    if self.use_multiprocessing:
-                        yield pool.submit(self.__getitem__, i)
-                    else:  # on the engine and with the settings of this thread
-                        yield pool.submit(contextvars.copy_context().run, self.__getitem__, i)
-
-            pending = deque(submitted(ahead))
-            try:
-                while pending:
-                    yield pending.popleft().result()
-                    pending.extend(submitted(1))
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-
-    def _tricorn_pool(self) -> Executor:
-        if self.use_multiprocessing:  # no fork: engines have threads
-            return ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"))
-        return ThreadPoolExecutor(self.workers)
 
     def on_epoch_begin(self) -> None:
         """Called before the first batch of an epoch is made."""

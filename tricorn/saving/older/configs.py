@@ -243,6 +243,7 @@ class Translation:
         name, config = entry["class_name"].rpartition(">")[2], dict(entry["config"])
         legacy = self.origin.version < (2, 11) or config.get("is_legacy_optimizer")
         legacy = legacy or "legacy" in str(entry.get("module"))
+        legacy = legacy if self.origin.legacy is None else self.origin.legacy
         config.pop("is_legacy_optimizer", None)
         config.pop("jit_compile", None)
         if "lr" in config:

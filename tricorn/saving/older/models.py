@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from tricorn import variable
+from tricorn.conventions import Conventions
 from tricorn.saving import hdf5
 from tricorn.saving.older import states
 from tricorn.saving.older.configs import Translation, image_format
@@ -38,7 +39,7 @@ def load(
             f"{file.name} has weights, but no model (no attribute model_config): make the model "
             "and call model.load_weights"
         )
-    origin = _origin(file, config)
+    origin = origin_in(file, config)
     translation = Translation(origin)
     with variable.budget(room):
         model = _made(config, translation, custom_objects, safe_mode)
@@ -112,7 +113,9 @@ def _made(config: Any, translation: Translation, custom_objects: Any, safe_mode:
     return model
 
 
-def _origin(file: WeightsFile, config: Any) -> Origin:
+def origin_in(file: WeightsFile, config: Any) -> Origin:
+    """What wrote a file with this ``model_config``."""
+
     def said(key: str) -> str | None:
         return next(
             (texts[0] for group in ("", "model_weights") if group in file.groups
@@ -124,6 +127,12 @@ def _origin(file: WeightsFile, config: Any) -> Origin:
         layout = hdf5.layout(file)
         engine = "theano" if layout is None or layout.origin.flipped else "tensorflow"
     origin = origin_of(said("keras_version"), engine)
+    if own := _json(file, "tricorn_conventions"):
+        try:
+            conventions = Conventions(**own["conventions"])
+            origin = origin._replace(said=conventions, legacy=bool(own["legacy"]))
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"{file.name}: tricorn_conventions cannot be read: {error}") from error
     return origin._replace(image_format=image_format(config))
 
 

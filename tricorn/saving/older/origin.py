@@ -18,12 +18,16 @@ class Origin(NamedTuple):
         tensorflow: whether it was tf.keras.
         engine: "tensorflow", "theano" or "cntk".
         image_format: of layers whose config does not say it, in Keras 1.
+        said: the conventions that a file of our own says, where it is not those of its version.
+        legacy: whether optimizers are those of before tf.keras 2.11; None: the version tells.
     """
 
     version: tuple[int, int]
     tensorflow: bool = False
     engine: str = "tensorflow"
     image_format: str = "channels_last"
+    said: Conventions | None = None
+    legacy: bool | None = None
 
     @property
     def title(self) -> str:
@@ -34,6 +38,8 @@ class Origin(NamedTuple):
     @property
     def conventions(self) -> Conventions:
         """How models behaved there."""
+        if self.said is not None:
+            return self.said
         if self.tensorflow:
             new = self.version >= (2, 11)
             return conventions.TF_KERAS_2_11 if new else conventions.TF_KERAS

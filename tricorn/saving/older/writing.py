@@ -13,6 +13,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from tricorn.conventions import conventions_of
+from tricorn.optimizers.legacy import LegacyOptimizer
 from tricorn.saving import hdf5, weights
 from tricorn.serialization import names, registry
 
@@ -45,6 +47,7 @@ _LATER = frozenset((
     "multi_label", "num_labels", "optional", "output_axes", "ragged", "renorm", "renorm_clipping",
     "renorm_momentum", "return_state", "seed", "sparse_y_pred", "sparse_y_true", "synchronized",
     "use_cudnn", "weights", "zero_output_for_mask", "dilation_rate", "output_padding",
+    "flash_attention", "use_gate", "sliding_window",
     "lora_rank", "lora_alpha", "quantization_config",
 ))  # fmt: skip
 #: classes that were others with settings: (class, settings)
@@ -85,6 +88,8 @@ def write(model: Any, file: h5py.File, include_optimizer: bool = True) -> None:
     """
     texts = {"keras_version": KERAS_VERSION, "backend": hdf5.BACKEND}
     texts["model_config"] = json.dumps(model_config(model))
+    own = {"conventions": conventions_of(model).differences(), "legacy": _legacy(model.optimizer)}
+    texts["tricorn_conventions"] = json.dumps(own)  # what no other library reads
     compiled = model.get_compile_config() if include_optimizer else None
     if compiled and model.optimizer is not None:
         texts["training_config"] = json.dumps(training_config(compiled))
@@ -97,6 +102,10 @@ def write(model: Any, file: h5py.File, include_optimizer: bool = True) -> None:
         for name, array in state:
             weights.write_array(group, name, array)
         hdf5.write_strings(group, "weight_names", [name for name, _ in state])
+
+
+def _legacy(optimizer: Any) -> bool:
+    return isinstance(optimizer, LegacyOptimizer)
 
 
 # ------------------------------------------------------------------------------------------ configs
@@ -160,6 +169,11 @@ def _entry(entry: Config, layer: str) -> Config:
         _bidirectional(found, layer)
     elif name == "Lambda":
         _lambda(found, layer)
+    elif name == "MultiHeadAttention":  # tf.keras makes its weights by these
+        shapes = entry.get("build_config") or {}
+        shapes = shapes.get("shapes_dict", shapes)
+        for key in ("query_shape", "key_shape", "value_shape"):
+            found[key] = shapes.get(key) or shapes.get("value_shape")
     return {"class_name": name, "config": found}
 
 
@@ -217,10 +231,11 @@ def _model(name: str, config: Config) -> Config:
                 rest[0]["config"] = {"batch_input_shape": shape, **rest[0]["config"]}
                 entries = rest
         return {"class_name": name, "config": {"name": config["name"], "layers": entries}}
-    shift = {layer["name"]: int(layer["class_name"] in _MODELS) for layer in config["layers"]}
+    # a model's first call was its own making: Keras 3 still counts so, but for Sequential
+    shift = {layer["name"]: int(layer["class_name"] == "Sequential") for layer in config["layers"]}
     layers = []
     for layer in config["layers"]:
-        if layer.get("module", "").startswith("keras.ops") or "name" not in layer.get("config", {}):
+        if "ops" in (layer.get("module") or "").split("."):
             raise _refuse(
                 layer["name"], "it is an operation outside of a layer; put it into a Lambda"
             )
@@ -238,7 +253,7 @@ def _name(layer: Config) -> str:
 
 
 def _places(value: Any, shift: dict[str, int]) -> Any:
-    """[layer, call, output] of each end; a model's own first call is its making."""
+    """[layer, call, output] of each end."""
     if isinstance(value, dict):
         return {key: _places(item, shift) for key, item in value.items()}
     if value and isinstance(value[0], str):
@@ -268,7 +283,7 @@ def _call(entry: Config, node: Config, layer: Config, shift: dict[str, int]) -> 
             if key == "constants" and further:
                 entry["config"]["num_constants"] = len(further)
     elif len(args) > 1:
-        cls = names.builtin("keras.layers", layer["class_name"])
+        cls: Any = names.builtin("keras.layers", layer["class_name"])
         called = list(inspect.signature(cls.call).parameters)[1:] if cls else []
         kwargs.update(zip(called[1:], args[1:]))
     kwargs = {key: place(value) for key, value in kwargs.items() if value is not None}
@@ -312,8 +327,12 @@ def _function(value: Any) -> Any:
 
 def _optimizer(entry: Config) -> Config:
     name, config = entry["class_name"], dict(entry["config"])
-    if config.get("global_clipnorm") is not None:  # they called so what is this now
-        config["clipnorm"] = config["global_clipnorm"]
+    if config.get("clipnorm") is not None:
+        raise ValueError(
+            f"the optimizer {name} clips each gradient by its own norm, and Keras 2 all by one: "
+            "save with include_optimizer=False, or to a .keras file"
+        )
+    config["clipnorm"] = config.get("global_clipnorm")  # what it was called
     kept = {key: config[key] for key in _OPTIMIZER_ARGUMENTS if config.get(key) is not None}
     if not kept.get("decay"):
         kept.pop("decay", None)
