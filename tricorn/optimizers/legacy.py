@@ -39,8 +39,12 @@ class LegacyOptimizer(Optimizer):
         return rate / (1.0 + self.decay * ops.cast(self._tricorn_steps(), rate.dtype))
 
     def _tricorn_steps(self) -> Any:
-        after = conventions_of(self).step_count == "after"
+        after = conventions_of(self).step_count == "after" and self._tricorn_may_count_after()
         return self.iterations + 1 if after else self.iterations
+
+    def _tricorn_may_count_after(self) -> bool:
+        """Whether recorded runs show it, see `Conventions.step_count`."""
+        return True
 
     decay: float
     epsilon: float
@@ -88,6 +92,10 @@ class Ftrl(LegacyOptimizer, adaptive.Ftrl):
 
 class Adam(LegacyOptimizer, adam.Adam):
     """See `LegacyOptimizer`."""
+
+    def _tricorn_may_count_after(self) -> bool:
+        clips = self.clipnorm, self.clipvalue, self.global_clipnorm
+        return bool(self.amsgrad or self.decay or any(clips))
 
 
 class Adamax(LegacyOptimizer, adam.Adamax):

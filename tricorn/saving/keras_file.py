@@ -276,12 +276,13 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
 ) -> Any:
-    """Load a model that `save_model` or Keras 3 saved.
+    """Load a model that `save_model` or any Keras saved: Keras 3 and tf.keras in ``.keras`` files,
+    tf.keras, Keras 2 and Keras 1 in ``.h5`` files.  It computes what it did there.
 
     Args:
-        filepath: path of a ``.keras`` file or of its unzipped folder, a binary file object, or a
-            folder of checkpoints that `callbacks.OrbaxCheckpoint` wrote, of which the newest is
-            taken.
+        filepath: path of a ``.keras`` file or of its unzipped folder, of an ``.h5`` file, a binary
+            file object of an archive, or a folder of checkpoints that `callbacks.OrbaxCheckpoint`
+            wrote, of which the newest is taken.
         custom_objects: names in the file -> classes and functions; also a `Lambda` layer's name ->
             its function.
         compile: compile it as it was when saved, with the optimizer's state.
@@ -585,7 +586,7 @@ def model_to_json(model: Any, **options: Any) -> str:
 
 @shortened
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The model that `model_to_json` (or Keras 3's ``to_json``) described, with fresh weights.
+    """The model that `model_to_json` (or any Keras's ``to_json``) described, with fresh weights.
 
     Args:
         json_string: the text.
@@ -603,5 +604,7 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     config = parse(json_string.encode(), "the text")
     if not isinstance(config, dict) or "class_name" not in config:
         raise ValueError("the JSON text does not describe a model")
+    if models.is_older(config):
+        return models.from_config(config, custom_objects)
     with registry.sharing():
         return registry.deserialize_keras_object(config, custom_objects)

@@ -57,7 +57,7 @@ class Translation:
         if package and package != "Custom":
             plain = name
         if names.get_registered_object(name) is not None:
-            return {**self._values(entry), "class_name": name}
+            return {"class_name": name, "config": self._values(config)}
         if self.origin.version < (2, 0):
             plain, config = self._keras1(plain, config)
         if plain in keras2.MODELS:
@@ -78,7 +78,7 @@ class Translation:
         takes = (*arguments(cls), *_OF_ALL)
         for key in [key for key in config if key not in takes]:
             value = config.pop(key)
-            if value not in (None, False, [], {}):
+            if value not in (None, False, [], {}) and (key, value) != ("groups", 1):
                 self.ignored[f"{key}={value!r} of {name}"] = None
         found = {"module": f"keras.{family}", "class_name": name, "config": config,
                  "registered_name": None}  # fmt: skip

@@ -89,6 +89,28 @@ def from_config(
     return model
 
 
+def from_yaml(text: str, custom_objects: Any = None, version: str | None = None) -> Any:
+    """The model that ``to_yaml`` of Keras 1 or 2 described, with fresh weights.
+
+    Raises:
+        ImportError: without the package PyYAML.
+        ValueError: for text that is not YAML, or describes no model.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """What is plain data, and tuples, which Keras wrote."""
+
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_sequence)
+    try:
+        config = yaml.load(text, Loader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"the text is not YAML of plain data: {error}") from error
+    if not isinstance(config, dict) or "class_name" not in config:
+        raise ValueError("the YAML text does not describe a model")
+    return from_config(config, custom_objects, version)
+
+
 def is_older(config: Any) -> bool:
     """Whether a model's config is of a version before Keras 3, as configs without ``module`` in
     their entries are."""
