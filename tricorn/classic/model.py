@@ -8,12 +8,13 @@ import inspect
 import itertools
 import json
 import math
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from tricorn import tree
+from tricorn import saving, tree
 from tricorn.callbacks import Callback
 from tricorn.classic import callbacks as callbacks_
 from tricorn.classic.faces import adopt, adopted
@@ -390,9 +391,7 @@ class ModelMethods(LayerMethods):
         self: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True
     ) -> None:
         """Save architecture, weights, compile arguments and optimizer state."""
-        from tricorn.classic import models
-
-        models.save_model(self, filepath, overwrite, include_optimizer)
+        save_model(self, filepath, overwrite, include_optimizer)
 
     def load_weights(
         self: Any,
@@ -478,6 +477,22 @@ class SequentialMethods(ModelMethods):
 
 
 # ------------------------------------------------------------------------------------------ helpers
+
+
+def save_model(
+    model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True
+) -> None:
+    """Save a model: as HDF5, or as ``.keras`` where the path ends so.
+
+    Args:
+        model: the model.
+        filepath: path of the file.
+        overwrite: False: refuse when there is a file already.
+        include_optimizer: whether the compile arguments and the optimizer's state are saved.
+    """
+    path = os.fspath(filepath)
+    more = {} if include_optimizer else {"include_optimizer": False}
+    saving.save_model(model, path, overwrite=overwrite, **more)
 
 
 class _Added:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import tricorn.models as core
@@ -11,7 +10,7 @@ from tricorn import checks, saving
 from tricorn.classic.faces import FACES, Face, adopted
 from tricorn.classic.layer import prepare
 from tricorn.classic.layers import Input, InputLayer
-from tricorn.classic.model import ModelMethods, SequentialMethods
+from tricorn.classic.model import ModelMethods, SequentialMethods, save_model
 from tricorn.classic.names import handed_on
 from tricorn.classic.spellings import convert
 from tricorn.classic.tools import has_arg, to_list
@@ -64,22 +63,6 @@ def load_model(
         kwargs: ``safe_mode=False`` runs the Python code of lambdas in the file.
     """
     return adopted(saving.load_model(filepath, custom_objects, compile, **kwargs))
-
-
-def save_model(
-    model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True
-) -> None:
-    """Save a model: as HDF5, or as ``.keras`` where the path ends so.
-
-    Args:
-        model: the model.
-        filepath: path of the file.
-        overwrite: False: refuse when there is a file already.
-        include_optimizer: whether the compile arguments and the optimizer's state are saved.
-    """
-    path = os.fspath(filepath)
-    more = {} if include_optimizer else {"include_optimizer": False}
-    saving.save_model(model, path, overwrite=overwrite, **more)
 
 
 def model_from_config(config: Any, custom_objects: Any = None) -> Any:

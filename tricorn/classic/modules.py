@@ -40,8 +40,10 @@ PATHS = {
     "utils.layer_utils utils.multi_gpu_utils utils.np_utils utils.test_utils utils.training_utils "
     "utils.vis_utils utils.visualize_util engine.training_utils",
     f"{_HERE}.text": "preprocessing.text",
+    f"{_HERE}.scikit_learn": "wrappers.scikit_learn",
     "tricorn.datasets": "datasets",
     "tricorn.preprocessing": "preprocessing",
+    "tricorn.wrappers": "wrappers",
 }
 _OF_PATHS = {path: module for module, paths in PATHS.items() for path in paths.split()}
 #: packages of the core whose modules have the same names

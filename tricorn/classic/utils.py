@@ -22,7 +22,6 @@ from tricorn.classic.tools import (
     has_arg,
     is_all_none,
     keras_test,
-    layer_test,
     normalize_padding,
     normalize_tuple,
     object_list_uid,
@@ -31,6 +30,7 @@ from tricorn.classic.tools import (
     to_list,
     unpack_singleton,
 )
+from tricorn.classic.trials import layer_test
 
 
 def to_categorical(y: Any, num_classes: Any = None, dtype: str = "float32", **kwargs: Any) -> Any:
