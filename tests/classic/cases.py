@@ -136,7 +136,7 @@ def several_outputs(keras):
     outputs = [L.Dense(2, name="a")(h), L.Dense(1, name="b", activation="sigmoid")(h)]
     model = keras.models.Model(x, outputs)
     filled(model).compile(
-        keras.optimizers.Nadam(),
+        keras.optimizers.RMSprop(),
         {"a": "mse", "b": "binary_crossentropy"},
         loss_weights={"a": 0.3, "b": 2.0},
         metrics={"b": ["accuracy", "mae"]},

@@ -169,7 +169,7 @@ class ModelMethods(LayerMethods):
             _workers(source, workers, max_queue_size)
         rows = next((len(a) for a in tree.leaves(x) if hasattr(a, "__len__")), None)
         samples = None if y is None else rows
-        told = {
+        told: dict[str, Any] = {
             "batch_size": batch_size or 32 if samples else batch_size,
             "samples": samples,
             "do_validation": bool(validation_split) or validation_data is not None,
@@ -549,7 +549,7 @@ def _rename_logs(callbacks: list, names: list[str]) -> None:
 def _label(metric: Any) -> str:
     if isinstance(metric, str):
         return metric
-    return getattr(metric, "name", None) or getattr(metric, "__name__", type(metric).__name__)
+    return str(getattr(metric, "name", None) or getattr(metric, "__name__", type(metric).__name__))
 
 
 def _workers(source: Any, workers: int, size: int) -> None:

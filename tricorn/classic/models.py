@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import tricorn.models as core
-from tricorn import checks, saving
+from tricorn import saving
 from tricorn.classic.faces import FACES, Face, adopted
 from tricorn.classic.layer import prepare
 from tricorn.classic.layers import Input, InputLayer
@@ -19,7 +19,7 @@ from tricorn.saving.older import models as older
 from tricorn.serialization import registry
 
 
-class Model(ModelMethods, core.Model, metaclass=Face, captures=False):
+class Model(ModelMethods, core.Model, metaclass=Face, captures=False):  # type: ignore[misc]
     """A model, from ``inputs`` and ``outputs`` (Keras 1: ``input``, ``output``) or subclassed; see
     `tricorn.models.Model`."""
 
@@ -37,7 +37,7 @@ class Model(ModelMethods, core.Model, metaclass=Face, captures=False):
         return super().serialized_as()
 
 
-class Sequential(SequentialMethods, core.Sequential, metaclass=Face, captures=False):
+class Sequential(SequentialMethods, core.Sequential, metaclass=Face, captures=False):  # type: ignore[misc]
     """Layers one after the other; see `tricorn.models.Sequential`."""
 
     _tricorn_core = core.Sequential
@@ -83,29 +83,13 @@ def model_from_yaml(yaml_string: str, custom_objects: Any = None) -> Any:
 
     Raises:
         ImportError: without that package.
-        ValueError: for tags that would make Python objects.
+        ValueError: for text that is not YAML, or would make Python objects.
     """
     try:
         config = json.loads(yaml_string)
     except ValueError:
-        config = _parsed(yaml_string)
+        return adopted(older.from_yaml(yaml_string, custom_objects))
     return model_from_config(config, custom_objects)
-
-
-def _parsed(text: str) -> Any:
-    """YAML with nothing in it but data; Keras wrote tuples with a tag."""
-    yaml = checks.optional("yaml", "model_from_yaml", "PyYAML", "yaml")
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    Loader.add_constructor(
-        "tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node)
-    )
-    try:
-        return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"the YAML text does not describe a model: {error}") from None
 
 
 def clone_model(model: Any, input_tensors: Any = None) -> Any:

@@ -133,7 +133,7 @@ for _name, _arguments in _ARGUMENTS.items():
     globals()[_name] = globals()[_name.lower()] = _class
 
 
-class Optimizer(OptimizerMethods, core.Optimizer, metaclass=Face):
+class Optimizer(OptimizerMethods, core.Optimizer, metaclass=Face):  # type: ignore[misc]
     """Base of all optimizers; see `tricorn.optimizers.Optimizer`."""
 
     _tricorn_core = core.Optimizer

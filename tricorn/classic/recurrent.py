@@ -90,7 +90,7 @@ class Recurrent(Layer):
             mask=mask,
             constants=constants,
             unroll=self.unroll,
-            input_length=K.int_shape(inputs)[1],
+            input_length=tuple(inputs.shape)[1],
         )
         if self.stateful:
             for kept, state in zip(self.states, states):

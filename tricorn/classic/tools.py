@@ -81,7 +81,7 @@ def slice_arrays(arrays: Any, start: Any = None, stop: int | None = None) -> Any
     return [None] if arrays is None else arrays[rows]
 
 
-def func_dump(func: Callable) -> tuple:
+def func_dump(func: Any) -> tuple:
     """(bytecode, defaults, closure) of a function."""
     return tuple(bytecode.dump(func))
 
