@@ -50,7 +50,7 @@ FLOORS = [
     ["models"],
     ["saving", "export", "distribute"],
     ["applications", "utils", "visualization"],
-    ["backend", "datasets", "preprocessing", "wrappers"],
+    ["backend", "datasets", "preprocessing", "script", "wrappers"],
     ["classic"],
     ["demo"],
     ["cli"],

@@ -58,6 +58,20 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random")
     demo.set_defaults(run=_demo)
 
+    run = commands.add_parser(
+        "run",
+        help="run a script that imports keras, with this library in its place",
+        description="Runs a script as python does, but 'import keras' and the imports of its "
+        "modules mean Keras 2.3.1 as this library has it; with --modern, Keras 3.",
+    )
+    run.add_argument("--modern", action="store_true", help="import keras means Keras 3")
+    run.add_argument(
+        "--engine", metavar="NAME", help="the tensor engine; the configured one if unset"
+    )
+    run.add_argument("script", metavar="SCRIPT", help="the path of the script")
+    run.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="its arguments")
+    run.set_defaults(run=_run)
+
     inspect = commands.add_parser(
         "inspect",
         help="show what is in the file of a model, without making the model",
@@ -119,6 +133,26 @@ def _demo(arguments: argparse.Namespace) -> int:
         return _complain(f"--output must be a folder, but {arguments.output} is a file")
     demo.run(arguments.output, epochs=arguments.epochs, seed=arguments.seed)
     return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from tricorn import engines, script
+
+    find = script.modern
+    if not arguments.modern:
+        from tricorn.classic import modules
+
+        find = modules.classic
+    try:
+        if arguments.engine:
+            engines.set_engine(arguments.engine)
+        return script.run(arguments.script, arguments.arguments, find)
+    except engines.EngineError as error:
+        return _complain(str(error))
+    except OSError as error:
+        if error.filename != os.path.abspath(arguments.script):
+            raise
+        return _complain(f"the script {arguments.script} cannot be read: {error.strerror}")
 
 
 def _inspect(arguments: argparse.Namespace) -> int:

@@ -85,6 +85,7 @@ class SymbolicTensor(AbstractTensor):
         return self.node.operation, self.node.index, self.position
 
     _keras_history = history
+    _keras_shape = property(lambda self: self.shape)
 
     def reshape(self, newshape: Any) -> Any:
         """`ops.reshape` of this tensor."""

@@ -137,6 +137,8 @@ class Trainer(Layer):
             and not isinstance(self.optimizer, optimizers.LossScaleOptimizer)
         ):
             self.optimizer = optimizers.LossScaleOptimizer(self.optimizer)
+        # names that are registered for this call only are wanted again at the first batch
+        loss, metrics, weighted_metrics = tree.map(_registered, (loss, metrics, weighted_metrics))
         self.loss, self.run_eagerly = loss, bool(run_eagerly)
         self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile
         for one in tree.leaves(loss):
@@ -569,6 +571,12 @@ class Trainer(Layer):
 
 
 # ------------------------------------------------------------------------------------------ helpers
+
+
+def _registered(given: Any) -> Any:
+    """What a name is registered for; other names and things as they are."""
+    found = registry.get_registered_object(given) if isinstance(given, str) else None
+    return given if found is None else found
 
 
 def _state(model: Trainer) -> TrainingState:

@@ -1,0 +1,317 @@
+"""The methods and attributes that layers had in Keras 1 and 2."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tricorn import layers as core
+from tricorn import naming, tree
+from tricorn.backend.values import within
+from tricorn.checks import of_library
+from tricorn.classic.faces import Change, Written, face
+from tricorn.conventions import KERAS_2
+from tricorn.graph import symbolic
+from tricorn.graph.calls import training_now
+from tricorn.layers import InputLayer, input_spec, state
+from tricorn.tracking import changed
+from tricorn.variable import concretely
+
+
+def prepare(layer: Any, given: dict[str, Any]) -> None:
+    """Before the constructor: the name, counted from 1; the conventions; the first weights."""
+    layer._tricorn.conventions = KERAS_2
+    if given.get("name") is None:
+        kind = type(layer).__name__.removesuffix("Layer" * isinstance(layer, InputLayer))
+        prefix = naming.snake_case(kind)
+        given["name"] = f"{prefix}_{naming.uid(prefix)}"
+    given.pop("input_dtype", None)
+    weights = given.pop("weights", None)
+    if weights is not None:
+        layer._tricorn.parts["first weights"] = weights
+
+
+class Node(NamedTuple):
+    """A call of a layer, as Keras 2 shows it.
+
+    Attributes:
+        outbound_layer: the layer that was called.
+        input_tensors, output_tensors: lists of symbolic tensors.
+    """
+
+    outbound_layer: Any
+    input_tensors: list
+    output_tensors: list
+
+    @property
+    def inbound_layers(self) -> list:
+        """The layers that the inputs come from."""
+        return [symbolic.node_of(x)[0].operation for x in self.input_tensors]  # type: ignore[union-attr]
+
+    @property
+    def node_indices(self) -> list[int]:
+        """Which calls of those layers."""
+        return [symbolic.node_of(x)[0].index for x in self.input_tensors]  # type: ignore[union-attr]
+
+    @property
+    def tensor_indices(self) -> list[int]:
+        """Which outputs of those calls."""
+        return [symbolic.node_of(x)[1] for x in self.input_tensors]
+
+    @property
+    def input_shapes(self) -> Any:
+        """The shape of the input, or a list of shapes."""
+        return _single([tuple(x.shape) for x in self.input_tensors])
+
+    @property
+    def output_shapes(self) -> Any:
+        """The shape of the output, or a list of shapes."""
+        return _single([tuple(x.shape) for x in self.output_tensors])
+
+
+class _OfCalls:
+    """An attribute that is that of the calls of a layer, if they agree.  What a constructor sets
+    under its name takes its place."""
+
+    def __init__(self, get: Callable[[Any, int], Any], doc: str) -> None:
+        self.get, self.__doc__ = get, doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, layer: Any, kind: type) -> Any:
+        if layer is None:
+            return self
+        found = [self.get(layer, i) for i in range(max(1, len(layer._tricorn.nodes)))]
+        if any(one != found[0] for one in found[1:]):
+            raise AttributeError(
+                f"the layer {layer.name!r} was called several times, with different results; "
+                f"write get_{self.name}_at(index)"
+            )
+        return found[0]
+
+
+def _single(found: list) -> Any:
+    return found[0] if len(found) == 1 else found
+
+
+def _shapes(found: Any) -> Any:
+    return tree.map(lambda x: tuple(x.shape), found)
+
+
+def _arguments(
+    self: Any, name: Any = None, shape: Any = None, dtype: Any = None, initializer: Any = None,
+    regularizer: Any = None, trainable: bool = True, constraint: Any = None, **kwargs: Any,
+) -> None:  # fmt: skip
+    """Those of `add_weight`."""
+
+
+_ADD_WEIGHT = inspect.signature(_arguments)
+
+
+class LayerMethods(Written):
+    """Mixin of all layers."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "get_output_shape_for" in cls.__dict__:  # Keras 1's name
+            cls.compute_output_shape = cls.__dict__["get_output_shape_for"]  # type: ignore[attr-defined]
+        super().__init_subclass__(**kwargs)
+
+    @classmethod
+    def _tricorn_holds_nothing(cls) -> bool:
+        return of_library(cls) and super()._tricorn_holds_nothing()  # type: ignore[misc]
+
+    # ------------------------------------------------------------------------------------- calls
+
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = len(self._tricorn.nodes)
+        outputs = super().__call__(*args, **kwargs)  # type: ignore[misc]
+        for node in self._tricorn.nodes[before:]:
+            for x in node.inputs:
+                maker = symbolic.node_of(x)[0]
+                parts = getattr(getattr(maker, "operation", None), "_tricorn", None)
+                if parts is not None:
+                    parts.parts.setdefault("outbound nodes", []).append(_node(node))
+        return outputs
+
+    @property
+    def inbound_nodes(self: Any) -> list[Node]:
+        """The calls of this layer."""
+        return [_node(node) for node in self._tricorn.nodes]
+
+    @inbound_nodes.setter
+    def inbound_nodes(self: Any, value: list) -> None:
+        self._tricorn.nodes = self._tricorn.nodes[: len(value)]
+
+    @property
+    def outbound_nodes(self: Any) -> list[Node]:
+        """The calls of other layers on outputs of this one."""
+        return self._tricorn.parts.setdefault("outbound nodes", [])
+
+    @outbound_nodes.setter
+    def outbound_nodes(self: Any, value: list) -> None:
+        self._tricorn.parts["outbound nodes"] = list(value)
+
+    _outbound_nodes = outbound_nodes
+
+    def get_input_at(self: Any, node_index: int) -> Any:
+        """The symbolic input of call number `node_index`."""
+        return super().get_input_at(node_index)  # type: ignore[misc]
+
+    def get_output_at(self: Any, node_index: int) -> Any:
+        """The symbolic output of call number `node_index`."""
+        return super().get_output_at(node_index)  # type: ignore[misc]
+
+    def get_input_shape_at(self: Any, node_index: int) -> Any:
+        """The shape of the input of call number `node_index`."""
+        return _shapes(self.get_input_at(node_index))
+
+    def get_output_shape_at(self: Any, node_index: int) -> Any:
+        """The shape of the output of call number `node_index`."""
+        return _shapes(self.get_output_at(node_index))
+
+    def get_input_mask_at(self: Any, node_index: int) -> Any:
+        """The mask of the input of call number `node_index`, or None."""
+        return tree.map(symbolic.mask_of, self.get_input_at(node_index))
+
+    def get_output_mask_at(self: Any, node_index: int) -> Any:
+        """The mask of the output of call number `node_index`, or None."""
+        return tree.map(symbolic.mask_of, self.get_output_at(node_index))
+
+    input_shape = _OfCalls(lambda layer, i: layer.get_input_shape_at(i), "The input's shape.")
+    output_shape = _OfCalls(lambda layer, i: layer.get_output_shape_at(i), "The output's shape.")
+    input_mask = _OfCalls(lambda layer, i: layer.get_input_mask_at(i), "The input's mask.")
+    output_mask = _OfCalls(lambda layer, i: layer.get_output_mask_at(i), "The output's mask.")
+
+    def assert_input_compatibility(self: Any, inputs: Any) -> None:
+        """Check tensors against `input_spec`.
+
+        Raises:
+            ValueError: when they do not fit.
+        """
+        input_spec.check(self.input_spec, inputs, self)
+
+    # ----------------------------------------------------------------------------------- weights
+
+    def _tricorn_build(self: Any, args: tuple, kwargs: dict) -> None:
+        super()._tricorn_build(args, kwargs)  # type: ignore[misc]
+        weights = self._tricorn.parts.pop("first weights", None)
+        if weights is not None:
+            with concretely():
+                self.set_weights(list(weights))
+
+    def add_weight(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """Make a weight: ``add_weight(name, shape, dtype, initializer, regularizer, trainable,
+        constraint)``, or Keras 1's ``add_weight(shape, initializer, name, trainable, ...)``."""
+        if args and (args[0] is None or isinstance(args[0], str)):
+            kwargs.update(zip(list(_ADD_WEIGHT.parameters)[1:], args))
+            args = ()
+        return super().add_weight(*args, **kwargs)  # type: ignore[misc]
+
+    add_weight.__signature__ = _ADD_WEIGHT  # type: ignore[attr-defined]
+
+    @property
+    def trainable_weights(self: Any) -> list:
+        """The weights that training changes."""
+        return super().trainable_weights  # type: ignore[misc]
+
+    @trainable_weights.setter
+    def trainable_weights(self: Any, value: list) -> None:
+        self._tricorn_hold(value, "trainable variable")
+
+    @property
+    def non_trainable_weights(self: Any) -> list:
+        """The weights that training does not change."""
+        return super().non_trainable_weights  # type: ignore[misc]
+
+    @non_trainable_weights.setter
+    def non_trainable_weights(self: Any, value: list) -> None:
+        for weight in value:
+            weight.trainable = False
+        self._tricorn_hold(value, "variable")
+
+    def _tricorn_hold(self: Any, weights: list, kind: str) -> None:
+        """Hold weights that a layer's `build` lists."""
+        known = {id(weight) for weight in self.weights}
+        for weight in weights:
+            if id(weight) not in known:
+                self._tricorn.tracker.add(weight, kind)
+        changed()
+
+    # ----------------------------------------------------------------------------- losses, updates
+
+    def add_loss(self: Any, losses: Any, inputs: Any = None) -> None:
+        """Add a loss, or a list of them, to those of the call in progress; `inputs` is not
+        needed."""
+        super().add_loss(losses)  # type: ignore[misc]
+
+    @property
+    def losses(self: Any) -> list:
+        """The losses of the call in progress; outside of calls those in the graph, and the
+        penalties of weights."""
+        if within():
+            return super().losses  # type: ignore[misc]
+        return [*_added(self._tricorn_nodes()), *self.get_losses_for(None)]
+
+    def get_losses_for(self: Any, inputs: Any) -> list:
+        """The losses of the calls on `inputs`; None: those that depend on no input."""
+        if inputs is None:
+            weights = state.trainable_variables(self)
+            return [v.regularizer(v.value) for v in weights if v.regularizer is not None]
+        return _added(self._tricorn_nodes(set(map(id, tree.leaves(inputs)))))
+
+    def add_update(self: Any, updates: Any, inputs: Any = None) -> None:
+        """Do updates, pairs of a Variable and its new value, if the call in progress is one in
+        training; `inputs` is not needed."""
+        if training_now():
+            for variable, value in updates if isinstance(updates, list) else [updates]:
+                variable.assign(value)
+
+
+class RecurrentMethods(LayerMethods):
+    """Mixin of recurrent layers."""
+
+    __slots__ = ()
+
+    def get_losses_for(self: Any, inputs: Any = None) -> list:
+        """The losses of the calls on `inputs`; None: those that depend on no input."""
+        return super().get_losses_for(inputs)
+
+    def reset_states(self: Any, states: Any = None) -> None:
+        """Let the kept states be zeros, or these arrays."""
+        if states is None:
+            self.reset_state()
+            return
+        values = states if isinstance(states, (list, tuple)) else [states]
+        own = tree.leaves(self.states)
+        if len(values) != len(own):
+            raise ValueError(f"{self.name!r} keeps {len(own)} states, got {len(values)} arrays")
+        for kept, value in zip(own, values):
+            kept.assign(np.asarray(value))
+
+
+Layer = face(
+    core.Layer,
+    Change(without="activity_regularizer trainable dtype autocast name"),
+    (LayerMethods,),
+    __name__,
+    prepare=prepare,
+)
+InputSpec = face(
+    core.InputSpec, Change(without="allow_last_axis_squeeze name optional"), (), __name__
+)
+
+
+def _added(nodes: list) -> list:
+    """The losses that calls added."""
+    losses = (found for node in nodes for found in node.effects.losses.values())
+    return [loss for found in losses for loss in found]
+
+
+def _node(node: Any) -> Node:
+    return Node(node.operation, node.inputs, tree.leaves(node.outputs))

@@ -1,0 +1,584 @@
+"""The methods and attributes that models had in Keras 1 and 2."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import itertools
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tricorn import saving, tree
+from tricorn.callbacks import Callback
+from tricorn.classic import callbacks as callbacks_
+from tricorn.classic.faces import adopt, adopted
+from tricorn.classic.layer import LayerMethods
+from tricorn.classic.spellings import convert, warn
+from tricorn.graph.calls import record_of
+from tricorn.graph.symbolic import is_symbolic
+from tricorn.layers import InputLayer, state
+from tricorn.models import Model
+from tricorn.models.layer_graph import LayerGraph, graph_of
+from tricorn.utils import PyDataset
+
+
+def spelled(method: Callable) -> Callable:
+    """Decorator of a method that also takes Keras 1's names of its arguments."""
+    names = list(inspect.signature(method).parameters)
+
+    @functools.wraps(method)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        return method(*args, **convert(method.__name__, names, kwargs) if kwargs else {})
+
+    return run
+
+
+class _Told(Callback):
+    """Tells the callbacks of a run what Keras 2 told them: more parameters, and with each batch its
+    number and size."""
+
+    passive = True
+
+    def __init__(self, params: dict[str, Any], listeners: bool) -> None:
+        super().__init__()
+        self.more = params
+        if listeners:
+            self.on_train_batch_begin = self.on_train_batch_end = self._told  # type: ignore[method-assign]
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        params.update(self.more)
+        super().set_params(params)
+
+    def _told(self, batch: int, logs: Any = None) -> None:
+        if logs is not None:
+            logs["batch"] = batch
+            size, samples = self.more["batch_size"], self.more["samples"]
+            if size and samples:
+                logs["size"] = min(size, samples - batch * size)
+
+
+class ModelMethods(LayerMethods):
+    """Mixin of models."""
+
+    __slots__ = ()
+
+    input_shape, output_shape = Model.input_shape, Model.output_shape
+
+    # -------------------------------------------------------------------------------------- compile
+
+    def compile(
+        self: Any,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Any = None,
+        sample_weight_mode: Any = None,
+        weighted_metrics: Any = None,
+        target_tensors: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Say how to train; arguments as in Keras 2.
+
+        Args:
+            optimizer, loss, metrics, loss_weights, weighted_metrics: see `Model.compile` of the
+                core.
+            sample_weight_mode: not needed: the shape of the weights tells.
+            target_tensors: not supported.
+            kwargs: of `Model.compile` of the core; others, which were for sessions, are ignored.
+        """
+        from tricorn.classic import losses, optimizers
+        from tricorn.classic import metrics as metrics_
+
+        if target_tensors is not None:
+            raise ValueError(
+                "compile: target_tensors are not supported; give the targets to fit, or write the "
+                "step with K.function"
+            )
+        known = ("run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss")
+        super().compile(  # type: ignore[misc]
+            optimizer=optimizers.get(optimizer),
+            loss=tree.map(lambda x: losses.OLDER.get(x, x) if isinstance(x, str) else x, loss),
+            metrics=tree.map(metrics_.known_today, metrics),
+            loss_weights=loss_weights,
+            weighted_metrics=tree.map(metrics_.known_today, weighted_metrics),
+            **{name: kwargs[name] for name in known if name in kwargs},
+        )
+
+    @property
+    def metrics_names(self: Any) -> list[str]:
+        """What the values are that `evaluate` and `train_on_batch` list."""
+        found = super().metrics_names  # type: ignore[misc]
+        now = self._tricorn.parts["training"]
+        if not self.compiled or now.metrics is None or now.metrics.labels or not self.built:
+            return found
+        names = list(self.output_names)
+        several = len(names) > 1
+        losses = [f"{name}_loss" for name in names] if several else []
+        labels = []
+        for given in (now.metrics.given, now.metrics.weighted):
+            for index, name in enumerate(names):
+                chosen = given
+                if isinstance(given, dict):
+                    chosen = given.get(name)
+                elif several and given and any(isinstance(x, (list, tuple)) for x in given):
+                    chosen = given[index]
+                chosen = chosen if isinstance(chosen, (list, tuple)) else [chosen]
+                prefix = f"{name}_" if several else ""
+                labels += [prefix + _label(metric) for metric in chosen if metric is not None]
+        return ["loss", *losses, *labels]
+
+    # ----------------------------------------------------------------------------------- training
+
+    @spelled
+    def fit(
+        self: Any,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = 1,
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: Any = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_freq: Any = 1,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Train for a number of epochs; see `Model.fit` of the core.
+
+        Args:
+            max_queue_size, workers, use_multiprocessing: of a `Sequence` or generator: the workers
+                are threads.
+        """
+        _no_more("fit", kwargs)
+        for source in (x, validation_data):
+            _workers(source, workers, max_queue_size)
+        rows = next((len(a) for a in tree.leaves(x) if hasattr(a, "__len__")), None)
+        samples = None if y is None else rows
+        told: dict[str, Any] = {
+            "batch_size": batch_size or 32 if samples else batch_size,
+            "samples": samples,
+            "do_validation": bool(validation_split) or validation_data is not None,
+            "metrics": [*self.metrics_names, *(f"val_{name}" for name in self.metrics_names)],
+        }
+        given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+        given = [one for one in given if one is not None]
+        _rename_logs(given, told["metrics"])
+        shown = [callbacks_.ProgbarLogger()] if verbose else []
+        given = [_Told(told, bool(given)), *given, callbacks_.History(), *shown]
+        return super().fit(  # type: ignore[misc]
+            x, y, batch_size, epochs, verbose, given,
+            validation_split, validation_data, shuffle, class_weight, sample_weight,
+            initial_epoch, steps_per_epoch, validation_steps, None, validation_freq,
+        )  # fmt: skip
+
+    def evaluate(
+        self: Any,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = 1,
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+    ) -> Any:
+        """The loss, or a list of the loss and the metrics; see `Model.evaluate` of the core."""
+        _workers(x, workers, max_queue_size)
+        return super().evaluate(x, y, batch_size, verbose, sample_weight, steps, callbacks)  # type: ignore[misc]
+
+    def predict(
+        self: Any,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        steps: int | None = None,
+        callbacks: Any = None,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+    ) -> Any:
+        """The outputs, as NumPy arrays; see `Model.predict` of the core."""
+        _workers(x, workers, max_queue_size)
+        return super().predict(x, batch_size, verbose, steps, callbacks)  # type: ignore[misc]
+
+    def train_on_batch(
+        self: Any,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        reset_metrics: bool = True,
+    ) -> Any:
+        """One step on one batch: the loss, or a list of the loss and the metrics.
+
+        Args:
+            reset_metrics: False: the metrics are those of all batches since they were reset.
+        """
+        with _kept_metrics(self, not reset_metrics):
+            return super().train_on_batch(x, y, sample_weight, class_weight)  # type: ignore[misc]
+
+    def test_on_batch(
+        self: Any, x: Any, y: Any, sample_weight: Any = None, reset_metrics: bool = True
+    ) -> Any:
+        """The loss, or a list of the loss and the metrics, of one batch."""
+        with _kept_metrics(self, not reset_metrics):
+            return super().test_on_batch(x, y, sample_weight)  # type: ignore[misc]
+
+    def reset_metrics(self: Any) -> None:
+        """Begin all metrics anew."""
+        if not self._tricorn.parts.get("metrics are kept"):
+            super().reset_metrics()  # type: ignore[misc]
+
+    # --------------------------------------------------------------------------------- generators
+
+    def fit_generator(
+        self: Any,
+        generator: Any,
+        steps_per_epoch: int | None = None,
+        epochs: int = 1,
+        verbose: Any = 1,
+        callbacks: Any = None,
+        validation_data: Any = None,
+        validation_steps: int | None = None,
+        validation_freq: Any = 1,
+        class_weight: Any = None,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+        shuffle: bool = True,
+        initial_epoch: int = 0,
+        **kwargs: Any,
+    ) -> Any:
+        """`fit` of batches from a generator or `Sequence`; Keras 1 counted samples."""
+        if "samples_per_epoch" in kwargs:
+            generator, steps_per_epoch = _steps(generator, kwargs, "samples_per_epoch")
+        if "nb_val_samples" in kwargs and not isinstance(validation_data, (list, tuple)):
+            validation_data, validation_steps = _steps(validation_data, kwargs, "nb_val_samples")
+        kwargs.pop("nb_val_samples", None)
+        spelled = convert("fit_generator", inspect.signature(self.fit).parameters, kwargs)
+        given = {
+            "epochs": epochs, "max_queue_size": max_queue_size, "workers": workers,
+            "use_multiprocessing": use_multiprocessing, **spelled,
+        }  # fmt: skip
+        return self.fit(
+            generator, steps_per_epoch=steps_per_epoch, verbose=verbose, callbacks=callbacks,
+            validation_data=validation_data, validation_steps=validation_steps,
+            validation_freq=validation_freq, class_weight=class_weight, shuffle=shuffle,
+            initial_epoch=initial_epoch, **given,
+        )  # fmt: skip
+
+    def evaluate_generator(
+        self: Any,
+        generator: Any,
+        steps: int | None = None,
+        callbacks: Any = None,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+        verbose: Any = 0,
+        **kwargs: Any,
+    ) -> Any:
+        """`evaluate` of batches from a generator or `Sequence`."""
+        if "val_samples" in kwargs:
+            generator, steps = _steps(generator, kwargs, "val_samples")
+        _no_more("evaluate_generator", _of_queues(kwargs))
+        return self.evaluate(
+            generator, steps=steps, callbacks=callbacks, max_queue_size=max_queue_size,
+            workers=workers, verbose=verbose,
+        )  # fmt: skip
+
+    def predict_generator(
+        self: Any,
+        generator: Any,
+        steps: int | None = None,
+        callbacks: Any = None,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+        verbose: Any = 0,
+        **kwargs: Any,
+    ) -> Any:
+        """`predict` of batches from a generator or `Sequence`."""
+        if "val_samples" in kwargs:
+            generator, steps = _steps(generator, kwargs, "val_samples")
+        _no_more("predict_generator", _of_queues(kwargs))
+        return self.predict(
+            generator, steps=steps, callbacks=callbacks, max_queue_size=max_queue_size,
+            workers=workers, verbose=verbose,
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------------------ the graph
+
+    @property
+    def stateful(self: Any) -> bool:
+        """Whether a layer keeps states from batch to batch."""
+        return any(getattr(layer, "stateful", False) for layer in self.layers)
+
+    def reset_states(self: Any) -> None:
+        """Let the kept states of all layers be zeros."""
+        for layer in self.layers:
+            if getattr(layer, "stateful", False) and hasattr(layer, "reset_states"):
+                layer.reset_states()
+
+    @property
+    def state_updates(self: Any) -> list:
+        """Those of `updates` that keep the states of recurrent layers."""
+        stateful = [layer for layer in self.layers if getattr(layer, "stateful", False)]
+        return [update for layer in stateful for update in layer.updates]
+
+    def run_internal_graph(self: Any, inputs: Any, masks: Any = None) -> Any:
+        """(outputs, masks, shapes) of the graph of layers on other tensors."""
+        outputs = tree.leaves(self(inputs, mask=masks))
+        return outputs, [None] * len(outputs), [tuple(x.shape) for x in outputs]
+
+    def add_loss(self: Any, losses: Any, inputs: Any = None) -> None:
+        """Add a loss; outside of a call a tensor, or a list of tensors, of the model's graph: it is
+        computed with each call."""
+        values = losses if isinstance(losses, (list, tuple)) else [losses]
+        for value in values:
+            if is_symbolic(value) and _outside(self):
+                _with_more(self).losses.append(value)
+            else:
+                super().add_loss(value)
+
+    def add_metric(
+        self: Any, value: Any, name: str | None = None, aggregation: str = "mean"
+    ) -> None:
+        """Let a mean over batches take in a value; outside of a call a tensor of the model's
+        graph: it is computed with each call."""
+        if is_symbolic(value) and _outside(self):
+            _with_more(self).metrics.append((name, value))
+            state.metric_of(self, name)  # type: ignore[arg-type]
+        else:
+            super().add_metric(value, name)  # type: ignore[misc]
+
+    def call(self: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """Run the graph."""
+        more = self._tricorn.parts.get("added to the graph")
+        if more is None:
+            return super().call(inputs, training, mask)  # type: ignore[misc]
+        outputs, losses, values = more.graph(self).call(inputs, training, mask)
+        for loss in losses:
+            record_of(self).add_loss(self, loss)
+        for (name, _), value in zip(more.metrics, values):
+            super().add_metric(value, name)  # type: ignore[misc]
+        return outputs
+
+    @classmethod
+    def _tricorn_computes(cls) -> bool:
+        return cls.call is not ModelMethods.call
+
+    # --------------------------------------------------------------------------------------- files
+
+    def save(
+        self: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True
+    ) -> None:
+        """Save architecture, weights, compile arguments and optimizer state."""
+        save_model(self, filepath, overwrite, include_optimizer)
+
+    def load_weights(
+        self: Any,
+        filepath: Any,
+        by_name: bool = False,
+        skip_mismatch: bool = False,
+        reshape: bool = False,
+    ) -> None:
+        """Load weights; see `Model.load_weights` of the core."""
+        more = {"by_name": True} if by_name else {}
+        more.update({"reshape": True} if reshape else {})
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **more)  # type: ignore[misc]
+
+    def to_json(self: Any, **kwargs: Any) -> str:
+        """The architecture as JSON; `model_from_json` makes the model again, not compiled.
+
+        Args:
+            kwargs: of ``json.dumps``.
+        """
+
+        def uncompiled(config: dict) -> dict:
+            return {key: value for key, value in config.items() if key != "compile_config"}
+
+        return json.dumps(json.loads(super().to_json(), object_hook=uncompiled), **kwargs)  # type: ignore[misc]
+
+    def to_yaml(self: Any, **kwargs: Any) -> str:
+        """The architecture as YAML; `model_from_yaml` makes the model again.  It is the flow style
+        of YAML, which JSON is a part of.
+
+        Args:
+            kwargs: of ``json.dumps``.
+        """
+        return self.to_json(**{"indent": 2, **kwargs})
+
+    def summary(
+        self: Any, line_length: int | None = None, positions: Any = None, print_fn: Any = None
+    ) -> None:
+        """Print a table of the layers.
+
+        Args:
+            line_length, positions: see `Model.summary` of the core.
+            print_fn: what gets each line instead of `print`.
+        """
+
+        def by_line(text: str, **_: Any) -> None:
+            for line in text.splitlines():
+                print_fn(line)
+
+        super().summary(line_length, positions, by_line if print_fn is not None else None)  # type: ignore[misc]
+
+    @classmethod
+    def from_config(cls: Any, config: Any, custom_objects: Any = None) -> Any:
+        """The model of `get_config`'s result."""
+        if isinstance(config, list):  # Keras up to 2.2, of a Sequential
+            config = {"name": None, "layers": config}
+        return adopted(super().from_config(config, custom_objects))  # type: ignore[misc]
+
+
+class SequentialMethods(ModelMethods):
+    """Mixin of `Sequential`."""
+
+    __slots__ = ()
+
+    def _tricorn_append(self: Any, layer: Any) -> None:
+        shape = getattr(getattr(layer, "_tricorn", None), "input_shape", None)
+        first = not self._tricorn.parts["stack"] and not isinstance(layer, InputLayer)
+        if first and shape is not None and layer._tricorn.input_tensor is None:
+            name = f"{layer.name}_input"
+            super()._tricorn_append(adopt(InputLayer(batch_shape=shape, name=name)))  # type: ignore[misc]
+        super()._tricorn_append(layer)  # type: ignore[misc]
+
+    def predict_proba(self: Any, x: Any, batch_size: int = 32, verbose: Any = 0) -> np.ndarray:
+        """The outputs, which should be probabilities."""
+        return self.predict(x, batch_size, verbose)
+
+    def predict_classes(self: Any, x: Any, batch_size: int = 32, verbose: Any = 0) -> np.ndarray:
+        """The class of each sample: where the output is largest; of a single output, whether it is
+        above 0.5."""
+        outputs = self.predict(x, batch_size, verbose)
+        if outputs.shape[-1] > 1:
+            return outputs.argmax(axis=-1)
+        return (outputs > 0.5).astype("int32")
+
+
+# ------------------------------------------------------------------------------------------ helpers
+
+
+def save_model(
+    model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True
+) -> None:
+    """Save a model: as HDF5, or as ``.keras`` where the path ends so.
+
+    Args:
+        model: the model.
+        filepath: path of the file.
+        overwrite: False: refuse when there is a file already.
+        include_optimizer: whether the compile arguments and the optimizer's state are saved.
+    """
+    path = os.fspath(filepath)
+    more = {} if include_optimizer else {"include_optimizer": False}
+    saving.save_model(model, path, overwrite=overwrite, **more)
+
+
+class _Added:
+    """What was added to a model's graph: losses and metrics, tensors of it."""
+
+    def __init__(self) -> None:
+        self.losses: list = []
+        self.metrics: list[tuple[str | None, Any]] = []
+        self._made: tuple[int, Any] | None = None
+
+    def graph(self, model: Any) -> LayerGraph:
+        """The model's graph with them among its outputs."""
+        count = len(self.losses) + len(self.metrics)
+        if self._made is None or self._made[0] != count:
+            own: Any = graph_of(model)
+            outputs = (own.output, self.losses, [value for _, value in self.metrics])
+            self._made = (count, LayerGraph(own.input, outputs, model.name))
+        return self._made[1]
+
+
+def _with_more(model: Any) -> _Added:
+    model._tricorn.parts["training"].programs = {}
+    return model._tricorn.parts.setdefault("added to the graph", _Added())
+
+
+def _outside(model: Any) -> bool:
+    """Whether nothing is being called: the model's own graph is at hand."""
+    from tricorn.graph.symbolic import recording
+
+    return graph_of(model) is not None and recording() is None
+
+
+@contextlib.contextmanager
+def _kept_metrics(model: Any, keep: bool) -> Iterator[None]:
+    model._tricorn.parts["metrics are kept"] = keep
+    try:
+        yield
+    finally:
+        model._tricorn.parts["metrics are kept"] = False
+
+
+def _rename_logs(callbacks: list, names: list[str]) -> None:
+    """Let callbacks that ask for logs by the names of Keras before 2.3 find them."""
+    for callback in callbacks:
+        for old, new in callbacks_.OLDER_LOGS.items():
+            if new in names and old not in names:
+                if getattr(callback, "monitor", None) == old:
+                    warn(f"monitor={old!r}: Keras 2.3 calls it {new!r}")
+                    callback.monitor = new
+                if f"{{{old}" in str(getattr(callback, "filepath", "")):
+                    callback.filepath = callback.filepath.replace(f"{{{old}", f"{{{new}")
+
+
+def _label(metric: Any) -> str:
+    if isinstance(metric, str):
+        return metric
+    return str(getattr(metric, "name", None) or getattr(metric, "__name__", type(metric).__name__))
+
+
+def _workers(source: Any, workers: int, size: int) -> None:
+    if isinstance(source, PyDataset):
+        source.workers, source.max_queue_size = workers, size
+
+
+def _of_queues(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in kwargs.items() if k not in ("max_q_size", "nb_worker", "pickle_safe")}
+
+
+def _no_more(method: str, kwargs: dict[str, Any]) -> None:
+    if kwargs:
+        raise TypeError(f"{method} does not know the arguments {sorted(kwargs)}")
+
+
+def _steps(generator: Any, kwargs: dict[str, Any], name: str) -> tuple[Any, int]:
+    """(the generator, the number of batches) for Keras 1's number of samples: the size of the first
+    batch tells."""
+    samples = kwargs.pop(name)
+    size = getattr(generator, "batch_size", None)
+    if size is None:
+        if isinstance(generator, PyDataset):
+            first = generator[0]
+        else:
+            first = next(generator)
+            generator = itertools.chain([first], generator)
+        size = len(tree.leaves(first)[0])
+    steps = math.ceil(samples / size)
+    new = {"samples_per_epoch": "steps_per_epoch", "nb_val_samples": "validation_steps"}
+    warn(f"{name}={samples} is Keras 1's; write {new.get(name, 'steps')}={steps}, in batches")
+    return generator, steps
