@@ -28,7 +28,7 @@ MISSING = {
     r"export(\..*)?": "yet to come",
     r"quantizers\.(?!Quantizer).*|dtype_policies\.(AWQ|GPTQ|Int4|Quantized).*": "yet to come",
     r"wrappers\..*": "yet to come; those of Keras 2 are in wrappers.scikit_learn",
-    r"legacy(\..*)?": "Keras's own doors to its past; ours is `backend`",
+    r"(utils\.)?legacy(\..*)?": "Keras's own doors to its past; ours is `backend`",
 }
 
 

@@ -265,7 +265,7 @@ class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
         query, key, value, mask, causal, scale = args
-        y, sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        y, sums = private.attention(
             query, key, value, 0.0, causal, attn_mask=mask, scale=scale
         )
         ctx.save_for_backward(query, key, value, mask, y, sums)
@@ -274,12 +274,12 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dy: Any) -> tuple:  # type: ignore[override]
-        *inputs, mask, y, sums = ctx.saved_tensors
+        query, key, value, mask, y, sums = ctx.saved_tensors
         if torch.is_grad_enabled():  # to be differentiated again
-            y = _plain_attention(*inputs, mask, ctx.causal, ctx.scale)
-            return *_gradients(ctx, inputs, [y], [dy]), None, None, None
-        found = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-            dy, *inputs, y, sums, 0.0, ctx.causal, attn_mask=mask, scale=ctx.scale
+            y = _plain_attention(query, key, value, mask, ctx.causal, ctx.scale)
+            return *_gradients(ctx, (query, key, value), [y], [dy]), None, None, None
+        found = private.attention_gradient(
+            dy, query, key, value, y, sums, 0.0, ctx.causal, attn_mask=mask, scale=ctx.scale
         )
         return *found, None, None, None
 

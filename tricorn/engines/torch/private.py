@@ -23,6 +23,8 @@ with private_parts("torch", torch.__version__, ("2.13", "2.14"), pip="tricorn[to
     disable_current_modes = torch.utils._python_dispatch._disable_current_modes
     modes_around = torch._C._len_torch_dispatch_stack
     fused_adam_ = torch._fused_adam_
+    attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    attention_gradient = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
     standard_gamma = torch._standard_gamma
     register_tree = torch.utils._pytree.register_pytree_node
 
