@@ -225,7 +225,9 @@ class Command:
 
 
 @pytest.mark.parametrize(
-    "value", [Command(), [Command()], np.array([Command(), 1], object)], ids=str
+    "value",
+    [Command(), [Command()], np.array([Command(), 1], object)],
+    ids=["alone", "in a list", "in an array"],
 )
 def test_no_code_runs(value, tmp_path):
     with pytest.raises(ValueError, match="has no use for"):
