@@ -455,13 +455,13 @@ class SequentialMethods(ModelMethods):
 
     __slots__ = ()
 
-    def _tricorn_append(self: Any, layer: Any) -> None:
+    def _tricorn_append(self: Any, layer: Any, names: set[str]) -> None:
         shape = getattr(getattr(layer, "_tricorn", None), "input_shape", None)
         first = not self._tricorn.parts["stack"] and not isinstance(layer, InputLayer)
         if first and shape is not None and layer._tricorn.input_tensor is None:
-            name = f"{layer.name}_input"
-            super()._tricorn_append(adopt(InputLayer(batch_shape=shape, name=name)))  # type: ignore[misc]
-        super()._tricorn_append(layer)  # type: ignore[misc]
+            made = adopt(InputLayer(batch_shape=shape, name=f"{layer.name}_input"))
+            super()._tricorn_append(made, names)  # type: ignore[misc]
+        super()._tricorn_append(layer, names)  # type: ignore[misc]
 
     def predict_proba(self: Any, x: Any, batch_size: int = 32, verbose: Any = 0) -> np.ndarray:
         """The outputs, which should be probabilities."""
