@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import backend, cli
+from tricorn import backend, cli, seeds
 
 FOLDER = Path(__file__).parent / "scripts"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
@@ -23,6 +23,7 @@ def as_it_was(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     before = dict(sys.modules)
     backend.clear_session()
+    seeds.set_random_seed(0)  # the scripts themselves leave their weights to chance
     yield
     for name in [n for n in sys.modules if n not in before and n.partition(".")[0] == "keras"]:
         del sys.modules[name]
