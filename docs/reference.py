@@ -24,8 +24,16 @@ MODULES = [
     "tricorn",
     *(f"tricorn.{name}" for name in tricorn._MODULES),
     *(f"tricorn.ops.{name}" for name in ("image", "linalg", "nn", "numpy")),
-    "tricorn.optimizers.schedules", "tricorn.datasets.digits", "tricorn.preprocessing.image",
-    "tricorn.preprocessing.sequence", "tricorn.utils.bounding_boxes",
+    "tricorn.optimizers.legacy", "tricorn.optimizers.schedules", "tricorn.layers.legacy",
+    "tricorn.datasets.digits",
+    *(
+        f"tricorn.datasets.{name}"
+        for name in ("boston_housing", "california_housing", "cifar10", "cifar100",
+                     "fashion_mnist", "imdb", "mnist", "reuters")
+    ),
+    "tricorn.preprocessing.image",
+    "tricorn.preprocessing.sequence", "tricorn.preprocessing.text", "tricorn.utils.bounding_boxes",
+    "tricorn.wrappers.scikit_learn",
 ]  # fmt: skip
 #: modules that hand on what belongs to others
 GUESTS = ["tricorn.activations", "tricorn.backend", "tricorn"]

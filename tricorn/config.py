@@ -305,8 +305,10 @@ def loading_limit() -> int:
 
 
 def set_loading_limit(nbytes: int | None) -> None:
-    """Set how many bytes of memory files and configs may ask for; None: a quarter of the
-    machine's memory.
+    """Set how much memory files and configs may ask for.
+
+    Args:
+        nbytes: the number of bytes; None: a quarter of the machine's memory.
 
     Raises:
         ValueError: for another value.

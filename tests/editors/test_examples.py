@@ -42,6 +42,16 @@ WITHOUT = {
     "tricorn.backend": "each is what its line says, on the ops, which have one",
     "tricorn.ops.boxes": "boxes are explained once, in `convert_format`",
     "MonitorCallback": "a base of the library's own",
+    **dict.fromkeys(
+        ("DataFrameIterator", "DirectoryIterator", "Iterator", "NumpyArrayIterator"),
+        "what the methods of `ImageDataGenerator` give, which has one",
+    ),
+    **dict.fromkeys(
+        ("apply_brightness_shift", "apply_channel_shift", "random_brightness",
+         "random_channel_shift", "random_rotation", "random_shear", "random_shift", "random_zoom"),
+        "`ImageDataGenerator` does it, and has one",
+    ),
+    **dict.fromkeys(("GeneratorEnqueuer", "SequenceEnqueuer"), "see `OrderedEnqueuer`"),
     "is_nnx_enabled": "there is no such mode",
     "resolve_accuracy": "for `compile`",
 }

@@ -118,5 +118,6 @@ class Nadam(LegacyOptimizer, adam.Nadam):
 
 
 __all__ = [
-    "SGD", "Adadelta", "Adagrad", "Adam", "Adamax", "Ftrl", "LegacyOptimizer", "Nadam", "RMSprop",
+    "SGD", "Adadelta", "Adagrad", "Adam", "Adamax", "Ftrl", "LegacyOptimizer", "Nadam", "Optimizer",
+    "RMSprop",
 ]  # fmt: skip

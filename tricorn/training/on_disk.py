@@ -74,6 +74,7 @@ class HDF5Matrix(Rows):
         normalizer: function of the rows that are read.
 
     Example:
+        >>> import h5py
         >>> with h5py.File("data.h5", "w") as file:
         ...     file["x"] = np.arange(6).reshape(3, 2)
         >>> x = keras.utils.HDF5Matrix("data.h5", "x", start=1, normalizer=lambda x: x * 10)

@@ -138,7 +138,7 @@ class Trainer(Layer):
         ):
             self.optimizer = optimizers.LossScaleOptimizer(self.optimizer)
         # names that are registered for this call only are wanted again at the first batch
-        loss, metrics, weighted_metrics = tree.map(_registered, (loss, metrics, weighted_metrics))
+        loss, metrics, weighted_metrics = map(_registered, (loss, metrics, weighted_metrics))
         self.loss, self.run_eagerly = loss, bool(run_eagerly)
         self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile
         for one in tree.leaves(loss):
@@ -574,7 +574,11 @@ class Trainer(Layer):
 
 
 def _registered(given: Any) -> Any:
-    """What a name is registered for; other names and things as they are."""
+    """What names are registered for; other names and things as they are."""
+    if isinstance(given, dict):
+        return {key: _registered(one) for key, one in given.items()}
+    if isinstance(given, (list, tuple)):
+        return [_registered(one) for one in given]
     found = registry.get_registered_object(given) if isinstance(given, str) else None
     return given if found is None else found
 

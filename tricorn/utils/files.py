@@ -107,7 +107,20 @@ def _cache(cache_dir: Any) -> Path:
 def validate_file(
     fpath: Any, file_hash: str, algorithm: str = "auto", chunk_size: int = _BLOCK
 ) -> bool:
-    """Whether a file's bytes give `file_hash`; see `get_file` for `algorithm`."""
+    """Whether a file's bytes give a hash.
+
+    Args:
+        fpath: path of the file.
+        file_hash: the hash in hexadecimal digits.
+        algorithm: "md5", "sha256", or "auto": as long as the hash is.
+        chunk_size: accepted, as in Keras 2; the file is read in blocks anyway.
+
+    Example:
+        >>> with open("empty.txt", "w"):
+        ...     pass
+        >>> keras.utils.validate_file("empty.txt", "d41d8cd98f00b204e9800998ecf8427e")
+        True
+    """
     return _hash(Path(fpath), file_hash, algorithm) == str(file_hash).lower()
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tricorn import config
 from tricorn.engines import common
 from tricorn.engines.tensorflow import primitives
 from tricorn.engines.tensorflow.primitives import packed, reshape, shape, to_last
@@ -298,37 +297,8 @@ def _along_one(kernel: Callable) -> Callable:
     return run
 
 
-def affine_transform(
-    images: tf.Tensor, transform: tf.Tensor, interpolation: str = "bilinear",
-    fill_mode: str = "constant", fill_value: Any = 0, data_format: str | None = None,
-) -> Any:  # fmt: skip
-    """The op `affine_transform` of a batch with its channels last."""
-    modes = ("constant", "nearest", "wrap", "reflect")  # "mirror" has another meaning
-    if (
-        len(images.shape) != 4
-        or images.dtype not in (tf.float32, tf.uint8)
-        or config.data_format(data_format) != "channels_last"
-        or len(transform.shape) not in (1, 2)
-        or transform.shape[-1] != 8
-        or fill_mode not in modes
-        or interpolation not in ("nearest", "bilinear")
-        or not isinstance(fill_value, (int, float))
-    ):
-        return NotImplemented
-    moved = _raw.ImageProjectiveTransformV3(
-        images=images,
-        transforms=tf.cast(tf.reshape(transform, (-1, 8)), tf.float32),
-        output_shape=tf.shape(images)[1:3],
-        fill_value=float(fill_value),
-        interpolation=interpolation.upper(),
-        fill_mode=fill_mode.upper(),
-    )
-    return tf.ensure_shape(moved, images.shape)
-
-
 OVERRIDES: dict[str, Callable] = {
     **primitives.OVERRIDES,
-    "affine_transform": affine_transform,
     "batch_norm": batch_norm,
     "layer_norm": layer_norm,
     "log_softmax": _along_one(tf.nn.log_softmax),
