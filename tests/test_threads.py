@@ -63,7 +63,7 @@ def test_everything_at_once(tmp_path):
         shared.predict(X, verbose=0)
 
     with in_threads(build, save, register, call, predict):
-        fit_for(shared, 3.0, np.tile(X, (20, 1)), np.tile(Y, 20))
+        fit_for(shared, 3.0, X, Y)
 
 
 def test_names_are_given_once():

@@ -61,6 +61,26 @@ def expected(name):
     return [np.asarray(jax.jit(measure)(*args)) for measure in measures(keras.ops, fn, jax.grad)]
 
 
+def direction(args):
+    return tuple(np.cos(np.arange(x.size, dtype="float32")).reshape(x.shape) for x in args)
+
+
+@cached
+def slope(name):
+    """The value and the derivative in one direction, in forward mode."""
+    fn, args = CASES[name]
+    run = jax.jit(lambda *args: jax.jvp(lambda *a: fn(keras.ops, *a), args, direction(args)))
+    return [np.asarray(x) for x in run(*args)]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_kernels_in_forward_mode(name):
+    fn, args = CASES[name]
+    at, along = (tuple(map(ops.convert_to_tensor, x)) for x in (args, direction(args)))
+    for found, theirs in zip(ops.jvp(lambda *a: fn(ops, *a), at, along), slope(name), strict=True):
+        close(found, theirs)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_kernels_are_differentiated_twice(name):
     fn, args = CASES[name]

@@ -63,6 +63,33 @@ class _Told(Callback):
                 logs["size"] = min(size, samples - batch * size)
 
 
+def _of_batches(name: str) -> Callable:
+    """The method ``name_generator``."""
+
+    def run(
+        self: Any,
+        generator: Any,
+        steps: int | None = None,
+        callbacks: Any = None,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+        verbose: Any = 0,
+        **kwargs: Any,
+    ) -> Any:
+        if "val_samples" in kwargs:
+            generator, steps = _steps(generator, kwargs, "val_samples")
+        _no_more(run.__name__, _of_queues(kwargs))
+        return getattr(self, name)(
+            generator, steps=steps, callbacks=callbacks, max_queue_size=max_queue_size,
+            workers=workers, verbose=verbose,
+        )  # fmt: skip
+
+    run.__name__ = f"{name}_generator"
+    run.__doc__ = f"`{name}` of batches from a generator or `Sequence`."
+    return run
+
+
 class ModelMethods(LayerMethods):
     """Mixin of models."""
 
@@ -284,45 +311,8 @@ class ModelMethods(LayerMethods):
             initial_epoch=initial_epoch, **given,
         )  # fmt: skip
 
-    def evaluate_generator(
-        self: Any,
-        generator: Any,
-        steps: int | None = None,
-        callbacks: Any = None,
-        max_queue_size: int = 10,
-        workers: int = 1,
-        use_multiprocessing: bool = False,
-        verbose: Any = 0,
-        **kwargs: Any,
-    ) -> Any:
-        """`evaluate` of batches from a generator or `Sequence`."""
-        if "val_samples" in kwargs:
-            generator, steps = _steps(generator, kwargs, "val_samples")
-        _no_more("evaluate_generator", _of_queues(kwargs))
-        return self.evaluate(
-            generator, steps=steps, callbacks=callbacks, max_queue_size=max_queue_size,
-            workers=workers, verbose=verbose,
-        )  # fmt: skip
-
-    def predict_generator(
-        self: Any,
-        generator: Any,
-        steps: int | None = None,
-        callbacks: Any = None,
-        max_queue_size: int = 10,
-        workers: int = 1,
-        use_multiprocessing: bool = False,
-        verbose: Any = 0,
-        **kwargs: Any,
-    ) -> Any:
-        """`predict` of batches from a generator or `Sequence`."""
-        if "val_samples" in kwargs:
-            generator, steps = _steps(generator, kwargs, "val_samples")
-        _no_more("predict_generator", _of_queues(kwargs))
-        return self.predict(
-            generator, steps=steps, callbacks=callbacks, max_queue_size=max_queue_size,
-            workers=workers, verbose=verbose,
-        )  # fmt: skip
+    evaluate_generator = _of_batches("evaluate")
+    predict_generator = _of_batches("predict")
 
     # ------------------------------------------------------------------------------ the graph
 

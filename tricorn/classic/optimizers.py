@@ -10,7 +10,6 @@ from tricorn.backend.values import as_symbolic
 from tricorn.classic.faces import Change, Face, Written, face
 from tricorn.classic.names import handed_on
 from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
-from tricorn.conventions import KERAS_2
 from tricorn.layers.operation import Operation
 from tricorn.optimizers import legacy
 
@@ -98,7 +97,6 @@ def _adapt(given: dict[str, Any]) -> None:
 
 
 def _prepare(optimizer: Any, given: dict[str, Any]) -> None:
-    optimizer._tricorn_conventions = KERAS_2
     for name, value in _UNSHOWN.get(type(optimizer).__name__, {}).items():
         given.setdefault(name, K.epsilon() if value is None else value)
 

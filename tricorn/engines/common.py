@@ -235,3 +235,14 @@ def foreign(engine: str, module: str) -> Callable[[str], Any]:
         )
 
     return foreign
+
+
+def along_one(kernel: Callable) -> Callable:
+    """A kernel ``(x, axis)`` in the place of an op that also takes several axes, and warns of an
+    axis of length 1."""
+
+    def run(x: Any, axis: Any = -1) -> Any:
+        inside = isinstance(axis, int) and -len(x.shape) <= axis < len(x.shape)
+        return kernel(x, axis) if inside and x.shape[axis] != 1 else NotImplemented
+
+    return run

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from tricorn.losses import crossentropy, regression, similarity
 from tricorn.losses.base import Loss
-from tricorn.losses.hinge import (
-    CategoricalHinge,
-    Hinge,
-    SquaredHinge,
-    categorical_hinge,
-    hinge,
-    squared_hinge,
-)
+from tricorn.losses.hinge import Hinge
 from tricorn.serialization import registry
 from tricorn.serialization.catalogue import Catalogue, members
 
@@ -25,16 +19,15 @@ _ABBREVIATIONS = {
     "mape": regression.mean_absolute_percentage_error,
     "msle": regression.mean_squared_logarithmic_error,
 }
+#: the package has the function `hinge` where this module was
+_hinge = sys.modules[Hinge.__module__]
+
 catalogue = Catalogue(
     "losses",
     "loss",
-    # the package has the function `hinge` where its module was
-    (
-        *members((crossentropy, regression, similarity), Loss),
-        Hinge, SquaredHinge, CategoricalHinge, hinge, squared_hinge, categorical_hinge,
-    ),
+    members((crossentropy, regression, _hinge, similarity), Loss),
     {**_ABBREVIATIONS, **{name.upper(): fn for name, fn in _ABBREVIATIONS.items()}},
-)  # fmt: skip
+)
 get = catalogue.get
 
 

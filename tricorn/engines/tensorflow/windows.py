@@ -287,20 +287,10 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
     return run(x, gamma, beta) if len(x.shape) > 1 else NotImplemented
 
 
-def _along_one(kernel: Callable) -> Callable:
-    """A kernel for one axis, as an op that also takes several, and warns of an axis of length 1."""
-
-    def run(x: tf.Tensor, axis: Any = -1) -> Any:
-        inside = isinstance(axis, int) and -len(x.shape) <= axis < len(x.shape)
-        return kernel(x, axis) if inside and x.shape[axis] != 1 else NotImplemented
-
-    return run
-
-
 OVERRIDES: dict[str, Callable] = {
     **primitives.OVERRIDES,
     "batch_norm": batch_norm,
     "layer_norm": layer_norm,
-    "log_softmax": _along_one(tf.nn.log_softmax),
-    "softmax": _along_one(tf.nn.softmax),
+    "log_softmax": common.along_one(tf.nn.log_softmax),
+    "softmax": common.along_one(tf.nn.softmax),
 }

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from tricorn.engines import common
 from tricorn.engines.torch import private
 
 _LIBRARY = torch.library.Library("tricorn", "DEF")
@@ -333,16 +334,6 @@ def _gelu(x: Any, approximate: bool = True) -> Any:
     return torch.nn.functional.gelu(x, approximate="tanh" if approximate else "none")
 
 
-def _along_one(kernel: Callable) -> Callable:
-    """A kernel for one axis, as an op that also takes several, and warns of an axis of length 1."""
-
-    def run(x: Any, axis: Any = -1) -> Any:
-        inside = isinstance(axis, int) and -x.ndim <= axis < x.ndim
-        return kernel(x, axis) if inside and x.shape[axis] != 1 else NotImplemented
-
-    return run
-
-
 def _i0(x: Any) -> Any:
     return torch.special.i0(x) if x.dtype in _FLOATS else NotImplemented
 
@@ -367,7 +358,7 @@ OVERRIDES: dict[str, Callable] = {
     "gelu": _gelu,
     "i0": _i0,
     "layer_norm": _layer_norm,
-    "log_softmax": _along_one(torch.log_softmax),
+    "log_softmax": common.along_one(torch.log_softmax),
     "silu": torch.nn.functional.silu,
-    "softmax": _along_one(torch.softmax),
+    "softmax": common.along_one(torch.softmax),
 }
