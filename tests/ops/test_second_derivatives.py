@@ -40,7 +40,31 @@ CASES = {
     "attention with an empty row": (
         lambda o, q, k, v: o.dot_product_attention(
             q, k, v, mask=o.convert_to_tensor(NONE), scale=0.3), HEADS),
+    "a batch by a matrix": (lambda o, x, w: o.matmul(x, w), [X, draw(6, 5)]),
+    "batches of batches by a matrix": (lambda o, x, w: o.matmul(x, w), [draw(2, 3, 4, 6), draw(6, 5)]),
+    "a batch by a vector": (lambda o, x, w: o.matmul(x, w), [X, draw(6)]),
 }  # fmt: skip
+
+#: einsums of two tensors and their shapes, among them what attention and its projections use
+EINSUMS = {
+    "abc,cde->abde": [(2, 3, 4), (4, 5, 6)],
+    "abde,dec->abc": [(2, 3, 5, 6), (5, 6, 4)],
+    "abde,ced->abc": [(2, 3, 5, 6), (4, 6, 5)],
+    "abde,abc->cde": [(2, 3, 5, 6), (2, 3, 4)],
+    "btnh,bsnh->bnts": [(2, 3, 4, 5), (2, 6, 4, 5)],
+    "bnts,bsnh->btnh": [(2, 4, 3, 6), (2, 6, 4, 5)],
+    "aecd,abcd->acbe": [(2, 6, 4, 5), (2, 3, 4, 5)],
+    "j,ij->i": [(4,), (3, 4)],
+    "bi,bi->b": [(3, 4), (3, 4)],
+    "ij,jk->ki": [(3, 4), (4, 5)],
+    "ij,k->i": [(3, 4), (5,)],
+    "...ij,jk->...ik": [(2, 3, 4), (4, 5)],
+    "ii,ij->j": [(3, 3), (3, 4)],
+}
+CASES |= {
+    f"einsum {spec}": (lambda o, x, y, spec=spec: o.einsum(spec, x, y), [draw(*s) for s in shapes])
+    for spec, shapes in EINSUMS.items()
+}
 
 
 def measures(lib, fn, differentiate):
@@ -86,3 +110,15 @@ def test_kernels_are_differentiated_twice(name):
     fn, args = CASES[name]
     for measure, theirs in zip(measures(ops, fn, grad), expected(name), strict=True):
         close(measure(*map(ops.convert_to_tensor, args)), theirs)
+
+
+@pytest.mark.engine("tensorflow")
+@pytest.mark.parametrize("name", [name for name in CASES if "attention" not in name])
+def test_kernels_of_unknown_sizes(name):
+    """In a graph of TensorFlow's own in which no size is known."""
+    import tensorflow as tf
+
+    fn, args = CASES[name]
+    signature = [tf.TensorSpec([None] * x.ndim) for x in args]
+    run = tf.function(lambda *args: fn(ops, *args), input_signature=signature)
+    close(run(*args), expected(name)[0])

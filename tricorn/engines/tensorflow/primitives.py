@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins as py
 import contextlib
 import functools
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -588,8 +589,10 @@ def matmul(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     left, right = len(x.shape) == 1, len(y.shape) == 1
     x = tf.expand_dims(x, 0) if left else x
     y = tf.expand_dims(y, 1) if right else y
-    if len(x.shape) == 2 == len(y.shape):
-        z = _raw.MatMul(a=x, b=y)
+    if len(y.shape) == 2 and x.shape[-1]:
+        # one product of all rows: a batch of products needs a sum over it in the gradient
+        z = _raw.MatMul(a=reshape(x, (-1, x.shape[-1])) if len(x.shape) > 2 else x, b=y)
+        z = reshape(z, (*shape(x)[:-1], y.shape[-1])) if len(x.shape) > 2 else z
     else:
         z = _raw.BatchMatMulV2(x=x, y=y)
     gone = [-2] * left + [-1] * right
@@ -597,7 +600,67 @@ def matmul(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
 
 
 def einsum(subscripts: str, operands: Sequence[tf.Tensor]) -> tf.Tensor:
-    return tf.einsum(subscripts, *operands)
+    plan = _as_product(subscripts) if len(operands) == 2 else None
+    if plan is None or not py.all(x.dtype.is_floating for x in operands):
+        return tf.einsum(subscripts, *operands)
+    terms, batch, groups, result, swapped = plan
+    x, y = reversed(operands) if swapped else operands
+    sizes: dict[str, Any] = {}
+    for term, of in zip(terms, (x, y)):
+        for letter, size in zip(term, shape(of)):
+            known = sizes.setdefault(letter, size)
+            if not (isinstance(known, int) and known == size != 0):
+                return tf.einsum(subscripts, *operands)  # it has the rules for these, and the words
+    a, upright = _rows_and_columns(x, terms[0], batch, groups[0], groups[1], sizes)
+    b, lying = _rows_and_columns(y, terms[1], batch, groups[1], groups[2], sizes)
+    if batch:
+        z = _raw.BatchMatMulV2(x=a, y=b, adj_x=not upright, adj_y=not lying)
+    else:
+        z = _raw.MatMul(a=a, b=b, transpose_a=not upright, transpose_b=not lying)
+    found = batch + groups[0] + groups[2]
+    z = z if len(found) == len(z.shape) else reshape(z, [sizes[c] for c in found])
+    return z if found == result else transpose(z, tuple(map(found.index, result)))
+
+
+@functools.cache
+def _as_product(subscripts: str) -> tuple | None:
+    """An einsum of two tensors as one product of matrices.
+
+    Returns:
+        (the operands' letters, those of the batch, (those of rows, summed over, of columns), the
+        result's, whether the operands change places); None where it is none.
+    """
+    given, _, result = subscripts.replace(" ", "").partition("->")
+    terms = tuple(given.split(","))
+    if "." in given or py.any(len(set(term)) < len(term) for term in (*terms, result)):
+        return None
+    a, b = terms
+    batch = "".join(c for c in result if c in a and c in b)
+    rows = "".join(c for c in result if c in a and c not in b)
+    columns = "".join(c for c in result if c in b and c not in a)
+    if swapped := bool(columns) and result[-1] in rows:
+        terms, rows, columns, (b, a) = (b, a), columns, rows, terms
+    summed = "".join(c for c in a if c in b and c not in result)
+    if not summed or {*batch, *rows, *columns, *summed} != {*a, *b}:
+        return None
+    return terms, batch, (rows, summed, columns), result, swapped
+
+
+def _rows_and_columns(
+    x: tf.Tensor, term: str, batch: str, rows: str, columns: str, sizes: dict[str, Any]
+) -> tuple[tf.Tensor, bool]:
+    """`x` as a batch of matrices, and whether the rows come before the columns; moved if it must
+    be, with its last axis where it is if it can be."""
+    orders = {batch + rows + columns: True, batch + columns + rows: False}
+    order = next(
+        (o for o in orders if o == term), next((o for o in orders if o[-1] == term[-1]), [*orders][0])
+    )
+    x = x if order == term else transpose(x, tuple(map(term.index, order)))
+    groups = (rows, columns) if orders[order] else (columns, rows)
+    if not py.all(len(group) == 1 for group in groups):
+        merged = [math.prod([sizes[c] for c in group]) for group in groups]
+        x = reshape(x, [*(sizes[c] for c in batch), *merged])
+    return x, orders[order]
 
 
 def cholesky(x: tf.Tensor) -> tf.Tensor:
