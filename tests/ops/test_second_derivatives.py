@@ -41,7 +41,8 @@ CASES = {
         lambda o, q, k, v: o.dot_product_attention(
             q, k, v, mask=o.convert_to_tensor(NONE), scale=0.3), HEADS),
     "a batch by a matrix": (lambda o, x, w: o.matmul(x, w), [X, draw(6, 5)]),
-    "batches of batches by a matrix": (lambda o, x, w: o.matmul(x, w), [draw(2, 3, 4, 6), draw(6, 5)]),
+    "batches of batches by a matrix": (
+        lambda o, x, w: o.matmul(x, w), [draw(2, 3, 4, 6), draw(6, 5)]),
     "a batch by a vector": (lambda o, x, w: o.matmul(x, w), [X, draw(6)]),
 }  # fmt: skip
 
