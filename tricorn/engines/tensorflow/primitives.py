@@ -652,7 +652,7 @@ def _rows_and_columns(
     """`x` as a batch of matrices, and whether the rows come before the columns; moved if it must
     be, with its last axis where it is if it can be."""
     orders = {batch + rows + columns: True, batch + columns + rows: False}
-    order = max(orders, key=lambda o: (o == term, o[-1] == term[-1]))
+    order = py.max(orders, key=lambda o: (o == term, o[-1] == term[-1]))
     x = x if order == term else transpose(x, tuple(map(term.index, order)))
     groups = (rows, columns) if orders[order] else (columns, rows)
     if not py.all(len(group) == 1 for group in groups):
