@@ -197,6 +197,8 @@ def test_control_flow():
     assert int(ops.fori_loop(0, 5, lambda i, total: total + i, 0)) == 10
     result = ops.while_loop(lambda i, s: i < 4, lambda i, s: (i + 1, s * 2), (0, 1))
     assert [int(v) for v in result] == [4, 16]
+    (bare,) = ops.while_loop(lambda v: ops.sum(v) < 9, lambda v: v + 1.0, (np.zeros(3, "f4"),))
+    assert array(bare).tolist() == [3.0] * 3  # one variable may come back without its tuple
     carry, ys = ops.scan(lambda c, x: (c + x, c * x), 0.0, np.arange(4, dtype="f4"))
     assert (float(carry), array(ys).tolist()) == (6.0, [0.0, 0.0, 2.0, 9.0])
     assert float(ops.cond(X[0, 0] == 0, lambda: 1.0, lambda: 2.0)) == 1.0

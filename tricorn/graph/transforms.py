@@ -662,7 +662,8 @@ def while_loop(
 
     def step(count: Any, effects: tuple, state: Any) -> tuple:
         result, effects = layout.round(body, effects, *state)
-        return engine.add(count, 1), effects, _tensors((result,) if single else tuple(result))
+        several = isinstance(result, (list, tuple)) and not single
+        return engine.add(count, 1), effects, _tensors(tuple(result) if several else (result,))
 
     start = (engine.tensor(0, "int32"), layout.start(), state)
     _, effects, state = engine.while_loop(go_on, step, start)
