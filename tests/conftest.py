@@ -13,8 +13,10 @@ not depend on our engine: `tests.oracle.cached` computes it once for all.
 
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +27,11 @@ os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 )
 os.environ["TRICORN_COMPILATION_CACHE"] = "0"
+# Many are the same in several modules, in both processes of `-n 2`, and in the next run.
+PROGRAMS = Path(__file__).parent.parent / ".pytest_cache" / "jax"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Small tensors: threads cost more than they bring, and xdist has its own processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -51,6 +58,12 @@ def pytest_configure(config):
     # `-n`: each process takes a part of the list in its order, so that modules stay together
     if getattr(config.option, "dist", None) == "load":
         config.option.dist = "worksteal"
+
+
+def pytest_sessionfinish(session):
+    worker = hasattr(session.config, "workerinput")
+    if not worker and sum(f.stat().st_size for f in PROGRAMS.glob("*")) > 2**30:
+        shutil.rmtree(PROGRAMS)
 
 
 def pytest_generate_tests(metafunc):
