@@ -14,7 +14,8 @@ An engine may leave out what defaults.py composes of other primitives or answers
 
 Beside the primitives an engine may define a function with the name of one of the library's
 composed ops (``softmax``, ``batch_norm``, ``lstm`` ...) to replace Tricorn's composition where it
-has something faster.  Such an override may return ``NotImplemented`` to decline a particular call.
+has something faster.  Such an override may return ``NotImplemented`` to decline a particular call;
+one whose kernel has no derivative, or a wrong one, is an `OfValues`.
 An op of a user's that has the same name is not replaced.
 
 Every engine module also defines:
@@ -61,6 +62,13 @@ PRIMITIVES: dict[str, Callable] = {}
 
 class EngineError(RuntimeError):
     """An engine that cannot be loaded, is incomplete, or cannot do what was asked."""
+
+
+class OfValues(NamedTuple):
+    """An override by ``kernel(composed, *args)``, which gives the op's values; its derivative must
+    be made that of `composed`, the op as the library writes it."""
+
+    kernel: Callable
 
 
 def primitive(fn: Callable) -> Callable:

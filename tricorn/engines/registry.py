@@ -57,7 +57,7 @@ class Engine:
         self.handle_types: tuple[type, ...] = tuple(getattr(module, "HANDLE_TYPES", ()))
         self.module_types: tuple[type, ...] = tuple(getattr(module, "MODULE_TYPES", ()))
         self.module_methods = frozenset(getattr(module, "MODULE_METHODS", ()))
-        self.overrides: dict[str, Callable] = dict(getattr(module, "OVERRIDES", {}))
+        self.overrides: dict[str, Any] = dict(getattr(module, "OVERRIDES", {}))
         #: whether `variant` and `direct` have to be asked; most engines are one, without contexts
         self.has_variants, self.is_direct = "variant" not in composed, "direct" in composed
         _loaded.add(self)

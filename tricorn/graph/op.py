@@ -19,7 +19,7 @@ from tricorn.arithmetic import OPS
 from tricorn.checks import of_library
 from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
-from tricorn.engines.contract import EngineError
+from tricorn.engines.contract import EngineError, OfValues
 from tricorn.graph.graphs import current_graph
 from tricorn.graph.scope import Readable, Scope, variable_behind
 from tricorn.graph.size_values import tried_out
@@ -305,7 +305,10 @@ class Op:
     def _call(self, engine: Any, args: tuple, kwargs: dict) -> Any:
         override = engine.overrides.get(self.known_as)
         if override is not None:
-            result = override(*args, **kwargs)
+            if type(override) is OfValues:
+                result = override.kernel(self.fn, *args, **kwargs)
+            else:
+                result = override(*args, **kwargs)
             if result is not NotImplemented:
                 return result
         return self.fn(*args, **kwargs)

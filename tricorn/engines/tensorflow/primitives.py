@@ -618,7 +618,7 @@ def einsum(subscripts: str, operands: Sequence[tf.Tensor]) -> tf.Tensor:
     else:
         z = _raw.MatMul(a=a, b=b, transpose_a=not upright, transpose_b=not lying)
     found = batch + groups[0] + groups[2]
-    z = z if len(found) == len(z.shape) else reshape(z, [sizes[c] for c in found])
+    z = z if len(found) == len(z.shape) else reshape(z, tuple([sizes[c] for c in found]))
     return z if found == result else transpose(z, tuple(map(found.index, result)))
 
 
@@ -657,7 +657,7 @@ def _rows_and_columns(
     groups = (rows, columns) if orders[order] else (columns, rows)
     if not py.all(len(group) == 1 for group in groups):
         merged = [math.prod([sizes[c] for c in group]) for group in groups]
-        x = reshape(x, [*(sizes[c] for c in batch), *merged])
+        x = reshape(x, (*[sizes[c] for c in batch], *merged))
     return x, orders[order]
 
 

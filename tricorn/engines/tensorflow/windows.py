@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tricorn import config
 from tricorn.engines import common
+from tricorn.engines.contract import OfValues
 from tricorn.engines.tensorflow import primitives
 from tricorn.engines.tensorflow.primitives import packed, reshape, shape, to_last
 
@@ -287,8 +289,53 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
     return run(x, gamma, beta) if len(x.shape) > 1 else NotImplemented
 
 
-OVERRIDES: dict[str, Callable] = {
+def affine_transform(
+    composed: Callable, images: tf.Tensor, transform: tf.Tensor, interpolation: str = "bilinear",
+    fill_mode: str = "constant", fill_value: Any = 0, data_format: str | None = None,
+) -> Any:  # fmt: skip
+    """The op `affine_transform` of a batch with its channels last.
+
+    TensorFlow's own gradient is the image moved back, which is another thing than the derivative.
+    """
+    modes = ("constant", "nearest", "reflect")  # it has no "mirror", and blends otherwise in "wrap"
+    if (
+        len(images.shape) != 4
+        or images.dtype != tf.float32
+        or config.data_format(data_format) != "channels_last"
+        or len(transform.shape) not in (1, 2)
+        or transform.shape[-1] != 8
+        or fill_mode not in modes
+        or interpolation not in ("nearest", "bilinear")
+        or not isinstance(fill_value, (int, float))
+    ):
+        return NotImplemented
+
+    @tf.custom_gradient
+    def run(images: tf.Tensor, transform: tf.Tensor) -> tuple:
+        moved = _raw.ImageProjectiveTransformV3(
+            images=images,
+            transforms=tf.cast(tf.reshape(transform, (-1, 8)), tf.float32),
+            output_shape=tf.shape(images)[1:3],
+            fill_value=float(fill_value),
+            interpolation=interpolation.upper(),
+            fill_mode=fill_mode.upper(),
+        )
+
+        def gradient(dy: tf.Tensor) -> list:
+            at = (images, transform)
+            with tf.GradientTape() as tape:
+                tape.watch(at)
+                y = composed(*at, interpolation, fill_mode, fill_value, data_format)
+            return tape.gradient(y, at, dy, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+        return tf.ensure_shape(moved, images.shape), gradient
+
+    return run(images, transform)
+
+
+OVERRIDES: dict[str, Any] = {
     **primitives.OVERRIDES,
+    "affine_transform": OfValues(affine_transform),
     "batch_norm": batch_norm,
     "layer_norm": layer_norm,
     "log_softmax": common.along_one(tf.nn.log_softmax),
