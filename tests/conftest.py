@@ -28,8 +28,9 @@ os.environ.setdefault(
 )
 os.environ["TRICORN_COMPILATION_CACHE"] = "0"
 # Many are the same in several modules, in both processes of `-n 2`, and in the next run.
-PROGRAMS = Path(__file__).parent.parent / ".pytest_cache" / "jax"
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS))
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "jax")
+)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -61,9 +62,11 @@ def pytest_configure(config):
 
 
 def pytest_sessionfinish(session):
+    """What all runs so far compiled is thrown away before it fills the disk."""
+    programs = Path(__file__).parent.parent / ".pytest_cache" / "jax"
     worker = hasattr(session.config, "workerinput")
-    if not worker and sum(f.stat().st_size for f in PROGRAMS.glob("*")) > 2**30:
-        shutil.rmtree(PROGRAMS)
+    if not worker and sum(f.stat().st_size for f in programs.glob("*")) > 2**30:
+        shutil.rmtree(programs)
 
 
 def pytest_generate_tests(metafunc):

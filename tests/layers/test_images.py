@@ -502,3 +502,13 @@ def test_in_tf_data():
         assert found["bounding_boxes"]["boxes"].shape == (2, 2, 4)
         assert found["images"].numpy().std() > 0
     assert not np.array_equal(results[0]["images"], results[1]["images"])
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_augmentation_in_a_compiled_step(jit):
+    stack = [made(tricorn, name, ALL[name]) for name in ("RandomRotation", "RandomZoom")]
+    stack += [tricorn.layers.Flatten(), tricorn.layers.Dense(1)]
+    model = tricorn.Sequential([tricorn.Input((6, 6, 3)), *stack])
+    model.compile("sgd", "mse", jit_compile=jit)
+    losses = model.fit(np.ones((4, 6, 6, 3)), np.ones((4, 1)), verbose=0).history["loss"]
+    assert np.isfinite(losses).all()

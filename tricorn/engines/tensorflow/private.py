@@ -14,8 +14,11 @@ with private_parts("tensorflow", tf.__version__, ("2.21", "2.22"), pip="tricorn[
     from tensorflow.python.framework.ops import EagerTensor as EagerTensor
     from tensorflow.python.framework.ops import SymbolicTensor as SymbolicTensor
     from tensorflow.python.framework.ops import gradient_registry as gradient_registry
+    from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
     # In the functions that users give to `tf.function`, AutoGraph rewrites every Python function
     # that is called.  Ours need it as little as Keras's, and rewriting takes longer than tracing.
     ours = autograph.DoNotConvert(__name__.partition(".")[0])
     autograph.CONVERSION_RULES = (ours, *autograph.CONVERSION_RULES)
+
+    in_xla = GraphOrParentsInXlaContext

@@ -19,6 +19,7 @@ from tricorn.engines import common
 from tricorn.engines.contract import OfValues
 from tricorn.engines.tensorflow import primitives
 from tricorn.engines.tensorflow.primitives import packed, reshape, shape, to_last
+from tricorn.engines.tensorflow.private import in_xla
 
 _raw = tf.raw_ops
 
@@ -299,7 +300,8 @@ def affine_transform(
     """
     modes = ("constant", "nearest", "reflect")  # it has no "mirror", and blends otherwise in "wrap"
     if (
-        len(images.shape) != 4
+        in_xla(tf.compat.v1.get_default_graph())  # which lacks the kernel
+        or len(images.shape) != 4
         or images.dtype != tf.float32
         or config.data_format(data_format) != "channels_last"
         or len(transform.shape) not in (1, 2)
