@@ -51,7 +51,7 @@ class _Array(np.ndarray):
             1 if dtype.hasobject else dtype.itemsize
         ):
             raise ValueError(f"an array is said to be of shape {shape} and {dtype}")
-        super().__setstate__((1, shape, dtype, bool(fortran), data))
+        super().__setstate__((1, shape, dtype, bool(fortran), data))  # type: ignore[arg-type]
 
 
 class _Dtype:
