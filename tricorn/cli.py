@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tricorn._version import __version__
+from tricorn.naming import printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -174,11 +175,14 @@ def _show(path: Path, found: Any) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    def shown(text: str) -> str:
+        return escape(printable(text))
+
     console = Console(highlight=False)
-    console.print(f"[bold]{escape(str(path))}[/]: {found.layout}, {path.stat().st_size:,} bytes")
+    console.print(f"[bold]{shown(str(path))}[/]: {found.layout}, {path.stat().st_size:,} bytes")
     facts = Table(show_header=False)
     for title, text in {"written by": found.writer, **found.facts}.items():
-        facts.add_row(title, escape(text))
+        facts.add_row(title, shown(text))
     facts.add_row("parameters", f"{found.parameters:,}")
     console.print(facts)
     layers = Table("layer", "class", "weights")
@@ -188,7 +192,7 @@ def _show(path: Path, found: Any) -> None:
             for name, shape in layer.weights.items()
         )
         name = "  " * layer.depth + layer.name
-        layers.add_row(escape(name), escape(layer.kind), escape("\n".join(shapes)))
+        layers.add_row(shown(name), shown(layer.kind), shown("\n".join(shapes)))
     console.print(layers)
     for title, lines in (
         ("Translated when it is loaded", found.changes),
@@ -197,7 +201,7 @@ def _show(path: Path, found: Any) -> None:
         if lines:
             console.print(f"[bold]{title}[/]")
         for line in lines:
-            console.print(f"- {escape(line)}")
+            console.print(f"- {shown(line)}")
 
 
 def _convert(arguments: argparse.Namespace) -> int:
@@ -255,7 +259,7 @@ def _library_version(module: str) -> str:
 
 
 def _complain(text: str) -> int:
-    print(f"tricorn: {text}", file=sys.stderr)
+    print(f"tricorn: {printable(text)}", file=sys.stderr)
     return 2
 
 

@@ -11,7 +11,9 @@ may ask for some times as much.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import zipfile
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -109,6 +111,35 @@ def take_json(name: str, text: bytes) -> None:
     with budget():
         values = sum(map(text.count, (b",", b"[", b"{", b":")))
         take(name, len(text) + _VALUE * values)
+
+
+def parse(text: str | bytes, name: str) -> Any:
+    """What JSON says.
+
+    Args:
+        text: the JSON.
+        name: what errors call it.
+
+    Raises:
+        ValueError: it is none, or takes too much.
+    """
+    try:
+        take_json(name, text.encode() if isinstance(text, str) else text)
+        return json.loads(text)
+    except (UnicodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{name} is not valid JSON: {error}") from error
+
+
+def check_packing(title: str, info: zipfile.ZipInfo) -> None:
+    """Refuse a member of a zip archive that is not stored as it is or deflated: what was packed
+    otherwise is unpacked by whole blocks, whatever size they have.
+
+    Raises:
+        ValueError: naming the member, by `title`.
+    """
+    if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        how = "encrypted" if info.flag_bits & 1 else f"packed by the method {info.compress_type}"
+        raise ValueError(f"{title} is {how}, expected stored or deflated; the file is not loaded")
 
 
 def stored_size(source: Any) -> int:

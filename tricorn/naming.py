@@ -17,6 +17,11 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+def printable(text: str) -> str:
+    """A text from a file for a terminal, which obeys some characters: those as ``\\x1b``."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 def unique(class_name: str) -> str:
     """The next default name for an object of a class."""
     prefix = snake_case(class_name)

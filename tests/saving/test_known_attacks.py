@@ -11,6 +11,8 @@ import json
 import marshal
 import os
 import pickle
+import re
+import struct
 import sys
 import tarfile
 import zipfile
@@ -23,8 +25,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tricorn
-from tricorn import limits
-from tricorn.saving import keras_file
+from tricorn import cli, limits
+from tricorn.datasets import reading
+from tricorn.preprocessing import sequence, text
+from tricorn.saving import conversion, inspection, keras_file
 from tricorn.saving.older.models import from_yaml
 
 pytestmark = pytest.mark.engine_free
@@ -118,7 +122,7 @@ def _folder(config, path):
 
 
 def _h5(config, path):
-    """As tf.keras wrote it: without modules."""
+    """As tf.keras wrote it: without modules.  CVE-2025-9905: safe mode was not kept here."""
     with h5py.File(path / "m.h5", "w") as file:
         file.attrs["keras_version"], file.attrs["backend"] = "2.15.0", "tensorflow"
         file.attrs["model_config"] = json.dumps(stack(config))
@@ -409,8 +413,34 @@ def _checkpoint(path):
     return Path(name), model, lambda: checkpoint.restore(name)
 
 
+def _inspected(path):
+    file, model, _ = _weights(path)
+    return file, model, lambda: inspection.report(file)
+
+
+def _inspected_whole(path):
+    file, model, _ = _whole(path)
+    return file, model, lambda: inspection.report(file)
+
+
+def _converted(path):
+    """What is not read is not written either."""
+    file, model, _ = _whole(path)
+
+    def read():
+        try:
+            conversion.convert(file, path / "out.keras", True)
+        except ValueError:
+            assert not (path / "out.keras").exists()
+            raise
+        (path / "out.keras").unlink()
+
+    return file, model, read
+
+
 READERS = [
     _weights, _editor, _shards, _unzipped, _older, _older_by_name, _whole, _checkpoint,
+    _inspected, _inspected_whole, _converted,
 ]  # fmt: skip
 
 
@@ -725,7 +755,7 @@ def test_tar_archives_of_get_file(attack, tmp_path):
 
 
 ZIPS = {
-    "CVE-2026-11816: above the folder": {"../out": b"x"},
+    "CVE-2026-11816, GHSA-hqp4-2352-xf5r: above the folder": {"../out": b"x"},
     "an absolute path": {"/tmp/out": b"x"},
     "by backslashes": {"..\\out": b"x"},
     "of another drive": {"C:/out": b"x"},
@@ -875,8 +905,19 @@ QUICK = settings(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("reader", [_weights, _older, _whole, _checkpoint, _shards, _unzipped],
-                         ids=lambda f: f.__name__)  # fmt: skip
+def _safetensors(path):
+    model = _model()
+    model.save_weights(path / "m.safetensors")
+    return path / "m.safetensors", model, lambda: model.load_weights(path / "m.safetensors")
+
+
+DAMAGED = [
+    _weights, _older, _whole, _checkpoint, _shards, _unzipped, _safetensors, _editor, _inspected,
+    _converted,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("reader", DAMAGED, ids=lambda f: f.__name__)
 def test_flipped_and_lost_bytes(reader, tmp_path):
     """Either it loads, or a ValueError says why not, and the model is as it was."""
     file, model, read = reader(tmp_path)
@@ -967,3 +1008,317 @@ def test_wrong_build_and_compile_configs(key, wrong):
     if key == "build_config":
         with pytest.raises((ValueError, TypeError)):
             layers.Dense(2).build_from_config(wrong)
+
+
+# ------------------------------------------------------- the other files: texts, archives, pickles
+
+
+def _index(path):
+    _model().save_weights(path / "m.weights.json", max_shard_size=1)
+    return lambda file: _model().load_weights(file)
+
+
+def _architecture(path):
+    (path / "m.json").write_text(_model().to_json())
+    return inspection.report
+
+
+def _archived(path):
+    tricorn.saving.save_model(_model(), path / "m.keras")
+    return tricorn.saving.load_model
+
+
+def _inspected_archive(path):
+    _archived(path)
+    return inspection.report
+
+
+def _edited_archive(path):
+    _archived(path)
+    return tricorn.saving.KerasFileEditor
+
+
+def _tokenizer(path):
+    tokenizer = text.Tokenizer(5)
+    tokenizer.fit_on_texts(["to be or not to be"])
+    (path / "m.tokenizer").write_text(tokenizer.to_json())
+    return lambda file: text.tokenizer_from_json(file.read_text("utf-8"))
+
+
+def _windows(path):
+    data = np.arange(10).reshape(5, 2)
+    (path / "m.windows").write_text(sequence.TimeseriesGenerator(data, data[:, 0], 2).to_json())
+    return lambda file: sequence.timeseries_generator_from_json(file.read_text("utf-8"))
+
+
+def _arrays(path):
+    lists = np.empty(2, object)
+    lists[:] = [[1, 2], [3]]
+    np.savez_compressed(path / "m.npz", x=np.arange(6), y=lists)
+    return reading.arrays
+
+
+def _images(path):
+    found = {b"data": np.zeros((2, 3072), "uint8"), b"labels": [1, 2]}
+    (path / "m.batch").write_bytes(pickle.dumps(found))
+    return lambda file: reading.batch(str(file), "labels")
+
+
+def _yaml(path):
+    config = {"class_name": "Dense", "config": {"units": 3, "batch_input_shape": [None, 4]}}
+    (path / "m.yaml").write_text(json.dumps({"class_name": "Sequential", "config": [config]}))
+    return lambda file: from_yaml(file.read_text("utf-8"))
+
+
+#: who reads -> what errors call the file
+OTHERS = {
+    _index: r"m\.weights\.json", _architecture: r"m\.json", _archived: r"m\.keras",
+    _inspected_archive: r"m\.keras", _edited_archive: r"m\.keras", _arrays: r"m\.npz",
+    _images: r"m\.batch", _tokenizer: "describe a Tokenizer",
+    _windows: "describe a TimeseriesGenerator", _yaml: "",
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:the config, written by")
+@pytest.mark.parametrize("reader", OTHERS, ids=lambda f: f.__name__)
+def test_other_files_with_flipped_and_lost_bytes(reader, tmp_path):
+    read = reader(tmp_path)
+    (file,) = (file for file in tmp_path.iterdir() if "weights.h5" not in file.name)
+    good = file.read_bytes()
+
+    @QUICK
+    @given(st.data())
+    def damaged(data):
+        bad = bytearray(good)
+        for _ in range(data.draw(st.integers(0, 3))):
+            bad[data.draw(st.integers(0, len(bad) - 1))] = data.draw(
+                st.integers(0, 255) | st.sampled_from(b'0123456789{}[]",:')
+            )
+        file.write_bytes(bad[: data.draw(st.integers(0, 2 * len(bad)))])
+        error = None
+        with contextlib.suppress(FileNotFoundError, TypeError):  # an index names another file,
+            try:  # a config an unknown class
+                read(file)
+            except UnicodeDecodeError:  # of `read_text` here
+                pass
+            except ValueError as caught:
+                error = caught
+        assert error is None or re.search(OTHERS[reader], str(error)), error
+
+    read(file)
+    damaged()
+
+
+def _deep(count=100_000):
+    return "[" * count + "]" * count
+
+
+def _npy(shape, kind="<f4", data=b""):
+    file = io.BytesIO()
+    header = {"descr": kind, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue() + data
+
+
+def _array_state(shape, kind, data):
+    """A pickle of an array that says such things of itself."""
+
+    class Kind:
+        def __reduce__(self):
+            return np.dtype, (kind, False, True)
+
+    class Array:
+        def __reduce__(self):
+            make, arguments, _ = np.zeros(0).__reduce__()
+            return make, arguments, (1, shape, Kind(), False, data)
+
+    return pickle.dumps({b"data": Array(), b"labels": [1]})
+
+
+def _merges():
+    """A billion laughs in YAML's merges of dicts."""
+    lines = ["a: &a {x: 1}"]
+    for old, new in itertools.pairwise("abcdefghijkl"):
+        lines.append(f"{new}: &{new} {{<<: [{', '.join([f'*{old}'] * 10)}]}}")
+    return "\n".join([*lines, "class_name: Sequential", "config: *l"])
+
+
+def _header(header, data=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def _tensor(shape, begin=0, end=0):
+    return {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+
+
+def _packed(method, name, data):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def _flagged(data, bit=1):
+    """A zip archive whose members say that they are encrypted."""
+    data = bytearray(data)
+    for mark, place in ((b"PK\1\2", 8), (b"PK\3\4", 6)):
+        data[data.index(mark) + place] |= bit
+    return bytes(data)
+
+
+def _newer(data):
+    """A zip archive that only a later program can read."""
+    data = bytearray(data)
+    data[data.index(b"PK\1\2") + 6] = 99
+    return bytes(data)
+
+
+load_weights = lambda file: _model().load_weights(file)
+get_file = lambda file: tricorn.utils.get_file(
+    file.name, file.as_uri(), extract=True, cache_dir=file.parent / "cache"
+)
+tokenizer_of = lambda file: text.tokenizer_from_json(file.read_text("utf-8"))
+PACKED = {
+    "packed by blocks": _packed(zipfile.ZIP_BZIP2, "config.json", b"{}"),
+    "packed with a large dictionary": _packed(zipfile.ZIP_LZMA, "config.json", b"{}"),
+    "encrypted": _flagged(_packed(zipfile.ZIP_STORED, "config.json", b"{}")),
+    "for a later program": _newer(_packed(zipfile.ZIP_STORED, "config.json", b"{}")),
+}
+#: title -> file, its bytes, who reads, what the error says
+MADE = {
+    "tensors: a header of 2^63 bytes": (
+        "m.safetensors", struct.pack("<Q", 1 << 63) + b"{}", load_weights, "is said to have"),
+    "tensors: that overlap": (
+        "m.safetensors", _header({"a": _tensor([2], 0, 8), "b": _tensor([2], 4, 12)}, bytes(12)),
+        load_weights, "the place of 'b'"),
+    "tensors: behind the end": (
+        "m.safetensors", _header({"a": _tensor([2], 0, 8)}, bytes(4)), load_weights, "behind"),
+    "tensors: one twice": (
+        "m.safetensors", _header(
+            b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},'
+            b' "a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}', bytes(8)),
+        load_weights, "the place of 'a'"),
+    "tensors: no UTF-8": ("m.safetensors", _header(b'{"\xff": 1}'), load_weights, "cannot be read"),
+    "tensors: deep": ("m.safetensors", _header(_deep().encode()), load_weights, "cannot be read"),
+    "tensors: nothing, of a great shape": (
+        "m.safetensors", _header({"a": _tensor([1 << 40, 1 << 40, 0])}), load_weights, "'a' has"),
+    "tensors: of a thousand axes": (
+        "m.safetensors", _header({"a": _tensor([0] * 1000)}), load_weights, "1,000 axes"),
+    "tensors: a header of many values": (
+        "m.safetensors", _header(b"[" + b"[]," * (1 << 20) + b"[]]"), inspection.report,
+        "set_loading_limit"),
+    "an index of another folder": (
+        "m.weights.json", json.dumps({"weight_map": {"a": "../x.weights.h5"}}), load_weights,
+        "in the same folder"),
+    "an index that is deep": ("m.weights.json", _deep(), load_weights, "not valid JSON"),
+    "an index for the editor": (
+        "m.weights.json", json.dumps({"weight_map": {"a": "/etc/passwd"}}),
+        tricorn.saving.KerasFileEditor, "in the same folder"),
+    "inspect: deep": ("m.json", _deep(), inspection.report, "not valid JSON"),
+    "inspect: as deep as JSON goes": (
+        "m.json", json.dumps(stack(json.loads(_deep(700)))), inspection.report, "nested deeper"),
+    "inspect: no UTF-8": ("m.json", b'{"\xff": 1}', inspection.report, "not valid JSON"),
+    "npz: a bomb": (
+        "m.npz", _packed(zipfile.ZIP_DEFLATED, "x.npy", _npy((80 << 20,), "|u1", bytes(80 << 20))),
+        reading.arrays, "set_loading_limit"),
+    "npz: a shape of a petabyte": (
+        "m.npz", _packed(zipfile.ZIP_STORED, "x.npy", _npy((1 << 48,))), reading.arrays,
+        "declares float32"),
+    "npz: code in place of a shape": (
+        "m.npz", _packed(zipfile.ZIP_STORED, "x.npy", _npy((1,))[:10] + b"__import__('os')\n"),
+        reading.arrays, r"x\.npy is not read"),
+    "npz: brackets": (
+        "m.npz", _packed(
+            zipfile.ZIP_STORED, "x.npy", b"\x93NUMPY\1\0" + struct.pack("<H", 9000) + b"(" * 9000),
+        reading.arrays, r"x\.npy is not read"),
+    "pickle: a shape that its list has not": (
+        "m.batch", _array_state((1 << 20,), "O", [1]), lambda file: reading.batch(file, "labels"),
+        "is said to be"),
+    "pickle: of what its bytes are not": (
+        "m.batch", _array_state((1,), "V8", bytes(8)), lambda file: reading.batch(file, "labels"),
+        "is said to be"),
+    "pickle: a class for an array": (
+        "m.batch", b"\x80\x02cnumpy\nndarray\nJ\xff\xff\xff\x7f\x85R.",
+        lambda file: reading.batch(file, "labels"), "is not read"),
+    "a tokenizer: deep": ("m.tokenizer", _deep(), tokenizer_of, "not valid JSON"),
+    "a tokenizer: many values": (
+        "m.tokenizer", "[" + "[]," * (1 << 20) + "[]]", tokenizer_of, "set_loading_limit"),
+    "a tokenizer: a text in a text": (
+        "m.tokenizer", json.dumps({"config": {
+            **text.Tokenizer().get_config(), "word_counts": _deep()}}),
+        tokenizer_of, "its word_counts is not valid JSON"),
+    "yaml: merges of merges": (
+        "m.yaml", _merges(), lambda file: from_yaml(file.read_text()), "describe|values|YAML|none"),
+    "yaml: deep": ("m.yaml", _deep(), lambda file: from_yaml(file.read_text()), "not YAML"),
+    "yaml: an object of Python": (
+        "m.yaml", "!!python/object/apply:os.mkdir [done]", lambda file: from_yaml(file.read_text()),
+        "not YAML of plain data"),
+    **{f"{what}: {how}": (name, data, read, "")
+       for how, data in PACKED.items()
+       for what, name, read in (
+           ("an archive", "m.keras", tricorn.saving.load_model),
+           ("an archive for inspect", "m.keras", inspection.report),
+           ("an archive for the editor", "m.keras", tricorn.saving.KerasFileEditor),
+           ("npz", "m.npz", reading.arrays),
+           ("get_file", "m.zip", get_file))},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", MADE)
+def test_made_files_are_refused(attack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name, data, read, word = MADE[attack]
+    (tmp_path / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    with pytest.raises(ValueError, match=word or name) as caught:
+        read(tmp_path / name)
+    assert name in str(caught.value) or name in ("m.tokenizer", "m.yaml")
+    assert "done" not in os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["module", "registered_name", "class_name"])
+def test_inspect_tells_of_what_is_no_name(key, tmp_path):
+    config = stack(entry("Other", "elsewhere") | {key: {"a": [1]}})
+    (tmp_path / "m.json").write_text(json.dumps(config))
+    found = inspection.report(tmp_path / "m.json")
+    assert len(found.layers) == 2 and (key == "class_name" or found.dangers)
+
+
+def test_texts_of_files_do_not_reach_the_terminal_as_they_are(tmp_path, capsys):
+    """Names with the escape codes that terminals obey."""
+    evil = "a\x1b]52;c;aGk=\x07\u202e"
+    (tmp_path / "m.json").write_text(json.dumps(stack(entry(evil, evil, name=evil))))
+    assert cli.main(["inspect", str(tmp_path / "m.json")]) == 1
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        file[f"layers/{evil}/vars/0"] = np.zeros(1)
+    tricorn.saving.KerasFileEditor(tmp_path / "m.weights.h5").summary()
+    shown = capsys.readouterr().out
+    assert "\\x1b]52" in shown and "\x1b]" not in shown and "\u202e" not in shown
+
+
+def test_many_tensors_are_one_open_file(tmp_path):
+    """Each had a file of its own, of which a process may have some hundred."""
+    names = {f"a{i}/0": _tensor([1], 4 * i, 4 * i + 4) for i in range(1500)}
+    (tmp_path / "m.safetensors").write_bytes(_header(names, bytes(6000)))
+    before = len(os.listdir("/proc/self/fd"))
+    file = tricorn.saving.safetensors.File(tmp_path / "m.safetensors")
+    assert len(file.tensors) == 1500 and len(os.listdir("/proc/self/fd")) < before + 3
+
+
+def test_inspecting_twice_as_much_is_twice_the_work(tmp_path):
+    def looking(count):
+        path = tmp_path / f"{count}.keras"
+        parts = _members(entry("Dense", units=2))
+        entries = [entry("Dense", units=2, name=f"d{i}") for i in range(count)]
+        buffer = io.BytesIO()
+        with h5py.File(buffer, "w") as file:
+            for number in range(count):
+                file[f"layers/dense{f'_{number}' * (number > 0)}/vars/0"] = np.zeros(1, "float32")
+        config = json.dumps(stack(*entries)).encode()
+        _zip(path, {**parts, "config.json": config, WEIGHTS: buffer.getvalue()})
+        return lambda: inspection.report(path)
+
+    few, many = looking(200), looking(400)
+    assert len(few().layers[5].weights) == 1
+    many()
+    assert _calls_of(many) < 2.2 * _calls_of(few)

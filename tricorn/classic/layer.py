@@ -98,6 +98,11 @@ def _single(found: list) -> Any:
     return found[0] if len(found) == 1 else found
 
 
+def _one(found: Any) -> Any:
+    """A list of one tensor as the tensor."""
+    return found[0] if type(found) is list and len(found) == 1 else found
+
+
 def _shapes(found: Any) -> Any:
     return tree.map(lambda x: tuple(x.shape), found)
 
@@ -137,7 +142,7 @@ class LayerMethods(Written):
                 parts = getattr(getattr(maker, "operation", None), "_tricorn", None)
                 if parts is not None:
                     parts.parts.setdefault("outbound nodes", []).append(_node(node))
-        return outputs
+        return _one(outputs)
 
     @property
     def inbound_nodes(self: Any) -> list[Node]:
@@ -161,11 +166,13 @@ class LayerMethods(Written):
 
     def get_input_at(self: Any, node_index: int) -> Any:
         """The symbolic input of call number `node_index`."""
+        if isinstance(self, InputLayer):
+            return self.get_output_at(node_index)
         return super().get_input_at(node_index)  # type: ignore[misc]
 
     def get_output_at(self: Any, node_index: int) -> Any:
         """The symbolic output of call number `node_index`."""
-        return super().get_output_at(node_index)  # type: ignore[misc]
+        return _one(super().get_output_at(node_index))  # type: ignore[misc]
 
     def get_input_shape_at(self: Any, node_index: int) -> Any:
         """The shape of the input of call number `node_index`."""
@@ -182,6 +189,15 @@ class LayerMethods(Written):
     def get_output_mask_at(self: Any, node_index: int) -> Any:
         """The mask of the output of call number `node_index`, or None."""
         return tree.map(symbolic.mask_of, self.get_output_at(node_index))
+
+    @property
+    def batch_input_shape(self: Any) -> tuple:
+        """The shape of the input, with the batch, that its constructor was given."""
+        if isinstance(self, InputLayer):
+            return tuple(self.output.shape)
+        if self._tricorn.input_shape is None:
+            raise AttributeError(f"{self.name!r} was given no input_shape")
+        return self._tricorn.input_shape
 
     input_shape = _OfCalls(lambda layer, i: layer.get_input_shape_at(i), "The input's shape.")
     output_shape = _OfCalls(lambda layer, i: layer.get_output_shape_at(i), "The output's shape.")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import saving, tree
+from tricorn import ops, saving, tree
 from tricorn.callbacks import Callback
 from tricorn.classic import callbacks as callbacks_
 from tricorn.classic.faces import adopt, adopted
@@ -41,15 +41,16 @@ def spelled(method: Callable) -> Callable:
 
 class _Told(Callback):
     """Tells the callbacks of a run what Keras 2 told them: more parameters, and with each batch its
-    number and size."""
+    number, size and own loss, where the core gives the mean of the epoch so far."""
 
     passive = True
 
     def __init__(self, params: dict[str, Any], listeners: bool) -> None:
         super().__init__()
-        self.more = params
+        self.more, self.so_far = params, (0.0, 0.0)
         if listeners:
-            self.on_train_batch_begin = self.on_train_batch_end = self._told  # type: ignore[method-assign]
+            self.on_train_batch_begin = self._told  # type: ignore[method-assign]
+            self.on_train_batch_end = self._ended  # type: ignore[method-assign]
 
     def set_params(self, params: dict[str, Any]) -> None:
         params.update(self.more)
@@ -61,6 +62,15 @@ class _Told(Callback):
             size, samples = self.more["batch_size"], self.more["samples"]
             if size and samples:
                 logs["size"] = min(size, samples - batch * size)
+
+    def _ended(self, batch: int, logs: Any = None) -> None:
+        self._told(batch, logs)
+        if logs and "loss" in logs:
+            seen = float(self.model._tricorn.parts["training"].tracker.count)
+            before, total = self.so_far if batch else (0.0, 0.0)
+            self.so_far = seen, seen * logs["loss"]
+            if seen > before:
+                logs["loss"] = (self.so_far[1] - total) / (seen - before)
 
 
 def _of_batches(name: str) -> Callable:
@@ -137,6 +147,23 @@ class ModelMethods(LayerMethods):
             **{name: kwargs[name] for name in known if name in kwargs},
         )
 
+    def compute_loss(
+        self: Any,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The total loss of a batch; targets of one number each are columns, as in Keras 2."""
+        return super().compute_loss(x, _columns(y, y_pred), y_pred, sample_weight, training)  # type: ignore[misc]
+
+    def compute_metrics(
+        self: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Update the metrics with a batch, and give all; targets as in `compute_loss`."""
+        return super().compute_metrics(x, _columns(y, y_pred), y_pred, sample_weight)  # type: ignore[misc]
+
     @property
     def metrics_names(self: Any) -> list[str]:
         """What the values are that `evaluate` and `train_on_batch` list."""
@@ -204,9 +231,13 @@ class ModelMethods(LayerMethods):
         }
         given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
         given = [one for one in given if one is not None]
+        if given:
+            held = _validation(x, y, validation_data, validation_split)
+            for callback in given:
+                callback.validation_data = held
         _rename_logs(given, told["metrics"])
         shown = [callbacks_.ProgbarLogger()] if verbose else []
-        given = [_Told(told, bool(given)), *given, callbacks_.History(), *shown]
+        given = [*shown, _Told(told, bool(given)), *given, callbacks_.History()]
         return super().fit(  # type: ignore[misc]
             x, y, batch_size, epochs, verbose, given,
             validation_split, validation_data, shuffle, class_weight, sample_weight,
@@ -483,6 +514,31 @@ def save_model(
     path = os.fspath(filepath)
     more = {} if include_optimizer else {"include_optimizer": False}
     saving.save_model(model, path, overwrite=overwrite, **more)
+
+
+def _validation(x: Any, y: Any, data: Any, split: float) -> list | None:
+    """What callbacks find as ``validation_data``: inputs, targets and sample weights in one list;
+    None where they come in batches."""
+    if split:
+        first = int(len(tree.leaves(x)[0]) * (1 - split))
+        data = tree.map(lambda a: a[first:] if hasattr(a, "shape") else a, (x, y))
+    if not isinstance(data, (tuple, list)):
+        return None
+    x, y, *weights = data
+    inputs, targets = (
+        [a if len(np.shape(a)) > 1 else np.asarray(a)[:, np.newaxis] for a in tree.leaves(part)]
+        for part in (x, y)
+    )
+    if not weights or weights[0] is None:
+        weights = [np.ones(len(a)) for a in targets]
+    return [*inputs, *targets, *tree.leaves(weights)]
+
+
+def _columns(y: Any, y_pred: Any) -> Any:
+    """Targets of shape `(n,)` as `(n, 1)`, where the predictions have more than one axis."""
+    if any(len(x.shape) < 2 for x in tree.leaves(y_pred)):
+        return y
+    return tree.map(lambda x: ops.expand_dims(x, -1) if len(np.shape(x)) == 1 else x, y)
 
 
 class _Added:

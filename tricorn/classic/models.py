@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import tricorn.models as core
-from tricorn import saving
+from tricorn import limits, saving
 from tricorn.classic.faces import FACES, Face, adopted
 from tricorn.classic.layer import prepare
 from tricorn.classic.layers import Input, InputLayer
@@ -74,7 +74,7 @@ def model_from_config(config: Any, custom_objects: Any = None) -> Any:
 
 def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
     """The model that ``to_json`` described, of any version of Keras."""
-    return model_from_config(json.loads(json_string), custom_objects)
+    return model_from_config(limits.parse(json_string, "the text"), custom_objects)
 
 
 def model_from_yaml(yaml_string: str, custom_objects: Any = None) -> Any:
@@ -85,9 +85,10 @@ def model_from_yaml(yaml_string: str, custom_objects: Any = None) -> Any:
         ImportError: without that package.
         ValueError: for text that is not YAML, or would make Python objects.
     """
+    limits.take_json("the text", yaml_string.encode())
     try:
         config = json.loads(yaml_string)
-    except ValueError:
+    except (ValueError, RecursionError):
         return adopted(older.from_yaml(yaml_string, custom_objects))
     return model_from_config(config, custom_objects)
 

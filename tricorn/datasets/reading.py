@@ -4,17 +4,19 @@ code."""
 from __future__ import annotations
 
 import io
-import json
+import math
 import os
 import pickle
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.lib import format
 
-from tricorn import config
+from tricorn import config, limits
 from tricorn.utils.files import get_file
 
 #: where the files are, but for those with an address of their own
@@ -36,12 +38,45 @@ HASHES = {
 }
 
 Split = tuple[np.ndarray, np.ndarray]
+
+
+class _Array(np.ndarray):
+    """An array while it is unpickled: of numbers, or of what else was unpickled.  NumPy believes
+    what it is told; that ends in memory that is none of ours."""
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, fortran, data = state
+        size, dtype = math.prod(shape), kind.dtype
+        if dtype.kind not in "biufO" or len(data) != size * (
+            1 if dtype.hasobject else dtype.itemsize
+        ):
+            raise ValueError(f"an array is said to be of shape {shape} and {dtype}")
+        super().__setstate__((1, shape, dtype, bool(fortran), data))  # type: ignore[arg-type]
+
+
+class _Dtype:
+    """A dtype while it is unpickled."""
+
+    def __init__(self, code: str, *rest: Any) -> None:
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state: Any) -> None:
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+_ARRAY = object()
+
+
+def _reconstruct(kind: Any, *rest: Any) -> _Array:
+    return _Array(0)
+
+
 #: what pickles of arrays name, in the spellings of all versions of NumPy
-_ALLOWED = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): _ARRAY,
+    ("numpy", "dtype"): _Dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
 }
 
 
@@ -78,33 +113,54 @@ def unpickle(file: Any, name: str) -> Any:
     Raises:
         ValueError: it is anything else.
     """
-    try:
+    with _refusing(name):
         return _Unpickler(file, encoding="bytes").load()
-    except (ValueError, TypeError, EOFError, AttributeError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{name} is not read: {error}") from error
+
+
+@contextmanager
+def _refusing(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # of every kind: NumPy, zipfile and pickle let them all through
+        raise ValueError(f"{name} is not read: {error or type(error).__name__}") from error
 
 
 def arrays(path: Any) -> dict[str, np.ndarray]:
-    """The arrays in an ``.npz`` file, those of lists too."""
+    """The arrays in an ``.npz`` file, those of lists too.
+
+    Raises:
+        ValueError: it is none, is damaged, or asks for far more memory than it has bytes.
+    """
     found = {}
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.namelist():
-            file = io.BytesIO(archive.read(member))
-            version = format.read_magic(file)
-            old = version == (1, 0)
-            header = format.read_array_header_1_0 if old else format.read_array_header_2_0
-            if header(file)[2].hasobject:
-                array = unpickle(file, f"{path}: {member}")
-            else:
-                file.seek(0)
-                array = format.read_array(file, allow_pickle=False)
-            found[member.removesuffix(".npy")] = array
+    with _refusing(str(path)):
+        archive = zipfile.ZipFile(path)
+    with archive, limits.budget(limits.allowed(limits.stored_size(path))):
+        for info in archive.infolist():
+            title = f"{path}: {info.filename}"
+            limits.check_packing(title, info)
+            limits.take(title, info.file_size)
+            with _refusing(title):
+                found[info.filename.removesuffix(".npy")] = _array(archive.read(info))
     return found
+
+
+def _array(data: bytes) -> np.ndarray:
+    file = io.BytesIO(data)
+    old = format.read_magic(file) == (1, 0)
+    header = format.read_array_header_1_0 if old else format.read_array_header_2_0
+    shape, _, dtype = header(file)
+    if dtype.hasobject:
+        return np.asarray(_Unpickler(file, encoding="bytes").load())
+    if math.prod(shape) * dtype.itemsize != len(data) - file.tell():
+        raise ValueError(f"it has {len(data):,} bytes, but declares {dtype} of shape {shape}")
+    file.seek(0)
+    return format.read_array(file, allow_pickle=False)
 
 
 def words(name: str, path: str) -> dict[str, int]:
     """Word -> number."""
-    return json.loads(Path(fetch(name, path)).read_text("utf-8"))
+    file = Path(fetch(name, path))
+    return limits.parse(limits.read_text(file), str(file))
 
 
 def cut(x: np.ndarray, y: np.ndarray, test_split: float, seed: int) -> tuple[Split, Split]:
@@ -166,7 +222,7 @@ def batch(path: str, key: str) -> Split:
     """Images and labels in a file of CIFAR's, in the default layout."""
     with open(path, "rb") as file:
         found = unpickle(file, path)
-    images = found[b"data"].reshape(-1, 3, 32, 32)
+    images = np.asarray(found[b"data"]).reshape(-1, 3, 32, 32)
     if config.image_data_format() == "channels_last":
         images = images.transpose(0, 2, 3, 1)
     return images, np.array(found[key.encode()], "uint8").reshape(-1, 1)

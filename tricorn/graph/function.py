@@ -225,7 +225,12 @@ def _planned_gradients(loss: Any, wrt: list) -> list:
         of_tensor = {id(w): g for w, g in zip((*tensors, *held), grads)}
         return [of_tensor[id(w)] for w in wrt]
 
-    return list(_gradients(*leaves, *tensors, compute=compute))
+    found = list(_gradients(*leaves, *tensors, compute=compute))
+    node = found[0].node.parent if found else None
+    while node is not None:  # calls in which a layer's body does this
+        node.differentiates = True
+        node = node.parent
+    return found
 
 
 @op.op

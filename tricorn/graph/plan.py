@@ -75,6 +75,8 @@ class Plan:
                 if id(tensor) in given or node is None or node in seen:
                     continue
                 seen.add(node)
+                if node.differentiates:
+                    expanded.add(node)
                 parent = node.parent
                 while parent is not None and not _is_native(tensor):
                     expanded.add(parent)

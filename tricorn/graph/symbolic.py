@@ -129,11 +129,12 @@ class Node:
         effects: what the layers in the call assign and give to `add_loss`.
         expanded: whether a plan runs the inner graph in place of the layer; only then a copy of
             the node has it.
+        differentiates: whether its body takes symbolic gradients: then it has to be expanded.
     """
 
     __slots__ = (
-        "args", "effects", "expanded", "index", "inner", "kwargs", "operation", "outputs",
-        "parent", "training",
+        "args", "differentiates", "effects", "expanded", "index", "inner", "kwargs", "operation",
+        "outputs", "parent", "training",
     )  # fmt: skip
 
     def __init__(self, operation: Any, args: tuple, kwargs: dict, index: int = 0) -> None:
@@ -142,7 +143,7 @@ class Node:
         self.outputs: Any = None
         self.inner: Any = None
         self.training: bool | None = None
-        self.effects, self.expanded = Effects(), False
+        self.effects, self.expanded, self.differentiates = Effects(), False, False
         recorder = _recorder.get()
         self.parent: Node | None = recorder.node if recorder is not None else None
 

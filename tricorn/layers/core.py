@@ -335,7 +335,7 @@ class Lambda(Layer):
         self.function = function
         self.arguments = arguments or {}
         self.mask = mask
-        self.output_shape = output_shape
+        self._output_shape = output_shape
         self.supports_masking = mask is not None
         self._takes = _names(function) & {"mask", "training"}
 
@@ -352,19 +352,19 @@ class Lambda(Layer):
         return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
 
     def _tricorn_states_shapes(self) -> bool:
-        return self.output_shape is not None
+        return self._output_shape is not None
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        if self.output_shape is None:
+        if self._output_shape is None:
             return super().compute_output_shape(input_shape)
-        if callable(self.output_shape):
-            return self.output_shape(input_shape)
+        if callable(self._output_shape):
+            return self._output_shape(input_shape)
         batch = input_shape[0]
         while isinstance(batch, (tuple, list)):
             batch = batch[0]
-        if all(is_int(n) or n is None for n in self.output_shape):
-            return (batch, *self.output_shape)
-        return [(batch, *shape) for shape in self.output_shape]
+        if all(is_int(n) or n is None for n in self._output_shape):
+            return (batch, *self._output_shape)
+        return [(batch, *shape) for shape in self._output_shape]
 
 
 def _names(function: Callable) -> set[str]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from tricorn import limits
+
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 
 
@@ -234,10 +236,10 @@ def tokenizer_from_json(json_string: str) -> Tokenizer:
         [[2]]
     """
     try:
-        config = json.loads(json_string)["config"]
+        config = limits.parse(json_string, "it")["config"]
         tokenizer = Tokenizer(**{name: config[name] for name in _SETTINGS})
         for name in _COUNTED:
-            counted = json.loads(config[name])
+            counted = limits.parse(config[name], f"its {name}")
             if name.startswith("index"):
                 counted = {int(number): value for number, value in counted.items()}
             getattr(tokenizer, name).update(counted)

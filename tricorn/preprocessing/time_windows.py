@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tricorn import limits
 from tricorn.utils.py_dataset import PyDataset
 
 _SETTINGS = ("length", "sampling_rate", "stride", "start_index", "end_index", "shuffle", "reverse")
@@ -108,7 +109,16 @@ class TimeseriesGenerator(PyDataset):
 
 
 def timeseries_generator_from_json(json_string: str) -> TimeseriesGenerator:
-    """The `TimeseriesGenerator` that its ``to_json`` described."""
-    config = json.loads(json_string)["config"]
-    data = {name: json.loads(config.pop(name)) for name in ("data", "targets")}
-    return TimeseriesGenerator(**data, **config)
+    """The `TimeseriesGenerator` that its ``to_json`` described.
+
+    Raises:
+        ValueError: the text describes none.
+    """
+    try:
+        config = limits.parse(json_string, "it")["config"]
+        data = {name: limits.parse(config.pop(name), f"its {name}") for name in ("data", "targets")}
+        return TimeseriesGenerator(**data, **config)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"the JSON text does not describe a TimeseriesGenerator: {error}"
+        ) from error

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from tricorn import limits
+from tricorn import limits, naming
 from tricorn.saving import atomic, keras_file, orbax, weights
 from tricorn.seeds import SeedGenerator
 
@@ -73,7 +73,8 @@ class KerasFileEditor:
         self.console.print(f"Keras model file {self.filepath!r}", markup=False)
         if self.metadata is not None:
             version, date = self.metadata.get("keras_version"), self.metadata.get("date_saved")
-            self.console.print(f"Saved with Keras {version} - date: {date}", markup=False)
+            text = naming.printable(f"Saved with Keras {version} - date: {date}")
+            self.console.print(text, markup=False)
 
     # ------------------------------------------------------------------------------------ looking
 
@@ -81,7 +82,7 @@ class KerasFileEditor:
         """Print the tree: names, shapes and dtypes."""
         self.console.print("Weights structure")
         for line in self._lines(self.weights_dict, "", ""):
-            self.console.print(f"  {line}", markup=False)
+            self.console.print(f"  {naming.printable(line)}", markup=False)
 
     def compare(self, reference_model: Any) -> dict[str, Any]:
         """Compare the weights with those of a model, and print what differs.
@@ -110,7 +111,7 @@ class KerasFileEditor:
         found = _without(self.weights_dict, seeds)
         differences, matches = _differences(found, wanted, "")
         for text in differences:
-            self.console.print(f"[{_ERROR}]...[/]{text}")
+            self.console.print(f"[{_ERROR}]...[/]{naming.printable(text)}")
         self.console.print("─" * 21)
         if differences:
             count = f"{len(differences)} error{'s' if len(differences) > 1 else ''}"

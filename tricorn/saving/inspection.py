@@ -73,13 +73,22 @@ def report(path: Path) -> Report:
     """
     if not path.exists():
         raise FileNotFoundError(f"there is no file {str(path)!r}")
+    try:
+        return _report(path)
+    except ValueError as error:
+        if str(path) in str(error):
+            raise
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _report(path: Path) -> Report:
     if path.is_dir() or path.suffix == ".keras" or zipfile.is_zipfile(path):
         return _archive(path)
     if path.suffix == ".safetensors":
         return _plain("weights in safetensors", safetensors.File(path).stores)
     if path.suffix == ".json":
         found = Report("an architecture in JSON")
-        _describe(found, keras_file.parse(limits.read_text(path), str(path)), {})
+        _describe(found, limits.parse(limits.read_text(path), str(path)), {})
         return found
     with path.open("rb") as source, weights.WeightsFile(source, str(path)) as file:
         layout = hdf5.layout(file)
@@ -123,7 +132,15 @@ def _archive(path: Path) -> Report:
 
 
 def _of_paths(stores: Any) -> dict[str, Shapes]:
-    return {path: _shapes(store) for path, store in stores.items()}
+    """Path of a layer -> the shapes of all arrays in it, by their paths from there."""
+    found: dict[str, Shapes] = {}
+    for path, store in stores.items():
+        parts = [] if "seed_generator" in path else path.split("/")
+        for count in range(1, len(parts) + 1):
+            held = found.setdefault("/".join(parts[:count]), {})
+            inner = "/".join(parts[count:])
+            held.update((weights.join(inner, key), shape) for key, shape in _shapes(store).items())
+    return found
 
 
 def _older(file: weights.WeightsFile, layout: hdf5.Layout) -> Report:
@@ -133,7 +150,7 @@ def _older(file: weights.WeightsFile, layout: hdf5.Layout) -> Report:
         return next((text[0] for text in texts if text), None)
 
     config, compiled = (
-        None if text is None else keras_file.parse(text.encode(), f"{file.name}: {key}")
+        None if text is None else limits.parse(text, f"{file.name}: {key}")
         for key in ("model_config", "training_config")
         for text in [said(key)]
     )
@@ -181,6 +198,7 @@ def _translated(found: Report, config: Any, translation: Translation) -> None:
 def _describe(found: Report, config: Any, shapes: dict[str, Shapes], by_name: bool = False) -> None:
     if not isinstance(config, dict) or "class_name" not in config:
         raise ValueError("the file's config does not describe a model")
+    registry.check_tree(config)
     inner = config.get("config")
     name = inner.get("name", "") if isinstance(inner, dict) else ""
     title = f"{config['class_name']} {name!r}" if name else str(config["class_name"])
@@ -211,15 +229,9 @@ def _layers(
         counts[place] += 1
         own = weights.join(path, f"layers/{place}_{count}" if count else f"layers/{place}")
         deeper = bool(_entries(entry))
-        if by_name:
-            held = shapes.get(name, {}) if depth == 0 else {}
-        else:
-            inside = {p: s for p, s in shapes.items() if p == own or p.startswith(f"{own}/")}
-            held = {} if deeper else {
-                weights.join(p[len(own) + 1 :], key): shape
-                for p, store in inside.items() if "seed_generator" not in p
-                for key, shape in store.items()
-            }  # fmt: skip
+        held = {}
+        if not (depth if by_name else deeper):
+            held = shapes.get(name if by_name else own, {})
         yield Layer(name, kind, depth, held)
         if deeper:
             yield from _layers(entry, own, depth + 1, shapes, by_name)
@@ -227,6 +239,7 @@ def _layers(
 
 def _compiled(config: dict[str, Any]) -> dict[str, str]:
     """How it is compiled, in words."""
+    registry.check_tree(config)
     found = {}
     optimizer = config.get("optimizer")
     if isinstance(optimizer, dict):
@@ -267,8 +280,8 @@ def _dangers(value: Any, where: str) -> Iterator[str]:
         if kind == "__lambda__" or (isinstance(config, dict) and _is_bytecode(config)):
             yield f"{where}: Python bytecode; it is refused unless safe_mode=False"
         registered, module = value.get("registered_name"), value.get("module")
-        foreign = registered if module is None else module.split(".")[0] not in _ROOTS
-        if foreign and names.get_registered_object(registered or kind) is None:
+        foreign = registered if module is None else str(module).split(".")[0] not in _ROOTS
+        if foreign and names.get_registered_object(str(registered or kind)) is None:
             yield f"{where}: {kind} is no class of the library; pass it in custom_objects"
     for item in value.values():
         yield from _dangers(item, where)

@@ -306,7 +306,7 @@ def load_model(
         with open(filepath, "rb") as source, weights.WeightsFile(source, str(filepath)) as file:
             return models.load(file, _room(file), custom_objects, compile, safe_mode)
     with _opened(filepath) as parts:
-        config = parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
+        config = limits.parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
         if not isinstance(config, dict) or "class_name" not in config:
             raise ValueError(f"{parts.name}: {CONFIG} does not describe a model")
         config, older = models.modern(config, _written_by(parts), parts.name)
@@ -335,7 +335,7 @@ def _written_by(parts: Any) -> str | None:
     """The version of Keras that wrote a model, where it says so."""
     if isinstance(parts, orbax.Checkpoint):
         return None
-    metadata = parse(parts.read(METADATA), f"{parts.name}: {METADATA}")
+    metadata = limits.parse(parts.read(METADATA), f"{parts.name}: {METADATA}")
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     return version if isinstance(version, str) else None
 
@@ -408,7 +408,7 @@ def opened_weights(path: Path) -> Iterator[weights.Stores | orbax.State]:
     """The weights in a file or a folder, or those that an index (``.json``) leads to, while the
     block lasts."""
     if path.suffix == ".json":
-        with shards.reading(path, parse(limits.read_text(path), str(path))) as found:
+        with shards.reading(path, limits.parse(limits.read_text(path), str(path))) as found:
             yield found
     elif path.suffix == ".keras" or path.is_dir() or zipfile.is_zipfile(path):
         with _opened(path) as parts, parts.weights() as file:
@@ -422,7 +422,7 @@ def read_texts(path: Any) -> Iterator[dict[str, Any]]:
     """The config and the metadata of a saved model."""
     with _opened(path) as parts:
         for name in (CONFIG, METADATA):
-            data = parse(parts.read(name), f"{parts.name}: {name}")
+            data = limits.parse(parts.read(name), f"{parts.name}: {name}")
             if not isinstance(data, dict):
                 raise ValueError(
                     f"{parts.name}: {name} must hold a dict, got {type(data).__name__}"
@@ -436,19 +436,6 @@ def _only_hdf5(path: Path, **options: bool) -> None:
             f"{name}=True is for .h5 files in the layout of Keras 2; in {str(path)!r} weights have "
             "places by the model's structure. skip_mismatch=True loads what fits"
         )
-
-
-def parse(text: bytes, name: str) -> Any:
-    """What JSON says.
-
-    Raises:
-        ValueError: it is none.
-    """
-    limits.take_json(name, text)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{name} is not valid JSON: {error}") from error
 
 
 class _Folder:
@@ -504,8 +491,7 @@ class _Archive:
             raise ValueError(f"{title} is there twice; the file is not loaded")
         if stat.S_ISLNK(info.external_attr >> 16):
             raise ValueError(f"{title} is a link, expected a file; the file is not loaded")
-        if info.flag_bits & 1:
-            raise ValueError(f"{title} is encrypted; the file is not loaded")
+        limits.check_packing(title, info)
         if info.file_size > _SMALL + weights.MAX_EXPANSION * info.compress_size:
             raise ValueError(
                 f"{title} declares {info.file_size:,} bytes while {info.compress_size:,} are "
@@ -583,7 +569,7 @@ def _opened(filepath: Any) -> Iterator[_Folder | _Archive | orbax.Checkpoint]:
         source, name = str(path), str(path)
     try:
         archive = zipfile.ZipFile(source)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise ValueError(f"{name} is not a .keras archive, or is cut off: {error}") from error
     with archive:
         yield _Archive(archive, str(name))
@@ -627,7 +613,7 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
         >>> again.input_shape
         (None, 2)
     """
-    config = parse(json_string.encode(), "the text")
+    config = limits.parse(json_string, "the text")
     if not isinstance(config, dict) or "class_name" not in config:
         raise ValueError("the JSON text does not describe a model")
     if models.is_older(config):

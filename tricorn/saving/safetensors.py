@@ -29,6 +29,8 @@ _DTYPES = {
 _CODES = {name: code for code, name in _DTYPES.items()}
 #: bytes that a header may have
 _HEADER_LIMIT = 100_000_000
+#: axes that an array may have
+_MAX_RANK = 32
 
 
 def write(model: Any, file: Any) -> None:
@@ -95,25 +97,28 @@ class File:
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
                 raise self._refuse(f"its header cannot be read: {error!r}") from error
         self.tensors: dict[str, np.ndarray] = {}
-        end = 0
+        end, start = 0, 8 + length
+        data = np.memmap(path, "uint8", "r", start) if size > start else np.zeros(0, "uint8")
         for name, kind, shape, begin, stop in sorted(entries, key=lambda entry: entry[3:]):
             if begin != end or stop - begin != math.prod(shape) * kind.itemsize:
                 raise self._refuse(f"the place of {name!r} does not fit its shape {shape}")
-            where = 8 + length + begin
-            if 8 + length + stop > size:
+            if start + stop > size:
                 raise self._refuse(f"{name!r} ends behind the file's end")
-            array = (
-                np.memmap(path, kind, "r", where, shape) if stop > begin else np.zeros(shape, kind)
-            )
-            self.tensors[name], end = array, stop
-        if 8 + length + end != size:
-            raise self._refuse(f"{size - 8 - length - end:,} bytes belong to nothing")
+            try:
+                self.tensors[name], end = data[begin:stop].view(kind).reshape(shape), stop
+            except (ValueError, OverflowError) as error:
+                raise self._refuse(f"{name!r} has the shape {shape}: {error}") from error
+        if start + end != size:
+            raise self._refuse(f"{size - start - end:,} bytes belong to nothing")
 
     @staticmethod
     def _entry(entry: Any) -> tuple[np.dtype, tuple[int, ...], int, int]:
         shape, (begin, stop) = tuple(entry["shape"]), entry["data_offsets"]
-        if any(type(number) is not int or number < 0 for number in (*shape, begin, stop)):
+        numbers = (*shape, begin, stop)
+        if any(type(number) is not int or not 0 <= number < 1 << 62 for number in numbers):
             raise ValueError("sizes and places are not whole numbers")
+        if len(shape) > _MAX_RANK:
+            raise ValueError(f"a tensor has {len(shape):,} axes")
         return np.dtype(dtypes.to_numpy(_DTYPES[entry["dtype"]])), shape, begin, stop
 
     def _refuse(self, why: str) -> ValueError:

@@ -223,6 +223,7 @@ def _members_of_tar(tar: tarfile.TarFile) -> Iterator[_Member]:
 
 def _members_of_zip(packed: zipfile.ZipFile) -> Iterator[_Member]:
     for info in packed.infolist():
+        limits.check_packing(f"{packed.filename}: the member {info.filename!r}", info)
         is_link = stat.S_ISLNK(info.external_attr >> 16)
         yield _Member(info.filename.replace("\\", "/"), info.file_size, None, not is_link)
 

@@ -106,6 +106,9 @@ def from_yaml(text: str, custom_objects: Any = None, version: str | None = None)
     class Loader(yaml.SafeLoader):
         """What is plain data, and tuples, which Keras wrote."""
 
+        def flatten_mapping(self, node: Any) -> None:
+            """Nothing is merged (``<<``): merges of merges grow without bound."""
+
     Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_sequence)
     try:
         config = yaml.load(text, Loader)
@@ -177,8 +180,4 @@ def _json(file: WeightsFile, key: str) -> Any:
     texts = file.strings("", key)
     if not texts:
         return None
-    limits.take_json(f"{file.name}: the attribute {key}", texts[0].encode())
-    try:
-        return json.loads(texts[0])
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file.name}: the attribute {key} is not valid JSON: {error}") from error
+    return limits.parse(texts[0], f"{file.name}: the attribute {key}")

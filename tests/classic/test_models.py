@@ -1,0 +1,112 @@
+"""What scripts of Keras 2 ask of models and layers, answered as Keras 2.3.1 does."""
+
+import numpy as np
+import pytest
+
+from tricorn import backend as K
+from tricorn.classic import callbacks, layers, models
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    K.clear_session()
+
+
+def test_targets_of_one_number_are_columns():
+    """In functions of one's own, too, which count on it: `K.max(y_true, axis=-1)`."""
+    seen = []
+
+    def loss(y_true, y_pred):
+        seen.append(tuple(y_true.shape)[1:])
+        return K.mean(K.square(y_true - y_pred), axis=-1)
+
+    def hits(y_true, y_pred):
+        found = K.cast(K.argmax(y_pred, axis=-1), "float32")
+        return K.cast(K.equal(K.max(K.cast(y_true, "float32"), axis=-1), found), "float32")
+
+    x, y = np.eye(3)[[0, 1, 2, 1]], np.array([0, 1, 1, 1])
+    model = models.Sequential([layers.Dense(3, input_shape=(3,), activation="softmax")])
+    model.set_weights([np.eye(3), np.zeros(3)])
+    names = ["accuracy", hits, "sparse_top_k_categorical_accuracy"]
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=names)
+    wanted = [0.8014447, 0.75, 0.75, 1.0]
+    np.testing.assert_allclose(model.evaluate(x, y, verbose=0), wanted, rtol=1e-6)
+    own = models.Sequential([layers.Dense(1, input_shape=(3,))])
+    own.compile("sgd", loss)
+    own.fit(x, y, verbose=0)
+    own.fit_generator(iter([(x, y)] * 2), steps_per_epoch=2, verbose=0)
+    assert set(seen) == {(1,)}
+    scalars = layers.Input((3,))
+    model = models.Model(scalars, layers.Lambda(lambda x: K.mean(x, axis=-1))(scalars))
+    model.compile("sgd", "mse")
+    assert model.evaluate(np.ones((2, 3)), np.array([1.0, 2.0]), verbose=0) == 0.5
+
+
+def test_callbacks_find_the_validation_data():
+    seen = []
+
+    class Score(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(self.validation_data)
+
+    x, y = np.arange(12.0).reshape(4, 3), np.arange(4.0)
+    model = models.Sequential([layers.Dense(1, input_shape=(3,))])
+    model.compile("sgd", "mse")
+    model.fit(x, y, validation_data=(x, y), verbose=0, callbacks=[Score()])
+    model.fit(x, y, validation_split=0.5, verbose=0, callbacks=[Score()])
+    model.fit_generator(
+        iter([(x, y)]), steps_per_epoch=1, validation_data=(x, y, y), verbose=0, callbacks=[Score()]
+    )
+    model.fit(x, y, verbose=0, callbacks=[Score()])
+    for found, rows in zip(seen, (x, x[2:], x)):
+        np.testing.assert_array_equal(found[0], rows)
+        assert found[1].shape == (len(rows), 1) and found[2].shape == (len(rows),)
+    np.testing.assert_array_equal(seen[2][2], y)
+    assert seen[3] is None
+
+
+def test_batches_end_with_their_own_loss():
+    seen = []
+    listen = callbacks.LambdaCallback(on_batch_end=lambda batch, logs: seen.append(logs["loss"]))
+    x, y = np.arange(21.0).reshape(7, 3) / 10, np.arange(7.0)
+    model = models.Sequential([layers.Dense(1, input_shape=(3,))])
+    model.compile("sgd", "mse")
+    model.optimizer.lr = 0.0
+    losses = [model.evaluate(x[i : i + 3], y[i : i + 3], verbose=0) for i in (0, 3, 6)]
+    history = model.fit(
+        x, y, batch_size=3, epochs=2, shuffle=False, verbose=0, callbacks=[listen]
+    ).history
+    np.testing.assert_allclose(seen, losses * 2, rtol=1e-5)
+    np.testing.assert_allclose(history["loss"], [np.average(losses, weights=[3, 3, 1])] * 2, 1e-5)
+    batches = iter([(x[i : i + 3], y[i : i + 3]) for i in (0, 3, 6)])
+    model.fit_generator(batches, steps_per_epoch=3, verbose=0, callbacks=[listen])
+    np.testing.assert_allclose(seen[6:], losses, rtol=1e-5)
+
+
+def test_inputs_and_outputs_of_calls():
+    x = layers.Input((3,))
+    model = models.Model(x, [layers.Dense(2)(x)])
+    first = model.layers[0]
+    assert first.input is x and first.get_input_at(0) is x
+    inner = K.function([first.input, K.learning_phase()], [model.layers[1].output])
+    assert inner([np.ones((2, 3)), 0])[0].shape == (2, 2)
+    assert first.batch_input_shape == (None, 3) == first.input_shape
+    assert layers.Dense(3, input_dim=4).batch_input_shape == (None, 4)
+    with pytest.raises(AttributeError, match="no input_shape"):
+        _ = layers.Dense(3, name="d").batch_input_shape
+    assert model(layers.Input((3,))).shape == (None, 2)
+
+
+def test_a_list_of_one_tensor_is_the_tensor():
+    """`K.gradients` gives such a list, which a Lambda then hands on."""
+    x = layers.Input((3,))
+    layer = layers.Lambda(lambda x: K.gradients(K.sum(x * x), x), output_shape=lambda s: s)
+    y = layers.multiply([x, layer(x)])
+    assert layer.output.shape == (None, 3) == layer.output_shape
+    given = np.array([[1.0, 2.0, 3.0]], "float32")
+    model = models.Model(x, y)
+    np.testing.assert_allclose(model.predict(given), 2 * given**2)
+    again = layers.Input((3,))
+    outer = models.Model(again, layers.Dense(1, kernel_initializer="one")(model(again)))
+    outer.compile("sgd", "mse")
+    assert outer.train_on_batch(given, [[27.0]]) == 1
