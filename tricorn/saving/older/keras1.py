@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tricorn.metrics import legacy
 from tricorn.saving.older.changes import Change, Config
 
 #: arguments that have other names in Keras 2, in all layers; "" for those that are gone
@@ -158,3 +159,9 @@ MERGES = {
     "max": ("Maximum", None), "concat": ("Concatenate", "axis"), "dot": ("Dot", "axes"),
     "cos": ("Cosine", "axes"),
 }  # fmt: skip
+
+#: losses and metrics by name -> the function in `tricorn.metrics.legacy`
+FUNCTIONS = {
+    **{name: name for name in legacy.__all__}, "cosine": "cosine_proximity", "f1score": "fmeasure",
+    "fscore": "fmeasure",
+}
