@@ -246,7 +246,7 @@ def test_models_with_functions_of_tensorflow_are_saved_again(tmp_path):
         np.testing.assert_array_equal(*map(tricorn.ops.convert_to_numpy, (one, other)))
 
 
-# ----------------------------------------------------------- stacks without the shape of their input
+# ---------------------------------------------------------- stacks without the shape of their input
 
 
 @pytest.mark.parametrize(
@@ -376,3 +376,27 @@ def test_yaml():
     assert older.from_yaml(text).output_shape == (None, 2)
     with pytest.raises(ValueError, match="plain data"):
         older.from_yaml("!!python/object/apply:os.system [echo]")
+
+
+@pytest.mark.engine_free
+def test_an_archive_with_hdf5_inside_where_hdf5_looks_is_an_archive(tmp_path):
+    """HDF5 looks for its mark at 512, 1024, 2048 ... bytes, and finds that of an archive's member
+    when it happens to stand there."""
+    path = tmp_path / "m.keras"
+    model = tricorn.Sequential([tricorn.Input((2,)), tricorn.layers.Dense(1)])
+    model.save(path)
+    with zipfile.ZipFile(path) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    weights = members.pop("model.weights.h5")
+    with zipfile.ZipFile(path, "w") as target:
+        for name, data in members.items():
+            target.writestr(name, data)
+        before = target.fp.tell() + 30 + len("model.weights.h5")  # and the member's own head
+        info = zipfile.ZipInfo("model.weights.h5")
+        place = next(1 << n for n in range(9, 30) if 1 << n >= before + 4)
+        info.extra = b"\xff\xff" + (place - before - 4).to_bytes(2, "little")
+        info.extra += bytes(place - before - 4)
+        target.writestr(info, weights)
+    assert h5py.is_hdf5(path)
+    again = tricorn.models.load_model(path)
+    np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])

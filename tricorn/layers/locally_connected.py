@@ -117,6 +117,8 @@ class LocallyConnected2D(_LocallyConnected):
     """
 
     rank = 2
+
+
 @arguments_of(LocallyConnected2D, SEQUENCES)
 class LocallyConnected1D(_LocallyConnected):
     """`LocallyConnected2D` with one spatial axis.
@@ -129,5 +131,3 @@ class LocallyConnected1D(_LocallyConnected):
     """
 
     rank = 1
-
-

@@ -1,5 +1,5 @@
-"""Metrics that Keras 1 had and today's Keras has not, or has otherwise: each is of a batch, and
-what is reported is their mean."""
+"""Metrics that Keras 1 and 2 had and today's Keras has not, or has otherwise: what is reported is
+the mean of batches."""
 
 from __future__ import annotations
 
@@ -78,12 +78,46 @@ def matthews_correlation(y_true: Any, y_pred: Any) -> Any:
         >>> round(float(keras.metrics.legacy.matthews_correlation(*y)[0]), 3)
         1.0
     """
-    said, true = (ops.round(ops.clip(ops.cast(y, y_pred.dtype), 0.0, 1.0)) for y in (y_pred, y_true))
+    said, true = (
+        ops.round(ops.clip(ops.cast(y, y_pred.dtype), 0.0, 1.0)) for y in (y_pred, y_true)
+    )
     hits, rejected = ops.sum(true * said), ops.sum((1.0 - true) * (1.0 - said))
     false, missed = ops.sum((1.0 - true) * said), ops.sum(true * (1.0 - said))
     scale = (hits + false) * (hits + missed) * (rejected + false) * (rejected + missed)
     difference = hits * rejected - false * missed
     return _of_batch(difference / (ops.sqrt(scale) + config.epsilon()), y_pred)
+
+
+def hinge(y_true: Any, y_pred: Any) -> Any:
+    """mean over the last axis of max(1 - y ŷ, 0), whatever y is; a loss, too.
+
+    Args:
+        y_true, y_pred: (batch, ..., d).
+
+    Returns:
+        (batch, ...).
+
+    Example:
+        >>> y = np.array([[0.0, 1.0]])
+        >>> float(keras.metrics.legacy.hinge(y, y)[0])
+        0.5
+    """
+    return ops.mean(_below_margin(y_true, y_pred), axis=-1)
+
+
+def squared_hinge(y_true: Any, y_pred: Any) -> Any:
+    """mean over the last axis of max(1 - y ŷ, 0)², see `hinge`.
+
+    Example:
+        >>> y = np.array([[0.0, 1.0]])
+        >>> float(keras.metrics.legacy.squared_hinge(y, y)[0])
+        0.5
+    """
+    return ops.mean(ops.square(_below_margin(y_true, y_pred)), axis=-1)
+
+
+def _below_margin(y_true: Any, y_pred: Any) -> Any:
+    return ops.maximum(1.0 - ops.cast(y_true, y_pred.dtype) * y_pred, 0.0)
 
 
 def cosine_proximity(y_true: Any, y_pred: Any) -> Any:
@@ -105,7 +139,8 @@ def cosine_proximity(y_true: Any, y_pred: Any) -> Any:
 
 
 __all__ = [
-    "cosine_proximity", "fbeta_score", "fmeasure", "matthews_correlation", "precision", "recall",
+    "cosine_proximity", "fbeta_score", "fmeasure", "hinge", "matthews_correlation", "precision",
+    "recall", "squared_hinge",
 ]  # fmt: skip
 
 __dir__ = lambda: list(__all__)

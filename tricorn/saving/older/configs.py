@@ -239,7 +239,8 @@ class Translation:
 
     def _functions(self, value: Any, family: str) -> Any:
         """Losses or metrics: names and entries, in lists and dicts."""
-        if isinstance(value, str) and self.origin.version < (2, 0) and value in keras1.FUNCTIONS:
+        functions = keras1.FUNCTIONS if self.origin.version < (2, 0) else keras2.FUNCTIONS
+        if isinstance(value, str) and value in functions and self.origin.version < (2, 3):
             return {**_function(keras1.FUNCTIONS[value]), "module": "keras.metrics.legacy"}
         if isinstance(value, str) and family == "metrics" and value in keras2.METRICS:
             return self.known(keras2.METRICS[value], {"name": value}, (family,))

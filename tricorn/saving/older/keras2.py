@@ -108,6 +108,8 @@ LAYERS = {
 #: what of `LAYERS` is no layer
 MODELS = ("Functional", "Model", "Sequential")
 
+#: losses and metrics that did not make -1 of a label 0 before Keras 2.3
+FUNCTIONS = ("hinge", "squared_hinge")
 #: losses by names that are gone -> now
 LOSSES = {
     "cosine": "cosine_similarity", "cosine_proximity": "cosine_similarity",
@@ -115,7 +117,8 @@ LOSSES = {
 }  # fmt: skip
 #: metrics by names that are gone -> the class that computes them now
 METRICS = {
-    "cosine_similarity": "CosineSimilarity", "cosine": "CosineSimilarity", "cosine_proximity": "CosineSimilarity",
+    "cosine_similarity": "CosineSimilarity", "cosine": "CosineSimilarity",
+    "cosine_proximity": "CosineSimilarity",
     "kullback_leibler_divergence": "KLDivergence", "kld": "KLDivergence", "logcosh": "LogCoshError",
 }  # fmt: skip
 

@@ -59,7 +59,8 @@ def read(model: Any, file: WeightsFile, found: Layout, origin: Origin) -> None:
         return
     if scalars:
         optimizer._iterations.assign(int(scalars[0]))
-        complete(optimizer)
+        if len(scalars) > 1:  # else the product was lost, and began anew
+            complete(optimizer)
     for slot, value in plan:
         slot.assign(value)
 
