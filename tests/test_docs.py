@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tricorn.conventions import MODERN
 from tricorn.engines import known
+from tricorn.saving.older import keras1, keras2
 
 pytestmark = pytest.mark.engine_free
 
@@ -145,3 +147,47 @@ def test_ci_takes_its_test_command_from_the_readme():
     pattern = re.search(r"grep -E '([^']+)' README\.md", script)[1]
     lines = [line for line in README.read_text().splitlines() if re.search(pattern, line)]
     assert lines == [commands(README)[1]]
+
+
+# --------------------------------------------------------------------------- what changed, by table
+
+
+def renamed(tables):
+    """(then, now) of each row of the tables of a source version."""
+    for then, now in tables.COMMON.items():
+        yield f"`{then}`", f"`{now}`" if now else "gone"
+    for name, change in tables.LAYERS.items():
+        if change.name != name:
+            yield f"`{name}`", f"`{change.name}`"
+        for then, now in change.renamed.items():
+            if then != now and tables.COMMON.get(then) != now:
+                yield f"`{name}({then})`", f"`{change.name}({now})`" if now else "gone"
+    for key in ("INITIALIZERS", "FORMATS", "ACTIVATIONS", "LOSSES", "METRICS"):
+        for then, now in getattr(tables, key, {}).items():
+            yield f'`"{then}"`', f"`{now}`" if key == "METRICS" else f'`"{now}"`'
+    for mode, (layer, _) in getattr(tables, "MERGES", {}).items():
+        yield f'`Merge(mode="{mode}")`', f"`{layer}`"
+
+
+def rows_of(page, heading):
+    """The cells of the rows of the tables under a heading, without the heads."""
+    text = page.partition(f"\n### {heading}\n")[2].partition("\n### ")[0].partition("\n## ")[0]
+    cells = (line.strip("|").split("|") for line in text.splitlines() if line.startswith("|"))
+    return {tuple(map(str.strip, row)) for row in cells if set(row[0]) != {"-"}} - {("then", "now")}
+
+
+@pytest.mark.parametrize(
+    ("heading", "tables"),
+    [("Names in Keras 1", keras1), ("Names in Keras 2 and tf.keras", keras2)],
+    ids=["keras 1", "keras 2"],
+)
+def test_the_page_on_old_models_has_the_tables_rows(heading, tables):
+    page = (ROOT / "docs/old-models.md").read_text(encoding="utf-8")
+    assert rows_of(page, heading) == set(renamed(tables))
+
+
+def test_the_page_on_old_models_has_each_convention():
+    page = (ROOT / "docs/old-models.md").read_text(encoding="utf-8")
+    titles = " ".join(row[0] for row in rows_of(page, "Numbers"))
+    told = re.findall(r"\(`(\w+)`\)", titles)
+    assert sorted(told) == sorted(vars(MODERN))

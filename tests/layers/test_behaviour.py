@@ -476,7 +476,10 @@ ERRORS = [
         "both layers have go_backwards=False",
     ),
     (lambda: layers.ConvLSTM2D(2, 3)(Input((4, None, 5, 2))), "keeps a state of the images' size"),
-    (lambda: layers.LocallyConnected1D(2, 3, padding="same"), "padding must be one of 'valid'"),
+    (
+        lambda: layers.LocallyConnected1D(2, 3, padding="causal"),
+        "padding must be one of 'valid', 'same'",
+    ),
     (lambda: layers.LocallyConnected1D(2, 3)(Input((None, 2))), "a kernel for each position"),
     (lambda: layers.SpectralNormalization(layers.ReLU())(floats(2, 3)), "kernel or embeddings"),
     (lambda: layers.AdaptiveMaxPooling2D((2, 3, 4)), "output_size must be an integer or 2"),

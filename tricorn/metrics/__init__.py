@@ -18,6 +18,7 @@ from tricorn.losses import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
+from tricorn.metrics import legacy
 from tricorn.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -89,7 +90,7 @@ __all__ = [
     "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives", "binary_accuracy",
     "binary_crossentropy", "binary_focal_crossentropy", "categorical_accuracy",
     "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge",
-    "concordance_correlation", "deserialize", "get", "hinge", "huber", "kl_divergence",
+    "concordance_correlation", "deserialize", "get", "hinge", "huber", "kl_divergence", "legacy",
     "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error",
     "mean_squared_logarithmic_error", "pearson_correlation", "poisson", "resolve_accuracy",
     "serialize", "sparse_categorical_accuracy", "sparse_categorical_crossentropy",

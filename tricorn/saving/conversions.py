@@ -5,6 +5,7 @@
 - Theano's convolutions turn the kernel around (they are convolutions proper; all engines here
   compute cross-correlations).
 - CuDNNLSTM and CuDNNGRU kept transposed kernels and two biases.
+- tf.keras had three forms of kernels for LocallyConnected1D and 2D.
 - A layer with layers inside keeps all weights that are trained before all that are not, so their
   order depends on what was frozen when the file was written.
 
@@ -13,6 +14,7 @@ Source: the formats were found out from files that Keras 1.2.2, Keras 2.3.1 and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -204,6 +206,8 @@ def convert(unit: Unit, arrays: Arrays, origin: Origin) -> Arrays:
         return _recurrent_convolution(unit, arrays, origin)
     if isinstance(unit.layer, _CONVOLUTIONS):
         return _convolution(unit, arrays, origin)
+    if isinstance(unit.layer, LOCAL) and arrays[0].ndim != 3:
+        return [_local_kernel(unit.layer, arrays[0]), *arrays[1:]]
     return arrays
 
 
@@ -246,6 +250,8 @@ _PLAIN = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 _DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 _CONVOLUTIONS = _PLAIN + _TRANSPOSED + _SEPARABLE + _DEPTHWISE
 _RECURRENT_CONVOLUTIONS = (layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D)
+#: the layers whose kernel may be as large as input times output in a file
+LOCAL = (layers.LocallyConnected1D, layers.LocallyConnected2D)
 #: the layers whose kernel Theano turned around
 FLIPPED = _PLAIN + _TRANSPOSED + _RECURRENT_CONVOLUTIONS
 
@@ -293,6 +299,49 @@ def _keras1_kernel(layer: Any, kernel: np.ndarray, shape: tuple[int, ...]) -> np
     if layer.data_format == "channels_first":
         candidates.reverse()
     return next((c for c in candidates if c.shape == shape), candidates[0])
+
+
+def _local_kernel(layer: Any, kernel: np.ndarray) -> np.ndarray:
+    """A kernel of `LocallyConnected1D` or 2D, (positions, a window's elements, filters).
+
+    tf.keras's implementation 2 had an entry for each pair of an element of the input and one of the
+    output; 3 had those of pairs in a window, in a row: output by output, and of each in the order
+    of the input.
+    """
+    grid, window = np.indices(layer._places), np.indices(layer.kernel_size)
+    rank, (positions, elements, filters) = len(grid), layer.kernel.shape
+    channels, size = elements // math.prod(layer.kernel_size), math.prod(layer._size)
+
+    def along(x: Any) -> np.ndarray:
+        return np.reshape(x, (rank, -1, 1))
+
+    begin = along(grid.reshape(rank, -1) * np.reshape(layer.strides, (rank, 1)))
+    begin = begin - along([low for low, _ in layer._pads])
+    place = begin + window.reshape(rank, 1, -1)
+    inside = ((place >= 0) & (place < along(layer._size))).all(0)
+    place = np.ravel_multi_index(tuple(place), layer._size, mode="clip")
+    channel, filter_ = np.arange(channels), np.arange(filters)
+    position = np.arange(positions)[:, None]
+    if layer.data_format == "channels_last":
+        source = place[..., None] * channels + channel
+        inside, target = np.repeat(inside, channels, -1), position * filters + filter_
+    else:
+        source = place[:, None] + (size * channel)[:, None]
+        inside, target = np.tile(inside, channels), position + positions * filter_
+    source = np.broadcast_to(source.reshape(positions, elements, 1), layer.kernel.shape)
+    target = np.broadcast_to(target[:, None], layer.kernel.shape)
+    inside = np.broadcast_to(inside[..., None], layer.kernel.shape)
+    found = np.zeros(layer.kernel.shape, kernel.dtype)
+    pairs = source[inside], target[inside]
+    if kernel.ndim > 1 and kernel.size == size * channels * positions * filters:
+        found[inside] = kernel.reshape(size * channels, -1)[pairs]
+    elif kernel.shape == pairs[0].shape:
+        values = np.empty_like(kernel)
+        values[np.lexsort(pairs)] = kernel
+        found[inside] = values
+    else:
+        return kernel
+    return found
 
 
 def convert_kernel(kernel: Any) -> np.ndarray:

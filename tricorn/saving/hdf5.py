@@ -315,7 +315,8 @@ def _fit(
         f"model's {units[0].layer.name if units else 'model itself'!r} has {len(own)} "
         f"({_listed(own)})"
     )
-    if stored.size > 2 * sum(v.size for v in variables):  # cuDNN's biases are twice as many
+    local = any(isinstance(unit.layer, conversions.LOCAL) for unit in units)
+    if not local and stored.size > 2 * sum(v.size for v in variables):  # cuDNN's biases are twice
         return differ
     arrays = [stored.store.read(key) for key in stored.names]
     parts = conversions.distribute(units, stored.names, arrays)

@@ -302,7 +302,7 @@ def load_model(
         >>> np.array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
         True
     """
-    if not isinstance(filepath, io.IOBase) and h5py.is_hdf5(os.fspath(filepath)):
+    if not isinstance(filepath, io.IOBase) and _is_hdf5(os.fspath(filepath)):
         with open(filepath, "rb") as source, weights.WeightsFile(source, str(filepath)) as file:
             return models.load(file, _room(file), custom_objects, compile, safe_mode)
     with _opened(filepath) as parts:
@@ -324,6 +324,14 @@ def load_model(
                 states.complete(model.optimizer)
         _load_assets(model, parts)
     return model
+
+
+def _is_hdf5(path: Any) -> bool:
+    """Whether a file is in HDF5, and no archive with such a file at a place where HDF5 looks."""
+    if not h5py.is_hdf5(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(4) != b"PK\x03\x04"
 
 
 def _room(file: Any) -> int:

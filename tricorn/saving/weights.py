@@ -453,12 +453,13 @@ def read(
     """
     skip = tuple(skip)
     objects = dict(saveables(model, skip))
+    stores = _by_paths(file.stores, objects)
     optimizer = getattr(model, "optimizer", None)
     plan: list[tuple[Variable, Store, str]] = []
     others: list[tuple[str, Any, Store]] = []
     misfits: list[Misfit] = []
     for path, obj in objects.items():
-        store = file.stores.get(path, Store({}))
+        store = stores.get(path, Store({}))
         if isinstance(obj, SeedGenerator):
             if "0" in store and store.shape("0") == (2,):
                 plan.append((obj.state, store, "0"))
@@ -471,7 +472,7 @@ def read(
         else:
             plan += [(variable, store, str(index)) for index, variable in enumerate(own)]
     if whole:
-        misfits += _surplus(dict(saveables(model)) if skip else objects, file)
+        misfits += _surplus(dict(saveables(model)) if skip else objects, stores)
     if misfits:
         differences = report(file.name, misfits)
         if not skip_mismatch:
@@ -519,8 +520,18 @@ def _compare(path: str, obj: Any, own: list[Variable], store: Store) -> Iterator
             )
 
 
-def _surplus(objects: dict[str, Any], file: Stores) -> Iterator[Misfit]:
-    for path, store in file.stores.items():
+def _by_paths(stores: dict[str, Store], objects: dict[str, Any]) -> dict[str, Store]:
+    """The arrays by today's paths: layers inside of tf.keras's layers had names with a "_"."""
+    found = {}
+    for path, store in stores.items():
+        head, slash, tail = path.rpartition("/")
+        public = f"{head}{slash}{tail.removeprefix('_')}"
+        found[public if path not in objects and public in objects else path] = store
+    return found
+
+
+def _surplus(objects: dict[str, Any], stores: dict[str, Store]) -> Iterator[Misfit]:
+    for path, store in stores.items():
         root = path.split("/")[0]  # tf.keras also kept the state of metrics
         if path in objects or root in ("optimizer", "metrics") or "seed_generator" in path:
             continue

@@ -39,7 +39,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "engine": ("models", "layers"),
 }  # fmt: skip
 #: families of functions that are written by bare name
-_FUNCTIONS = ("activations", "losses", "metrics", "initializers", "regularizers", "constraints")
+_FUNCTIONS = ("activations", "losses", "metrics", "initializers", "regularizers", "constraints",
+              "metrics.legacy")  # fmt: skip
 #: functions of those packages that are no part of a model
 _NOT_MODEL_PARTS = frozenset(("get", "serialize", "deserialize"))
 #: classes that Keras writes without a package -> ours that has them

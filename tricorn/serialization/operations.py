@@ -142,8 +142,8 @@ class OpCall:
         own = self.op.__name__
         if OPS.get(own) is not self.op:  # a user's
             return self.op.__module__, own, get_registered_name(self.op)
-        class_name = _CLASSES.get(own) or "".join(part.capitalize() for part in own.split("_"))
-        return f"keras.src.ops.{_MODULE.get(own, 'numpy')}", class_name, class_name
+        module, class_name = class_of(own)
+        return module, class_name, class_name
 
 
 def _call_names(op: Callable) -> tuple[str, ...]:
@@ -168,6 +168,12 @@ def is_op(target: Any) -> bool:
 def is_op_module(module: str | None) -> bool:
     """Whether a config's module is one of those that hold Keras's op classes."""
     return bool(module) and module.startswith("keras.src.ops.")  # type: ignore[union-attr]
+
+
+def class_of(op: str) -> tuple[str, str]:
+    """(module, class name) of Keras's class for the library's op of this name."""
+    class_name = _CLASSES.get(op) or "".join(part.capitalize() for part in op.split("_"))
+    return f"keras.src.ops.{_MODULE.get(op, 'numpy')}", class_name
 
 
 def find(class_name: str) -> Callable | None:

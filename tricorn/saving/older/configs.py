@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from tricorn.saving.older import keras1, keras2
+from tricorn.saving.older import keras1, keras2, symbols
 from tricorn.saving.older.changes import Change, Config
 from tricorn.saving.older.origin import Origin
-from tricorn.serialization import names
+from tricorn.serialization import names, operations
 from tricorn.serialization.catalogue import arguments
 
 _FAMILIES = (
@@ -32,11 +32,13 @@ class Translation:
 
     Attributes:
         ignored: what in it has no meaning here, for people.
+        outputs: the layers that give the outputs of the last graph.
     """
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
         self.ignored: dict[str, None] = {}
+        self.outputs: list[str] = []
 
     def tell(self, name: str) -> None:
         """Say once what was ignored."""
@@ -78,7 +80,8 @@ class Translation:
         takes = (*arguments(cls), *_OF_ALL)
         for key in [key for key in config if key not in takes]:
             value = config.pop(key)
-            if value not in (None, False, [], {}) and (key, value) != ("groups", 1):
+            inert = value in (None, False, [], {}) or (key, value) == ("groups", 1)
+            if not inert and key != "fn":  # the function of a loss is its class's
                 self.ignored[f"{key}={value!r} of {name}"] = None
         found = {"module": f"keras.{family}", "class_name": name, "config": config,
                  "registered_name": None}  # fmt: skip
@@ -147,6 +150,7 @@ class Translation:
 
     def _graph(self, config: Config) -> Config:
         entries = [{**self.entry(e), "name": e["name"]} for e in config["layers"]]
+        further: list[Config] = []
         shift = _shifts(config, entries)
 
         def place(where: list) -> list:
@@ -156,9 +160,12 @@ class Translation:
             entry["inbound_nodes"] = [
                 self._call(entry, node, place, shift) for node in old.get("inbound_nodes", ())
             ]
+            if entry["class_name"] in symbols.CLASSES and entry.get("module") is None:
+                further += _operations(entry)
         for key in ("input_layers", "output_layers"):
             config = {**config, key: _single(_map_places(place, config[key]))}
-        return {**config, "layers": entries}
+        self.outputs = [where[0] for where in _places(config["output_layers"])]
+        return {**config, "layers": entries + further}
 
     def _call(self, entry: Config, node: Any, place: Any, known: Any) -> Config:
         """One call of a layer, its arguments as Keras 3 writes them."""
@@ -232,6 +239,9 @@ class Translation:
 
     def _functions(self, value: Any, family: str) -> Any:
         """Losses or metrics: names and entries, in lists and dicts."""
+        functions = keras1.FUNCTIONS if self.origin.version < (2, 0) else keras2.FUNCTIONS
+        if isinstance(value, str) and value in functions and self.origin.version < (2, 3):
+            return {**_function(keras1.FUNCTIONS[value]), "module": "keras.metrics.legacy"}
         if isinstance(value, str) and family == "metrics" and value in keras2.METRICS:
             return self.known(keras2.METRICS[value], {"name": value}, (family,))
         if isinstance(value, str):
@@ -245,18 +255,28 @@ class Translation:
         name, config = value["class_name"].rpartition(">")[2], dict(value["config"])
         if names.get_registered_object(value["class_name"]) is not None:
             return value
+        if family == "metrics" and len(self.outputs) > 1 and self.origin.version >= (2, 11):
+            config["name"] = self._own_name(str(config.get("name")))
+        if family == "metrics" and (made := keras2.METRICS.get(str(config.get("fn")))):
+            return self.known(made, {"name": config.get("name")}, (family,))
         if config.get("reduction") == "auto":
             config["reduction"] = "sum_over_batch_size"
         if isinstance(config.get("fn"), str):
             config["fn"] = _function(keras2.LOSSES.get(config["fn"], config["fn"]))
         return self.known(name, config, (family,))
 
+    def _own_name(self, name: str) -> str:
+        """The name of a metric without that of its output, which is put before it again."""
+        prefixes = (f"{output}_" for output in self.outputs)
+        return name.removeprefix(next((p for p in prefixes if name.startswith(p)), ""))
+
     def optimizer(self, entry: Any) -> Any:
         """An optimizer of Keras 1, Keras 2, tf.keras up to 2.10, or of the new kind after that."""
         if not isinstance(entry, dict) or names.get_registered_object(entry["class_name"]):
             return entry
         name, config = entry["class_name"].rpartition(">")[2], dict(entry["config"])
-        legacy = self.origin.version < (2, 11) or config.get("is_legacy_optimizer")
+        new = "jit_compile" in config  # of those from 2.11 on; "legacy" ones left out the mark, too
+        legacy = self.origin.version < (2, 11) or config.get("is_legacy_optimizer", not new)
         legacy = legacy or "legacy" in str(entry.get("module"))
         legacy = legacy if self.origin.legacy is None else self.origin.legacy
         config.pop("is_legacy_optimizer", None)
@@ -359,6 +379,34 @@ def _shifts(config: Config, entries: list[Config]) -> dict[str, int]:
         before = 0 if not own or 0 in used[entry["name"]] else 1
         shifts[entry["name"]] = (entry["class_name"] == "Functional") - before
     return shifts
+
+
+def _operations(entry: Config) -> list[Config]:
+    """Let the entry of a call of TensorFlow's function be that of an op; where it takes several
+    ops, the entries of those before it are returned."""
+    name, (call,) = entry["name"], entry["inbound_nodes"]
+    ops, given = symbols.op_of(entry["config"]["function"], call["kwargs"], name)
+    tensors = {key: given.pop(key) for key in list(given) if _has_tensor(given[key])}
+    if ops == ["_einsum"]:
+        call = {"args": [*call["args"], tensors.pop("x2")], "kwargs": {}}
+    found = []
+    for number, op in enumerate(ops):
+        module, class_name = operations.class_of(op)
+        own = name if number == len(ops) - 1 else f"{name}/{op}"
+        config = {"name": own, **given}
+        found.append({"module": module, "class_name": class_name, "config": config,
+                      "registered_name": class_name, "name": own,
+                      "inbound_nodes": [{**call, "kwargs": tensors}]})  # fmt: skip
+        call, given, tensors = {"args": [_tensor([own, 0, 0])]}, {}, {}
+    entry.clear()
+    entry.update(found.pop())
+    return found
+
+
+def _has_tensor(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_has_tensor, value))
+    return isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
 
 
 def _function(name: str) -> Config:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tricorn.metrics import legacy
 from tricorn.saving.older.changes import Change, Config
 
 #: arguments that have other names in Keras 2, in all layers; "" for those that are gone
@@ -141,6 +142,11 @@ LAYERS = {
         {f"{name}_init": f"{name}_initializer"
          for name in ("t_left", "a_left", "t_right", "a_right")},
     ),
+    #: normalization with ``mode=1`` and ``mode=2``
+    "SampleNormalization": Change(
+        "SampleNormalization", {**_BATCH_NORMALIZATION, "mode": "", "axis": "", "momentum": ""}
+    ),
+    "SelfNormalization": Change("SelfNormalization", {**_BATCH_NORMALIZATION, "mode": ""}),
     "SeparableConvolution2D": Change("SeparableConv2D", convert=_separable),
     "SimpleRNN": Change("SimpleRNN", convert=_recurrent),
     "TimeDistributedDense": Change("Dense"),
@@ -158,3 +164,11 @@ MERGES = {
     "max": ("Maximum", None), "concat": ("Concatenate", "axis"), "dot": ("Dot", "axes"),
     "cos": ("Cosine", "axes"),
 }  # fmt: skip
+
+#: losses and metrics by name -> the function in `tricorn.metrics.legacy`; Keras 2 had some, too
+FUNCTIONS = {
+    **{name: name for name in legacy.__all__},
+    "cosine": "cosine_proximity",
+    "f1score": "fmeasure",
+    "fscore": "fmeasure",
+}

@@ -89,6 +89,9 @@ LAYERS = {
     "LocallyConnected1D": Change("LocallyConnected1D", convert=_local),
     "LocallyConnected2D": Change("LocallyConnected2D", convert=_local),
     "Model": Change("Functional"),
+    "MultiHeadAttention": Change(
+        "MultiHeadAttention", {"query_shape": "", "key_shape": "", "value_shape": ""}
+    ),
     "Policy": Change("DTypePolicy", {"loss_scale": ""}),
     "PolicyV1": Change("DTypePolicy", {"loss_scale": ""}),
     "SeparableConv1D": Change("SeparableConv1D", convert=_without(
@@ -105,6 +108,8 @@ LAYERS = {
 #: what of `LAYERS` is no layer
 MODELS = ("Functional", "Model", "Sequential")
 
+#: losses and metrics that did not make -1 of a label 0 before Keras 2.3
+FUNCTIONS = ("hinge", "squared_hinge")
 #: losses by names that are gone -> now
 LOSSES = {
     "cosine": "cosine_similarity", "cosine_proximity": "cosine_similarity",
@@ -112,7 +117,8 @@ LOSSES = {
 }  # fmt: skip
 #: metrics by names that are gone -> the class that computes them now
 METRICS = {
-    "cosine": "CosineSimilarity", "cosine_proximity": "CosineSimilarity",
+    "cosine_similarity": "CosineSimilarity", "cosine": "CosineSimilarity",
+    "cosine_proximity": "CosineSimilarity",
     "kullback_leibler_divergence": "KLDivergence", "kld": "KLDivergence", "logcosh": "LogCoshError",
 }  # fmt: skip
 
@@ -124,7 +130,9 @@ SLOTS = {
     "Adagrad": ("accumulator",),
     "Adadelta": ("accumulated_grad", "accumulated_delta_var"),
     "Adam": ("momentum", "velocity", "velocity_hat"),
+    "AdamW": ("momentum", "velocity", "velocity_hat"),
     "Adamax": ("momentum", "norm"),
+    "Lion": ("momentum",),
     "Nadam": ("momentum", "velocity"),
     "Ftrl": ("accumulator", "linear"),
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
 
-from tricorn import limits
+from tricorn import layers, limits
 from tricorn.conventions import Conventions
-from tricorn.saving import hdf5
+from tricorn.saving import conversions, hdf5
 from tricorn.saving.older import states
 from tricorn.saving.older.configs import Translation, image_format
 from tricorn.saving.older.origin import Origin, origin_of
@@ -47,6 +48,8 @@ def load(
     if (found := hdf5.layout(file)) is None:
         raise ValueError(f"{file.name} has no weights (no attribute layer_names)")
     found = found._replace(sure=True)
+    with limits.budget(room):
+        _build(model, file.name, found)
     hdf5.read(model, file, found)
     training = _json(file, "training_config") if compile else None
     if training is not None:
@@ -57,6 +60,36 @@ def load(
             states.read(model, file, found, origin)
     translation.tell(file.name)
     return model
+
+
+def _build(model: Any, name: str, found: hdf5.Layout) -> None:
+    """Build a stack whose file does not say the shape of its input, by the shape of the first
+    weights: Keras 2.3 left it out where the stack began with an InputLayer.
+
+    Raises:
+        ValueError: no shape is found.
+    """
+    first = next((stored for stored in found.layers if stored.names), None)
+    layer = next((layer for layer in model.layers if first and layer.name == first.name), None)
+    if first is None or layer is None or model.built:
+        return
+    while inner := getattr(layer, "layers", None) or conversions.inner_layers(layer):
+        layer = inner[0]
+    shape = first.store.shape(first.names[0])
+    free: list[int | None] = [None] * max(len(shape) - 2, 0)
+    for _ in range(3):
+        whole = [*free, shape[-2:][0]]
+        if getattr(layer, "data_format", None) == "channels_first":
+            whole.insert(0, whole.pop())
+        elif isinstance(layer, layers.Embedding):
+            whole = [None]
+        with contextlib.suppress(ValueError, TypeError):
+            return model.build((None, *whole))
+        free.append(None)
+    raise ValueError(
+        f"{name} does not say the shape of the model's input, nor do its weights: make the model "
+        "from code, with an Input of that shape, and call load_weights"
+    )
 
 
 def modern(config: Any, version: str | None, name: str) -> tuple[Any, bool]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tricorn.optimizers.legacy import LegacyOptimizer
 from tricorn.saving import conversions, hdf5
 from tricorn.saving.hdf5 import Layout
 from tricorn.saving.older import keras2
@@ -43,8 +44,8 @@ def read(model: Any, file: WeightsFile, found: Layout, origin: Origin) -> None:
     units = list(_units(model, file, found))
     slots = keras2.SLOTS.get(type(optimizer).__name__, ())
     arrays = [stored.store[name] for name in names]
-    scalars = [arrays.pop(0) for _ in range(_leading_scalars(arrays))]
     order = [name for unit in units for name in unit.names[: unit.trained]]
+    scalars = [arrays.pop(0) for _ in range(_leading_scalars(arrays, len(order)))]
     if origin.version < (2, 0):
         order.sort()
     columns = _columns(optimizer, arrays, len(order), slots, origin)
@@ -58,7 +59,8 @@ def read(model: Any, file: WeightsFile, found: Layout, origin: Origin) -> None:
         return
     if scalars:
         optimizer._iterations.assign(int(scalars[0]))
-        complete(optimizer)
+        if len(scalars) > 1:  # else the product was lost, and began anew
+            complete(optimizer)
     for slot, value in plan:
         slot.assign(value)
 
@@ -70,8 +72,12 @@ def complete(optimizer: Any) -> None:
         optimizer._tricorn.shared["product"].assign(math.prod(map(optimizer._mu, steps)))
 
 
-def _leading_scalars(arrays: list) -> int:
-    return next((i for i, array in enumerate(arrays) if np.ndim(array)), len(arrays))
+def _leading_scalars(arrays: list, size: int) -> int:
+    """How many scalars come before the slots of `size` weights, the first of which may be scalars
+    too."""
+    most = next((i for i, array in enumerate(arrays) if np.ndim(array)), len(arrays))
+    fit = (count for count in range(most, 0, -1) if size and (len(arrays) - count) % size == 0)
+    return next(fit, most)
 
 
 def _units(model: Any, file: WeightsFile, found: Layout) -> Iterator[_Unit]:
@@ -98,10 +104,14 @@ def _columns(
     if len(names) > count:  # those that settings ask for are left out
         known = {name for own in optimizer._tricorn.slots.values() for name in own}
         names = [name for name in names if name in known]
+    if optimizer.use_ema:
+        names = ["average", *names]
     if len(names) < count:
         return None
     together = ()
-    if (origin.tensorflow and origin.version >= (2, 11)) or type(optimizer).__name__ == "Ftrl":
+    new = origin.tensorflow and origin.version >= (2, 11)
+    new = new and not isinstance(optimizer, LegacyOptimizer)
+    if new or type(optimizer).__name__ == "Ftrl":
         together = optimizer.together
     columns: dict[str, list] = {}
     rest = iter(arrays)
@@ -117,10 +127,12 @@ def _plan(
 ) -> Iterator[tuple[Variable, np.ndarray]]:
     """What each slot is assigned."""
     for name, column in columns.items():
+        places = {v: own[name] for v, own in optimizer._tricorn.slots.items() if name in own}
+        places = optimizer._tricorn.averages if name == "average" else places
         values = dict(zip(order, column))
         for unit, names, arrays, trained in units:
             variables = [v for v in unit.trainable if v in optimizer._tricorn.slots]
-            if not trained or not all(name in optimizer._tricorn.slots[v] for v in variables):
+            if not trained or not all(v in places for v in variables):
                 continue
             part = [values[n] for n in names[:trained]]
             part += [np.zeros_like(array) for array in arrays[trained:]]
@@ -128,4 +140,4 @@ def _plan(
                 continue
             converted = conversions.convert(unit, part, found.origin)
             for variable, value in zip(unit.trainable, converted):
-                yield optimizer._tricorn.slots[variable][name], value
+                yield places[variable], value

@@ -158,6 +158,8 @@ def _entry(entry: Config, layer: str) -> Config:
         settings.update(fixed)
     elif name in ("L1", "L2"):
         name = "L1L2"
+    if name.startswith("LocallyConnected") and settings["padding"] == "same":
+        raise _refuse(layer, "tf.keras has kernels of another shape where windows reach outside")
     defaults = _defaults(entry)
     found: Config = {}
     for key, value in settings.items():
