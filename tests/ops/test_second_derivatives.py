@@ -40,6 +40,14 @@ CASES = {
     "attention with an empty row": (
         lambda o, q, k, v: o.dot_product_attention(
             q, k, v, mask=o.convert_to_tensor(NONE), scale=0.3), HEADS),
+    "max": (lambda o, x: o.max(x, axis=(0, 2)), [X]),
+    "max of everything": (lambda o, x: o.max(x), [X]),
+    "max of equals": (lambda o, x: o.max(o.relu(x), axis=1, keepdims=True), [X - 1.0]),
+    "min": (lambda o, x: o.min(x, axis=-1), [X]),
+    # XLA may compute what is cheap again for the gradient, with another last bit
+    "max of what is cheap": (
+        lambda o, x, k, b: o.max(o.add(o.depthwise_conv(x, k, padding="same"), b), axis=(1, 2)),
+        [draw(2, 6, 6, 3), draw(3, 3, 3, 2), draw(6)]),
     "a batch by a matrix": (lambda o, x, w: o.matmul(x, w), [X, draw(6, 5)]),
     "batches of batches by a matrix": (
         lambda o, x, w: o.matmul(x, w), [draw(2, 3, 4, 6), draw(6, 5)]),
@@ -114,7 +122,7 @@ def test_kernels_are_differentiated_twice(name):
 
 
 @pytest.mark.engine("tensorflow")
-@pytest.mark.parametrize("name", [name for name in CASES if "attention" not in name])
+@pytest.mark.parametrize("name", [n for n in CASES if "attention" not in n and "cheap" not in n])
 def test_kernels_of_unknown_sizes(name):
     """In a graph of TensorFlow's own in which no size is known."""
     import tensorflow as tf

@@ -38,10 +38,6 @@ RACES = {"keras-2.3.1-tensorflow-1.15/mlp_adam": (1, 1, 0, 0)}
 ROUNDING = {("torch", "tf.keras-2.15-keras/mlp_adamax")}
 
 
-#: (engine, case) whose training is known to be wrong: the second step there gives NaN
-FAULTS = {("jax", "keras-2.3.1-tensorflow-1.15/cnn_separable")}
-
-
 #: all cases train on PyTorch; on the others, whose programs take long to compile, every second one
 #: does, unless this is set
 ALL = bool(os.environ.get("TRICORN_GOLDEN"))
@@ -146,8 +142,6 @@ def test_golden(case, tmp_path, engine):
     np.testing.assert_allclose(evaluated, record["evaluate"], rtol=RELATIVE)
     if not trains(engine, case):
         return
-    if (engine.name, case) in FAULTS:
-        pytest.xfail("the second step gives NaN")
     reset()
     logs = [listed(model.train_on_batch(x, y, **given)) for _ in record["train_metrics"]]
     np.testing.assert_allclose(logs, record["train_metrics"], rtol=RELATIVE)

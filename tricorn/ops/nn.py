@@ -443,7 +443,7 @@ def softmax(x: Tensor, axis: Axis | None = -1) -> Tensor:
             "has size 1, so the result is always 1; did you mean sigmoid?",
             stacklevel=2,
         )
-    powers = exp(subtract(x, engine.stop_gradient(engine.max(x, axes, True))))
+    powers = exp(subtract(x, engine.max(engine.stop_gradient(x), axes, True)))
     return divide(powers, engine.sum(powers, axes, True))
 
 
@@ -463,7 +463,7 @@ def log_softmax(x: Tensor, axis: Axis | None = -1) -> Tensor:
         Array([-1.5514448, -1.5514448, -0.5514447], dtype=float32)
     """
     engine, axes = active(), axes_of(axis, x)
-    shifted = subtract(x, engine.stop_gradient(engine.max(x, axes, True)))
+    shifted = subtract(x, engine.max(engine.stop_gradient(x), axes, True))
     return subtract(shifted, log(engine.sum(exp(shifted), axes, True)))
 
 

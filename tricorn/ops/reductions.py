@@ -252,7 +252,7 @@ def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """
     engine, x, axes = active(), _real(x), axes_of(axis, x)
     least = -math.inf if 0 in engine.shape(x) else None
-    top = engine.stop_gradient(_extreme("max", x, axes, True, least))
+    top = _extreme("max", engine.stop_gradient(x), axes, True, least)
     top = where(isfinite(top), top, 0.0)
     total = log(engine.sum(exp(subtract(x, top)), axes, keepdims))
     return add(total, top if keepdims else engine.squeeze(top, axes))

@@ -19,7 +19,7 @@ import contextvars
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -225,6 +225,84 @@ def _add_each(a: list[Array], b: list[Array]) -> list[Array]:
 
 
 _depthwise_same.defvjp(_depthwise_forward, _depthwise_backward)
+
+
+# --- extremes ---------------------------------------------------------------------------------
+
+
+def largest(x: Array, axis: Any, keepdims: bool) -> Array:
+    """``jnp.max`` with a gradient that does not look for the largest number once more.
+
+    XLA computes what is cheap again wherever it is read, there with a multiply-add in one rounding
+    and here in two: then no element equals the largest, and the gradient is lost, or NaN (a
+    depthwise convolution before global max-pooling). So the place of one of the largest, and how
+    many there are, come of the reduction itself. Four million numbers and their gradients: 3.4 to
+    6.0 ms.
+    """
+    return _extreme(x, axis, keepdims, jnp.max, jnp.greater)
+
+
+def smallest(x: Array, axis: Any, keepdims: bool) -> Array:
+    """``jnp.min``, as :func:`largest`."""
+    return _extreme(x, axis, keepdims, jnp.min, jnp.less)
+
+
+def _extreme(x, axis, keepdims, reduce, better):
+    if _plain.get() or not jnp.issubdtype(x.dtype, jnp.floating) or 0 in x.shape:
+        return reduce(x, axis, keepdims=keepdims)
+    axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    axes = tuple(sorted(i % x.ndim for i in axes))
+    y = _extreme_along(x, axes, reduce, better) if axes else x
+    return jnp.expand_dims(y, axes) if keepdims else y
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _extreme_along(x: Array, axes: tuple[int, ...], reduce: Callable, better: Callable) -> Array:
+    return reduce(x, axes)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _located(x: Array, axes: tuple[int, ...], reduce: Callable, better: Callable) -> Any:
+    """The extremes, the place of one of each, and how many there are."""
+
+    def pick(a, b):
+        (m, i, c), (n, j, d) = a, b
+        second, first = better(n, m), better(m, n)
+        count = jnp.where(first, c, jnp.where(second, d, c + d))
+        return [jnp.where(second | jnp.isnan(n), n, m), jnp.where(second, j, i), count]
+
+    worst = -jnp.inf if reduce is jnp.max else jnp.inf
+    start = [jnp.array(worst, x.dtype), jnp.int32(0), jnp.int32(0)]
+    operands = [x, _places(x.shape, axes), jnp.ones(x.shape, jnp.int32)]
+    return lax.reduce(operands, start, pick, axes)
+
+
+def _located_forward(x, *how):
+    found = _located(x, *how)
+    return found, (x, *found)
+
+
+def _extreme_forward(x, *how):
+    found = _located(x, *how)
+    return found[0], (x, *found)
+
+
+def _extreme_backward(axes, reduce, better, residual, dy):
+    x, *found = residual
+    y, place, count, dy = (jnp.expand_dims(a, axes) for a in (*found, dy))
+    shared, rest = dy / count.astype(dy.dtype), jnp.where(jnp.isnan(y), y, 0)
+    return (jnp.where((_places(x.shape, axes) == place) | (x == y), shared, rest),)
+
+
+_extreme_along.defvjp(_extreme_forward, _extreme_backward)
+_located.defvjp(_located_forward, lambda *given: _extreme_backward(*given[:-1], given[-1][0]))
+
+
+def _places(shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
+    """Numbers of the elements along `axes`."""
+    rows = np.arange(math.prod(shape[i] for i in axes), dtype=np.int32)
+    along = [n if i in axes else 1 for i, n in enumerate(shape)]
+    return jnp.broadcast_to(jnp.asarray(rows).reshape(along), shape)
 
 
 # --- pooling ----------------------------------------------------------------------------------

@@ -370,8 +370,6 @@ def _reduction(fn: Callable, **options: Any) -> Callable:
 sum = _reduction(jnp.sum, promote_integers=False)
 prod = _reduction(jnp.prod, promote_integers=False)
 mean = _reduction(jnp.mean)
-max = _reduction(jnp.max)
-min = _reduction(jnp.min)
 any = _reduction(jnp.any)
 all = _reduction(jnp.all)
 
@@ -522,6 +520,8 @@ _WINDOW = ("strides", "padding", "channels_last")
 conv = _kernel(kernels.conv, *_WINDOW, "dilation", "groups")
 max_pool = _kernel(kernels.max_pool, *_WINDOW, "size")
 average_pool = _kernel(kernels.average_pool, *_WINDOW, "size")
+max = _kernel(kernels.largest, "axis", "keepdims")
+min = _kernel(kernels.smallest, "axis", "keepdims")
 
 
 #: Composed ops that have a kernel of the same name and arguments.
