@@ -59,8 +59,7 @@ def read(model: Any, file: WeightsFile, found: Layout, origin: Origin) -> None:
         return
     if scalars:
         optimizer._iterations.assign(int(scalars[0]))
-        if len(scalars) > 1:  # else the product was lost, and began anew
-            complete(optimizer)
+        complete(optimizer)
     for slot, value in plan:
         slot.assign(value)
 
