@@ -131,3 +131,14 @@ def test_public_names_are_those_of_keras():
 def test_version():
     assert keras.__version__ == "2.3.1"
     assert tricorn.classic.keras is keras
+
+
+@pytest.mark.parametrize("package", ["datasets", "preprocessing", "wrappers"])
+def test_the_core_keeps_its_own_modules(package):
+    core = importlib.import_module(f"tricorn.{package}")
+    for path in modules.paths():
+        outer, _, name = path.rpartition(".")
+        if outer == package:
+            assert hasattr(getattr(keras, package), name)
+            module = importlib.import_module(f"tricorn.{path}")
+            assert getattr(core, name) is module, "put there by the classic face"

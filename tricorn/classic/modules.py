@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import types
 from collections.abc import Iterator
@@ -65,11 +66,23 @@ def classic(path: str) -> Any:
     if path == "layers.merge":
         return _merge()
     package, _, rest = path.partition(".")
+    if path in _WHOLE:
+        return _package(_WHOLE[path])
     if path in _OF_PATHS:
         return importlib.import_module(_OF_PATHS[path])
     if rest and package in _WHOLE:
         return existing(f"{_WHOLE[package]}.{rest}")
-    return existing(_WHOLE.get(path, ""))
+    return None
+
+
+@functools.cache
+def _package(name: str) -> Any:
+    """A package of the core for scripts: imports below it put their modules here, not there."""
+    core = importlib.import_module(name)
+    made = types.ModuleType(name, core.__doc__)
+    made.__dict__.update({part: getattr(core, part) for part in core.__all__})
+    made.__dict__.update(__all__=core.__all__, __path__=[], __dir__=lambda: list(core.__all__))
+    return made
 
 
 def _merge() -> Any:
