@@ -294,8 +294,12 @@ def _extreme_backward(axes, reduce, better, residual, dy):
     return (jnp.where((_places(x.shape, axes) == place) | (x == y), shared, rest),)
 
 
+def _located_backward(axes, reduce, better, residual, cotangents):
+    return _extreme_backward(axes, reduce, better, residual, cotangents[0])
+
+
 _extreme_along.defvjp(_extreme_forward, _extreme_backward)
-_located.defvjp(_located_forward, lambda *given: _extreme_backward(*given[:-1], given[-1][0]))
+_located.defvjp(_located_forward, _located_backward)
 
 
 def _places(shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
