@@ -47,9 +47,8 @@ PATHS = {
     "tricorn.wrappers": "wrappers",
 }
 _OF_PATHS = {path: module for module, paths in PATHS.items() for path in paths.split()}
-#: packages of the core whose modules have the same names
-_WHOLE = {"datasets": "tricorn.datasets", "preprocessing": "tricorn.preprocessing",
-          "wrappers": "tricorn.wrappers"}  # fmt: skip
+#: packages of the core, whose modules have the same names
+_WHOLE = {path: name for path, name in _OF_PATHS.items() if not name.startswith(_HERE)}
 
 
 class _Callable(types.ModuleType):
