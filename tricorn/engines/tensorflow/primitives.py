@@ -589,10 +589,12 @@ def matmul(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     left, right = len(x.shape) == 1, len(y.shape) == 1
     x = tf.expand_dims(x, 0) if left else x
     y = tf.expand_dims(y, 1) if right else y
-    if len(y.shape) == 2 and x.shape[-1]:
+    if len(x.shape) == 2 == len(y.shape):
+        z = _raw.MatMul(a=x, b=y)
+    elif len(y.shape) == 2 and x.shape[-1]:
         # one product of all rows: a batch of products needs a sum over it in the gradient
-        z = _raw.MatMul(a=reshape(x, (-1, x.shape[-1])) if len(x.shape) > 2 else x, b=y)
-        z = reshape(z, (*shape(x)[:-1], y.shape[-1])) if len(x.shape) > 2 else z
+        z = _raw.MatMul(a=reshape(x, (-1, x.shape[-1])), b=y)
+        z = reshape(z, (*shape(x)[:-1], shape(y)[-1]))
     else:
         z = _raw.BatchMatMulV2(x=x, y=y)
     gone = [-2] * left + [-1] * right
