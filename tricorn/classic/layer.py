@@ -64,12 +64,12 @@ class Node(NamedTuple):
     @property
     def input_shapes(self) -> Any:
         """The shape of the input, or a list of shapes."""
-        return _single([tuple(x.shape) for x in self.input_tensors])
+        return _one([tuple(x.shape) for x in self.input_tensors])
 
     @property
     def output_shapes(self) -> Any:
         """The shape of the output, or a list of shapes."""
-        return _single([tuple(x.shape) for x in self.output_tensors])
+        return _one([tuple(x.shape) for x in self.output_tensors])
 
 
 class _OfCalls:
@@ -94,12 +94,8 @@ class _OfCalls:
         return found[0]
 
 
-def _single(found: list) -> Any:
-    return found[0] if len(found) == 1 else found
-
-
 def _one(found: Any) -> Any:
-    """A list of one tensor as the tensor."""
+    """A list of one as that one."""
     return found[0] if type(found) is list and len(found) == 1 else found
 
 
