@@ -23,6 +23,7 @@ FLOORS = [
     [
         "_version",
         "arithmetic",
+        "atomic",
         "tree",
         "config",
         "conventions",

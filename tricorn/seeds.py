@@ -106,6 +106,25 @@ def clear() -> None:
     _host.drop()
 
 
+def state() -> dict[str, Any]:
+    """What all draws to come depend on, besides the SeedGenerators of layers."""
+    with _host.lock:
+        names = ("seed", "ordinal", "fits", "portable", "dropped_since")
+        found = {name: getattr(_host, name) for name in names}
+    generator = _host.generator
+    return {**found, "generator": None if generator is None else generator.state.numpy()}
+
+
+def set_state(state: dict[str, Any]) -> None:
+    """Go on from a `state`."""
+    host = dict(state)
+    value = host.pop("generator")
+    with _host.lock:
+        vars(_host).update(host)
+    if value is not None:
+        _global_generator().state.hold(value)
+
+
 def begin_fit() -> tuple[int, int]:
     """(the global seed, the ordinal of the training that begins now since it was set)."""
     with _host.lock:

@@ -50,46 +50,15 @@ def fit(model, *extra, **settings):
     return model.fit(x, y, batch_size=4, epochs=4, verbose=0, callbacks=list(extra), **settings)
 
 
-@pytest.mark.parametrize(
-    ("freq", "at"), [("epoch", (2, None)), ("epoch", (1, 3)), (2, (1, 3)), (2, (2, 5)), (6, (2, 0))]
-)
-def test_an_interrupted_training_goes_on_as_if_it_was_not(freq, at, tmp_path):
-    """The same weights, to the bit, as of the training that nobody interrupted."""
-    whole = make()
-    fit(whole, callbacks.BackupAndRestore(tmp_path / "whole", save_freq=freq))
-    assert not (tmp_path / "whole").exists()
-    folder = tmp_path / "backup"
+def test_a_backup_is_deleted_at_the_end(tmp_path):
     with pytest.raises(Interruption):
-        fit(make(), callbacks.BackupAndRestore(folder, save_freq=freq), Interrupt(*at))
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "latest.weights.h5",
-        "training_metadata.json",
-    ]
-    again = make()
-    fit(again, callbacks.BackupAndRestore(folder, save_freq=freq, delete_checkpoint=False))
-    for ours, expected in zip(again.get_weights(), whole.get_weights()):
-        np.testing.assert_array_equal(ours, expected)
-    assert json.loads((folder / "training_metadata.json").read_text())["epoch"] == 4
-
-
-def test_the_state_before_helps_where_the_last_is_damaged(tmp_path):
-    def backup(**settings):
-        return callbacks.BackupAndRestore(tmp_path, **settings)
-
-    with pytest.raises(Interruption):
-        fit(make(), backup(double_checkpoint=True), Interrupt(3))
-    latest = tmp_path / "latest.weights.h5"
-    latest.write_bytes(latest.read_bytes()[:100])
+        fit(make(), callbacks.BackupAndRestore(tmp_path / "a"), Interrupt(1))
+    assert {path.suffix for path in (tmp_path / "a").iterdir()} == {".state", ""}
+    assert fit(make(), callbacks.BackupAndRestore(tmp_path / "a")).epoch == [0, 1, 2, 3]
+    assert not (tmp_path / "a").exists()
     (tmp_path / "mine.txt").write_text("stays")
-    model = make()
-    assert fit(model, backup()).epoch == [2, 3]
+    fit(make(), callbacks.BackupAndRestore(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-
-
-def test_backup_refuses():
-    for settings in ({"backup_dir": ""}, {"backup_dir": "x", "save_freq": "batch"}):
-        with pytest.raises(ValueError, match=r"backup_dir|save_freq"):
-            callbacks.BackupAndRestore(**settings)
 
 
 class Watch(callbacks.Callback):

@@ -36,6 +36,7 @@ BY_HAND = {
     *("eval_shape", "as_python", "compile", "all_reduce", "all_gather", "axis_index", "variable"),
     *("read", "write", "set_trainable", "is_live", "must_not_escape", "module", "unshared"),
     *("variant", "context_of", "direct", "training", "profile", "clear", "native_gradients"),
+    *("random_state", "set_random_state"),
     *("tape", "own_graph", "foreign"),
     *("is_sparse", "sparse", "entries", "dense", "sparse_matmul"),
 }

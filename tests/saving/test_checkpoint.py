@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import tricorn as keras
-from tricorn import ops, variable
-from tricorn.saving import atomic
+from tricorn import atomic, ops, variable
 from tricorn.saving.checkpoint import _State
 
 RNG = np.random.default_rng(0)

@@ -131,7 +131,7 @@ def test_unknown_name_tells_class_place_and_remedy():
     "module, name",
     [
         ("os", "system"), ("builtins", "eval"), ("subprocess", "Popen"), ("keras.layers", "os"),
-        ("keras.src.layers", "importlib"), ("tricorn.saving.atomic", "writing"),
+        ("keras.src.layers", "importlib"), ("tricorn.atomic", "writing"),
         ("keras.utils", "get_file"), ("keras.saving", "load_model"), ("keras.models", "load_model"),
         ("keras.losses", "deserialize"), ("keras.models", "save_model"),
         ("keras", "__builtins__"), ("keras.random", "np"),

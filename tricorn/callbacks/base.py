@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import checks, signatures
+from tricorn.callbacks import run_state
 
 Logs = dict[str, Any]
 
@@ -56,6 +57,34 @@ class Callback:
         """Whether a passive callback has a use for the logs of `batch`: where not, it gets None,
         and they need not be fetched from the device."""
         return True
+
+    def due_in(self, batch: int) -> int | None:
+        """In how many batches after `batch` a passive callback is to be called at the latest; None:
+        whenever."""
+        return None
+
+    def get_state(self) -> dict[str, Any]:
+        """What a training that is resumed has to know of the callback, as numbers, strings, arrays,
+        and lists, tuples and dicts of them: by default the attributes that are such data, and the
+        state of those that have a `get_state` and a `set_state` themselves.  Only what differs from
+        what it was when `fit` began is kept.  See `BackupAndRestore`."""
+        state = {}
+        for name, value in vars(self).items():
+            if hasattr(value, "get_state") and hasattr(value, "set_state"):
+                value = value.get_state()
+            if name not in ("params", "_model") and run_state.is_data(value):
+                state[name] = value
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with what `get_state` gave, or a part of it; called when `fit` has begun, and in
+        the middle of an epoch once more when that has."""
+        for name, value in state.items():
+            own = getattr(self, name, None)
+            if hasattr(own, "set_state"):
+                own.set_state(value)
+            else:
+                setattr(self, name, value)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """`fit` begins."""

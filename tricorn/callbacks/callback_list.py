@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tricorn import signatures
@@ -17,6 +19,25 @@ _BATCH_HOOKS = {
     for mode in ("train", "test", "predict")
 }
 _OLD_BATCH_HOOKS = ("on_batch_begin", "on_batch_end")
+
+
+@dataclasses.dataclass
+class Run:
+    """A training, as callbacks that save it see it.
+
+    Attributes:
+        position: where it stands.
+        feeds: where its data come from: for training, for validation.
+        interrupted: whether it is to end after this batch.
+        make_metrics: lets the model's metrics have their Variables.
+        callbacks: all its callbacks.
+    """
+
+    position: Any
+    feeds: list
+    interrupted: Callable[[], bool]
+    make_metrics: Callable[[], None]
+    callbacks: list = dataclasses.field(default_factory=list)
 
 
 class CallbackList(Callback):
@@ -57,6 +78,7 @@ class CallbackList(Callback):
             self._add(History)
         if add_progbar:
             self._add(ProgbarLogger)
+        self.callbacks.sort(key=lambda callback: getattr(callback, "_tricorn_last", False))
         self._listeners: dict[str, list[Callback]] = {}
         if model is not None:
             self.set_model(model)
@@ -86,6 +108,39 @@ class CallbackList(Callback):
         return any(
             not callback.passive for hook in _BATCH_HOOKS[mode] for callback in self._listen(hook)
         )
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the training is saved so that it can go on when it was interrupted."""
+        return any(hasattr(callback, "_tricorn_open") for callback in self.callbacks)
+
+    @contextlib.contextmanager
+    def held(self, run: Run) -> Iterator[None]:
+        """A block for a training, in which callbacks hold what they give back however it ends.
+        They are told (``params["resumed"]``) if it goes on with one that was interrupted."""
+        run.callbacks = self.callbacks
+        opened: list[Any] = []
+        error: BaseException | None = None
+        try:
+            for callback in self.callbacks:
+                if hasattr(callback, "_tricorn_open"):
+                    found = callback._tricorn_open(run)
+                    opened.append(callback)
+                    if found:
+                        self.set_params({**self.params, "resumed": True})
+            yield
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            for callback in opened:
+                callback._tricorn_close(error)
+
+    def due_in(self, batch: int) -> int | None:
+        """In how many batches after `batch` the first of the passive callbacks is to be called."""
+        listeners = self._listen("on_train_batch_end")
+        wishes = [callback.due_in(batch) for callback in listeners if callback.passive]
+        return min((wish for wish in wishes if wish is not None), default=None)
 
     def _listen(self, hook: str) -> list[Callback]:
         """The callbacks for which a batch hook does something."""

@@ -46,8 +46,19 @@ class CSVLogger(Callback):
         self.keys = None
         if self.append and os.path.exists(self.filename):
             self.append_header = os.path.getsize(self.filename) == 0
-        mode = "a" if self.append else "w"
+        mode = "a" if self.append or self.params.get("resumed") else "w"
         self.csv_file = open(self.filename, mode, newline="", encoding="utf-8")  # noqa: SIM115
+
+    def get_state(self) -> dict[str, Any]:
+        size = None if self.csv_file is None else self.csv_file.tell()
+        return {"keys": self.keys, "size": size}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Rows that were written after the state was saved are written again."""
+        self.keys = state.get("keys")
+        if self.csv_file is not None:
+            self.csv_file.truncate(min(state.get("size", 0), os.path.getsize(self.filename)))
+            self.append_header = self.keys is None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         logs = logs or {}

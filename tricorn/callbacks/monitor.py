@@ -52,10 +52,9 @@ class MonitorCallback(Callback):
             ValueError: when ``mode="auto"`` and nothing tells which way is better.
         """
         if self.monitor_op is None:
-            down = self._direction() == "min"
-            self.monitor_op = operator.lt if down else operator.gt
-            self.min_delta = -self.min_delta if down else self.min_delta
-        return reference is None or self.monitor_op(value - self.min_delta, reference)
+            self.monitor_op = operator.lt if self._direction() == "min" else operator.gt
+        delta = -self.min_delta if self.monitor_op is operator.lt else self.min_delta
+        return reference is None or self.monitor_op(value - delta, reference)
 
     def _direction(self) -> str:
         """``"min"`` or ``"max"``."""
@@ -103,6 +102,16 @@ class BatchCount:
             return False
         self._since = 0
         return True
+
+    def left(self, every: int) -> int:
+        """In how many batches `due` is so."""
+        return every - self._since
+
+    def get_state(self) -> dict[str, int]:
+        return dict(vars(self))
+
+    def set_state(self, state: dict[str, int]) -> None:
+        vars(self).update(state)
 
 
 def save_frequency(callback: Callback, save_freq: Any) -> Any:

@@ -33,6 +33,18 @@ class SwapEMAWeights(Callback):
         #: the weights that averages stand in the place of
         self._weights: list[tuple[Any, Any]] | None = None
 
+    def get_state(self) -> dict[str, Any]:
+        return {"weights": self._weights and [value for _, value in self._weights]}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        values = state.get("weights")
+        self._weights = values and list(zip(self._averaged(), values))
+
+    def _averaged(self) -> list[Any]:
+        """The variables of which there are averages."""
+        optimizers = [one for one, _ in single_optimizers(self.model) if one.use_ema]
+        return [variable for optimizer in optimizers for variable in optimizer.averages]
+
     def _swap(self, to_averages: bool) -> None:
         optimizers = [one for one, _ in single_optimizers(self.model) if one.use_ema]
         if not optimizers:

@@ -104,6 +104,9 @@ class TensorBoard(Callback):
             file.close()
         self._files = {}
 
+    def get_state(self) -> dict[str, Any]:
+        return {"_batch": self._batch}
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._batch = 0
 

@@ -218,6 +218,18 @@ def profile(folder):
 
 
 @primitive
+def random_state():
+    """The state of the framework's own generator, which a user's code may draw from, as an array or
+    a tuple of such; None: it has none that can be told.  Default: None."""
+
+
+@primitive
+def set_random_state(state):
+    """Let the framework's own generator go on from a `random_state` (which may be another
+    engine's).  Default: nothing."""
+
+
+@primitive
 def native_gradients(possible):
     """A context manager for code of which the framework itself may be asked for gradients
     (``loss.backward()``), such as a step that a user has written, where it does not record

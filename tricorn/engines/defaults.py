@@ -83,6 +83,14 @@ def profile(engine: Any, folder: str) -> Any:
     raise EngineError(f"the engine {engine.name!r} has no profiler; jax, tensorflow and torch have")
 
 
+def random_state(engine: Any) -> None:
+    return None
+
+
+def set_random_state(engine: Any, state: Any) -> None:
+    return None
+
+
 def native_gradients(engine: Any, possible: bool) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
@@ -532,7 +540,8 @@ DEFAULTS: dict[str, Callable] = {
     fn.__name__: fn
     for fn in (
         devices, device, place, device_of, is_eager, block, variant, context_of, direct, training,
-        profile, clear, native_gradients, unshared, rsqrt, sigmoid, relu, clip,
+        profile, clear, native_gradients, random_state, set_random_state, unshared, rsqrt,
+        sigmoid, relu, clip,
         stop_gradient, mean, expand_dims, squeeze, stack, flip, repeat, nonzero, unique, conv,
         conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
         custom_gradient, checkpoint, eval_shape, as_python, compile, all_reduce, all_gather,

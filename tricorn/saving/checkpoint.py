@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from tricorn import limits
+from tricorn import atomic, limits
 from tricorn import variable as variables
 from tricorn.graph import scope
 from tricorn.graph.scope import Suspended
@@ -40,7 +40,7 @@ from tricorn.metrics import Metric
 from tricorn.models import Model, Sequential
 from tricorn.models.layer_graph import graph_of
 from tricorn.optimizers import Optimizer
-from tricorn.saving import atomic, weights
+from tricorn.saving import weights
 from tricorn.seeds import SeedGenerator
 from tricorn.variable import Variable
 

@@ -12,8 +12,8 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from tricorn import limits, naming
-from tricorn.saving import atomic, keras_file, orbax, weights
+from tricorn import atomic, limits, naming
+from tricorn.saving import keras_file, orbax, weights
 from tricorn.seeds import SeedGenerator
 
 _ERROR = "color(160)"

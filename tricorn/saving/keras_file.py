@@ -25,9 +25,9 @@ from typing import IO, Any
 
 import h5py
 
-from tricorn import _version, limits
+from tricorn import _version, atomic, limits
 from tricorn.graph.scope import library_code
-from tricorn.saving import atomic, hdf5, orbax, safetensors, shards, weights
+from tricorn.saving import hdf5, orbax, safetensors, shards, weights
 from tricorn.saving.older import models, states, writing
 from tricorn.serialization import registry
 from tricorn.tracebacks import shortened

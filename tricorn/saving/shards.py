@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 import h5py
 
-from tricorn import checks, limits
-from tricorn.saving import atomic, weights
+from tricorn import atomic, checks, limits
+from tricorn.saving import weights
 
 #: attribute of a shard, and key in the index's metadata
 _MARK = "tricorn_save"

@@ -10,6 +10,7 @@ read and not run: nothing of a stream is lost when a training stops early.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import warnings
 import weakref
@@ -281,6 +282,26 @@ class ArrayFeed:
 
     #: the next chunk may be prepared while one is run
     ahead = True
+    #: whether it is to know its `state`
+    remember = False
+
+    def facts(self) -> dict[str, Any]:
+        """What the order of the batches depends on."""
+        return {
+            "samples": self.size, "batch size": self.batch_size, "shuffle": self.shuffle,
+            "steps of an epoch": self.per_epoch,
+        }  # fmt: skip
+
+    def state(self) -> None:
+        """Nothing: the `Position` says which rows come next."""
+
+    def resume(self, state: Any, position: Any) -> int:
+        """Go on with what comes after `state`; gives how many batches were read again for that.
+
+        Args:
+            position: of the training; None for data of another use.
+        """
+        return 0
 
     def done(self, steps: int) -> None:
         """So many steps more are over."""
@@ -401,6 +422,11 @@ class StreamFeed:
         #: batches as they came: read again first; in chunks that were not run yet
         self._back: deque[Any] = deque()
         self._open: deque[Any] = deque()
+        #: batches done since the feed was made; those read from the iterator, and what this told
+        #: of its position then
+        self.total = self._read = 0
+        self.remember = False
+        self._marks: deque[tuple[int, Any]] = deque()
         #: signature of a batch -> for how many there was room in chunks
         self._rooms: dict[Any, list[int]] = {}
         self._buffers: tuple[Any, list] = (None, [])
@@ -414,18 +440,124 @@ class StreamFeed:
 
     def _begin(self, skipped: int = 0) -> None:
         """Have an iterator: one that was used before goes on with what was kept."""
-        if self._iterator is None:
-            self._iterator = self._batches()
-            if isinstance(self.source, Iterator):
-                self._back.extend(_taken(self.source))
+        if self._iterator is not None:
+            return
+        later = getattr(self.source, "_tricorn_from", None)
+        self._iterator = self._batches() if later is None else later(skipped)
+        kept, mark = _taken(self.source) if isinstance(self.source, Iterator) else ([], None)
+        self._back.extend(kept)
+        self._read = len(kept)
+        teller = _teller(self._iterator, self.source) if self.remember else None
+        if mark is None and not kept and teller is not None:
+            mark = teller[0](), 0
+        self._marks = deque([] if mark is None else [(-mark[1], mark[0])])
+        if later is None and not isinstance(self.source, Iterator):
+            deque(itertools.islice(self._iterator, skipped), maxlen=0)
+
+    def facts(self) -> dict[str, Any]:
+        """See `ArrayFeed`."""
+        return {"steps of an epoch": self.steps}
+
+    def state(self) -> dict[str, Any]:
+        """Where the source stands: how many batches are done, and, if it can tell its position,
+        this at some batch before and how many came since."""
+        mark = self._mark()
+        if mark is None and self._iterator is None and (teller := _teller(self.source)):
+            mark = teller[0](), 0
+        return {"batches": self.total, "mark": mark}
+
+    def _mark(self) -> tuple[Any, int] | None:
+        """(what the source told of its position, how many batches are done since then)."""
+        done = self._read - len(self._open) - len(self._back)
+        while len(self._marks) > 1 and self._marks[1][0] <= done:
+            self._marks.popleft()
+        if self._iterator is None or not self._marks:
+            return None
+        return self._marks[0][1], done - self._marks[0][0]
+
+    def resume(self, state: dict[str, Any], position: Any) -> int:
+        """See `ArrayFeed`.  A source that can tell its position is given it, of one that has a
+        batch for each number those are passed over; of another all are read again."""
+        self.total = state["batches"]
+        if state["mark"] is not None:
+            return self._go_to(*state["mark"])
+        length = _length(self.source)
+        if isinstance(self.source, Iterator) or not (
+            length and hasattr(self.source, "__getitem__")
+        ):
+            return self._read_again(self.total)
+        passes, rest = divmod(self.total, length)
+        one_pass = self._is_one_pass()
+        if one_pass and position is not None:  # at its end an epoch is not over yet
+            passes, rest = position.epoch - position.first_epoch, position.step
+        if passes == 0 and self._iterator is not None:
+            self._pass_over(rest)
+            return 0
+        for number in range(passes):
+            if number or self._iterator is None:
+                self._edge_of_pass("begin")
+            self._edge_of_pass("end")
+        self._back.clear()
+        self._iterator = None
+        if rest or not one_pass:
+            self._begin(rest)
+        return 0
+
+    def _go_to(self, place: Any, since: int) -> int:
+        self._begin()
+        teller = _teller(self._iterator, self.source)
+        if teller is None:
+            raise ValueError(
+                f"the source of batches, {self.source!r}, cannot be given the position that it "
+                "told when the training was saved; give the same kind of source"
+            )
+        teller[1](place)
+        self._back.clear()
+        self._read, self._marks = 0, deque([(0, place)])
+        return self._pass_over(since)
+
+    def _read_again(self, left: int) -> int:
+        """Pass over so many batches, from one pass through the source to the next."""
+        again = left
+        while left > 0:
+            self._begin()
+            found = self._pass_over(left)
+            left -= found
+            if left:
+                self._iterator = None
+                self._edge_of_pass("end")
+            if not found:
+                break
+        return again
+
+    def _pass_over(self, count: int) -> int:
+        """Read so many batches for nothing; how many there were."""
+        found = 0
+        while found < count:
+            if self._back:
+                self._back.popleft()
             else:
-                deque(itertools.islice(self._iterator, skipped), maxlen=0)
+                try:
+                    next(self._iterator)  # type: ignore[arg-type]
+                except StopIteration:
+                    break
+                self._read += 1
+            found += 1
+        return found
+
+    def _edge_of_pass(self, edge: str) -> None:
+        """Tell a source that a pass through it begins or ends, if it wants to know."""
+        getattr(self.source, f"on_epoch_{edge}", lambda: None)()
 
     def _next(self) -> tuple[Any, Any]:
         """The next batch as it comes, and as (x, y, sample_weight) of arrays; StopIteration at the
         end."""
         assert self._iterator is not None
-        raw = self._back.popleft() if self._back else next(self._iterator)
+        if self._back:
+            raw = self._back.popleft()
+        else:
+            raw = next(self._iterator)
+            self._read += 1
         parts = unpack_x_y_sample_weight(raw)
         if self.inputs_only:
             parts = (parts[0], None, None)
@@ -445,19 +577,20 @@ class StreamFeed:
 
     def done(self, steps: int) -> None:
         """So many steps more are over: their batches need not be kept."""
+        self.total += steps
         for _ in range(steps):
             self._open.popleft()
 
     def keep(self) -> None:
         """Keep what was read and is not done: an iterator goes on there the next time, also in
         another feed; other sources begin anew."""
-        kept = [*self._open, *self._back]
+        kept, mark = [*self._open, *self._back], self._mark()
         self._open.clear()
         self._back.clear()
         if isinstance(self.source, Iterator) and self.ahead:
             self._iterator = None
             if kept:
-                _keep(self.source, kept)
+                _keep(self.source, kept, mark)
         elif self._is_one_pass():
             self._iterator = None
         else:
@@ -502,9 +635,7 @@ class StreamFeed:
             self._ended_early(done)
         if self._is_one_pass():
             self._iterator = None
-            end = getattr(self.source, "on_epoch_end", None)
-            if end is not None:
-                end()
+            self._edge_of_pass("end")
 
     def _take(self, pace: Any, limit: int) -> int:
         """For how many batches to read now."""
@@ -520,6 +651,8 @@ class StreamFeed:
         """Up to `limit` equal batches, and what they have in common."""
         chunk: list = []
         signature: Any = None
+        if self.remember and not self._back and (teller := _teller(self._iterator, self.source)):
+            self._marks.append((self._read, teller[0]()))
         while len(chunk) < limit:
             try:
                 raw, batch = self._next()
@@ -613,7 +746,7 @@ class FileFeed(StreamFeed):
         self.batch_size = _check_batch_size(batch_size, size, steps)
         batches = on_disk.Batches(self.arrays, size, self.batch_size, shuffle == "batch")
         super().__init__(batches, steps, class_weight, stack, inputs_only)
-        self.size = size
+        self.size, self._position = size, None
 
     def split(
         self, fraction: float, batch_size: int | None = None, steps: int | None = None
@@ -633,6 +766,29 @@ class FileFeed(StreamFeed):
         size = batch_size or self.batch_size
         return train, part(cut, self.size, size, False, self.class_weight, steps)
 
+    def facts(self) -> dict[str, Any]:
+        """See `ArrayFeed`."""
+        return {
+            "samples": self.size, "batch size": self.batch_size, "shuffle": self.shuffle,
+            **super().facts(),
+        }  # fmt: skip
+
+    def resume(self, state: dict[str, Any], position: Any) -> int:
+        """See `ArrayFeed`."""
+        self.total = state["batches"]
+        passes, rest = divmod(self.total, len(self.source))
+        if not self._is_one_pass() and position is not None:
+            first = passes * len(self.source) // (self.steps or 1)  # the epoch this pass began in
+            self._position = dataclasses.replace(position, epoch=position.first_epoch + first)
+            self._begin(rest)
+        return 0
+
+    def _begin(self, skipped: int = 0) -> None:
+        if self._iterator is None and self._position is not None and self.shuffle:
+            count = len(self.source) if self.source.whole else self.size
+            self.source.order = self._position.order(count)
+        super()._begin(skipped)
+
     def first(self) -> Any:
         """See `ArrayFeed`."""
         x, y, sample_weight = next(iter(self.source))
@@ -640,9 +796,7 @@ class FileFeed(StreamFeed):
 
     def epoch(self, position: Any = None, pace: Any = None) -> Iterator[tuple[tuple, int]]:
         """See `StreamFeed`."""
-        if self.shuffle and position is not None and self._iterator is None:
-            count = len(self.source) if self.source.whole else self.size
-            self.source.order = position.order(count)
+        self._position = position
         return super().epoch(position, pace)
 
 
@@ -660,8 +814,9 @@ def _most(leaves: list) -> int:
     return max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // max(1, sum(a.nbytes for a in leaves))))
 
 
-#: what was read of an iterator and not run: its id -> (weak reference, batches as they came)
-_kept: dict[int, tuple[weakref.ref, list]] = {}
+#: what was read of an iterator and not run: its id -> (weak reference, batches as they came, mark
+#: before the first)
+_kept: dict[int, tuple[weakref.ref, list, Any]] = {}
 
 
 def _can_keep(iterator: Iterator) -> bool:
@@ -672,15 +827,25 @@ def _can_keep(iterator: Iterator) -> bool:
     return True
 
 
-def _keep(iterator: Iterator, batches: list) -> None:
+def _keep(iterator: Iterator, batches: list, mark: Any) -> None:
     """Keep batches for whoever reads from the iterator next, while it lives."""
     key = id(iterator)
-    _kept[key] = weakref.ref(iterator, lambda _: _kept.pop(key, None)), batches
+    _kept[key] = weakref.ref(iterator, lambda _: _kept.pop(key, None)), batches, mark
 
 
-def _taken(iterator: Iterator) -> list:
-    """What was kept, which is the reader's now."""
-    return _kept.pop(id(iterator), (None, []))[1]
+def _taken(iterator: Iterator) -> tuple[list, Any]:
+    """What was kept, which is the reader's now, and the mark before it."""
+    return _kept.pop(id(iterator), (None, [], None))[1:]
+
+
+def _teller(*objects: Any) -> tuple[Any, Any] | None:
+    """The methods by which the first of these that can tell its position does so, and takes it."""
+    for one in objects:
+        for names in (("get_state", "set_state"), ("state_dict", "load_state_dict")):
+            methods = [getattr(one, name, None) for name in names]
+            if all(map(callable, methods)):
+                return methods[0], methods[1]
+    return None
 
 
 def _length(source: Any) -> int | None:

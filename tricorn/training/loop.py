@@ -19,6 +19,9 @@ from tricorn.engines import active
 
 #: a dispatch is to take about so long, in seconds
 DISPATCH = 0.05
+#: what a process gives the system that was told to end (SIGTERM) in a training that can go on:
+#: the code of `sysexits.h` for "try again later"
+TERMINATED = 75
 
 
 class Pace:
@@ -65,6 +68,7 @@ class Position:
         epoch: the epoch, from 0.
         step: how many of the epoch's steps are done.
         first_epoch: that with which the `fit` began.
+        logs: the epoch's, when its steps are done.
     """
 
     seed: int
@@ -72,6 +76,7 @@ class Position:
     epoch: int = 0
     step: int = 0
     first_epoch: int = 0
+    logs: dict | None = None
 
     def order(self, size: int, epoch: int | None = None) -> np.ndarray:
         """The order of `size` samples in this epoch, or another."""
@@ -80,10 +85,14 @@ class Position:
 
 class _Signals:
     """Ctrl-C that waits for a safe point: the end of a dispatch, so that no Variable is lost
-    between a donation and the write-back."""
+    between a donation and the write-back.
 
-    def __init__(self, handler: Callable) -> None:
-        self.handler = handler
+    Args:
+        handlers: signal -> its handler.
+    """
+
+    def __init__(self, handlers: dict[int, Callable]) -> None:
+        self.handlers = handlers
         self.came: list[tuple[int, Any]] = []
 
     def note(self, number: int, frame: Any) -> None:
@@ -93,10 +102,10 @@ class _Signals:
             raise KeyboardInterrupt
 
     def check(self) -> None:
-        """Call the handler for what came meanwhile.  Python's own raises KeyboardInterrupt."""
+        """Call the handlers for what came meanwhile.  Python's own raises KeyboardInterrupt."""
         came, self.came = self.came, []
         for number, frame in came:
-            self.handler(number, frame)
+            self.handlers[number](number, frame)
 
 
 _signals: _Signals | None = None
@@ -110,36 +119,55 @@ def training() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[Callable[[], None]]:
+def interruptible(can_go_on: bool = False) -> Iterator[Callable[[], None]]:
     """A block in which SIGINT waits for safe points.  Gives the function to call at those: it calls
     the handler that was installed, which may raise, or note something and let the run go on.
 
     Where Ctrl-C is ignored, ends the process or is another thread's affair, nothing is changed.  A
     block inside of another one shares its signals.  A third Ctrl-C before a safe point breaks out
     at once.
+
+    Args:
+        can_go_on: it is a training that can be taken up again: SIGTERM, too, waits, and ends the
+            process with the code `TERMINATED` unless the program handles it.
     """
     global _signals
     main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT) if main else None
-    if main and _signals is not None and before == _signals.note:
+    numbers = [signal.SIGINT, signal.SIGTERM] if can_go_on else [signal.SIGINT]
+    before = {number: signal.getsignal(number) for number in numbers} if main else {}
+    if main and _signals is not None and before[signal.SIGINT] == _signals.note:
         yield _signals.check
         return
-    if not callable(before):
+    handlers = {number: handler for number, handler in before.items() if callable(handler)}
+    if before.get(signal.SIGTERM) is signal.SIG_DFL:
+        handlers[signal.SIGTERM] = _leave
+    if not handlers:
         with _line_ended():
             yield lambda: None
         return
-    outer, signals = _signals, _Signals(before)
+    outer, signals = _signals, _Signals(handlers)
     _signals = signals
-    signal.signal(signal.SIGINT, signals.note)
+    for number in handlers:
+        signal.signal(number, signals.note)
     try:
         with _line_ended():
             yield signals.check
     finally:
         _signals = outer
-        if signal.getsignal(signal.SIGINT) == signals.note:  # else a callback installed another
-            signal.signal(signal.SIGINT, before)
+        for number in handlers:
+            if signal.getsignal(number) == signals.note:  # else a callback installed another
+                signal.signal(number, before[number])
         with _line_ended():
             signals.check()
+
+
+def _leave(number: int, frame: Any) -> None:
+    raise SystemExit(TERMINATED)
+
+
+def interrupted() -> bool:
+    """Whether a signal waits for a safe point."""
+    return _signals is not None and bool(_signals.came)
 
 
 @contextlib.contextmanager
@@ -166,6 +194,7 @@ def run(
     stopped: Callable[[], bool],
     check: Callable[[], None],
     position: Position | None = None,
+    due_in: Callable[[int], int | None] | None = None,
 ) -> tuple[Any, int]:
     """Run all steps of `chunks` through ``compiled(start, stop, *args)``.
 
@@ -179,6 +208,7 @@ def run(
         stopped: asked after each dispatch.
         check: raises a pending interrupt.
         position: where the run begins; follows it.
+        due_in: in how many steps after one `end` is to be called at the latest; None: whenever.
 
     Returns:
         (the last step's result, the number of steps of the epoch that are done).
@@ -191,7 +221,8 @@ def run(
             (args, count), start, following = following, 0, None
             key = tree.leaves(args)[0].shape
             while start < count:
-                stop = start + pace.take(count - start)
+                wish = due_in(position.step - 1) if due_in is not None else None
+                stop = start + pace.take(min(count - start, max(1, wish or count)))
                 begin(position.step)
                 clock = time.perf_counter()
                 result = compiled(start, stop, *args)
@@ -205,6 +236,7 @@ def run(
                 seconds = time.perf_counter() - clock
                 pace.measured(key, stop - start, max(seconds - prepared, prepared))
                 position.step += stop - start
+                position.logs = None
                 start = stop
                 end(position.step - 1, functools.partial(_same, result))
                 check()

@@ -27,8 +27,8 @@ from tricorn import (
     signatures,
     tree,
 )
-from tricorn.callbacks import CallbackList, History
-from tricorn.callbacks.callback_list import as_floats
+from tricorn.callbacks import CallbackList, History, backup
+from tricorn.callbacks.callback_list import Run, as_floats
 from tricorn.conventions import conventions_of, set_conventions
 from tricorn.engines import active
 from tricorn.engines.abstract import NeedsEngine
@@ -360,6 +360,7 @@ class Trainer(Layer):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | list[int] = 1,
+        resume: Any = None,
     ) -> History:
         """Train for a number of epochs.
 
@@ -383,6 +384,9 @@ class Trainer(Layer):
             validation_steps, validation_batch_size: likewise for the validation, which begins anew
                 each time.
             validation_freq: validate every so many epochs, or after the listed ones (from 1).
+            resume: a folder, in which the training is saved every minute and at its end: the same
+                program, run again after it was killed, goes on there and ends with the same
+                numbers.  Or a `BackupAndRestore`, which says more.
 
         Returns:
             `History`: ``history.history`` is name -> list of values per epoch.
@@ -398,6 +402,10 @@ class Trainer(Layer):
             x, y, batch_size, validation_split, validation_data, shuffle, class_weight,
             sample_weight, steps_per_epoch, validation_steps, validation_batch_size,
         )  # fmt: skip
+        feeds = [feed for feed in (train, validation) if feed is not None]
+        calls = CallbackList([callbacks, backup.of(resume)], add_history=True)
+        for feed in feeds:
+            feed.remember = calls.can_go_on
         program = _program(self, "train", looped=True)
         ranges.refuse_text(self, train)
         _prepare(self, "train", program, train.first)
@@ -411,15 +419,19 @@ class Trainer(Layer):
             _within_limit(validation, None)
         position = loop.Position(*seeds.begin_fit(), initial_epoch, first_epoch=initial_epoch)
         calls = CallbackList(
-            callbacks, add_history=True, add_progbar=verbose != 0, model=self, verbose=verbose,
-            epochs=epochs, steps=steps, position=position,
+            calls, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=epochs,
+            steps=steps, position=position,
         )  # fmt: skip
         pace = _pace(self, calls, "train", users)
         test_pace = _pace(self, calls, "test", users_test)
         self.stop_training = False
         logs: dict[str, Any] = {}
-        calls.on_train_begin()
-        with loop.interruptible() as check:
+        run = Run(position, feeds, loop.interrupted, lambda: _make_metrics(self, program, train))
+        with (
+            calls.held(run),
+            loop.interruptible(calls.can_go_on) as check,
+        ):
+            calls.on_train_begin()
             for epoch in range(position.epoch, epochs):  # a callback may have gone ahead
                 if epoch > position.epoch:
                     position.epoch, position.step = epoch, 0
@@ -435,21 +447,26 @@ class Trainer(Layer):
                     lambda: self.stop_training,
                     check,
                     position,
+                    calls.due_in,
                 )
                 if calls.params.get("steps") is None:
                     calls.set_params({**calls.params, "steps": done})
-                logs = as_floats(result)
+                if result is not None:
+                    logs = position.logs = as_floats(result)
+                else:  # all steps were done when the training was interrupted
+                    logs = position.logs = position.logs or as_floats(self.get_metrics_result())
                 if validation is not None and _due(validation_freq, epoch):
                     validation.begin_anew()
                     found = _evaluate(self, validation, calls, test_pace, check, users_test)
-                    logs.update({f"val_{name}": value for name, value in found.items()})
+                    logs = {**logs, **{f"val_{name}": value for name, value in found.items()}}
+                position.logs = None
                 calls.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
-        finish = getattr(self.optimizer, "finalize_variable_values", None)
-        if finish is not None and epochs > initial_epoch:
-            finish(_training_variables(self))
-        calls.on_train_end(logs)
+            finish = getattr(self.optimizer, "finalize_variable_values", None)
+            if finish is not None and epochs > initial_epoch:
+                finish(_training_variables(self))
+            calls.on_train_end(logs)
         return self.history
 
     # ------------------------------------------------------------------------- evaluate and predict
@@ -816,6 +833,13 @@ def _prepare(model: Trainer, kind: str, program: Any, first: Callable[[], Any]) 
     variables = _training_variables(model)
     if kind == "train" and variables and not _optimizer_ready(model):
         model.optimizer.build(variables)
+
+
+def _make_metrics(model: Trainer, program: Any, feed: Any) -> None:
+    """Let the metrics have their Variables, which they get in the first step."""
+    interpreted = _interpreted(model, program)
+    if interpreted is not None:
+        interpreted.dropped(_step_of(model, "train"), adapters.trimmed(feed.first()))
 
 
 def _optimizer_ready(model: Trainer) -> bool:

@@ -20,8 +20,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from tricorn import config, limits
+from tricorn.atomic import writing
 from tricorn.callbacks.display import Progress, message
-from tricorn.saving.atomic import writing
 
 _BLOCK = 1 << 16
 

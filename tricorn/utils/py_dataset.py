@@ -106,8 +106,15 @@ class PyDataset:
 
     def __iter__(self) -> Iterator:
         """The batches of an epoch, in order."""
+        return PyDataset._tricorn_from(self, 0)
+
+    def _tricorn_from(self, first: int) -> Iterator:
+        """Those from the batch `first` on."""
+        if type(self).__iter__ is not PyDataset.__iter__:
+            yield from itertools.islice(iter(self), first, None)
+            return
         count = self.num_batches
-        numbers: Iterator[int] = itertools.count() if count is None else iter(range(count))
+        numbers = iter(itertools.count(first) if count is None else range(first, count))
         self.on_epoch_begin()
         if self.workers > 1 or (self.use_multiprocessing and self.workers):
             ahead = max(self.max_queue_size, self.workers)

@@ -13,7 +13,7 @@ from html import escape
 
 import numpy as np
 
-from tricorn.saving.atomic import writing
+from tricorn.atomic import writing
 
 _STYLE = """
 :root { color-scheme: light dark; --page: #f7f6f3; --card: #ffffff; --ink: #1d1c1a; --soft: #5f5c56;

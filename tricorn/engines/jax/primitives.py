@@ -47,6 +47,8 @@ __all__ = [
             "training",
             "clear",
             "native_gradients",
+            "random_state",
+            "set_random_state",
         }
         - {"as_python", "tape", "own_graph"}
         - {"dense", "entries", "is_sparse", "sparse", "sparse_matmul"}

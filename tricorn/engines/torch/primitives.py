@@ -150,6 +150,19 @@ def profile(folder: str) -> Any:
     return torch.profiler.profile(on_trace_ready=torch.profiler.tensorboard_trace_handler(folder))
 
 
+def random_state() -> tuple[np.ndarray, ...]:
+    on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return tuple(state.numpy() for state in (torch.get_rng_state(), *on_devices))
+
+
+def set_random_state(state: Any) -> None:
+    if state is None:  # another engine's
+        return
+    torch.set_rng_state(torch.from_numpy(state[0]))
+    for i, one in enumerate(state[1:]):
+        torch.cuda.set_rng_state(torch.from_numpy(one), i)
+
+
 def is_eager() -> bool:
     return not torch.compiler.is_compiling()
 

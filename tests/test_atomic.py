@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from tricorn.saving import atomic
+from tricorn import atomic
 
 pytestmark = pytest.mark.engine_free
 

@@ -1,0 +1,243 @@
+"""What the next step of a training depends on: as data, and as a file that shows whether it is
+whole.
+
+A file is a zip archive without compression: the bytes of arrays as ``0``, ``1`` ..., and
+``state.json``, which names them.  Zip keeps a checksum (CRC-32) of each member, and its index
+stands at the end, so a damaged file or a part of one is told from a whole one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tricorn import atomic, seeds
+from tricorn.engines import active
+from tricorn.graph.turns import Use
+
+_PLAIN = (bool, int, float, str, type(None))
+METRICS = "variables of the metrics"
+#: bytes from which on an array is not compared
+_LARGE = 2**20
+#: of a layer's config: names differ from one building of a model to the next
+_NAMES = ("name", "inbound_nodes", "build_config", "module", "registered_name")
+
+
+class NotData(TypeError):
+    """A value is no plain data."""
+
+
+# ----------------------------------------------------------------------------------------- as data
+
+
+def encoded(value: Any, arrays: list[np.ndarray]) -> Any:
+    """Plain data (None, numbers, strings, bytes, arrays; lists, tuples and dicts of them) as what
+    JSON has forms for.  Copies of the arrays are added to `arrays`.
+
+    Raises:
+        NotData: for anything else.
+    """
+    if type(value) in _PLAIN:
+        return value
+    if type(value) is list:
+        return [encoded(part, arrays) for part in value]
+    if type(value) is tuple:
+        return {"tuple": [encoded(part, arrays) for part in value]}
+    if type(value) is dict:
+        return {"dict": [[encoded(k, arrays), encoded(v, arrays)] for k, v in value.items()]}
+    if type(value) is bytes:
+        arrays.append(np.frombuffer(value, np.uint8))
+        return {"bytes": len(arrays) - 1}
+    if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.names:
+        raise NotData(f"{type(value).__name__} is no plain data")
+    if value.dtype == object:
+        return {"objects": encoded(value.ravel().tolist(), arrays), "shape": list(value.shape)}
+    arrays.append(np.array(value, order="C"))
+    kind = value.dtype.name if value.dtype.kind == "V" else value.dtype.str
+    return {"array": len(arrays) - 1, "dtype": kind, "shape": list(value.shape)}
+
+
+def is_data(value: Any) -> bool:
+    """Whether `encoded` takes it."""
+    if isinstance(value, (list, tuple)):
+        return type(value) in (list, tuple) and all(map(is_data, value))
+    if isinstance(value, dict):
+        return type(value) is dict and is_data(list(value)) and is_data(list(value.values()))
+    if isinstance(value, (np.ndarray, np.generic)):
+        return not value.dtype.names and (value.dtype != object or is_data(value.tolist()))
+    return type(value) in (*_PLAIN, bytes)
+
+
+def mark(value: Any) -> Any:
+    """By what a value is compared with what it was: of a large array which object it is."""
+    if isinstance(value, (list, tuple)):
+        return [type(value), *map(mark, value)]
+    if isinstance(value, dict):
+        return [dict, *((k, mark(v)) for k, v in value.items())]
+    if isinstance(value, np.ndarray):
+        large = value.nbytes > _LARGE or value.dtype == object
+        return id(value) if large else (value.shape, value.dtype.str, value.tobytes())
+    return type(value), repr(value)
+
+
+def decoded(value: Any, read: Any) -> Any:
+    """The inverse of `encoded`; ``read(number)`` gives the bytes of an array."""
+    if isinstance(value, list):
+        return [decoded(part, read) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if "tuple" in value:
+        return tuple(decoded(part, read) for part in value["tuple"])
+    if "dict" in value:
+        return {decoded(k, read): decoded(v, read) for k, v in value["dict"]}
+    if "bytes" in value:
+        return read(value["bytes"])
+    if "objects" in value:
+        whole = np.empty(len(value["objects"]), object)
+        whole[:] = decoded(value["objects"], read)
+        return whole.reshape(value["shape"])
+    found = np.frombuffer(read(value["array"]), np.dtype(value["dtype"]))
+    return found.reshape(value["shape"]).copy()
+
+
+def write(path: Path, state: Any, arrays: list[np.ndarray]) -> None:
+    """Write what `encoded` has given: the file is there whole or not at all."""
+    with atomic.writing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for number, array in enumerate(arrays):
+            with archive.open(str(number), "w", force_zip64=True) as member:
+                member.write(memoryview(array.reshape(-1).view(np.uint8)))
+        archive.writestr("state.json", json.dumps(state))
+
+
+def read(path: Path) -> Any:
+    """The state in a file.
+
+    Raises:
+        OSError, ValueError: when it cannot be read, or is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type for member in archive.infolist()):
+                raise ValueError("it is compressed, which no state is")
+            state = json.loads(archive.read("state.json"))
+            return decoded(state, lambda number: archive.read(str(number)))
+    except (zipfile.BadZipFile, EOFError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+# ------------------------------------------------------------------------------ what belongs to it
+
+
+def _variables(model: Any) -> dict[str, list]:
+    optimizer, metrics = model.optimizer, model.metrics
+    return {
+        "weights": list(model.variables),
+        "variables of the optimizer": list(optimizer.variables) if optimizer else [],
+        METRICS: [v for metric in metrics for v in metric.variables],
+    }
+
+
+def count(model: Any) -> int:
+    """How many Variables the metrics have."""
+    return len(_variables(model)[METRICS])
+
+
+def values(model: Any) -> dict[str, list[np.ndarray]]:
+    """The values of a model's Variables, of one moment."""
+    groups = _variables(model)
+    with Use(frozenset(v for group in groups.values() for v in group)):
+        return {name: [v.numpy() for v in group] for name, group in groups.items()}
+
+
+def assign(model: Any, saved: dict[str, list[np.ndarray]], metrics: bool = True) -> None:
+    """Let a model's Variables hold `values`; all, or nothing.
+
+    Args:
+        metrics: also those of the metrics.
+
+    Raises:
+        ValueError: where they do not fit.
+    """
+    pairs: list = []
+    for name, group in _variables(model).items():
+        arrays = saved[name]
+        if name == METRICS and not metrics:
+            continue
+        if len(arrays) != len(group):
+            raise ValueError(f"it has {len(arrays)} {name}, the model has {len(group)}")
+        for variable, array in zip(group, arrays):
+            if tuple(variable.shape) != array.shape or variable.numpy().dtype != array.dtype:
+                raise ValueError(
+                    f"{variable.path!r} has the shape {tuple(variable.shape)} and the dtype "
+                    f"{variable.dtype}, there {array.shape} and {array.dtype}"
+                )
+            pairs.append((variable, array))
+    for variable, array in pairs:
+        variable.assign(array)
+
+
+def layers(model: Any) -> list[str]:
+    """What a model is made of, names left out: class and digest of the config of each layer."""
+    found = []
+    for layer in getattr(model, "_flatten_layers", lambda: model.layers)():
+        try:
+            config = _without_names(layer.get_config()) if layer is not model else {}
+            text = json.dumps(config, sort_keys=True, default=lambda x: type(x).__name__)
+        except Exception:  # a layer need not have a config
+            text = ""
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        found.append(f"{type(layer).__name__} {digest}")
+    return found
+
+
+def _without_names(config: Any) -> Any:
+    if isinstance(config, dict):
+        return {k: _without_names(v) for k, v in config.items() if k not in _NAMES}
+    return [_without_names(v) for v in config] if isinstance(config, (list, tuple)) else config
+
+
+def random_state() -> dict[str, Any]:
+    """Of the library, NumPy, Python and the engine."""
+    return {
+        "library": seeds.state(),
+        "numpy": np.random.get_state(),
+        "python": random.getstate(),
+        "engine": active().random_state(),
+    }
+
+
+def set_random_state(saved: dict[str, Any], host: bool = True) -> None:
+    """Let draws go on from a `random_state`.
+
+    Args:
+        host: also those of NumPy and Python.
+    """
+    seeds.set_state(saved["library"])
+    if host:
+        np.random.set_state(saved["numpy"])
+        random.setstate(saved["python"])
+    active().set_random_state(saved["engine"])
+
+
+def newest(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder that match a pattern, the last by name first."""
+    try:
+        return sorted(folder.glob(pattern), reverse=True)
+    except OSError:
+        return []
+
+
+def remove(*paths: Path) -> None:
+    """Remove files; those that are not there, or cannot be removed, are left."""
+    for path in paths:
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
