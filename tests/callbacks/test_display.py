@@ -13,6 +13,7 @@ import types
 
 import pytest
 
+from tricorn import callbacks
 from tricorn.callbacks import display
 from tricorn.callbacks.display import Progress
 from tricorn.training.loop import interruptible
@@ -183,6 +184,26 @@ def test_a_message_stands_above_the_live_line():
     lines = screen(terminal.text())
     assert lines[0] == "the model was saved"
     assert lines[1].startswith(" 3/10 ━")
+
+
+def test_the_validation_is_shown_at_the_end_of_the_live_line():
+    terminal, clock = Terminal(90), Clock()
+    bar = Progress(4, 1, terminal.stream, clock)
+    logger = callbacks.ProgbarLogger()
+    logger.set_params({"verbose": 1, "steps": 4, "epochs": 1})
+    logger.on_train_begin()
+    logger._progress = bar
+    logger.on_epoch_begin(0)
+    for batch in range(4):
+        logger.on_train_batch_end(batch, {"loss": 1.0})
+    for batch in range(3):
+        clock.now += 1
+        logger.on_test_batch_end(batch, {"loss": 9.0})
+    live = terminal.parts
+    logger.on_epoch_end(0, {"loss": 1.0, "val_loss": 2.0})
+    text = terminal.text()
+    assert "loss: 1.0000 - validation: batch 3" in b"".join(live).decode()
+    assert screen(text)[-2].endswith("loss: 1.0000 - val_loss: 2.0000")
 
 
 def test_an_interrupted_run_ends_its_line():

@@ -2,7 +2,9 @@
 
 import http.server
 import json
+import sys
 import threading
+import types
 import urllib.parse
 
 import numpy as np
@@ -157,3 +159,46 @@ def test_remote_monitor(server):
     assert json.loads(json_body) == expected
     with pytest.warns(UserWarning, match="could not reach"):
         callbacks.RemoteMonitor("http://127.0.0.1:1").on_epoch_end(0, logs)
+
+
+def recorded():
+    history = callbacks.History()
+    history.history = {"accuracy": [0.5, 0.75], "loss": [2.0, 1.0], "val_loss": [3.0, 2.5]}
+    return history
+
+
+@pytest.mark.engine_free
+def test_a_history_is_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    figure = recorded().plot(path=tmp_path / "a.svg")
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy"]
+    lines = {line.get_label(): list(line.get_ydata()) for line in figure.axes[0].lines}
+    assert lines == {"training": [2.0, 1.0], "validation": [3.0, 2.5]}
+    assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+    assert [axes.get_ylabel() for axes in recorded().plot(["accuracy"]).axes] == ["accuracy"]
+    with pytest.raises(ValueError, match="no metric 'f1'; there are: accuracy, loss"):
+        recorded().plot(["f1"])
+
+
+def test_a_plot_that_lives(tmp_path, monkeypatch):
+    """In a notebook the figure is shown once, and then changed."""
+    pytest.importorskip("matplotlib")
+    shown = []
+
+    class Handle:
+        def update(self, figure):
+            shown.append(("update", len(figure.axes[0].lines[0].get_xdata())))
+
+    def display(figure, display_id):
+        shown.append(("display", len(figure.axes[0].lines[0].get_xdata())))
+        return Handle()
+
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    module = types.ModuleType("IPython.display")
+    module.display = display
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    model = make()
+    history = fit(model, callbacks.LivePlot(tmp_path / "live.png"))
+    assert shown == [("display", 1), ("update", 2), ("update", 3), ("update", 4)]
+    assert history is model.history and len(history.history["loss"]) == 4
+    assert (tmp_path / "live.png").read_bytes().startswith(b"\x89PNG")

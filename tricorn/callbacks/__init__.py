@@ -6,7 +6,7 @@ from tricorn.callbacks.callback_list import CallbackList
 from tricorn.callbacks.checkpoint import ModelCheckpoint
 from tricorn.callbacks.csv_logger import CSVLogger
 from tricorn.callbacks.early_stopping import EarlyStopping
-from tricorn.callbacks.history import History
+from tricorn.callbacks.history import History, LivePlot
 from tricorn.callbacks.lambda_callback import LambdaCallback
 from tricorn.callbacks.monitor import MonitorCallback
 from tricorn.callbacks.orbax_checkpoint import OrbaxCheckpoint
@@ -27,6 +27,7 @@ __all__ = [
     "History",
     "LambdaCallback",
     "LearningRateScheduler",
+    "LivePlot",
     "ModelCheckpoint",
     "MonitorCallback",
     "OrbaxCheckpoint",

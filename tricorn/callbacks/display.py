@@ -75,6 +75,7 @@ class Progress:
         self._latest = self._start
         self._last_draw = float("-inf")
         self._drawn = 0
+        self._aside = ""
         if self._title and self.style in _INTERVAL:
             self._write(self._title + "\n")
 
@@ -99,9 +100,17 @@ class Progress:
             self._last_draw = self._latest
             self._draw()
 
+    def aside(self, text: str) -> None:
+        """Show at the end of the live line what goes on beside the steps."""
+        self._aside = text
+        if self.due():
+            self._last_draw = self._clock()
+            self._draw()
+
     def finish(self, logs: Mapping[str, Any] | None = None) -> None:
         """Show the final figures and end the line; a total not known before is known now."""
         self._logs = logs or self._logs
+        self._aside = ""
         self.total = self.total or self._steps
         if self.style in _INTERVAL:
             self._draw(final=True)
@@ -136,7 +145,8 @@ class Progress:
         width = _columns(self.stream) - 1
         total = self.total
         count = f"{self._steps:>{len(str(total))}}/{total}" if total else f"{self._steps}"
-        rest = " - ".join([" ".join(self._times(final)), *self._metrics()])
+        parts = [" ".join(self._times(final)), *self._metrics(), self._aside]
+        rest = " - ".join(part for part in parts if part)
         bar = self._width if total else 0
         room = width - len(f"{count}  {rest}")
         if room < bar:

@@ -9,7 +9,8 @@ from tricorn.callbacks.display import Progress
 class ProgbarLogger(Callback):
     """Shows how far a run has come, and its metrics; added by ``verbose``.
 
-    The validation within `fit` is silent: its metrics appear at the end of the epoch.
+    Of the validation within `fit` the live line shows the batch; its metrics appear at the end of
+    the epoch.
 
     Example:
         >>> callback = keras.callbacks.ProgbarLogger()
@@ -60,6 +61,8 @@ class ProgbarLogger(Callback):
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         if not self._fitting:
             self._update(batch, logs)
+        elif self._progress is not None:
+            self._progress.aside(f"validation: batch {batch + 1}")
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self._update(batch, None)
