@@ -61,7 +61,8 @@ def test_says_what_it_shows_and_asserts_that_it_learned(name):
     assert ast.get_docstring(program)
     last = program.body[-1]
     if isinstance(last, ast.If):  # `if __name__ == "__main__": main()`
-        main = last.body[-1].value.func.id
+        call = last.body[-1].value
+        main = (call.args[0] if call.args else call.func).id  # or `run(main)`
         last = next(node for node in program.body if getattr(node, "name", "") == main).body[-1]
     assert isinstance(last, ast.Assert)
 

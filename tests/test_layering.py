@@ -51,7 +51,7 @@ FLOORS = [
     ["models"],
     ["saving", "export", "distribute"],
     ["applications", "utils", "visualization"],
-    ["backend", "datasets", "preprocessing", "script", "wrappers"],
+    ["backend", "datasets", "flags", "preprocessing", "script", "wrappers"],
     ["classic"],
     ["demo"],
     ["cli"],

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
         constraints,
         datasets,
         dtype_policies,
+        flags,
         initializers,
         layers,
         losses,
@@ -77,9 +78,9 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
 
 _MODULES = (
     "activations", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies",
-    "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers",
-    "preprocessing", "quantizers", "random", "regularizers", "saving", "tree", "utils",
-    "visualization", "wrappers",
+    "flags", "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops",
+    "optimizers", "preprocessing", "quantizers", "random", "regularizers", "saving", "tree",
+    "utils", "visualization", "wrappers",
 )  # fmt: skip
 #: public name -> (module, name there)
 _NAMES = {
