@@ -18,7 +18,8 @@ from tests.editors import examples
 from tricorn import config
 from tricorn.engines import known
 
-MODULES = ["tricorn", *(f"tricorn.{name}" for name in tricorn._MODULES)]
+#: flags are absl's
+MODULES = ["tricorn", *(f"tricorn.{name}" for name in tricorn._MODULES if name != "flags")]
 MODULES += ["tricorn.optimizers.schedules", "tricorn.datasets.digits"]
 MODULES += ["tricorn.preprocessing.image", "tricorn.utils.bounding_boxes"]
 
