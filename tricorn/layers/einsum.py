@@ -11,6 +11,7 @@ from tricorn.checks import shape as as_shape
 from tricorn.layers.arguments import is_int, resolve, weight
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
+from tricorn.ops.fused import add_bias
 
 #: "ab,bc->ac", "...b,bc->...c" or "ab...,bc->ac...": the dots stand on the same side of both
 _EQUATION = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")
@@ -140,7 +141,7 @@ class EinsumDense(Layer):
     def call(self, inputs: Any) -> Any:
         outputs = ops.einsum(self.equation, inputs, self.kernel)
         if self.bias is not None:
-            outputs = ops.add(outputs, self.bias)
+            outputs = add_bias(outputs, self.bias)
         return self.activation(outputs)
 
     def get_config(self) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from tricorn.ops.reductions import moments
 
 @op(promote=True)
 def add_bias(x: Tensor, bias: Tensor) -> Tensor:
-    """x + bias over the last axis.
+    """x + bias over the last axes.
 
     Args:
         x: tensor of shape (..., n).
-        bias: tensor of shape (n,).
+        bias: tensor of shape (n,), or of several of the last axes.
 
     Returns:
         tensor of x's shape.

@@ -19,7 +19,7 @@ from tricorn.engines import common
 from tricorn.engines.contract import OfValues
 from tricorn.engines.tensorflow import primitives
 from tricorn.engines.tensorflow.primitives import packed, reshape, shape, to_last
-from tricorn.engines.tensorflow.private import in_xla
+from tricorn.engines.tensorflow.private import EagerTensor, FuncGraph, in_xla
 
 _raw = tf.raw_ops
 
@@ -271,6 +271,12 @@ def batch_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
 
 def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
     """The op `layer_norm` with a gradient written out."""
+    if not 1 < len(x.shape) < 6:
+        return NotImplemented
+
+    def of_rows(dy: tf.Tensor) -> tf.Tensor:
+        """The sum over all axes but the last: quicker than `Sum`, see `add_bias`."""
+        return _raw.BiasAddGrad(out_backprop=dy)
 
     @tf.custom_gradient
     def run(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple:
@@ -280,14 +286,14 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
         normal = centred * inverse
 
         def gradient(dy: tf.Tensor) -> tuple:
-            rows, inner = list(range(len(x.shape) - 1)), dy * gamma
+            inner = dy * gamma
             along = tf.reduce_mean(inner * normal, -1, keepdims=True)
             dx = inverse * (inner - tf.reduce_mean(inner, -1, keepdims=True) - normal * along)
-            return dx, tf.reduce_sum(dy * normal, rows), tf.reduce_sum(dy, rows)
+            return dx, of_rows(dy * normal), of_rows(dy)
 
         return normal * gamma + beta, gradient
 
-    return run(x, gamma, beta) if len(x.shape) > 1 else NotImplemented
+    return run(x, gamma, beta)
 
 
 def affine_transform(
@@ -335,8 +341,55 @@ def affine_transform(
     return run(images, transform)
 
 
+def add_bias(x: tf.Tensor, bias: tf.Tensor) -> Any:
+    """The op `add_bias`, whose gradient's sum takes a third of the time of `Sum` (2048 rows of 128
+    or 512, two cores).  To the rows of a product it is added before they are brought into shape,
+    so that TensorFlow makes one kernel of both."""
+    width, rank = bias.shape.num_elements(), len(bias.shape)
+    if not width or not 0 < rank < len(x.shape) or x.shape[-rank:] != bias.shape:
+        return NotImplemented
+    if not x.dtype.is_floating:
+        return NotImplemented
+    made, rows = None if isinstance(x, EagerTensor) else x.op, x
+    if made is not None and made.type == "Reshape" and made.inputs[0].op.type == "MatMul":
+        rows = made.inputs[0] if made.inputs[0].shape[-1] == width else x
+    if rows is x and rank == 1 and len(x.shape) < 6:
+        return _raw.BiasAdd(value=x, bias=bias)
+    rows = reshape(rows, (-1, width)) if rows is x else rows
+    biased = _raw.BiasAdd(value=rows, bias=reshape(bias, (width,)))
+    return tf.ensure_shape(reshape(biased, shape(x)), x.shape)
+
+
+#: elements from which on a variable's update goes through XLA
+_LARGE = 2**18
+
+
+def adam(composed: Callable, values: list, *others: Any) -> Any:
+    """The op `adam`: of large variables in one pass over memory, by XLA.
+
+    2.5 million elements 6.2 -> 3.6 ms on two cores, for a quarter of a second at the first step;
+    of 65,536 it is not worth that.
+    """
+    large = [i for i, w in enumerate(values) if (w.shape.num_elements() or 0) >= _LARGE]
+    graph = tf.compat.v1.get_default_graph()
+    if not large or not isinstance(graph, FuncGraph) or in_xla(graph):
+        return NotImplemented
+    lists, numbers = (values, *others[:4]), others[4:]
+
+    def update(fn: Callable, chosen: list) -> list:
+        return fn(*([x[i] for i in chosen] if x else x for x in lists), *numbers)
+
+    fused = tf.function(composed, autograph=False, jit_compile=True)
+    small = [i for i in range(len(values)) if i not in large]
+    found = dict(zip(large, update(fused, large)))
+    found |= zip(small, update(composed, small))
+    return [found[i] for i in range(len(values))]
+
+
 OVERRIDES: dict[str, Any] = {
     **primitives.OVERRIDES,
+    "adam": OfValues(adam),
+    "add_bias": add_bias,
     "affine_transform": OfValues(affine_transform),
     "batch_norm": batch_norm,
     "layer_norm": layer_norm,
