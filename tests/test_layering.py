@@ -45,6 +45,7 @@ FLOORS = [
     ["losses", "optimizers"],
     ["metrics", "mixed_precision"],
     ["layers"],
+    ["data"],
     ["callbacks"],
     ["training"],
     ["models"],

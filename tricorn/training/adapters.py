@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from tricorn import dtypes, tree
+from tricorn.data import on_disk
 from tricorn.engines import EngineError, active
 from tricorn.graph import op
-from tricorn.training import on_disk
 from tricorn.training.sparse_rows import any_sparse, as_tensors, sparse_rows
 
 #: rows of a chunk that is stacked on the host are limited to so many bytes, and so many batches
@@ -396,6 +396,11 @@ class StreamFeed:
         self.size: int | None = None
         if steps is None:
             self.steps = _length(source)
+            if hasattr(source, "cardinality") and int(source.cardinality()) == -1:
+                raise ValueError(
+                    "the dataset has no end: say how many steps an epoch is to have, "
+                    "steps_per_epoch in fit, steps in evaluate and predict"
+                )
         self.ahead = not isinstance(source, Iterator) or _can_keep(source)
         self._iterator: Iterator | None = None
         #: batches as they came: read again first; in chunks that were not run yet
