@@ -46,6 +46,7 @@ FLOORS = [
     ["losses", "optimizers"],
     ["metrics", "mixed_precision"],
     ["layers"],
+    ["data"],
     ["callbacks"],
     ["training"],
     ["models"],

@@ -188,6 +188,14 @@ def in_a_file(tmp_path):
     return utils.HDF5Matrix(tmp_path / "rows.h5", "x")
 
 
+def dataset():
+    return tricorn.data.Dataset.from_tensor_slices((ROWS, TARGETS)).shuffle(9, seed=4)
+
+
+def doubled(x, y):
+    return 2 * x, y
+
+
 SOURCES = {
     "arrays": lambda _: {"x": ROWS, "y": TARGETS, "batch_size": 4, "validation_split": 0.2},
     "arrays, parts of them": lambda _: {"x": ROWS, "y": TARGETS, "batch_size": 4,
@@ -200,6 +208,10 @@ SOURCES = {
     "a PyDataset with workers": lambda _: {"x": Shuffled(workers=2), "steps_per_epoch": 3},
     "a generator": lambda _: {"x": endless(), "steps_per_epoch": 5},
     "a telling iterator": lambda _: {"x": Telling(), "steps_per_epoch": 5},
+    "a Dataset": lambda _: {"x": dataset().batch(4)},
+    "a Dataset without end": lambda _: {
+        "x": dataset().map(doubled, num_parallel_calls=2).repeat().batch(4).prefetch(3),
+        "steps_per_epoch": 4},
     "what begins anew": lambda _: {"x": Anew()},
     "validation by a generator": lambda _: {"x": Numbered(), "validation_data": endless(),
                                             "validation_steps": 2},

@@ -7,7 +7,8 @@ import pytest
 
 import tricorn
 from tricorn import callbacks, layers
-from tricorn.callbacks.event_file import EventFile, _checksum
+from tricorn.callbacks.event_file import EventFile
+from tricorn.data.records import checksum
 
 
 def read(folder):
@@ -30,7 +31,7 @@ def test_checksums():
     """CRC-32C of "123456789" is 0xE3069283; the format rotates by 15 and adds a constant."""
     crc = 0xE3069283
     masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-    assert _checksum(b"123456789") == struct.pack("<I", masked)
+    assert checksum(b"123456789") == struct.pack("<I", masked)
 
 
 @pytest.mark.engine_free

@@ -1,8 +1,6 @@
-"""Event files, as TensorBoard reads them: records of protocol buffers, written without TensorFlow.
+"""Event files, as TensorBoard reads them, written without TensorFlow.
 
-A record is its length, the bytes, and a checksum (CRC-32C) of each.  A protocol buffer is a row of
-fields: the number and kind of each, and a number, eight or four bytes, or a length and so many
-bytes.
+They consist of records of protocol buffers (data/records.py).
 """
 
 from __future__ import annotations
@@ -15,6 +13,8 @@ import zlib
 from typing import Any
 
 import numpy as np
+
+from tricorn.data.records import delimited, framed, key, number
 
 #: what shows a summary -> its class of data: 1 numbers, 2 tensors, 3 several texts of bytes
 _PLUGINS = {"scalars": 1, "histograms": 2, "images": 3, "graph_keras_model": 3}
@@ -35,7 +35,7 @@ class EventFile:
         unique = f"{time.time():.6f}.{socket.gethostname()}.{os.getpid()}.{id(self)}"
         path = os.path.join(folder, f"events.out.tfevents.{unique}.v2")
         self._file = open(path, "wb")  # noqa: SIM115
-        self._write(_bytes(3, b"brain.Event:2"))
+        self._write(delimited(3, b"brain.Event:2"))
 
     def scalar(self, tag: str, value: float, step: int) -> None:
         """A number at a step."""
@@ -61,21 +61,20 @@ class EventFile:
         self._summary(tag, np.array(text.encode(), object), plugin, step, content=b"1")
 
     def _summary(self, tag: str, value: Any, plugin: str, step: int, content: bytes = b"") -> None:
-        shape = b"".join(_bytes(2, _number(1, size)) for size in value.shape)
-        tensor = _number(1, _TYPES[value.dtype.name]) + _bytes(2, shape)
+        shape = b"".join(delimited(2, number(1, size)) for size in value.shape)
+        tensor = number(1, _TYPES[value.dtype.name]) + delimited(2, shape)
         if value.dtype == object:
-            tensor += b"".join(_bytes(8, text) for text in value.ravel())
+            tensor += b"".join(delimited(8, text) for text in value.ravel())
         else:
-            tensor += _bytes(4, value.astype(value.dtype.newbyteorder("<")).tobytes())
-        owner = _bytes(1, plugin.encode()) + _bytes(2, content)
-        metadata = _bytes(1, owner) + _number(4, _PLUGINS[plugin])
-        summary = _bytes(1, tag.encode()) + _bytes(8, tensor) + _bytes(9, metadata)
-        self._write(_number(2, step) + _bytes(5, _bytes(1, summary)))
+            tensor += delimited(4, value.astype(value.dtype.newbyteorder("<")).tobytes())
+        owner = delimited(1, plugin.encode()) + delimited(2, content)
+        metadata = delimited(1, owner) + number(4, _PLUGINS[plugin])
+        summary = delimited(1, tag.encode()) + delimited(8, tensor) + delimited(9, metadata)
+        self._write(number(2, step) + delimited(5, delimited(1, summary)))
 
     def _write(self, event: bytes) -> None:
-        event = _key(1, 1) + struct.pack("<d", time.time()) + event
-        length = struct.pack("<Q", len(event))
-        self._file.write(length + _checksum(length) + event + _checksum(event))
+        event = key(1, 1) + struct.pack("<d", time.time()) + event
+        self._file.write(framed(event))
 
     def flush(self) -> None:
         """Let readers see what was written."""
@@ -84,45 +83,6 @@ class EventFile:
     def close(self) -> None:
         """End the file."""
         self._file.close()
-
-
-def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; the top bit says that more follow."""
-    parts = bytearray()
-    while value > 127:
-        parts.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*parts, value])
-
-
-def _key(field: int, kind: int) -> bytes:
-    return _varint(field << 3 | kind)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _key(field, 0) + _varint(int(value) & (2**64 - 1))
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _key(field, 2) + _varint(len(value)) + value
-
-
-def _row(byte: int) -> int:
-    for _ in range(8):
-        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
-    return byte
-
-
-_TABLE = [_row(byte) for byte in range(256)]
-
-
-def _checksum(data: bytes) -> bytes:
-    """CRC-32C, rotated and shifted as the format wants it."""
-    crc, table = 0xFFFFFFFF, _TABLE
-    for byte in data:
-        crc = table[(crc ^ byte) & 255] ^ crc >> 8
-    crc ^= 0xFFFFFFFF
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -939,6 +939,10 @@ class Graph(Protocol):
     def placeholder(self, shape: tuple, dtype: str, name: str) -> Tensor:
         """A symbolic tensor that is given a value when the graph is run; None: any size."""
 
+    def data(self, name: str) -> Callable | None:
+        """The framework's function for one of the functions and methods of `tricorn.data` that make
+        datasets and iterators; None: it has none."""
+
     def learning_phase(self) -> Tensor:
         """The graph's learning phase: one bool scalar that is False unless it is fed."""
 

@@ -69,6 +69,11 @@ class Graph:
         """A tensor that is given a value when the graph is run."""
         return SymbolicTensor(shape, dtype, sparse, name=name)
 
+    def data(self, name: str) -> Callable | None:
+        """The framework's own function that makes a dataset or an iterator, by its name in
+        ``tricorn.data``; None: ours is to be taken."""
+        return None
+
     def alias(self, x: Any) -> Any:
         """A tensor that equals `x`, to hang another history on."""
         return x
@@ -195,6 +200,9 @@ class EngineGraph(Graph):
         tensor = self.own.placeholder(shape, dtype, name or "placeholder")
         attach(tensor, None, 0)
         return tensor
+
+    def data(self, name: str) -> Callable | None:
+        return self.own.data(name)
 
     def alias(self, x: Any) -> Any:
         return self.own.alias(x)

@@ -31,6 +31,9 @@ import numpy as np
 
 from tricorn import atomic, limits
 from tricorn import variable as variables
+from tricorn.data import Dataset
+from tricorn.data import Iterator as DataIterator
+from tricorn.data.elements import decode, encode
 from tricorn.graph import scope
 from tricorn.graph.scope import Suspended
 from tricorn.graph.turns import Use
@@ -89,7 +92,7 @@ def _edges(obj: Any) -> Iterator[tuple[str, Any]]:
         inside = {"metrics": obj._tricorn.held("metric")}
         own = obj._tricorn.held("variable", "trainable variable")
         yield from _with_unnamed(list(_tracked({**vars(obj), **inside}.items())), own)
-    elif not isinstance(obj, Variable):
+    elif not isinstance(obj, _VALUES):
         yield from _tracked((k, v) for k, v in vars(obj).items() if not k.startswith("_"))
 
 
@@ -193,9 +196,9 @@ class Checkpoint:
         checkpoint.restore(path)
 
     Args:
-        objects: name -> Variable, layer, model, optimizer, metric, seed generator, `Checkpoint`,
-            an object of yours with such attributes, or a list, tuple or dict of these.  More may be
-            set as attributes later.
+        objects: name -> Variable, layer, model, optimizer, metric, seed generator, `data.Iterator`
+            (its position), `Checkpoint`, an object of yours with such attributes, or a list, tuple
+            or dict of these.  More may be set as attributes later.
 
     Attributes:
         save_counter: int Variable, how often `save` was called.
@@ -226,7 +229,8 @@ class Checkpoint:
         if not trackable:
             raise TypeError(
                 f"Checkpoint: {name}={value!r} has no state to save; give a Variable, layer, "
-                "model, optimizer, metric, or a container of them, e.g. tricorn.Variable(0)"
+                "model, optimizer, metric, data.Iterator, or a container of them, e.g. "
+                "tricorn.Variable(0)"
             )
         object.__setattr__(self, name, value)
 
@@ -267,6 +271,10 @@ class Checkpoint:
             with Use(frozenset(values.values())):
                 for number, obj in values.items():
                     weights.write_array(group, str(number), obj)
+            for number, obj in enumerate(graph.objects):
+                if isinstance(obj, DataIterator):
+                    position = np.frombuffer(encode(obj.get_state()), np.uint8)
+                    group.create_dataset(str(number), data=position)
         return os.fspath(path)
 
     # ------------------------------------------------------------------------------------ restoring
@@ -313,7 +321,8 @@ class Checkpoint:
         return f"<Checkpoint of {names or 'nothing'}>"
 
 
-_KINDS = (Variable, Layer, Optimizer, Metric, SeedGenerator, Checkpoint)
+_VALUES = (Variable, DataIterator)
+_KINDS = (*_VALUES, Layer, Optimizer, Metric, SeedGenerator, Checkpoint)
 
 
 class _Stored(NamedTuple):
@@ -430,7 +439,7 @@ class _Restoration:
         wrong = [
             f"  {path}: the Variable has shape {each.shape}, the file {self.values[node].shape}"
             for node, path, each in plan
-            if each.shape != self.values[node].shape
+            if isinstance(each, Variable) and each.shape != self.values[node].shape
         ]
         if wrong:
             self.values = {}
@@ -440,7 +449,11 @@ class _Restoration:
         with Suspended():
             for node, _, each in plan:
                 value = self.values.pop(node)
-                each.assign(value.store.read(value.key) if isinstance(value, _Stored) else value)
+                value = value.store.read(value.key) if isinstance(value, _Stored) else value
+                if isinstance(each, DataIterator):
+                    each.set_state(decode(value.astype(np.uint8).tobytes(), Dataset._listed))
+                else:
+                    each.assign(value)
                 self._given[id(each)] = weakref.ref(each)
 
     def keep(self) -> None:
@@ -485,7 +498,7 @@ class _Restoration:
             if slot is not None:
                 match(node, slot, f"{paths[optimizer]}/{name} of {paths[owner]}")
         for node in list(self.values):
-            if isinstance(live.get(node), Variable):
+            if isinstance(live.get(node), _VALUES):
                 yield node, paths[node], live[node]
 
     def file_paths(self, nodes: Iterable[int]) -> list[str]:

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from tricorn import dtypes, tree
+from tricorn.data import on_disk
 from tricorn.engines import EngineError, active
 from tricorn.graph import op
-from tricorn.training import on_disk
 from tricorn.training.sparse_rows import any_sparse, as_tensors, sparse_rows
 
 #: rows of a chunk that is stacked on the host are limited to so many bytes, and so many batches
@@ -417,6 +417,11 @@ class StreamFeed:
         self.size: int | None = None
         if steps is None:
             self.steps = _length(source)
+            if hasattr(source, "cardinality") and int(source.cardinality()) == -1:
+                raise ValueError(
+                    "the dataset has no end: say how many steps an epoch is to have, "
+                    "steps_per_epoch in fit, steps in evaluate and predict"
+                )
         self.ahead = not isinstance(source, Iterator) or _can_keep(source)
         self._iterator: Iterator | None = None
         #: batches as they came: read again first; in chunks that were not run yet
@@ -427,6 +432,8 @@ class StreamFeed:
         self.total = self._read = 0
         self.remember = False
         self._marks: deque[tuple[int, Any]] = deque()
+        #: what an iterator told at the end of its pass
+        self._ended: Any = None
         #: signature of a batch -> for how many there was room in chunks
         self._rooms: dict[Any, list[int]] = {}
         self._buffers: tuple[Any, list] = (None, [])
@@ -460,11 +467,10 @@ class StreamFeed:
 
     def state(self) -> dict[str, Any]:
         """Where the source stands: how many batches are done, and, if it can tell its position,
-        this at some batch before and how many came since."""
-        mark = self._mark()
-        if mark is None and self._iterator is None and (teller := _teller(self.source)):
-            mark = teller[0](), 0
-        return {"batches": self.total, "mark": mark}
+        this at some batch before and how many came since; and whether its pass is over."""
+        over = self._iterator is None and self._ended is not None
+        mark = (self._ended, 0) if over else self._mark()
+        return {"batches": self.total, "mark": mark, "over": over}
 
     def _mark(self) -> tuple[Any, int] | None:
         """(what the source told of its position, how many batches are done since then)."""
@@ -480,7 +486,10 @@ class StreamFeed:
         batch for each number those are passed over; of another all are read again."""
         self.total = state["batches"]
         if state["mark"] is not None:
-            return self._go_to(*state["mark"])
+            again = self._go_to(*state["mark"])
+            if state["over"]:
+                self._iterator = None
+            return again
         length = _length(self.source)
         if isinstance(self.source, Iterator) or not (
             length and hasattr(self.source, "__getitem__")
@@ -634,6 +643,8 @@ class StreamFeed:
         if done == 0 or (self.steps is not None and done < self.steps):
             self._ended_early(done)
         if self._is_one_pass():
+            teller = _teller(self._iterator, self.source) if self.remember else None
+            self._ended = None if teller is None else teller[0]()
             self._iterator = None
             self._edge_of_pass("end")
 

@@ -9,6 +9,7 @@ from tricorn.config import (
     enable_interactive_logging,
     is_interactive_logging_enabled,
 )
+from tricorn.data.on_disk import HDF5Matrix
 from tricorn.dtypes import standardize as standardize_dtype
 from tricorn.graph.symbolic import is_symbolic as is_keras_tensor
 from tricorn.saving import (
@@ -23,7 +24,6 @@ from tricorn.saving import (
 )
 from tricorn.seeds import set_random_seed
 from tricorn.training.adapters import pack_x_y_sample_weight, unpack_x_y_sample_weight
-from tricorn.training.on_disk import HDF5Matrix
 from tricorn.utils.confusion import confusion_matrix
 from tricorn.utils.kernels import (
     convert_all_kernels_in_model,
@@ -34,8 +34,8 @@ from tricorn.utils.numerical import normalize, to_categorical
 from tricorn.utils.session import clear_session
 
 if _TYPE_CHECKING:  # what editors and type checkers see; `_LATER` says it to `__getattr__`
+    from tricorn.data import Dataset
     from tricorn.utils import bounding_boxes
-    from tricorn.utils.data import Dataset
     from tricorn.utils.directories import (
         audio_dataset_from_directory,
         image_dataset_from_directory,

@@ -11,10 +11,13 @@ import numpy as np
 
 from tricorn import config
 from tricorn.callbacks.display import message
+from tricorn.data import Dataset
 from tricorn.docstrings import complete
-from tricorn.utils.data import Dataset, check_format, given, in_threads
+from tricorn.utils.data import check_format, given
 
 _IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+#: how many files are read at a time
+_WORKERS = 8
 _CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 Labels = str | Sequence[int] | None
@@ -79,7 +82,8 @@ def image_dataset_from_directory(
         >>> # photos/cat/1.jpg, photos/dog/1.jpg ...
         >>> # data = keras.utils.image_dataset_from_directory("photos", image_size=(64, 64))
     """
-    from tricorn.utils.images import METHODS, fitted, img_to_array, load_img
+    from tricorn.data.images import METHODS, fitted
+    from tricorn.utils.images import img_to_array, load_img
 
     if color_mode not in _CHANNELS:
         raise ValueError(f"`color_mode` must be one of {', '.join(_CHANNELS)}, got {color_mode!r}")
@@ -349,6 +353,6 @@ def _files(
         loaded = load(paths[row])
         return loaded if targets is None else (loaded, targets[row])
 
-    rows = Dataset(range(len(paths)))
+    rows = Dataset.range(len(paths))
     rows = rows if seed is None else rows.shuffle(len(paths), seed)
-    return Dataset(lambda: in_threads(element, rows), len(paths))
+    return rows.map(element, _WORKERS)

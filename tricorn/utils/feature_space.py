@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import dtypes, naming, ops, saving
+from tricorn.data import Dataset
 from tricorn.engines import registry
 from tricorn.graph.symbolic import is_symbolic
 from tricorn.layers import (
@@ -26,7 +27,6 @@ from tricorn.layers.preprocessing.base import DataLayer, as_host, engine_of
 from tricorn.serialization.catalogue import Configured
 from tricorn.serialization.registry import deserialize_keras_object, serialize_keras_object
 from tricorn.tracebacks import shortened
-from tricorn.utils.data import Dataset
 
 #: how many rows a batch has that is made of rows
 _ROWS = 32

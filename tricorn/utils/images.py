@@ -1,16 +1,16 @@
-"""Images as files, Pillow's images and arrays; resizing on the host."""
+"""Images as files, Pillow's images and arrays."""
 
 from __future__ import annotations
 
 import io
 import os
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tricorn import checks, config, dtypes
+from tricorn.data.images import fitted
 
 _PILLOW = {
     "nearest": "NEAREST",
@@ -217,77 +217,3 @@ def smart_resize(
     result = np.moveaxis(result, -1, -3) if first else result
     result = result.astype(dtypes.to_numpy(config.floatx()))
     return result if isinstance(x, np.ndarray) else ops.convert_to_tensor(result)
-
-
-# ----------------------------------------------------------------------------------------- resizing
-
-
-def _cubic(x: np.ndarray, b: float, c: float) -> np.ndarray:
-    """The cubic of Mitchell and Netravali, 1988."""
-    x = np.abs(x)
-    near = (12 - 9 * b - 6 * c) * x**3 + (-18 + 12 * b + 6 * c) * x**2 + 6 - 2 * b
-    far = (-b - 6 * c) * x**3 + (6 * b + 30 * c) * x**2 - (12 * b + 48 * c) * x + 8 * b + 24 * c
-    return np.where(x < 1, near, np.where(x < 2, far, 0)) / 6
-
-
-def _lanczos(x: np.ndarray, radius: int) -> np.ndarray:
-    return np.where(np.abs(x) < radius, np.sinc(x) * np.sinc(x / radius), 0)
-
-
-#: how much what is so far away counts
-_KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "bilinear": lambda x: np.maximum(1 - np.abs(x), 0),
-    "bicubic": lambda x: _cubic(x, 0.0, 0.5),
-    "lanczos3": lambda x: _lanczos(x, 3),
-    "lanczos5": lambda x: _lanczos(x, 5),
-    "gaussian": lambda x: np.where(np.abs(x) < 1.5, np.exp(-2 * x**2), 0),
-    "mitchellcubic": lambda x: _cubic(x, 1 / 3, 1 / 3),
-}
-METHODS = (*_KERNELS, "nearest", "area")
-
-
-def _weights(old: int, new: int, method: str) -> np.ndarray:
-    """The matrix (new, old) that resizes one axis."""
-    edges = np.arange(new + 1) * (old / new)
-    cells = np.arange(old)
-    if method == "nearest":
-        return (np.minimum((edges[:-1] + edges[1:]) // 2, old - 1)[:, None] == cells).astype(float)
-    if method == "area":
-        upper, lower = edges[1:, None], edges[:-1, None]
-        weights = np.clip(np.minimum(upper, cells + 1) - np.maximum(lower, cells), 0, None)
-    else:
-        centres = (edges[:-1] + edges[1:])[:, None] / 2
-        weights = _KERNELS[method](centres - cells - 0.5)
-        if method == "bilinear":  # beyond the outermost centres stands their value
-            weights = _KERNELS[method](np.clip(centres, 0.5, old - 0.5) - cells - 0.5)
-    return weights / weights.sum(1, keepdims=True)
-
-
-def resized(images: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
-    """Images (..., height, width, channels) of another size, without antialiasing."""
-    rows, columns = (
-        _weights(old, new, method).astype(np.float32) for old, new in zip(images.shape[-3:], size)
-    )
-    return np.einsum("ih,...hwc,jw->...ijc", rows, images, columns, optimize=True)
-
-
-def fitted(images: np.ndarray, size: tuple[int, int], method: str, way: str) -> np.ndarray:
-    """`resized`, where proportions differ by ``"stretch"``, ``"crop"`` or ``"pad"`` (zeros)."""
-    height, width = images.shape[-3:-1]
-    if way == "crop":
-        cut = (
-            max(min(height, int(width * size[0] / size[1])), 1),
-            max(min(width, int(height * size[1] / size[0])), 1),
-        )
-        top, left = (height - cut[0]) // 2, (width - cut[1]) // 2
-        images = images[..., top : top + cut[0], left : left + cut[1], :]
-    if way != "pad":
-        return resized(images, size, method)
-    free = height * size[1] - width * size[0]  # the sign says which axis is padded
-    rows = size[0] if free >= 0 else max(height * size[1] // width, 1)
-    columns = max(width * size[0] // height, 1) if free >= 0 else size[1]
-    inner = resized(images, (rows, columns), method)
-    before = (0, free // (2 * height)) if free >= 0 else (-free // (2 * width), 0)
-    ends = size[0] - rows, size[1] - columns
-    pads = [(begin, end - begin) for begin, end in zip(before, ends)]
-    return np.pad(inner, [(0, 0)] * (images.ndim - 3) + pads + [(0, 0)])

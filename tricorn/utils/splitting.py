@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tricorn.utils.data import Dataset, given
+from tricorn.data import Dataset
+from tricorn.utils.data import given
 
 
 def split_dataset(

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tricorn.utils.data import Dataset, check_format, given
+from tricorn.data import Dataset
+from tricorn.utils.data import check_format, given
 
 
 def timeseries_dataset_from_array(

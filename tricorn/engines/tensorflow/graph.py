@@ -20,7 +20,7 @@ import tensorflow as tf
 from tricorn import dtypes, tree
 from tricorn.engines import common, registry
 from tricorn.engines.contract import EngineError
-from tricorn.engines.tensorflow import eager
+from tricorn.engines.tensorflow import datasets, eager
 from tricorn.engines.tensorflow.private import (
     EagerTensor,
     FuncGraph,
@@ -229,6 +229,9 @@ class _Graph:
     def placeholder(self, shape: Any, dtype: str, name: str) -> tf.Tensor:
         with self.graph.as_default():
             return v1.placeholder(dtype, shape, eager.variable_name(name))
+
+    def data(self, name: str) -> Callable | None:
+        return datasets.native(name)
 
     def learning_phase(self) -> tf.Tensor:
         if self._learning_phase is None:

@@ -1,0 +1,211 @@
+"""Pipelines that are written once, for ``tf.data`` and for `tricorn.data`.
+
+``python -m tests.pipelines.table`` records what TensorFlow's give in recorded.json.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+RECORD = Path(__file__).with_name("recorded.json")
+X = np.arange(12, dtype="float32").reshape(6, 2)
+Y = np.arange(6, dtype="int64")
+
+
+def ragged(d, *sizes):
+    """Rows 1; 2 2; 3 3 3 ... of the sizes."""
+    return d.from_generator(
+        lambda: (np.full(n, n, "int32") for n in sizes), "int32", output_shapes=(None,)
+    )
+
+
+def pairs(d):
+    return d.from_tensor_slices((X, {"y": Y, "name": np.array(list("abcdef"))}))
+
+
+def join(d, first, second=None):
+    """``Dataset.zip``, whose arguments have two forms."""
+    return d.zip((first, second) if second is not None else first)
+
+
+#: name -> function of the class `Dataset` of a library
+PIPELINES = {
+    "from_tensors": lambda d: d.from_tensors((X, [1, 2, 3])),
+    "from_tensors of scalars": lambda d: d.from_tensors({"a": 1, "b": 2.5, "c": "ü", "d": True}),
+    "from_tensor_slices": pairs,
+    "slices of lists": lambda d: d.from_tensor_slices(
+        ([1, 2, 3], ["a", "b", "c"], [[1.5], [2], [3]])
+    ),
+    "slices of booleans": lambda d: d.from_tensor_slices([True, False]),
+    "range": lambda d: d.range(3),
+    "range from": lambda d: d.range(2, 5),
+    "range down": lambda d: d.range(10, 0, -3),
+    "range of nothing": lambda d: d.range(5, 0),
+    "range of a dtype": lambda d: d.range(3, output_type="int32"),
+    "counter": lambda d: d.counter(2, 3).take(3),
+    "from_generator": lambda d: d.from_generator(
+        lambda: iter([(1, "a"), (2, "b")]), ("int32", "string")
+    ),
+    "generator with shapes": lambda d: d.from_generator(
+        lambda n: iter([[0.0] * 3, [1.0] * 3] * int(n)), "float32", (3,), args=(2,)
+    ),
+    "map": lambda d: d.range(5).map(lambda x: x * x),
+    "map of parts": lambda d: pairs(d).map(lambda x, more: (x + 1, more["y"] * 2, more["name"])),
+    "map to a dict": lambda d: d.range(3).map(lambda x: {"b": x, "a": (x, x + 1)}),
+    "map of a dict": lambda d: d.from_tensor_slices({"a": Y, "b": Y + 1}).map(
+        lambda row: row["a"] + row["b"]
+    ),
+    "map of one part": lambda d: d.from_tensor_slices((Y,)).map(lambda x: x),
+    "map to a list": lambda d: d.range(3).map(lambda x: [x, x + 1]),
+    "map of nested parts": lambda d: join(d, join(d, d.range(3), d.range(3)), d.range(3)).map(
+        lambda both, x: both[0] + both[1] + x
+    ),
+    "map in threads": lambda d: d.range(20).map(lambda x: x * 2, num_parallel_calls=3),
+    "map to numbers": lambda d: d.range(2).map(lambda x: (1, 2.5, True, "a")),
+    "filter": lambda d: d.range(9).filter(lambda x: x % 3 == 0),
+    "filter by parts": lambda d: pairs(d).filter(lambda x, more: more["y"] > 3),
+    "take_while": lambda d: d.range(9).take_while(lambda x: x < 4),
+    "take": lambda d: d.range(5).take(3),
+    "take more": lambda d: d.range(5).take(9),
+    "take all": lambda d: d.range(5).take(-1),
+    "take none": lambda d: d.range(5).take(0),
+    "skip": lambda d: d.range(5).skip(3),
+    "skip more": lambda d: d.range(5).skip(9),
+    "skip all": lambda d: d.range(5).skip(-1),
+    "shard 0": lambda d: d.range(10).shard(3, 0),
+    "shard 2": lambda d: d.range(10).shard(3, 2),
+    "shard of few": lambda d: d.range(2).shard(5, 3),
+    "batch": lambda d: pairs(d).batch(4),
+    "batch without the rest": lambda d: pairs(d).batch(4, drop_remainder=True),
+    "batch of batches": lambda d: d.range(7).batch(2).map(lambda x: x[:1]).batch(3),
+    "batch of texts": lambda d: d.from_tensor_slices(["a", "bc", "def"]).batch(2),
+    "batch larger than all": lambda d: d.range(3).batch(5, drop_remainder=True),
+    "slices, taken and skipped": lambda d: pairs(d).skip(1).take(4).repeat(2).shard(2, 1).batch(3),
+    "padded_batch": lambda d: ragged(d, 1, 3, 2, 0, 1).padded_batch(2),
+    "padded_batch to a size": lambda d: ragged(d, 1, 3, 2).padded_batch(2, [4]),
+    "padded_batch with a value": lambda d: ragged(d, 1, 3, 2).padded_batch(2, padding_values=-1),
+    "padded_batch of parts": lambda d: join(d, ragged(d, 1, 2, 3), d.range(3)).padded_batch(
+        2, ([None], []), (np.int32(9), np.int64(7)), drop_remainder=True
+    ),
+    "padded_batch of texts": lambda d: d.from_generator(
+        lambda: iter([["a"], ["b", "c"]]), "string", (None,)
+    ).padded_batch(2),
+    "unbatch": lambda d: pairs(d).batch(4).unbatch(),
+    "unbatch of rows": lambda d: d.from_tensor_slices(X.reshape(3, 2, 2)).unbatch(),
+    "repeat": lambda d: d.range(3).repeat(2),
+    "repeat none": lambda d: d.range(3).repeat(0),
+    "repeat without end": lambda d: d.range(3).repeat().take(8),
+    "repeat of nothing": lambda d: d.range(0).repeat(),
+    "concatenate": lambda d: d.range(3).concatenate(d.range(8, 10)),
+    "concatenate of shapes": lambda d: d.from_tensors(X[:2]).concatenate(d.from_tensors(X)),
+    "zip": lambda d: join(d, d.range(3), d.range(5, 10)),
+    "zip in a dict": lambda d: d.zip({"a": d.range(3), "b": (d.range(4), d.range(4).repeat())}),
+    "enumerate": lambda d: d.range(5, 8).enumerate(2),
+    "enumerate parts": lambda d: pairs(d).enumerate(),
+    "flat_map": lambda d: d.range(5).flat_map(lambda x: d.range(x)),
+    "flat_map of rows": lambda d: d.from_tensor_slices(X).flat_map(d.from_tensor_slices),
+    "window": lambda d: d.range(7).window(3).flat_map(lambda w: w.batch(3)),
+    "window with shift": lambda d: d.range(7).window(3, 1).flat_map(lambda w: w.batch(3)),
+    "window with stride": lambda d: d.range(9).window(2, 3, 3).flat_map(lambda w: w.batch(3)),
+    "window with gaps": lambda d: d.range(11).window(2, 4).flat_map(lambda w: w.batch(3)),
+    "window without the rest": lambda d: (
+        d.range(8).window(3, 2, 2, True).flat_map(lambda w: w.batch(3))
+    ),
+    "window of parts": lambda d: (
+        d.from_tensor_slices((Y, X)).window(4).flat_map(lambda y, x: join(d, y, x).batch(9))
+    ),
+    "scan": lambda d: d.range(6).scan(np.int64(10), lambda s, x: (s + x, s * x)),
+    "scan of parts": lambda d: d.range(4).scan(
+        (np.int64(0), np.int64(1)), lambda s, x: ((s[1], s[0] + s[1]), s[0])
+    ),
+    "cache": lambda d: d.range(5).map(lambda x: x + 1).cache(),
+    "cache, taken": lambda d: d.range(5).cache().take(3),
+    "prefetch": lambda d: d.range(5).prefetch(2),
+    "prefetch by itself": lambda d: d.range(5).prefetch(-1),
+    "prefetch nothing": lambda d: d.range(5).prefetch(0),
+    "apply": lambda d: d.range(5).apply(lambda data: data.skip(2)),
+    "all shuffled by one": lambda d: d.range(5).shuffle(1),
+    "choose_from_datasets": lambda d: d.choose_from_datasets(
+        [d.range(3), d.range(10, 15)], d.from_tensor_slices(np.array([0, 1, 1, 0, 1, 0, 0, 1]))
+    ),
+    "choose from what is left": lambda d: d.choose_from_datasets(
+        [d.range(1), d.range(10, 15)], d.from_tensor_slices(np.array([0, 1, 0, 0, 1])), False
+    ),
+    "sample_from_datasets": lambda d: d.sample_from_datasets([d.range(3), d.range(9)], [0.0, 1.0]),
+    "bucket_by_sequence_length": lambda d: ragged(
+        d, 1, 5, 2, 7, 3, 4, 9, 8
+    ).bucket_by_sequence_length(
+        lambda x: x.shape[0] if isinstance(x, np.ndarray) else _size(x), [3, 6], [2, 2, 3]
+    ),
+    "buckets to their ends": lambda d: ragged(d, 1, 5, 2, 3).bucket_by_sequence_length(
+        lambda x: x.shape[0] if isinstance(x, np.ndarray) else _size(x),
+        [3, 6],
+        [2, 2, 3],
+        pad_to_bucket_boundary=True,
+        padding_values=np.int32(-1),
+    ),
+    **{
+        f"interleave {cycle} {block} {parallel}": lambda d, c=cycle, b=block, p=parallel: d.range(
+            1, 8
+        ).interleave(
+            lambda x: d.range(10 * x, 11 * x), cycle_length=c, block_length=b, num_parallel_calls=p
+        )
+        for cycle in (1, 2, 3, 9)
+        for block in (1, 2, 3)
+        for parallel in (None, 2)
+        if parallel is None or cycle > 1
+    },
+}
+
+
+def _size(x):
+    import tensorflow as tf
+
+    return tf.size(x)
+
+
+def _text(data):
+    return data.decode("latin-1")
+
+
+def plain(element):
+    """An element as JSON has it: arrays with their dtypes."""
+    if isinstance(element, (tuple, list)):
+        return [plain(part) for part in element]
+    if isinstance(element, dict):
+        return {key: plain(element[key]) for key in sorted(element)}
+    array = np.asarray(element)
+    if array.dtype.kind in "OSU":
+        return ["string", np.vectorize(_text, otypes=[object])(array).tolist()]
+    return [array.dtype.name, array.tolist()]
+
+
+def spec(element):
+    """Specs as JSON has them."""
+    if isinstance(element, (tuple, list)):
+        return [spec(part) for part in element]
+    if isinstance(element, dict):
+        return {key: spec(element[key]) for key in sorted(element)}
+    dtype = getattr(element.dtype, "name", element.dtype)
+    open_rank = element.shape is None or getattr(element.shape, "rank", 0) is None
+    return [dtype, None if open_rank else list(element.shape)]
+
+
+def outcome(dataset):
+    """What there is to know of a dataset."""
+    first, second = ([plain(x) for x in dataset.as_numpy_iterator()] for _ in range(2))
+    assert first == second
+    return {
+        "elements": first,
+        "cardinality": int(dataset.cardinality()),
+        "spec": spec(dataset.element_spec),
+    }
+
+
+if __name__ == "__main__":
+    import tensorflow as tf
+
+    found = {name: outcome(make(tf.data.Dataset)) for name, make in PIPELINES.items()}
+    lines = (f"{json.dumps(name)}: {json.dumps(each)}" for name, each in found.items())
+    RECORD.write_text("{\n" + ",\n".join(lines) + "\n}\n")

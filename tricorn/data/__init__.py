@@ -1,0 +1,32 @@
+"""Pipelines of data: TensorFlow's ``tf.data`` on every engine, without TensorFlow."""
+
+from tricorn.data.dataset import (
+    AUTOTUNE,
+    INFINITE_CARDINALITY,
+    UNKNOWN_CARDINALITY,
+    Dataset,
+    make_initializable_iterator,
+    make_one_shot_iterator,
+)
+from tricorn.data.elements import DatasetSpec, TensorSpec
+from tricorn.data.examples import (
+    FixedLenFeature,
+    FixedLenSequenceFeature,
+    SparseTensorValue,
+    VarLenFeature,
+    parse_example,
+    parse_single_example,
+    parse_single_sequence_example,
+    serialize_example,
+)
+from tricorn.data.images import decode_image, decode_jpeg, decode_png, read_file, resize_image
+from tricorn.data.iterators import Iterator, OutOfRangeError
+from tricorn.data.records import TFRecordWriter
+from tricorn.data.sources import (
+    CsvDataset,
+    FixedLengthRecordDataset,
+    HDF5Dataset,
+    ParquetDataset,
+    TextLineDataset,
+    TFRecordDataset,
+)

@@ -1,0 +1,811 @@
+"""`Dataset`: TensorFlow's ``tf.data`` over NumPy, without TensorFlow."""
+
+from __future__ import annotations
+
+import functools
+import glob
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from tricorn import checks, dtypes, tree
+from tricorn.data import elements, iterators, on_disk
+from tricorn.data.elements import DatasetSpec, TensorSpec
+from tricorn.data.iterators import Iterator, of_graph
+
+AUTOTUNE = -1
+INFINITE_CARDINALITY = -1
+UNKNOWN_CARDINALITY = -2
+
+#: a number of elements: None where it is not known, infinity where there is no end
+Length = float | None
+
+
+def _reorders(method: Callable) -> Callable:
+    """A method that leaves elements as they are: of the rows of arrays it changes the numbers."""
+
+    @functools.wraps(method)
+    def call(self: Dataset, *args: Any, **kwargs: Any) -> Dataset:
+        if self._kind is not iterators.Rows:
+            return method(self, *args, **kwargs)
+        order = method(self._inputs[0], *args, **kwargs)
+        return self._then(iterators.Rows, order._length, order, **self._settings)
+
+    return call
+
+
+def _seed(seed: Any) -> int:
+    return int(np.random.randint(2**31)) if seed is None else int(seed)
+
+
+def _times(length: Length, function: Callable[[float], float]) -> Length:
+    """A length computed from a known one."""
+    return None if length is None else function(length)
+
+
+class Dataset:
+    """Elements, one after the other, read anew by each loop over it: TensorFlow's
+    ``tf.data.Dataset``, with the same names and arguments, on every engine.
+
+    Elements are arrays and scalars of NumPy, and bytes for texts, or tuples and dicts of these;
+    functions get and give them so, and may do what they like.  `fit`, `evaluate` and `predict` take
+    one whose elements are batches.  The order is that of the data whatever the number of threads.
+    Arguments `name`, `deterministic`, `synchronous` and `use_unbounded_threadpool` are taken for
+    TensorFlow's sake.
+
+    Args:
+        source: elements: something that can be looped over, or a function that gives an iterator.
+            Lists stay lists.
+        length: how many there are; None: not known, infinity: no end.
+
+    Attributes:
+        class_names, file_paths: those of a dataset made from a directory, else None.
+
+    Example:
+        >>> data = keras.data.Dataset.from_tensor_slices({"x": [1, 2, 3], "y": [4, 5, 6]})
+        >>> data = data.map(lambda row: row["x"] * row["y"], num_parallel_calls=2).batch(2)
+        >>> [batch.tolist() for batch in data]
+        [[4, 10], [18]]
+    """
+
+    class_names: list[str] | None = None
+    file_paths: list[str] | None = None
+
+    def __init__(self, source: Any, length: Length = None) -> None:
+        begin = source if callable(source) else lambda: iter(source)
+        length = len(source) if length is None and hasattr(source, "__len__") else length
+        convert = functools.partial(tree.map, elements.as_element)
+        self._set(iterators.Generated, (), length, None, {"begin": begin, "convert": convert})
+
+    def _set(
+        self, kind: type[Iterator], inputs: tuple, length: Length, spec: Any, settings: dict
+    ) -> None:
+        self._kind, self._inputs, self._length = kind, inputs, length
+        self._spec, self._settings = spec, settings
+        #: what loops leave for later ones
+        self._memory: dict[str, Any] = {}
+
+    @classmethod
+    def _of(
+        cls, kind: Any, *inputs: Dataset, length: Length, spec: Any = None, **settings: Any
+    ) -> Dataset:
+        """A dataset.
+
+        Args:
+            kind: of its iterators, which get the `settings` as attributes.
+            spec: of its elements; a function that gives it, or None: as a first element has it.
+        """
+        made = object.__new__(Dataset)
+        made._set(kind, inputs, length, spec, settings)
+        return made
+
+    def _then(
+        self, kind: Any, length: Length, *inputs: Dataset, spec: Any = "same", **settings: Any
+    ) -> Dataset:
+        """A dataset that continues this one; "same": elements as here."""
+        spec = (lambda: self.element_spec) if isinstance(spec, str) else spec
+        made = self._of(kind, *(inputs or (self,)), length=length, spec=spec, **settings)
+        made.class_names, made.file_paths = self.class_names, self.file_paths
+        return made
+
+    # ------------------------------------------------------------------------------------- loops
+
+    def _iterator(self) -> Iterator:
+        return self._kind(self)
+
+    def __iter__(self) -> Iterator:
+        return self._iterator()
+
+    def __len__(self) -> int:
+        if self._length is None or self._length == math.inf:
+            what = "is not known" if self._length is None else "is infinite"
+            raise TypeError(f"the length of the dataset {what}")
+        return int(self._length)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def cardinality(self) -> int:
+        """How many elements there are; -1: infinitely many, -2: not known."""
+        return {None: -2, math.inf: -1}.get(self._length, self._length)  # type: ignore
+
+    def as_numpy_iterator(self) -> Iterator:
+        """An iterator over the elements, which are NumPy's in any case."""
+        return self._iterator()
+
+    @property
+    def element_spec(self) -> Any:
+        """The `TensorSpec` of each part of the elements.  Of functions' results it is told by a
+        first element, which is read for it."""
+        if self._spec is None:
+            self._spec = self._sampled()
+        elif callable(self._spec):
+            self._spec = self._spec()
+        return self._spec
+
+    output_shapes = property(
+        lambda self: tree.map(lambda spec: spec.shape, self.element_spec), doc="Their shapes."
+    )
+    output_types = property(
+        lambda self: tree.map(lambda spec: spec.dtype, self.element_spec), doc="Their dtypes."
+    )
+
+    def _sampled(self) -> Any:
+        """The spec of the first element.  A size that is not known in what it was made of, and is
+        found again at the same axis, is not known."""
+        nodes = list(self._ancestors())
+        memories = [dict(node._memory) for node in nodes]
+        iterator = self._iterator()
+        try:
+            if self._kind in (iterators.Map, iterators.ParallelMap):
+                given = next(iterator.source)
+                found = iterators.result(self._settings["function"], given)
+                pairs = zip(tree.leaves(self._inputs[0].element_spec), tree.leaves(given))
+                open_sizes = {
+                    (axis, np.shape(part)[axis])
+                    for spec, part in pairs
+                    if isinstance(spec, TensorSpec) and spec.shape is not None
+                    for axis, size in enumerate(spec.shape)
+                    if size is None
+                }
+            else:
+                found, open_sizes = next(iterator), set()
+        except StopIteration:
+            raise ValueError(
+                "the dataset has no elements, so it is not known what they would be like"
+            ) from None
+        finally:
+            iterator.close()
+            for node, memory in zip(nodes, memories):  # later loops are the same as without this
+                node._memory = memory
+
+        def opened(spec: Any) -> Any:
+            if isinstance(spec, DatasetSpec):
+                return spec
+            shape = enumerate(spec.shape)
+            return TensorSpec(
+                [None if size in open_sizes else size[1] for size in shape], spec.dtype
+            )
+
+        return tree.map(opened, elements.spec_of(found))
+
+    def _ancestors(self) -> Iterable[Dataset]:
+        yield self
+        for one in self._inputs:
+            yield from one._ancestors()
+
+    @classmethod
+    def _listed(cls, listed: list) -> Dataset:
+        """The elements of a list."""
+        spec = functools.partial(elements.spec_of, listed[0]) if listed else None
+        return cls._of(
+            iterators.Indexed, length=len(listed), spec=spec, get=listed.__getitem__, listed=listed
+        )
+
+    def listed(self) -> list | None:
+        """The elements, where the dataset is a list of them, such as a window."""
+        return self._settings.get("listed")
+
+    def __repr__(self) -> str:
+        length = {None: "unknown length", math.inf: "no end"}.get(self._length, self._length)  # type: ignore
+        return f"<Dataset of {self._kind.__name__}, {length}>"
+
+    # ----------------------------------------------------------------------------------- sources
+
+    @staticmethod
+    @of_graph
+    def from_tensors(tensors: Any, name: Any = None) -> Any:
+        """One element."""
+        return Dataset._listed([elements.protected(elements.as_element(tensors))])
+
+    @staticmethod
+    @of_graph
+    def from_tensor_slices(tensors: Any, name: Any = None) -> Any:
+        """The rows of arrays of one length.
+
+        Args:
+            tensors: an array, or tuples and dicts of them; also tables of pandas (rows), Polars and
+                Arrow (dicts of columns), and arrays in files (``h5py`` data sets, `HDF5Matrix`,
+                memory maps), which are read when their rows are needed.
+
+        Raises:
+            ValueError: for arrays of different lengths.
+        """
+        if hasattr(tensors, "columns") and not hasattr(tensors, "iloc"):
+            names = getattr(tensors, "column_names", tensors.columns)
+            tensors = {name: tensors[name] for name in names}
+        leaves, structure = tree.take_apart(_without_lists(tensors))
+        arrays = [_array(leaf) for leaf in leaves]
+        lengths = {len(array) if array.shape else 0 for array in arrays}
+        if len(lengths) != 1 or not all(array.shape for array in arrays):
+            raise ValueError(
+                "from_tensor_slices needs arrays of one length, got the shapes "
+                f"{[tuple(array.shape) for array in arrays]}"
+            )
+        specs = [TensorSpec(array.shape[1:], array.dtype) for array in arrays]
+        order = Dataset.range(lengths.pop())
+        return Dataset._of(
+            iterators.Rows,
+            order,
+            length=order._length,
+            spec=tree.unflatten(structure, specs),
+            arrays=arrays,
+            build=functools.partial(tree.unflatten, structure),
+        )
+
+    @staticmethod
+    @of_graph
+    def from_generator(
+        generator: Callable,
+        output_types: Any = None,
+        output_shapes: Any = None,
+        args: tuple | None = None,
+        output_signature: Any = None,
+        name: Any = None,
+    ) -> Any:
+        """What an iterator gives that a function returns.
+
+        Args:
+            generator: the function.  Where its iterators have ``get_state`` and ``set_state`` they
+                tell the position, otherwise they are read again up to there.
+            output_types, output_shapes, output_signature: dtypes that elements are cast to, and
+                shapes that they must have; None: as they come.
+            args: arguments for the function.
+
+        Raises:
+            TypeError, ValueError: in the loop, for an element of another shape or structure.
+        """
+        begin = functools.partial(generator, *map(elements.as_element, args or ()))
+        signature = elements.signature(output_types, output_shapes, output_signature)
+
+        def convert(element: Any) -> Any:
+            if signature is None:
+                return elements.as_element(element)
+            return tree.map_up_to(elements.cast, signature, element)
+
+        return Dataset._of(
+            iterators.Generated, length=None, spec=signature, begin=begin, convert=convert
+        )
+
+    @staticmethod
+    @of_graph
+    def range(*args: Any, output_type: Any = "int64", name: Any = None) -> Any:
+        """``range(stop)``, ``range(start, stop)`` or ``range(start, stop, step)``."""
+        numbers = range(*map(int, args))
+        kind = dtypes.to_numpy(dtypes.standardize(output_type)).type
+        return Dataset._of(
+            iterators.Indexed,
+            length=len(numbers),
+            spec=TensorSpec((), dtypes.standardize(output_type)),
+            get=lambda i: kind(numbers[i]),
+        )
+
+    @staticmethod
+    @of_graph
+    def counter(start: int = 0, step: int = 1, dtype: Any = "int64", name: Any = None) -> Any:
+        """Numbers without end."""
+        kind = dtypes.to_numpy(dtypes.standardize(dtype)).type
+        return Dataset._of(
+            iterators.Indexed,
+            length=math.inf,
+            spec=TensorSpec((), dtypes.standardize(dtype)),
+            get=lambda i: kind(start + i * step),
+        )
+
+    @staticmethod
+    @of_graph
+    def list_files(
+        file_pattern: Any, shuffle: Any = None, seed: Any = None, name: Any = None
+    ) -> Any:
+        """The paths (bytes) of the files that match a pattern, or one of several.
+
+        Args:
+            file_pattern: with ``*``, ``?`` and ``[...]``.
+            shuffle: in another order in each loop; None: true.
+            seed: of the order.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        patterns = [os.fsdecode(p) for p in np.ravel(np.asarray(file_pattern, object))]
+        found = sorted({path for pattern in patterns for path in glob.glob(pattern)})
+        if not found:
+            raise FileNotFoundError(f"no files match {', '.join(patterns)}")
+        files = Dataset.from_tensor_slices(np.array(found, object))
+        return files if shuffle is False else files.shuffle(len(found), seed)
+
+    # ------------------------------------------------------------------------ one after the other
+
+    def map(
+        self, map_func: Callable, num_parallel_calls: Any = None, deterministic: Any = None,
+        synchronous: Any = None, use_unbounded_threadpool: Any = False, name: Any = None,
+    ) -> Dataset:  # fmt: skip
+        """The results of a function of the elements (of their parts, where they are tuples).
+
+        Args:
+            map_func: the function; it may use layers, tensors of any engine, or anything else.
+            num_parallel_calls: how many threads call it, -1: one for each processor; None: it is
+                called by whoever asks for the element.
+        """
+        if num_parallel_calls is None:
+            return self._then(iterators.Map, self._length, spec=None, function=map_func)
+        count = iterators.workers(num_parallel_calls)
+        return self._then(
+            iterators.ParallelMap, self._length, spec=None, function=map_func, count=count
+        )
+
+    def filter(self, predicate: Callable, name: Any = None) -> Dataset:
+        """The elements for which a function of them (or of their parts) is true."""
+        return self._then(iterators.Filter, None, function=predicate, first_only=False)
+
+    def take_while(self, predicate: Callable, name: Any = None) -> Dataset:
+        """The elements before the first for which a function of them is not true."""
+        return self._then(iterators.Filter, None, function=predicate, first_only=True)
+
+    @_reorders
+    def take(self, count: int, name: Any = None) -> Dataset:
+        """The first elements; a count of -1: all."""
+        count = int(count)
+        length = self._length if count < 0 else _times(self._length, lambda n: min(count, n))
+        return self._then(iterators.Take, length, count=count)
+
+    @_reorders
+    def skip(self, count: int, name: Any = None) -> Dataset:
+        """The elements after the first ones; a count of -1: none."""
+        count = int(count)
+        if count < 0:
+            return self.take(0)
+        return self._then(
+            iterators.Nth, _times(self._length, lambda n: max(n - count, 0)), start=count, step=1
+        )
+
+    @_reorders
+    def shard(self, num_shards: int, index: int, name: Any = None) -> Dataset:
+        """Every `num_shards`-th element, from the one of number `index` on.
+
+        Raises:
+            ValueError: for other numbers than 0 <= index < num_shards.
+        """
+        if not 0 <= index < num_shards:
+            raise ValueError(f"shard: 0 <= index < num_shards, got {index} and {num_shards}")
+        length = _times(
+            self._length, lambda n: n if n == math.inf else max(-((index - n) // num_shards), 0)
+        )
+        return self._then(iterators.Nth, length, start=int(index), step=int(num_shards))
+
+    def batch(
+        self, batch_size: int, drop_remainder: bool = False, num_parallel_calls: Any = None,
+        deterministic: Any = None, name: Any = None,
+    ) -> Dataset:  # fmt: skip
+        """Elements put together, so many at a time; the last are fewer or left out.
+
+        Raises:
+            ValueError: in the loop, for elements of different shapes.
+        """
+        return self._batched(batch_size, drop_remainder, elements.stacked)
+
+    def padded_batch(
+        self, batch_size: int, padded_shapes: Any = None, padding_values: Any = None,
+        drop_remainder: bool = False, name: Any = None,
+    ) -> Dataset:  # fmt: skip
+        """Elements put together that are filled up to one shape.
+
+        Args:
+            padded_shapes: a shape for each part; None or -1 in it: as long as the longest in the
+                batch; None: all axes so.
+            padding_values: what they are filled with, one for all or one for each part; None: 0 and
+                empty texts.
+
+        Raises:
+            ValueError: in the loop, for an element that is longer than its shape.
+        """
+        join = lambda rows: elements.padded(rows, padded_shapes, padding_values)
+        return self._batched(batch_size, drop_remainder, join, padded_shapes)
+
+    def _batched(self, size: int, drop: bool, join: Callable, shapes: Any = None) -> Dataset:
+        size = checks.integer(self, "batch_size", size, 1)
+
+        def part(spec: TensorSpec, shape: Any) -> TensorSpec:
+            shape = spec.shape if shape is None else shape
+            whole = None if shape is None else (size if drop else None, *shape)
+            return TensorSpec(whole, spec.dtype)
+
+        def count(n: float) -> float:
+            return n if n == math.inf else n // size if drop else -(-n // size)
+
+        return self._then(
+            iterators.Batch, _times(self._length, count), size=size, drop=drop, join=join,
+            spec=lambda: tree.map_up_to(part, self.element_spec, shapes),
+        )  # fmt: skip
+
+    def unbatch(self, name: Any = None) -> Dataset:
+        """The rows of the elements."""
+
+        def spec() -> Any:
+            return tree.map(
+                lambda part: TensorSpec(part.shape and part.shape[1:], part.dtype),
+                self.element_spec,
+            )
+
+        return self._then(iterators.Unbatch, None, spec=spec)
+
+    def window(
+        self, size: int, shift: int | None = None, stride: int = 1, drop_remainder: bool = False,
+        name: Any = None,
+    ) -> Dataset:  # fmt: skip
+        """Datasets of `size` elements each, of which every `stride`-th is taken.
+
+        Args:
+            shift: between the beginnings of two windows; None: `size`.
+            drop_remainder: leave out windows that are not full.
+        """
+        sizes = [size, size if shift is None else shift, stride]
+        size, shift, stride = (checks.integer(self, "window", n, 1) for n in sizes)
+        reach = (size - 1) * stride + 1
+
+        def count(n: float) -> float:
+            if n == math.inf:
+                return n
+            return max((n - reach) // shift + 1, 0) if drop_remainder else -(-n // shift)
+
+        spec = lambda: tree.map(DatasetSpec, self.element_spec)
+        return self._then(
+            iterators.Window, _times(self._length, count), spec=spec,
+            size=size, shift=shift, stride=stride, drop=drop_remainder,
+        )  # fmt: skip
+
+    @_reorders
+    def repeat(self, count: int | None = None, name: Any = None) -> Dataset:
+        """The elements so many times over; None or -1: without end."""
+        endless = count is None or count < 0
+        times = math.inf if endless else int(count)  # type: ignore[arg-type]
+        length = 0 if times == 0 or self._length == 0 else _times(self._length, lambda n: n * times)
+        if endless and self._length is None:
+            length = math.inf
+        nth = lambda number: self if number < times else None
+        return self._then(iterators.Chain, length, nth=nth, endless=endless)
+
+    def concatenate(self, dataset: Any, name: Any = None) -> Dataset:
+        """The elements, then those of another dataset.
+
+        Raises:
+            TypeError: for elements of another structure or dtypes, where they are known.
+        """
+        parts = (self, dataset if isinstance(dataset, Dataset) else Dataset(dataset))
+        known = None not in (parts[0]._length, parts[1]._length)
+
+        def spec() -> Any:
+            one, other = (part.element_spec for part in parts)
+            elements.check_alike(one, other, "concatenate")
+            return tree.map(elements.merged, one, other)
+
+        return self._then(
+            iterators.Chain,
+            parts[0]._length + parts[1]._length if known else None,  # type: ignore[operator]
+            *parts,
+            spec=spec,
+            nth=lambda number: parts[number] if number < 2 else None,
+            endless=False,
+        )
+
+    @staticmethod
+    @of_graph
+    def zip(*args: Any, datasets: Any = None, name: Any = None) -> Any:
+        """The elements of datasets side by side, up to the end of the first that ends.
+
+        Args:
+            args, datasets: several datasets, or a tuple or dict of them.
+        """
+        given = datasets if datasets is not None else args[0] if len(args) == 1 else args
+        parts, structure = tree.take_apart(given)
+        lengths = [part._length for part in parts]
+        return Dataset._of(
+            iterators.Zip,
+            *parts,
+            length=0 if 0 in lengths else None if None in lengths else min(lengths),
+            spec=lambda: tree.map(lambda part: part.element_spec, given),
+            build=functools.partial(tree.unflatten, structure),
+        )
+
+    def enumerate(self, start: int = 0, name: Any = None) -> Dataset:
+        """Pairs of a number, from `start` on, and an element."""
+        numbers = Dataset.counter.__wrapped__(start)
+        return self._then(
+            iterators.Zip, self._length, numbers, self, build=tuple,
+            spec=lambda: (numbers.element_spec, self.element_spec),
+        )  # fmt: skip
+
+    def flat_map(self, map_func: Callable, name: Any = None) -> Dataset:
+        """The elements of the datasets that a function makes of the elements."""
+        return self.interleave(map_func, 1)
+
+    def interleave(
+        self, map_func: Callable, cycle_length: int | None = None, block_length: int | None = None,
+        num_parallel_calls: Any = None, deterministic: Any = None, name: Any = None,
+    ) -> Dataset:  # fmt: skip
+        """`block_length` elements of each of `cycle_length` datasets in turn, which a function
+        makes of the elements.
+
+        Args:
+            cycle_length: None or -1: 8.
+            block_length: None: 1.
+            num_parallel_calls: not None: each of them is read ahead in a thread.
+        """
+        cycle = 8 if cycle_length in (None, AUTOTUNE) else cycle_length
+        return self._then(
+            iterators.Interleave,
+            None,
+            spec=None,
+            function=map_func,
+            cycle=checks.integer(self, "cycle_length", cycle, 1),
+            block=checks.integer(self, "block_length", block_length or 1, 1),
+            ahead=num_parallel_calls is not None,
+        )
+
+    def scan(self, initial_state: Any, scan_func: Callable, name: Any = None) -> Dataset:
+        """The elements that a function gives: ``scan_func(state, element) -> (state, element)``."""
+        state = elements.as_element(initial_state)
+        return self._then(iterators.Scan, self._length, spec=None, function=scan_func, carry=state)
+
+    def reduce(self, initial_state: Any, reduce_func: Callable, name: Any = None) -> Any:
+        """The last state: ``reduce_func(state, element) -> state``."""
+        state = elements.as_element(initial_state)
+        for element in self:
+            state = elements.as_element(reduce_func(state, element))
+        return state
+
+    def apply(self, transformation_func: Callable) -> Any:
+        """What a function makes of the dataset."""
+        return transformation_func(self)
+
+    def with_options(self, options: Any, name: Any = None) -> Dataset:
+        """The dataset itself; for programs that also run elsewhere."""
+        return self
+
+    # ---------------------------------------------------------------------- with memory, in threads
+
+    @_reorders
+    def shuffle(
+        self, buffer_size: int, seed: Any = None, reshuffle_each_iteration: bool | None = True,
+        name: Any = None,
+    ) -> Dataset:  # fmt: skip
+        """The elements in another order: each is drawn from the next `buffer_size` ones.
+
+        Args:
+            buffer_size: -2: all.
+            seed: an int; None: another one each time.
+            reshuffle_each_iteration: in another order in each loop; else the same.
+        """
+        size = sys.maxsize if buffer_size == -2 else checks.integer(
+            self, "buffer_size", buffer_size, 1
+        )  # fmt: skip
+        return self._then(
+            iterators.Shuffle, self._length,
+            size=size, seed=_seed(seed), reshuffle=reshuffle_each_iteration is not False,
+        )  # fmt: skip
+
+    def cache(self, filename: Any = "", name: Any = None) -> Dataset:
+        """The same elements, kept by the first loop that reads them all.
+
+        Args:
+            filename: a file to keep them in; "": memory.
+        """
+        path = os.fsdecode(filename)
+        kind = iterators.FileCache if path else iterators.Cache
+        return self._then(kind, self._length, path=path)
+
+    def prefetch(self, buffer_size: int | None = None, name: Any = None) -> Dataset:
+        """The same elements; the next ones are read in a thread meanwhile.
+
+        Args:
+            buffer_size: how many; None or -1: 4.
+        """
+        size = 4 if buffer_size is None or buffer_size < 0 else int(buffer_size)
+        return self._then(iterators.Prefetch, self._length, size=size)
+
+    def bucket_by_sequence_length(
+        self, element_length_func: Callable, bucket_boundaries: Any, bucket_batch_sizes: Any,
+        padded_shapes: Any = None, padding_values: Any = None, pad_to_bucket_boundary: bool = False,
+        no_padding: bool = False, drop_remainder: bool = False, name: Any = None,
+    ) -> Dataset:  # fmt: skip
+        """Batches of elements of similar length.
+
+        Args:
+            element_length_func: function of an element that gives its length.
+            bucket_boundaries: increasing lengths; a bucket ends before each.
+            bucket_batch_sizes: one more than boundaries.
+            padded_shapes, padding_values, drop_remainder: see `padded_batch`.
+            pad_to_bucket_boundary: fill up to the longest length of the bucket, not of the batch.
+            no_padding: batches of elements of equal shapes.
+
+        Raises:
+            ValueError: for another number of sizes.
+        """
+        if len(bucket_batch_sizes) != len(bucket_boundaries) + 1:
+            raise ValueError("bucket_batch_sizes must be one more than bucket_boundaries")
+        bounds = list(bucket_boundaries)
+
+        def key(*parts: Any) -> int:
+            return int(np.searchsorted(bounds, int(element_length_func(*parts)), "right"))
+
+        def join(bucket: int, rows: list) -> Any:
+            if no_padding:
+                return elements.stacked(rows)
+            shapes = padded_shapes
+            if pad_to_bucket_boundary:
+                if bucket == len(bounds):
+                    raise ValueError("an element is longer than the last of bucket_boundaries")
+                longest = bounds[bucket] - 1
+                if shapes is None:
+                    shapes = tree.map(lambda spec: [None] * len(spec.shape), self.element_spec)
+                shapes = tree.map_up_to(
+                    lambda _, shape: [longest if n in (None, -1) else n for n in shape],
+                    rows[0],
+                    shapes,
+                )
+            return elements.padded(rows, shapes, padding_values)
+
+        spec = lambda: tree.map(
+            lambda part: TensorSpec((None,) * (1 + len(part.shape)), part.dtype), self.element_spec
+        )
+        return self._then(
+            iterators.Buckets, None, spec=spec, key=key, sizes=list(bucket_batch_sizes), join=join,
+            drop=drop_remainder,
+        )  # fmt: skip
+
+    def rejection_resample(
+        self, class_func: Callable, target_dist: Any, initial_dist: Any = None, seed: Any = None,
+        name: Any = None,
+    ) -> Dataset:  # fmt: skip
+        """Pairs (class, element) of elements that are kept so that classes have a distribution.
+
+        Args:
+            class_func: function of an element that gives its class, an integer.
+            target_dist: the distribution, probabilities of each class.
+            initial_dist: that of the elements; None: it is estimated from those that came.
+            seed: of the draws.
+
+        The element of class c is kept with the probability ``r[c] / max(r)``, r = target / initial.
+        """
+        target = np.asarray(target_dist, np.float64)
+        known = None if initial_dist is None else np.asarray(initial_dist, np.float64)
+        draws = iterators.Draws(_seed(seed), 0)
+
+        def decide(state: Any, element: Any) -> Any:
+            place, seen = state
+            found = int(iterators.call(class_func, element))
+            seen = seen + (np.arange(len(target)) == found)
+            shares = seen / seen.sum() if known is None else known
+            ratio = target / np.maximum(shares, np.finfo(np.float32).tiny)
+            keep = draws[int(place)] < ratio[found] / ratio.max()
+            return (place + 1, seen), (np.bool_(keep), np.int32(found), element)
+
+        start = (np.int64(0), np.zeros(len(target)))
+        kept = self.scan(start, decide).filter(lambda keep, found, element: keep)
+        spec = lambda: (TensorSpec((), "int32"), self.element_spec)
+        return kept._then(
+            iterators.Map, None, spec=spec, function=lambda keep, found, element: (found, element)
+        )
+
+    @staticmethod
+    @of_graph
+    def choose_from_datasets(
+        datasets: Any, choice_dataset: Dataset, stop_on_empty_dataset: bool = True
+    ) -> Any:
+        """Elements of several datasets in the order that a dataset of their numbers says.
+
+        Args:
+            stop_on_empty_dataset: end when a dataset has ended; else its number is passed over.
+        """
+        return datasets[0]._then(
+            iterators.Chosen, None, choice_dataset, *datasets,
+            stop=stop_on_empty_dataset, build=None,
+        )  # fmt: skip
+
+    @staticmethod
+    @of_graph
+    def sample_from_datasets(
+        datasets: Any, weights: Any = None, seed: Any = None, stop_on_empty_dataset: bool = False,
+        rerandomize_each_iteration: Any = None,
+    ) -> Any:  # fmt: skip
+        """Elements of several datasets, each from one that is drawn.
+
+        Args:
+            weights: probabilities of the datasets; None: equal ones.
+            seed: of the draws.
+            stop_on_empty_dataset: end when a dataset has ended; else draw from the others.
+        """
+        shares = (
+            [1 / len(datasets)] * len(datasets) if weights is None else list(map(float, weights))
+        )
+        if len(shares) != len(datasets):
+            raise ValueError(f"{len(datasets)} datasets have {len(shares)} weights")
+        lengths = [one._length for one in datasets]
+        whole = not stop_on_empty_dataset and None not in lengths and all(shares)
+        return datasets[0]._then(
+            iterators.Sampled, sum(lengths) if whole else None, *datasets,
+            weights=shares, seed=_seed(seed), stop=stop_on_empty_dataset, build=None,
+        )  # fmt: skip
+
+    # --------------------------------------------------------------------- iterators by their names
+
+    def make_one_shot_iterator(self) -> Any:
+        """An iterator; in a graph of TensorFlow's one whose ``get_next()`` is a tensor of it."""
+        return make_one_shot_iterator(self)
+
+    def make_initializable_iterator(self, shared_name: Any = None) -> Any:
+        """An iterator that begins when its ``initializer`` is called."""
+        return make_initializable_iterator(self, shared_name)
+
+
+@of_graph
+def make_one_shot_iterator(dataset: Dataset) -> Any:
+    """An iterator; in a graph of TensorFlow's one whose ``get_next()`` is a tensor of it.
+
+    Example:
+        >>> keras.data.make_one_shot_iterator(keras.data.Dataset.range(3)).get_next()
+        np.int64(0)
+    """
+    return iter(dataset)
+
+
+@of_graph
+def make_initializable_iterator(dataset: Any, shared_name: Any = None) -> Any:
+    """An iterator that begins when its ``initializer`` is called, and begins anew at each call.
+
+    Args:
+        dataset: a `Dataset`, or a function that makes one of the initializer's arguments.
+
+    Example:
+        >>> iterator = keras.data.make_initializable_iterator(keras.data.Dataset.range)
+        >>> iterator.initializer(5)
+        >>> [int(number) for number in iterator]
+        [0, 1, 2, 3, 4]
+    """
+    made = iterators.Reinitializable(None if callable(dataset) else dataset.element_spec)
+    made.initializer = made.make_initializer(dataset)
+    return made
+
+
+def _without_lists(tensors: Any) -> Any:
+    if isinstance(tensors, dict):
+        return {key: _without_lists(part) for key, part in tensors.items()}
+    if isinstance(tensors, tuple):
+        parts = [_without_lists(part) for part in tensors]
+        return type(tensors)(*parts) if hasattr(tensors, "_fields") else tuple(parts)
+    return elements.as_array(tensors) if isinstance(tensors, list) else tensors
+
+
+def _array(leaf: Any) -> Any:
+    """An array that is not written to, or rows of a file."""
+    leaf = on_disk.rows(leaf)
+    if isinstance(leaf, on_disk.Rows):
+        return leaf
+    array = elements.as_array(leaf)
+    if array.ndim and array.dtype.kind in "USO":
+        array = elements.as_element(array)
+    return elements.protected(array)

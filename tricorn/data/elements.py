@@ -1,0 +1,384 @@
+"""What datasets give: trees of NumPy arrays, NumPy scalars and bytes; their specs, batches and
+form as data in a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tricorn import dtypes, tree
+from tricorn.engines import registry
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorSpec:
+    """The shape and dtype of a part of the elements.
+
+    Args:
+        shape: tuple of sizes, None for one that is not known; None: nothing is known.
+        dtype: its name, ``"string"`` for bytes.
+        name: anything; not compared.
+
+    Example:
+        >>> keras.data.Dataset.range(4).batch(2).element_spec
+        TensorSpec(shape=(None,), dtype='int64', name=None)
+    """
+
+    shape: tuple[int | None, ...] | None = ()
+    dtype: str = "float32"
+    name: str | None = dataclasses.field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        shape = self.shape
+        if hasattr(shape, "rank"):  # TensorFlow's
+            shape = None if shape.rank is None else shape.as_list()
+        known = None if shape is None else tuple(None if n in (None, -1) else int(n) for n in shape)
+        object.__setattr__(self, "shape", known)
+        object.__setattr__(self, "dtype", dtypes.standardize(self.dtype))
+
+    def accepts(self, array: Any) -> bool:
+        """Whether an array has this dtype and a shape that fits."""
+        found, wanted = np.shape(array), self.shape
+        return spec_of(array).dtype == self.dtype and (
+            wanted is None
+            or (len(found) == len(wanted) and all(n in (None, m) for n, m in zip(wanted, found)))
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSpec:
+    """The spec of elements that are datasets themselves, such as windows.
+
+    Args:
+        element_spec: of their elements.
+    """
+
+    element_spec: Any
+
+
+def spec_of(element: Any) -> Any:
+    """The tree of specs of an element."""
+    return tree.map(_spec, element)
+
+
+def _spec(leaf: Any) -> Any:
+    if hasattr(leaf, "element_spec"):
+        return DatasetSpec(leaf.element_spec)
+    leaf = as_element(leaf)
+    return TensorSpec(np.shape(leaf), "string" if is_text(leaf) else leaf.dtype.name)
+
+
+def specs(signature: Any) -> Any:
+    """A tree of specs, ours or TensorFlow's, as ours."""
+    return tree.map(
+        lambda spec: (
+            spec
+            if isinstance(spec, DatasetSpec)
+            else TensorSpec(spec.shape, spec.dtype, getattr(spec, "name", None))
+        ),
+        signature,
+    )
+
+
+def merged(spec: TensorSpec, other: TensorSpec) -> TensorSpec:
+    """The spec that takes what either does."""
+    if spec == other or not isinstance(spec, TensorSpec) or spec.shape is None:
+        return spec
+    if other.shape is None or len(other.shape) != len(spec.shape):
+        return TensorSpec(None, spec.dtype)
+    shape = tuple(n if n == m else None for n, m in zip(spec.shape, other.shape))
+    return TensorSpec(shape, spec.dtype)
+
+
+def signature(types: Any, shapes: Any = None, signature: Any = None) -> Any:
+    """A tree of specs from what users say: dtypes and shapes, or specs; None: nothing."""
+    if signature is not None or types is None:
+        return signature and specs(signature)
+    return tree.map_up_to(lambda dtype, shape: TensorSpec(shape, dtype), types, shapes)
+
+
+def check_alike(one: Any, other: Any, what: str) -> None:
+    """Refuse specs of another structure, or other dtypes."""
+    same = tree.structure(one) == tree.structure(other)
+    if not same or any(
+        getattr(a, "dtype", None) != getattr(b, "dtype", None)
+        for a, b in zip(tree.leaves(one), tree.leaves(other))
+    ):
+        raise TypeError(f"{what}: the elements differ, {one!r} and {other!r}")
+
+
+# ------------------------------------------------------------------------------------- conversion
+
+
+def cast(spec: Any, value: Any) -> Any:
+    """A part of an element in the dtype of its spec.
+
+    Raises:
+        TypeError: when it is of another shape.
+    """
+    if isinstance(spec, DatasetSpec):
+        return value
+    array = as_array(value)
+    if spec.dtype != "string":
+        array = array.astype(dtypes.to_numpy(spec.dtype), copy=False)
+    found = as_element(array)
+    if not spec.accepts(found):
+        raise TypeError(
+            f"from_generator: expected elements as {spec!r}, got the shape {np.shape(found)} and "
+            f"the dtype {array.dtype}"
+        )
+    return found
+
+
+def is_text(value: Any) -> bool:
+    return type(value) is bytes or (type(value) is np.ndarray and value.dtype == object)
+
+
+def as_element(value: Any) -> Any:
+    """What a function of a user's gave, as an element: with NumPy's types, and bytes.
+
+    Numbers of Python become int32 (int64 where they do not fit) and float32, texts bytes in UTF-8,
+    lists one array; tensors of any engine become arrays.
+
+    Raises:
+        TypeError: for what is no array.
+    """
+    kind = type(value)
+    if kind is np.ndarray:
+        return value if value.ndim and value.dtype.kind not in "USO" else _array(value)
+    if kind is tuple:
+        return tuple([as_element(part) for part in value])
+    if kind is dict:
+        return {key: as_element(part) for key, part in value.items()}
+    if isinstance(value, np.generic):
+        return _array(np.asarray(value)) if value.dtype.kind in "US" else value
+    if kind is bytes or value is None or hasattr(value, "element_spec"):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, (bool, int, float, complex)):
+        return _number(value)
+    if isinstance(value, tuple):  # a named one
+        return kind(*map(as_element, value)) if hasattr(value, "_fields") else kind(value)
+    if isinstance(value, dict):
+        return kind((key, as_element(part)) for key, part in value.items())
+    return _array(as_array(value))
+
+
+def as_array(value: Any) -> np.ndarray:
+    """Anything array-like, lists and tensors too, as an array that is not a view of texts."""
+    if isinstance(value, (bool, int, float, complex)):
+        return np.asarray(_number(value))
+    if isinstance(value, (list, tuple)):
+        try:
+            if _is_typed(value):
+                return np.stack([as_array(part) for part in value])
+            array = np.asarray(value)
+        except ValueError:
+            raise ValueError(
+                "lists of different lengths are no array: pad them, or give them one by one with "
+                "from_generator"
+            ) from None
+        if array.dtype.kind in "iu" and abs(array).max(initial=0) < 2**31:
+            return array.astype(np.int32)
+        return array.astype({"f": np.float32, "c": np.complex64}.get(array.dtype.kind, array.dtype))
+    owner = registry.owner_of(value) if registry.of_framework(value) else None
+    if owner is not None:
+        return owner.numpy(value)
+    if hasattr(value, "to_numpy"):  # tables and columns
+        value = value.to_numpy()
+    return np.asarray(value)
+
+
+def _is_typed(value: Any) -> bool:
+    """Whether there are other numbers than Python's in a list."""
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_typed, value))
+    return not isinstance(value, (bool, int, float, complex, str, bytes))
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        return np.bool_(value)
+    if isinstance(value, int):
+        return np.int32(value) if -(2**31) <= value < 2**31 else np.int64(value)
+    return np.float32(value) if isinstance(value, float) else np.complex64(value)
+
+
+def _array(array: np.ndarray) -> Any:
+    """An array with texts as bytes; of no axes: the scalar."""
+    if array.dtype.kind in "USO":
+        texts = np.empty(array.shape, object)
+        for place, text in enumerate(array.flat):
+            if not isinstance(text, (str, bytes)):
+                raise TypeError(
+                    "elements of a dataset are numbers, texts, arrays, and tuples and dicts of "
+                    f"them; got {type(text).__name__}: {text!r}"
+                )
+            texts.flat[place] = text.encode() if isinstance(text, str) else bytes(text)
+        array = texts
+    return array if array.ndim else array[()]
+
+
+def protected(element: Any) -> Any:
+    """An element that is given more than once: its arrays cannot be written to."""
+
+    def locked(array: Any) -> Any:
+        if isinstance(array, np.ndarray):
+            array = array.view()
+            array.flags.writeable = False
+        return array
+
+    return tree.map(locked, element)
+
+
+def stacked(rows: list) -> Any:
+    """Elements of one structure as one, with a first axis more.
+
+    Raises:
+        ValueError: for elements of different shapes or structures.
+    """
+    first = rows[0]
+    kind = type(first)
+    if first is None:
+        return None
+    if isinstance(first, tuple):
+        if len({len(row) for row in rows}) > 1:
+            raise ValueError("elements with different numbers of parts cannot make a batch")
+        parts = [stacked(list(column)) for column in zip(*rows)]
+        return tuple(parts) if kind is tuple else kind(*parts)
+    if isinstance(first, dict):
+        return {key: stacked([row[key] for row in rows]) for key in first}
+    if kind is np.ndarray:
+        shapes = {np.shape(row) for row in rows}
+        if len(shapes) > 1:
+            raise ValueError(
+                "elements of different shapes cannot make a batch: "
+                f"{', '.join(map(str, sorted(shapes)))}; resize, pad or cut them to one shape "
+                "first, or use padded_batch"
+            )
+        return np.stack(rows)
+    if kind is bytes:
+        texts = np.empty(len(rows), object)
+        texts[:] = rows
+        return texts
+    if hasattr(first, "element_spec"):
+        raise TypeError("datasets as elements cannot make a batch; use flat_map first")
+    return np.array(rows)
+
+
+def padded(rows: list, shapes: Any, values: Any) -> Any:
+    """`stacked`, with every part filled up to a shape, in which None stands for the longest.
+
+    Raises:
+        ValueError: for an element that is longer.
+    """
+    first = rows[0]
+    parts, structures = zip(*map(tree.take_apart, rows))
+    if not isinstance(values, (tuple, dict)):  # one for all
+        values = tree.map(lambda _: values, first)
+    fills = zip(tree.leaves_up_to(first, shapes), tree.leaves_up_to(first, values))
+    columns = [_filled(list(column), *fill) for column, fill in zip(zip(*parts), fills)]
+    return tree.unflatten(structures[0], columns)
+
+
+def _filled(column: list, shape: Any, value: Any) -> np.ndarray:
+    arrays = [np.asarray(row, object if is_text(row) else None) for row in column]
+    longest = np.max([array.shape for array in arrays], 0, initial=0).astype(int).tolist()
+    wanted = [None] * len(longest) if shape is None else list(shape)
+    size = [m if n in (None, -1) else int(n) for n, m in zip(wanted, longest)]
+    if len(wanted) != len(longest) or any(n < m for n, m in zip(size, longest)):
+        raise ValueError(
+            f"padded_shapes: elements of the shape {tuple(longest)} do not fit into {tuple(wanted)}"
+        )
+    if not size:
+        return stacked(column)
+    empty = b"" if arrays[0].dtype == object else 0
+    out = np.full((len(arrays), *size), empty if value is None else value, arrays[0].dtype)
+    for row, array in zip(out, arrays):
+        row[tuple(map(slice, array.shape))] = array
+    return out
+
+
+# -------------------------------------------------------------------------------- as data in a file
+
+
+def encode(value: Any) -> bytes:
+    """A position or an element as bytes, which `decode` reads; they hold data only."""
+    blobs: list[bytes] = []
+
+    def blob(data: bytes) -> int:
+        blobs.append(data)
+        return len(data)
+
+    def plain(x: Any) -> Any:
+        if x is None or (isinstance(x, (bool, int, float, str)) and not isinstance(x, np.generic)):
+            return x
+        if isinstance(x, bytes):
+            return {"bytes": blob(x)}
+        if isinstance(x, (np.ndarray, np.generic)):
+            if x.dtype == object:
+                return {"texts": [plain(text) for text in x.flat], "shape": x.shape}
+            name = {"array": x.dtype.name, "shape": x.shape, "size": blob(x.tobytes())}
+            return name | {"scalar": True} if isinstance(x, np.generic) else name
+        if isinstance(x, (list, tuple)):
+            return {"list" if isinstance(x, list) else "tuple": [plain(part) for part in x]}
+        if isinstance(x, dict):
+            return {"dict": [[plain(key), plain(part)] for key, part in x.items()]}
+        listed = getattr(x, "listed", lambda: None)()
+        if listed is not None:
+            return {"dataset": [plain(part) for part in listed]}
+        raise TypeError(f"an iterator's position with {x!r} in it cannot be saved")
+
+    text = json.dumps(plain(value)).encode()
+    return b"".join([len(text).to_bytes(8, "little"), text, *blobs])
+
+
+def decode(data: bytes, dataset: Callable[[list], Any] | None = None) -> Any:
+    """What `encode` was given.
+
+    Args:
+        dataset: makes a dataset of a list of elements.
+
+    Raises:
+        ValueError: for other bytes.
+    """
+    size = int.from_bytes(data[:8], "little")
+    at = 8 + size
+
+    def taken(count: int) -> bytes:
+        nonlocal at
+        at += count
+        if at > len(data) or count < 0:
+            raise ValueError("it ends too early")
+        return data[at - count : at]
+
+    def read(x: Any) -> Any:
+        if not isinstance(x, dict):
+            return x
+        if "bytes" in x:
+            return taken(x["bytes"])
+        if "texts" in x:
+            texts = np.empty(len(x["texts"]), object)
+            texts[:] = [read(text) for text in x["texts"]]
+            return texts.reshape(x["shape"])
+        if "array" in x:
+            dtype = dtypes.to_numpy(dtypes.standardize(x["array"]))
+            array = np.frombuffer(taken(x["size"]), dtype).reshape(x["shape"])
+            return array[()] if x.get("scalar") else array.copy()
+        if "dict" in x:
+            return {read(key): read(part) for key, part in x["dict"]}
+        kind = next(iter(x))
+        parts = [read(part) for part in x[kind]]
+        if kind == "dataset" and dataset is not None:
+            return dataset(parts)
+        return tuple(parts) if kind == "tuple" else parts
+
+    try:
+        return read(json.loads(data[8 : 8 + size]))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"the position of an iterator is damaged: {error}") from error

@@ -1,0 +1,189 @@
+"""Images in pipelines: decoded by Pillow, resized on the host."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tricorn import checks
+from tricorn.data.iterators import of_graph
+
+#: channels -> what Pillow calls such images
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+
+@of_graph
+def decode_image(
+    contents: Any, channels: int | None = None, dtype: Any = "uint8", name: Any = None,
+    expand_animations: bool = True,
+) -> Any:  # fmt: skip
+    """The pixels (height, width, channels) of a PNG, JPEG, BMP or GIF file.
+
+    Args:
+        contents: the file's bytes.
+        channels: 1, 3 or 4; None or 0: as the file has them (3 for GIFs, as in TensorFlow).
+        dtype: "uint8", "uint16", or "float32" for values from 0 to 1.
+        expand_animations: whether GIFs get a first axis of frames; else they are a first frame.
+
+    Raises:
+        ImportError: Pillow is not installed (``pip install "tricorn[images]"``).
+        ValueError: for other bytes.
+    """
+    pillow: Any = checks.optional("PIL.Image", "decode_image", "Pillow", "images")
+    try:
+        image = pillow.open(io.BytesIO(contents))
+        frames = range(getattr(image, "n_frames", 1) if image.format == "GIF" else 1)
+        own = 3 if image.format == "GIF" or image.mode == "P" else len(image.getbands())
+        mode = _MODES[channels or own]
+        pixels = []
+        for frame in frames if expand_animations else [0]:
+            image.seek(frame)
+            pixels.append(np.asarray(image if image.mode == mode else image.convert(mode)))
+    except (OSError, KeyError, EOFError) as error:
+        raise ValueError(f"decode_image: {len(contents)} bytes are no image: {error}") from None
+    found = np.stack(pixels)
+    found = found if found.ndim == 4 else found[..., None]
+    found = found if image.format == "GIF" and expand_animations else found[0]
+    if str(np.dtype(dtype)) == "uint16":
+        return found.astype(np.uint16) * 257
+    return found.astype(np.float32) / 255 if np.dtype(dtype).kind == "f" else found
+
+
+def _decoder(name: str, kind: str) -> Callable:
+    def decode(contents: Any, channels: int = 0, **settings: Any) -> np.ndarray:
+        return decode_image(contents, channels, expand_animations=False)
+
+    decode.__name__ = decode.__qualname__ = name
+    decode.__doc__ = f"""The pixels (height, width, channels) of a {kind} file; see `decode_image`.
+
+    Args:
+        contents: the file's bytes.
+        channels: 1, 3 or 4; 0: as the file has them.
+        settings: what TensorFlow takes besides, of no effect.
+    """
+    return of_graph(decode)
+
+
+decode_jpeg, decode_png = _decoder("decode_jpeg", "JPEG"), _decoder("decode_png", "PNG")
+
+
+@of_graph
+def read_file(filename: Any, name: Any = None) -> bytes:
+    """The bytes of a file."""
+    with open(filename, "rb") as file:
+        return file.read()
+
+
+@of_graph
+def resize_image(
+    images: Any, size: Any, method: str = "bilinear", preserve_aspect_ratio: bool = False,
+    antialias: bool = False, name: Any = None,
+) -> Any:  # fmt: skip
+    """Images of another size, as by ``tf.image.resize``.
+
+    Args:
+        images: array (height, width, channels) or (n, height, width, channels).
+        size: (height, width).
+        method: ``"bilinear"``, ``"nearest"``, ``"bicubic"``, ``"area"``, ``"lanczos3"``,
+            ``"lanczos5"``, ``"gaussian"`` or ``"mitchellcubic"``.
+        preserve_aspect_ratio: as large as fits into the size.
+        antialias: not made here: must be false.
+
+    Returns:
+        float32; for "nearest" the dtype of the images.
+
+    Raises:
+        ValueError: for another method.
+    """
+    if method not in METHODS or antialias:
+        raise ValueError(
+            f"resize_image: method must be one of {', '.join(METHODS)} without antialias, got "
+            f"{method!r}, antialias={antialias}"
+        )
+    images = np.asarray(images)
+    height, width = images.shape[-3:-1]
+    rows, columns = map(int, size)
+    if preserve_aspect_ratio:
+        scale = min(rows / height, columns / width)
+        rows, columns = round(height * scale), round(width * scale)
+    if method == "nearest":
+        places = [
+            np.minimum((np.arange(new) + 0.5) * (old / new), old - 1).astype(int)
+            for old, new in ((height, rows), (width, columns))
+        ]
+        return images[..., places[0][:, None], places[1], :]
+    return resized(images.astype(np.float32), (rows, columns), method)
+
+
+def _cubic(x: np.ndarray, b: float, c: float) -> np.ndarray:
+    """The cubic of Mitchell and Netravali, 1988."""
+    x = np.abs(x)
+    near = (12 - 9 * b - 6 * c) * x**3 + (-18 + 12 * b + 6 * c) * x**2 + 6 - 2 * b
+    far = (-b - 6 * c) * x**3 + (6 * b + 30 * c) * x**2 - (12 * b + 48 * c) * x + 8 * b + 24 * c
+    return np.where(x < 1, near, np.where(x < 2, far, 0)) / 6
+
+
+def _lanczos(x: np.ndarray, radius: int) -> np.ndarray:
+    return np.where(np.abs(x) < radius, np.sinc(x) * np.sinc(x / radius), 0)
+
+
+#: how much what is so far away counts
+_KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "bilinear": lambda x: np.maximum(1 - np.abs(x), 0),
+    "bicubic": lambda x: _cubic(x, 0.0, 0.5),
+    "lanczos3": lambda x: _lanczos(x, 3),
+    "lanczos5": lambda x: _lanczos(x, 5),
+    "gaussian": lambda x: np.where(np.abs(x) < 1.5, np.exp(-2 * x**2), 0),
+    "mitchellcubic": lambda x: _cubic(x, 1 / 3, 1 / 3),
+}
+METHODS = (*_KERNELS, "nearest", "area")
+
+
+def _weights(old: int, new: int, method: str) -> np.ndarray:
+    """The matrix (new, old) that resizes one axis."""
+    edges = np.arange(new + 1) * (old / new)
+    cells = np.arange(old)
+    if method == "nearest":
+        return (np.minimum((edges[:-1] + edges[1:]) // 2, old - 1)[:, None] == cells).astype(float)
+    if method == "area":
+        upper, lower = edges[1:, None], edges[:-1, None]
+        weights = np.clip(np.minimum(upper, cells + 1) - np.maximum(lower, cells), 0, None)
+    else:
+        centres = (edges[:-1] + edges[1:])[:, None] / 2
+        weights = _KERNELS[method](centres - cells - 0.5)
+        if method == "bilinear":  # beyond the outermost centres stands their value
+            weights = _KERNELS[method](np.clip(centres, 0.5, old - 0.5) - cells - 0.5)
+    return weights / weights.sum(1, keepdims=True)
+
+
+def resized(images: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
+    """Images (..., height, width, channels) of another size, without antialiasing."""
+    rows, columns = (
+        _weights(old, new, method).astype(np.float32) for old, new in zip(images.shape[-3:], size)
+    )
+    return np.einsum("ih,...hwc,jw->...ijc", rows, images, columns, optimize=True)
+
+
+def fitted(images: np.ndarray, size: tuple[int, int], method: str, way: str) -> np.ndarray:
+    """`resized`, where proportions differ by ``"stretch"``, ``"crop"`` or ``"pad"`` (zeros)."""
+    height, width = images.shape[-3:-1]
+    if way == "crop":
+        cut = (
+            max(min(height, int(width * size[0] / size[1])), 1),
+            max(min(width, int(height * size[1] / size[0])), 1),
+        )
+        top, left = (height - cut[0]) // 2, (width - cut[1]) // 2
+        images = images[..., top : top + cut[0], left : left + cut[1], :]
+    if way != "pad":
+        return resized(images, size, method)
+    free = height * size[1] - width * size[0]  # the sign says which axis is padded
+    rows = size[0] if free >= 0 else max(height * size[1] // width, 1)
+    columns = max(width * size[0] // height, 1) if free >= 0 else size[1]
+    inner = resized(images, (rows, columns), method)
+    before = (0, free // (2 * height)) if free >= 0 else (-free // (2 * width), 0)
+    ends = size[0] - rows, size[1] - columns
+    pads = [(begin, end - begin) for begin, end in zip(before, ends)]
+    return np.pad(inner, [(0, 0)] * (images.ndim - 3) + pads + [(0, 0)])
