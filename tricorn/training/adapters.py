@@ -487,8 +487,8 @@ class StreamFeed:
         self.total = state["batches"]
         if state["mark"] is not None:
             again = self._go_to(*state["mark"])
-            if state["over"]:
-                self._iterator = None
+            if state["over"] and (position is None or not position.step):
+                self._iterator = None  # else the epoch itself comes to its end
             return again
         length = _length(self.source)
         if isinstance(self.source, Iterator) or not (
