@@ -35,6 +35,8 @@ NEEDS = {
         (None, "matplotlib"),
     ),
     **dict.fromkeys(("array_to_img", "img_to_array", "load_img", "save_img"), (None, "PIL")),
+    **dict.fromkeys(("decode_image", "decode_jpeg", "decode_png"), (None, "PIL")),
+    "ParquetDataset": (None, "pyarrow"),
 }
 
 

@@ -30,3 +30,13 @@ from tricorn.data.sources import (
     TextLineDataset,
     TFRecordDataset,
 )
+
+__all__ = [
+    "AUTOTUNE", "CsvDataset", "Dataset", "DatasetSpec", "decode_image", "decode_jpeg",
+    "decode_png", "FixedLenFeature", "FixedLengthRecordDataset", "FixedLenSequenceFeature",
+    "HDF5Dataset", "INFINITE_CARDINALITY", "Iterator", "make_initializable_iterator",
+    "make_one_shot_iterator", "OutOfRangeError", "ParquetDataset", "parse_example",
+    "parse_single_example", "parse_single_sequence_example", "read_file", "resize_image",
+    "serialize_example", "SparseTensorValue", "TensorSpec", "TextLineDataset",
+    "TFRecordDataset", "TFRecordWriter", "UNKNOWN_CARDINALITY", "VarLenFeature",
+]  # fmt: skip

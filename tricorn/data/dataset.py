@@ -187,9 +187,8 @@ class Dataset:
             if isinstance(spec, DatasetSpec):
                 return spec
             shape = enumerate(spec.shape)
-            return TensorSpec(
-                [None if size in open_sizes else size[1] for size in shape], spec.dtype
-            )
+            sizes = tuple(None if size in open_sizes else size[1] for size in shape)
+            return TensorSpec(sizes, spec.dtype)
 
         return tree.map(opened, elements.spec_of(found))
 
@@ -764,7 +763,7 @@ class Dataset:
 
 @of_graph
 def make_one_shot_iterator(dataset: Dataset) -> Any:
-    """An iterator; in a graph of TensorFlow's one whose ``get_next()`` is a tensor of it.
+    """An iterator over a dataset; in a graph of TensorFlow's its ``get_next()`` is a tensor of it.
 
     Example:
         >>> keras.data.make_one_shot_iterator(keras.data.Dataset.range(3)).get_next()
@@ -779,6 +778,7 @@ def make_initializable_iterator(dataset: Any, shared_name: Any = None) -> Any:
 
     Args:
         dataset: a `Dataset`, or a function that makes one of the initializer's arguments.
+        shared_name: of no effect.
 
     Example:
         >>> iterator = keras.data.make_initializable_iterator(keras.data.Dataset.range)

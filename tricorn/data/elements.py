@@ -33,7 +33,7 @@ class TensorSpec:
     name: str | None = dataclasses.field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        shape = self.shape
+        shape: Any = self.shape
         if hasattr(shape, "rank"):  # TensorFlow's
             shape = None if shape.rank is None else shape.as_list()
         known = None if shape is None else tuple(None if n in (None, -1) else int(n) for n in shape)
@@ -55,6 +55,10 @@ class DatasetSpec:
 
     Args:
         element_spec: of their elements.
+
+    Example:
+        >>> keras.data.Dataset.range(4).window(2).element_spec
+        DatasetSpec(element_spec=TensorSpec(shape=(), dtype='int64', name=None))
     """
 
     element_spec: Any

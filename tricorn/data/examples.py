@@ -11,6 +11,7 @@ from tricorn import dtypes
 from tricorn.data import elements
 from tricorn.data.iterators import of_graph
 from tricorn.data.records import delimited, fields, integers, varint
+from tricorn.docstrings import complete
 
 
 class FixedLenFeature(NamedTuple):
@@ -20,6 +21,11 @@ class FixedLenFeature(NamedTuple):
         shape: of its values; () for one.
         dtype: "int64", "float32" or "string".
         default_value: for examples without it; None: it must be there.
+
+    Example:
+        >>> x = keras.data.FixedLenFeature((2,), "float32", default_value=0.0)
+        >>> keras.data.parse_single_example(keras.data.serialize_example({}), {"x": x})
+        {'x': array([0., 0.], dtype=float32)}
     """
 
     shape: Any
@@ -28,7 +34,16 @@ class FixedLenFeature(NamedTuple):
 
 
 class VarLenFeature(NamedTuple):
-    """A feature of any length: an array of one axis."""
+    """A feature of any length: an array of one axis.
+
+    Args:
+        dtype: see `FixedLenFeature`.
+
+    Example:
+        >>> example = keras.data.serialize_example({"x": ["a", "b"]})
+        >>> keras.data.parse_single_example(example, {"x": keras.data.VarLenFeature("string")})
+        {'x': array([b'a', b'b'], dtype=object)}
+    """
 
     dtype: Any
 
@@ -41,6 +56,12 @@ class FixedLenSequenceFeature(NamedTuple):
         dtype: see `FixedLenFeature`.
         allow_missing: whether it may not be there, which means no steps.
         default_value: what shorter ones are filled up with in a batch.
+
+    Example:
+        >>> example = keras.data.serialize_example({"x": [1, 2, 3, 4]})
+        >>> steps = keras.data.FixedLenSequenceFeature((2,), "int64")
+        >>> keras.data.parse_single_example(example, {"x": steps})["x"].tolist()
+        [[1, 2], [3, 4]]
     """
 
     shape: Any
@@ -50,7 +71,17 @@ class FixedLenSequenceFeature(NamedTuple):
 
 
 class SparseTensorValue(NamedTuple):
-    """A sparse array: the indices of its values (n, axes), the values (n,), and its shape."""
+    """A sparse array, what `parse_example` makes of features of any length.
+
+    Args:
+        indices: of the values, (n, axes).
+        values: (n,).
+        dense_shape: (axes,).
+
+    Example:
+        >>> keras.data.SparseTensorValue([[0, 1]], [5.0], [1, 2]).values
+        [5.0]
+    """
 
     indices: Any
     values: Any
@@ -89,7 +120,7 @@ def _entries(data: bytes) -> dict[str, bytes]:
 def _read(name: str, feature: Any, data: bytes | None) -> Any:
     """The value of a feature in an example."""
     wanted = dtypes.standardize(feature.dtype)
-    kind, values = (None, None) if data is None else _values(data)
+    kind, values = _values(data or b"")
     if kind not in (None, wanted):
         raise ValueError(f"feature {name!r}: expected {wanted}, the example has {kind}")
     numpy = dtypes.to_numpy(wanted)
@@ -163,6 +194,12 @@ def parse_example(
 
     Raises:
         ValueError: see `parse_single_example`.
+
+    Example:
+        >>> rows = [keras.data.serialize_example({"x": values}) for values in ([1], [2, 3])]
+        >>> found = keras.data.parse_example(rows, {"x": keras.data.VarLenFeature("int64")})
+        >>> found["x"].indices.tolist(), found["x"].values.tolist()
+        ([[0, 0], [1, 0], [1, 1]], [1, 2, 3])
     """
     rows = [parse_single_example(one, features) for one in serialized]
     found: dict[str, Any] = {}
@@ -208,6 +245,12 @@ def parse_single_sequence_example(
 
     Raises:
         ValueError: see `parse_single_example`.
+
+    Example:
+        >>> record = bytes.fromhex("120e0a0c0a017812070a051a030a0103")
+        >>> x = keras.data.FixedLenSequenceFeature((), "int64")
+        >>> keras.data.parse_single_sequence_example(record, sequence_features={"x": x})[1]
+        {'x': array([3])}
     """
     parts: dict[int, bytes] = {}
     for number, message in fields(bytes(serialized)):
@@ -237,7 +280,7 @@ def _steps(name: str, feature: Any, data: bytes | None) -> Any:
 
 
 def serialize_example(features: dict[str, Any]) -> bytes:
-    """A serialized ``tf.train.Example``.
+    """A serialized ``tf.train.Example`` with some features.
 
     Args:
         features: name -> numbers, texts, or arrays of these, of which the shape is not noted.
@@ -258,3 +301,9 @@ def serialize_example(features: dict[str, Any]) -> bytes:
         kind = {"O": 1, "U": 1, "S": 1, "f": 2}.get(values.dtype.kind, 3)
         entries += delimited(1, delimited(1, name.encode()) + delimited(2, delimited(kind, body)))
     return delimited(1, entries)
+
+
+complete(
+    (parse_single_example, parse_example, parse_single_sequence_example),
+    dict.fromkeys(("example_names", "example_name", "name"), "of no effect"),
+)

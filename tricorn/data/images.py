@@ -10,6 +10,7 @@ import numpy as np
 
 from tricorn import checks
 from tricorn.data.iterators import of_graph
+from tricorn.docstrings import complete
 
 #: channels -> what Pillow calls such images
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
@@ -31,6 +32,11 @@ def decode_image(
     Raises:
         ImportError: Pillow is not installed (``pip install "tricorn[images]"``).
         ValueError: for other bytes.
+
+    Example:
+        >>> keras.utils.save_img("grey.png", np.zeros((4, 6, 1)))
+        >>> keras.data.decode_image(keras.data.read_file("grey.png")).shape
+        (4, 6, 1)
     """
     pillow: Any = checks.optional("PIL.Image", "decode_image", "Pillow", "images")
     try:
@@ -63,6 +69,12 @@ def _decoder(name: str, kind: str) -> Callable:
         contents: the file's bytes.
         channels: 1, 3 or 4; 0: as the file has them.
         settings: what TensorFlow takes besides, of no effect.
+
+    Example:
+        >>> keras.utils.save_img("an.{kind.lower()}", np.zeros((4, 6, 3)))
+        >>> contents = keras.data.read_file("an.{kind.lower()}")
+        >>> keras.data.{name}(contents, channels=1).shape
+        (4, 6, 1)
     """
     return of_graph(decode)
 
@@ -72,7 +84,17 @@ decode_jpeg, decode_png = _decoder("decode_jpeg", "JPEG"), _decoder("decode_png"
 
 @of_graph
 def read_file(filename: Any, name: Any = None) -> bytes:
-    """The bytes of a file."""
+    """The bytes of a file.
+
+    Args:
+        filename: its path.
+
+    Example:
+        >>> with open("a.txt", "w") as file:
+        ...     count = file.write("abc")
+        >>> keras.data.read_file("a.txt")
+        b'abc'
+    """
     with open(filename, "rb") as file:
         return file.read()
 
@@ -97,6 +119,10 @@ def resize_image(
 
     Raises:
         ValueError: for another method.
+
+    Example:
+        >>> keras.data.resize_image(np.ones((4, 6, 3)), (2, 3)).shape
+        (2, 3, 3)
     """
     if method not in METHODS or antialias:
         raise ValueError(
@@ -116,6 +142,9 @@ def resize_image(
         ]
         return images[..., places[0][:, None], places[1], :]
     return resized(images.astype(np.float32), (rows, columns), method)
+
+
+complete((decode_image, read_file, resize_image), {"name": "of no effect"})
 
 
 def _cubic(x: np.ndarray, b: float, c: float) -> np.ndarray:

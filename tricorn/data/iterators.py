@@ -41,7 +41,15 @@ def of_graph(make: Callable) -> Any:
 
 
 class OutOfRangeError(Exception):
-    """`Iterator.get_next` at the end of the data."""
+    """What `Iterator.get_next` raises at the end of the data.
+
+    Example:
+        >>> try:
+        ...     iter(keras.data.Dataset.range(0)).get_next()
+        ... except keras.data.OutOfRangeError:
+        ...     print("the end")
+        the end
+    """
 
 
 class Iterator:
@@ -178,9 +186,10 @@ class Reinitializable(Iterator):
     initializer: Callable
 
     def __init__(self, spec: Any) -> None:
-        self.spec, self.makers = spec, []
-        self.source: Iterator | None = None
+        self.spec = spec
         self.begun: tuple = ()
+        self.makers: list = []
+        self.source: Any = None
 
     @property
     def element_spec(self) -> Any:
@@ -231,7 +240,7 @@ class Reinitializable(Iterator):
                 f"{len(self.makers)} were made: make them first, in the same order"
             )
         self._start(number, *args, **kwargs)
-        self.source.set_state(place)  # type: ignore[union-attr]
+        self.source.set_state(place)
 
 
 class Feedable(Iterator):
@@ -347,7 +356,8 @@ class Generated(Iterator):
     _position = ()
 
     def _begin(self) -> None:
-        self.count, self.elements = 0, None
+        self.count = 0
+        self.elements: Any = None
 
     def __next__(self) -> Any:
         if self.elements is None:
@@ -378,7 +388,8 @@ class Records(Iterator):
     """
 
     def _begin(self) -> None:
-        self.offset, self.file = 0, None
+        self.offset = 0
+        self.file: Any = None
 
     def __next__(self) -> Any:
         if self.file is None:
@@ -437,6 +448,7 @@ class Take(Iterator):
     """The first elements."""
 
     _position = ("source", "count")
+    count: int
 
     def __next__(self) -> Any:
         if self.count == 0:
@@ -449,6 +461,7 @@ class Nth(Iterator):
     """Those after the first `start`, and from there every `step`-th."""
 
     _position = ("source", "start")
+    start: int
 
     def __next__(self) -> Any:
         for _ in range(self.start):
@@ -552,7 +565,7 @@ class Chain(Iterator):
 class Zip(Iterator):
     """The elements of several datasets side by side."""
 
-    _position = ("sources",)
+    _position: tuple[str, ...] = ("sources",)
 
     def _begin(self) -> None:
         self.sources = [self.source, *(one._iterator() for one in self.dataset._inputs[1:])]
@@ -564,7 +577,7 @@ class Zip(Iterator):
 class Chosen(Zip):
     """Of the first dataset the number of the one that gives the next element."""
 
-    _position = ("sources", "left")
+    _position: tuple[str, ...] = ("sources", "left")
 
     def _begin(self) -> None:
         super()._begin()
@@ -615,6 +628,7 @@ class Scan(Iterator):
     """A function of a state and each element gives the next state and an element."""
 
     _position = ("source", "carry")
+    carry: Any
 
     def __next__(self) -> Any:
         found = as_element(self.function(self.carry, next(self.source)))
@@ -945,7 +959,8 @@ class ParallelMap(Iterator):
     _position = ("source", "over")
 
     def _begin(self) -> None:
-        self.over, self.pool = False, None
+        self.over = False
+        self.pool: Any = None
         #: (element, where the result will be)
         self.pending: deque = deque()
 

@@ -18,6 +18,7 @@ from tricorn.data import elements, iterators, records
 from tricorn.data.dataset import Dataset
 from tricorn.data.elements import TensorSpec
 from tricorn.data.iterators import of_graph
+from tricorn.docstrings import complete
 
 
 def _of_files(
@@ -95,6 +96,12 @@ def TextLineDataset(
 
     Args:
         filenames, compression_type, num_parallel_reads: see `TFRecordDataset`.
+
+    Example:
+        >>> with open("some.txt", "w") as file:
+        ...     count = file.write("one line\\nanother")
+        >>> list(keras.data.TextLineDataset("some.txt"))
+        [b'one line', b'another']
     """
 
     def read(file: Any, name: bytes) -> bytes | None:
@@ -123,6 +130,12 @@ def FixedLengthRecordDataset(
 
     Raises:
         ValueError: in the loop, for a file whose length does not fit.
+
+    Example:
+        >>> with open("pairs", "wb") as file:
+        ...     count = file.write(b"aabbcc")
+        >>> list(keras.data.FixedLengthRecordDataset("pairs", 2))
+        [b'aa', b'bb', b'cc']
     """
     head, foot = header_bytes or 0, footer_bytes or 0
 
@@ -172,10 +185,17 @@ def CsvDataset(
     Raises:
         ValueError: in the loop, for a row of another length, and a field that is no such number or
             must not be empty.
+
+    Example:
+        >>> with open("some.csv", "w") as file:
+        ...     count = file.write("age,name\\n1,a\\n,b\\n")
+        >>> rows = keras.data.CsvDataset("some.csv", [[-1], "string"], header=True)
+        >>> [(int(age), name) for age, name in rows]
+        [(1, b'a'), (-1, b'b')]
     """
     kinds, defaults = zip(*map(_column, record_defaults))
     spec = tuple(TensorSpec((), kind) for kind in kinds)
-    quoting = csv.QUOTE_MINIMAL if use_quote_delim else csv.QUOTE_NONE
+    quoting: Any = csv.QUOTE_MINIMAL if use_quote_delim else csv.QUOTE_NONE
 
     def read(file: Any, name: bytes) -> Any:
         if header and file.tell() == 0:
@@ -263,6 +283,12 @@ def ParquetDataset(
 
     Raises:
         ImportError: pyarrow is not installed (``pip install "tricorn[data]"``).
+
+    Example:
+        >>> import pyarrow, pyarrow.parquet
+        >>> pyarrow.parquet.write_table(pyarrow.table({"x": [1, 2]}), "x.parquet")
+        >>> list(keras.data.ParquetDataset("x.parquet"))
+        [{'x': np.int64(1)}, {'x': np.int64(2)}]
     """
     parquet: Any = checks.optional("pyarrow.parquet", "ParquetDataset", "pyarrow", "data")
 
@@ -275,3 +301,9 @@ def ParquetDataset(
         return Dataset.range(file.num_row_groups).flat_map(group)
 
     return _of_files(filenames, num_parallel_reads, None, one)
+
+
+complete(
+    (TFRecordDataset, TextLineDataset, FixedLengthRecordDataset, CsvDataset),
+    dict.fromkeys(("buffer_size", "name"), "of no effect"),
+)
