@@ -19,9 +19,11 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
         config,
         constraints,
         datasets,
+        distillation,
         dtype_policies,
         initializers,
         layers,
+        legacy,
         losses,
         metrics,
         mixed_precision,
@@ -76,10 +78,10 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
     from tricorn.variable import Variable, name_scope
 
 _MODULES = (
-    "activations", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies",
-    "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers",
-    "preprocessing", "quantizers", "random", "regularizers", "saving", "tree", "utils",
-    "visualization", "wrappers",
+    "activations", "backend", "callbacks", "config", "constraints", "datasets", "distillation",
+    "dtype_policies", "initializers", "layers", "legacy", "losses", "metrics", "mixed_precision",
+    "models", "ops", "optimizers", "preprocessing", "quantizers", "random", "regularizers",
+    "saving", "tree", "utils", "visualization", "wrappers",
 )  # fmt: skip
 #: public name -> (module, name there)
 _NAMES = {
@@ -134,18 +136,17 @@ _NAMES = {
 
 __all__ = [
     "__version__", "activations", "backend", "callbacks", "config", "constraints", "datasets",
-    "dtype_policies", "initializers", "layers", "losses", "metrics", "mixed_precision", "models",
-    "ops", "optimizers", "preprocessing", "quantizers", "random", "regularizers", "saving", "tree",
-    "utils", "version", "visualization", "wrappers", "Checkpoint", "CheckpointManager",
-    "DTypePolicy", "FloatDTypePolicy", "Function", "GradientTape", "Initializer", "Input",
-    "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Operation", "Optimizer",
-    "Quantizer", "Regularizer", "RematScope", "Sequential", "StatelessScope", "SymbolicScope",
-    "SymbolicTensor", "Variable", "cpu", "custom_gradient", "device", "engine", "executing_eagerly",
-    "function", "gpu", "grad", "gradients", "gradients_function", "latest_checkpoint",
-    "list_devices", "name_scope", "num_gpus", "remat", "set_engine", "set_random_seed", "to_device",
-    "value_and_grad", "value_and_gradients_function",
+    "distillation", "dtype_policies", "initializers", "layers", "legacy", "losses", "metrics",
+    "mixed_precision", "models", "ops", "optimizers", "preprocessing", "quantizers", "random",
+    "regularizers", "saving", "tree", "utils", "version", "visualization", "wrappers", "Checkpoint",
+    "CheckpointManager", "DTypePolicy", "FloatDTypePolicy", "Function", "GradientTape",
+    "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model",
+    "Operation", "Optimizer", "Quantizer", "Regularizer", "RematScope", "Sequential",
+    "StatelessScope", "SymbolicScope", "SymbolicTensor", "Variable", "cpu", "custom_gradient",
+    "device", "engine", "executing_eagerly", "function", "gpu", "grad", "gradients",
+    "gradients_function", "latest_checkpoint", "list_devices", "name_scope", "num_gpus", "remat",
+    "set_engine", "set_random_seed", "to_device", "value_and_grad", "value_and_gradients_function",
 ]  # fmt: skip
-
 
 
 def version() -> str:
@@ -157,10 +158,11 @@ def version() -> str:
     """
     return __version__
 
+
 __dir__ = lambda: list(__all__)
 
 #: modules and classes of Keras 3 that this version has not
-_NOT_HERE = {"applications", "distillation", "distribution", "export", "legacy", "wrappers"}
+_NOT_HERE = {"applications", "distribution", "export"}
 
 if not TYPE_CHECKING:
 
