@@ -23,12 +23,10 @@ import tricorn
 #: patterns of names that do not exist yet, or are left out for good -> why
 MISSING = {
     r"applications(\..*)?": "yet to come: networks for images",
-    r"distillation(\..*)?": "yet to come",
     r"distribution(\..*)?": "yet to come",
     r"export(\..*)?": "yet to come",
     r"quantizers\.(?!Quantizer).*|dtype_policies\.(AWQ|GPTQ|Int4|Quantized).*": "yet to come",
-    r"wrappers\..*": "yet to come; those of Keras 2 are in wrappers.scikit_learn",
-    r"(utils\.)?legacy(\..*)?": "Keras's own doors to its past; ours is `backend`",
+    r"legacy\.(?!saving).*": "Keras's own doors to its past; ours is `backend`",
 }
 
 

@@ -20,10 +20,12 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
         constraints,
         data,
         datasets,
+        distillation,
         dtype_policies,
         flags,
         initializers,
         layers,
+        legacy,
         losses,
         metrics,
         mixed_precision,
@@ -79,9 +81,9 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
 
 _MODULES = (
     "activations", "backend", "callbacks", "config", "constraints", "data", "datasets",
-    "dtype_policies", "flags", "initializers", "layers", "losses", "metrics", "mixed_precision",
-    "models", "ops", "optimizers", "preprocessing", "quantizers", "random", "regularizers",
-    "saving", "tree", "utils", "visualization", "wrappers",
+    "distillation", "dtype_policies", "flags", "initializers", "layers", "legacy", "losses",
+    "metrics", "mixed_precision", "models", "ops", "optimizers", "preprocessing", "quantizers",
+    "random", "regularizers", "saving", "tree", "utils", "visualization", "wrappers",
 )  # fmt: skip
 #: public name -> (module, name there)
 _NAMES = {
@@ -136,9 +138,9 @@ _NAMES = {
 
 __all__ = [
     "__version__", "activations", "backend", "callbacks", "config", "constraints", "data",
-    "datasets", "dtype_policies", "initializers", "layers", "losses", "metrics",
-    "mixed_precision", "models", "ops", "optimizers", "preprocessing", "quantizers", "random",
-    "regularizers", "saving", "tree", "utils", "version", "visualization", "wrappers",
+    "datasets", "distillation", "dtype_policies", "initializers", "layers", "legacy", "losses",
+    "metrics", "mixed_precision", "models", "ops", "optimizers", "preprocessing", "quantizers",
+    "random", "regularizers", "saving", "tree", "utils", "version", "visualization", "wrappers",
     "Checkpoint", "CheckpointManager", "DTypePolicy", "FloatDTypePolicy", "Function",
     "GradientTape", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss",
     "Metric", "Model", "Operation", "Optimizer", "Quantizer", "Regularizer", "RematScope",
@@ -150,7 +152,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-
 def version() -> str:
     """The version of the library.
 
@@ -160,10 +161,11 @@ def version() -> str:
     """
     return __version__
 
+
 __dir__ = lambda: list(__all__)
 
 #: modules and classes of Keras 3 that this version has not
-_NOT_HERE = {"applications", "distillation", "distribution", "export", "legacy", "wrappers"}
+_NOT_HERE = {"applications", "distribution", "export"}
 
 if not TYPE_CHECKING:
 

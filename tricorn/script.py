@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import io
@@ -13,20 +14,31 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from typing import Any
 
+from tricorn import keras_src
+
 #: the version of Keras whose names the modern face has
 KERAS_VERSION = "3.15.1"
 
 
+@functools.cache
 def modern(path: str) -> Any:
     """The module of Keras 3 at a path below ``keras``; None: it has none there."""
+    top, _, below = path.partition(".")
+    if top == "src":
+        return keras_src.module(below)
+    if top == "_tf_keras":  # what TensorFlow calls `tf.keras`
+        return modern(below.removeprefix("keras").removeprefix("."))
     if path:
-        return existing(f"tricorn.{path}")
+        return existing(f"tricorn.{path}") or keras_src.lacking(path)
     import tricorn
+
+    def find(name: str) -> Any:
+        return keras_src.module("") if name == "src" else getattr(tricorn, name)
 
     made = types.ModuleType("keras", tricorn.__doc__)
     made.__dict__.update(
-        __getattr__=lambda name: getattr(tricorn, name), __dir__=lambda: dir(tricorn),
-        __version__=KERAS_VERSION, version=lambda: KERAS_VERSION, __all__=tricorn.__all__,
+        __getattr__=find, __dir__=lambda: dir(tricorn), __version__=KERAS_VERSION,
+        version=lambda: KERAS_VERSION, __all__=tricorn.__all__,
     )  # fmt: skip
     return made
 

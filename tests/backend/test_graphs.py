@@ -177,6 +177,22 @@ def test_symbolic_and_eager(place):
     close(K.eval(K.eager(K.square)(K.constant(X))), X**2)
 
 
+@pytest.mark.engine("jax")
+def test_what_is_recorded_for_no_layer_stands_outside_of_calls():
+    """As in Keras 2's graphs: `zeros` makes a Variable, and an update waits until it is run."""
+
+    @K.symbolic
+    def build():
+        total = K.zeros((2,))
+        return total, K.update(total, total + K.ones_like(total))
+
+    total, step = build()
+    assert K.get_value(total).tolist() == [0, 0]
+    f = K.function([], [], [step])
+    f([]), f([])
+    assert K.get_value(total).tolist() == [2, 2]
+
+
 # ---------------------------------------------------------------------------------------- phases
 
 

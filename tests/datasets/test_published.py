@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import http.server
 import importlib
+import inspect
 import io
 import json
 import os
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 from tricorn import config, datasets
+from tricorn.classic.modules import classic
 from tricorn.datasets import reading
 
 pytestmark = pytest.mark.engine_free
@@ -249,5 +251,41 @@ def test_wrong_arguments():
     ):
         with pytest.raises(ValueError, match=word):
             call()
-    with pytest.raises(TypeError, match="words"):
-        datasets.imdb.load_data(words=3)
+    for module in (datasets.imdb, datasets.reuters):
+        with pytest.raises(TypeError, match="words"):
+            module.load_data(words=3)
+
+
+@pytest.mark.parametrize("name", ["imdb", "reuters"])
+def test_the_classic_face_and_its_spelling(name):
+    module = classic(f"datasets.{name}")
+    assert classic("datasets").mnist.load_data is datasets.mnist.load_data
+    wanted = getattr(datasets, name).load_data(num_words=9)
+    with pytest.warns(DeprecationWarning, match="nb_words is Keras 1's spelling"):
+        found = module.load_data(nb_words=9)
+    for part, same in zip(sum(found, ()), sum(wanted, ())):
+        assert part.tolist() == same.tolist()
+
+
+#: name -> the arguments of Keras 2.3.1
+OLD = {
+    "boston_housing": ["path", "test_split", "seed"],
+    "cifar10": [],
+    "cifar100": ["label_mode"],
+    "fashion_mnist": [],
+    "imdb": ["path", "num_words", "skip_top", "maxlen", "seed", "start_char", "oov_char",
+             "index_from", "kwargs"],
+    "mnist": ["path"],
+    "reuters": ["path", "num_words", "skip_top", "maxlen", "test_split", "seed", "start_char",
+                "oov_char", "index_from", "kwargs"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_arguments_are_those_of_keras_2(name):
+    found = inspect.signature(classic(f"datasets.{name}").load_data).parameters
+    assert list(found) == OLD[name]
+
+
+def test_all_files_have_hashes():
+    assert reading.HASHES.keys() == FILES.keys()

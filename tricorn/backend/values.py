@@ -30,8 +30,11 @@ from tricorn.variable import Variable, for_users
 
 
 def within() -> bool:
-    """Whether code here belongs to a call: of a layer, a step, a recorded function."""
-    return current_call() is not None or recording() is not None or current() is not None
+    """Whether code here belongs to a call: of a layer, a step.  What `K.symbolic` records for no
+    layer stands outside, as all of Keras 2's graphs do."""
+    recorder = recording()
+    inside = recorder is not None and recorder.node is not None
+    return inside or current_call() is not None or current() is not None
 
 
 def as_symbolic(x: Any) -> Any:

@@ -79,8 +79,8 @@ def _package(name: str) -> Any:
     """A package of the core for scripts: imports below it put their modules here, not there."""
     core = importlib.import_module(name)
     made = types.ModuleType(name, core.__doc__)
-    made.__dict__.update({part: getattr(core, part) for part in core.__all__})
-    made.__dict__.update(__all__=core.__all__, __path__=[], __dir__=lambda: list(core.__all__))
+    made.__dict__.update(__getattr__=lambda part: getattr(core, part), __all__=core.__all__)
+    made.__dict__.update(__path__=[], __dir__=lambda: list(core.__all__))
     return made
 
 

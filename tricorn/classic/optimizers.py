@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextvars
 from typing import Any
 
 import tricorn.optimizers as core
 from tricorn import backend as K
+from tricorn import ops
 from tricorn.backend.values import as_symbolic
 from tricorn.classic.faces import Change, Face, Written, face
 from tricorn.classic.names import handed_on
 from tricorn.classic.tools import deserialize_keras_object, serialize_keras_object
+from tricorn.engines import registry
+from tricorn.graph.function import Function, update
+from tricorn.graph.symbolic import is_symbolic
 from tricorn.layers.operation import Operation
 from tricorn.optimizers import legacy
+from tricorn.optimizers.base import variables_for
+from tricorn.variable import for_users
 
 
 class OptimizerMethods(Written):
@@ -132,12 +139,79 @@ for _name, _arguments in _ARGUMENTS.items():
 
 
 class Optimizer(OptimizerMethods, core.Optimizer, metaclass=Face):  # type: ignore[misc]
-    """Base of all optimizers; see `tricorn.optimizers.Optimizer`."""
+    """Base of all optimizers; see `tricorn.optimizers.Optimizer`.
+
+    As in Keras 2, a subclass may say by its own `get_updates` what an update assigns.  That is
+    asked once, for a loss that has the gradients of whatever is trained; what it computes with
+    Variables alone is recorded too.
+    """
 
     _tricorn_core = core.Optimizer
+    #: what subclasses set by themselves
+    _own_iterations = _own_weights = _rule = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(kwargs.pop("learning_rate", kwargs.pop("lr", 0.01)), **kwargs)
+
+    @property
+    def iterations(self) -> Any:
+        """How many updates were made."""
+        return self._iterations if self._own_iterations is None else self._own_iterations
+
+    @iterations.setter
+    def iterations(self, value: Any) -> None:
+        self._own_iterations = value
+
+    @property
+    def weights(self) -> list:
+        """The state, as Keras 2 counts it: without the learning rate."""
+        return super().weights if self._own_weights is None else self._own_weights
+
+    @weights.setter
+    def weights(self, value: list) -> None:
+        self._own_weights = value
+
+    def build(self, variables: Any) -> None:
+        """Make the state for `variables`."""
+        super().build(variables)
+        if type(self).get_updates is not OptimizerMethods.get_updates and self._rule is None:
+            # in a context of its own, whatever step is being made
+            self._rule = contextvars.Context().run(_rule, self, self._trainable_variables)
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """Update variables by their gradients."""
+        if type(self).get_updates is OptimizerMethods.get_updates:
+            super().apply(grads, trainable_variables)
+            return
+        grads = list(grads)
+        variables = variables_for(self, grads, trainable_variables)
+        given = {v: g for v, g in zip(variables, grads) if g is not None}
+        zeros = ops.zeros_like
+        self._rule([given[v] if v in given else zeros(v) for v in self._trainable_variables])
+
+
+def _rule(optimizer: Any, variables: list) -> Any:
+    """A function of the gradients of `variables` that does what `get_updates` says.
+
+    Raises:
+        ValueError: for an update to a value that is known already.
+    """
+    grads = [K.placeholder(v.shape, dtype=v.dtype) for v in variables]
+
+    @K.symbolic
+    def updates() -> list:
+        loss = sum(K.sum(g * v) for g, v in zip(grads, variables))  # whose gradients these are
+        return optimizer.get_updates(loss=loss, params=for_users(variables))
+
+    pairs = [update(*pair) for pair in updates() if pair is not None]
+    for variable, value in pairs:
+        if not is_symbolic(value) and registry.owner_of(value) is not None:
+            raise ValueError(
+                f"{type(optimizer).__name__}: the update of {variable.path!r} is a value that was "
+                "computed before: outside of a tf.Graph, operations on Variables alone are done at "
+                "once. Compute it in a function that is decorated with K.symbolic"
+            )
+    return Function(grads, [], pairs)
 
 
 class TFOptimizer(Optimizer):

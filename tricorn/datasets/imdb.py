@@ -39,9 +39,7 @@ def load_data(
     Example:
         >>> # (x_train, y_train), (x_test, y_test) = keras.datasets.imdb.load_data(num_words=10000)
     """
-    num_words = kwargs.pop("nb_words", num_words)
-    if kwargs:
-        raise TypeError(f"load_data has no arguments {', '.join(kwargs)}")
+    num_words = reading.count_of_words(num_words, kwargs)
     found = reading.arrays(reading.fetch("imdb.npz", path))
     generator = np.random.RandomState(seed)
     parts = []

@@ -7,6 +7,7 @@ import io
 import math
 import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,11 @@ HASHES = {
     "california_housing.npz": "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f",
     "cifar-10-python.tar.gz": "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
     "cifar-100-python.tar.gz": "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    # as the authors of Fashion-MNIST give them
+    "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+    "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+    "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
 }
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -181,6 +187,24 @@ def shuffled(x: np.ndarray, y: np.ndarray, generator: Any) -> Split:
     order = np.arange(len(x))
     generator.shuffle(order)
     return x[order], y[order]
+
+
+def count_of_words(num_words: int | None, kwargs: dict[str, Any]) -> int | None:
+    """`num_words`, which Keras 1 called `nb_words`.
+
+    Raises:
+        TypeError: for another argument.
+    """
+    if "nb_words" in kwargs:
+        warnings.warn(
+            "load_data: nb_words is Keras 1's spelling; write num_words",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        num_words = kwargs.pop("nb_words")
+    if kwargs:
+        raise TypeError(f"load_data: Unrecognized keyword arguments: {', '.join(kwargs)}")
+    return num_words
 
 
 def marked(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tricorn.datasets import reading
@@ -18,6 +20,7 @@ def load_data(
     path: str = "reuters.npz", num_words: int | None = None, skip_top: int = 0,
     maxlen: int | None = None, test_split: float = 0.2, seed: int = 113,
     start_char: int | None = 1, oov_char: int | None = 2, index_from: int = 3,
+    **kwargs: Any,
 ) -> tuple[reading.Split, reading.Split]:  # fmt: skip
     """The newswires; a word's number is its rank by frequency, plus `index_from`.
 
@@ -31,11 +34,13 @@ def load_data(
         start_char: the mark at the beginning of each; None: none.
         oov_char: the mark for words that are left out; None: none.
         index_from: what is added to the words' numbers.
+        kwargs: `nb_words`, the older name of `num_words`.
 
     Returns:
         ``(x_train, y_train), (x_test, y_test)``: arrays of lists, and topics 0..45.
 
     Raises:
+        TypeError: for another argument.
         ValueError: when `maxlen` leaves no sequence.
 
     Source: Reuters-21578.
@@ -43,6 +48,7 @@ def load_data(
     Example:
         >>> # (x_train, y_train), (x_test, y_test) = keras.datasets.reuters.load_data()
     """
+    num_words = reading.count_of_words(num_words, kwargs)
     found = reading.arrays(reading.fetch("reuters.npz", path))
     x, y = reading.shuffled(found["x"], found["y"], np.random.RandomState(seed))
     kept, labels = reading.marked(x, y, start_char, index_from, maxlen)

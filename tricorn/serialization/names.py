@@ -19,6 +19,7 @@ from tricorn.arithmetic import OPS
 FAMILIES: dict[str, tuple[str, ...]] = {
     "activations": ("activations",),
     "constraints": ("constraints",),
+    "distillation": ("distillation",),
     "dtype_policies": ("dtype_policies",),
     "initializers": ("initializers",),
     "layers": ("layers",),

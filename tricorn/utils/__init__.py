@@ -35,7 +35,7 @@ from tricorn.utils.session import clear_session
 
 if _TYPE_CHECKING:  # what editors and type checkers see; `_LATER` says it to `__getattr__`
     from tricorn.data import Dataset
-    from tricorn.utils import bounding_boxes
+    from tricorn.utils import bounding_boxes, legacy
     from tricorn.utils.directories import (
         audio_dataset_from_directory,
         image_dataset_from_directory,
@@ -115,6 +115,7 @@ __all__ = [
     "img_to_array",
     "is_interactive_logging_enabled",
     "is_keras_tensor",
+    "legacy",
     "load_img",
     "model_to_dot",
     "multi_gpu_model",
@@ -142,8 +143,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> _Any:
-    if name == "bounding_boxes":
-        return _importlib.import_module("tricorn.utils.bounding_boxes")
+    if name in ("bounding_boxes", "legacy"):
+        return _importlib.import_module(f"tricorn.utils.{name}")
     if name not in _LATER:
         raise AttributeError(f"tricorn.utils has no {name!r}")
     value = getattr(_importlib.import_module(f"tricorn.utils.{_LATER[name]}"), name)

@@ -1,0 +1,74 @@
+"""What installed packages find below ``keras`` when it means this library."""
+
+import pytest
+
+import tricorn
+from tricorn import keras_src, script
+from tricorn.graph import symbolic
+
+pytestmark = pytest.mark.engine("jax")
+
+#: where packages import from, name -> what it is here
+SAME = [
+    ("src.layers.core.dense", "Dense", tricorn.layers.Dense),
+    ("src.optimizers.schedules.learning_rate_schedule", "CosineDecay",
+     tricorn.optimizers.schedules.CosineDecay),
+    ("src.losses.losses", "LossFunctionWrapper", tricorn.losses.LossFunctionWrapper),
+    ("src.saving", "register_keras_serializable", tricorn.saving.register_keras_serializable),
+    ("src.saving.saving_lib", "load_model", tricorn.saving.load_model),
+    ("src.backend", "KerasTensor", symbolic.SymbolicTensor),
+    ("src.backend", "convert_to_tensor", tricorn.ops.convert_to_tensor),
+    ("src.ops", "matmul", tricorn.ops.matmul),
+    ("src.models.functional", "Functional", tricorn.models.Functional),
+    ("src.utils.module_utils", "to_categorical", tricorn.utils.to_categorical),
+    ("_tf_keras.keras", "Model", tricorn.Model),
+    ("_tf_keras.keras.callbacks", "Callback", tricorn.callbacks.Callback),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path, name, wanted", SAME, ids=lambda x: x if type(x) is str else "")
+def test_names_are_the_librarys(path, name, wanted):
+    assert getattr(script.modern(path), name) is wanted
+
+
+def test_every_row_of_the_table_leads_somewhere():
+    for path, (_, own) in keras_src._TABLE.items():
+        for name in own:
+            assert callable(getattr(keras_src.module(path), name)), (path, name)
+
+
+def test_modules_of_modules():
+    root = script.modern("")
+    assert root.src.saving.serialization_lib.in_safe_mode() is True
+    assert root.src is script.modern("src") and root.src.backend is script.modern("src.backend")
+    names = {}
+    exec(
+        "from tricorn_ops import *",
+        {"__builtins__": {"__import__": lambda *a: root.src.ops}},
+        names,
+    )
+    assert names["matmul"] is tricorn.ops.matmul
+
+
+@pytest.mark.parametrize("path", ["src.nothing.there", "nothing", "src.layers.core.dense.Dence"])
+def test_what_is_not_there(path):
+    found = script.modern(path)
+    assert found is None or path.endswith("Dence")
+    with pytest.raises(AttributeError, match="has no 'Dence' here"):
+        _ = script.modern("src.layers.core.dense").Dence
+
+
+def test_masks_travel():
+    backend = script.modern("src.backend")
+    x = tricorn.ops.ones((2, 3))
+    assert backend.get_keras_mask(x) is None
+    backend.set_keras_mask(x, "mask")
+    assert backend.get_keras_mask(x) == "mask"
+    y = tricorn.layers.Embedding(3, 2, mask_zero=True)(tricorn.Input((4,)))
+    assert backend.get_keras_mask(y) is not None
+
+
+def test_no_distribution_is_in_force():
+    assert script.modern("src.distribution.distribution_lib").distribution() is None
+    assert script.modern("distribution").distribution() is None
+    assert script.modern("distribution").list_devices() == tricorn.list_devices()
