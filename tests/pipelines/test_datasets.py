@@ -2,6 +2,9 @@
 
 import gc
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -214,6 +217,40 @@ def test_errors_arrive_with_their_tracebacks(kind):
     assert ended()
 
 
+def test_the_interpreter_ends_with_threads_at_work():
+    """Also with one that hangs: an iterator that is held does not keep the process."""
+    program = (
+        "import threading\n"
+        "from tricorn.data import Dataset\n"
+        "hang = threading.Event()\n"
+        "wait = lambda x: x if x < 3 else hang.wait()\n"
+        "held = iter(Dataset.counter().map(wait, num_parallel_calls=2).batch(2).prefetch(4))\n"
+        "next(held)\n"
+    )
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are others there")
+def test_ctrl_c_ends_the_wait_for_a_thread():
+    program = (
+        "import os, signal, threading, time\n"
+        "from tricorn.data import Dataset\n"
+        "def hang(x):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(60)\n"
+        "try:\n"
+        "    list(Dataset.range(3).map(hang, num_parallel_calls=2).prefetch(1))\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, timeout=50, capture_output=True, text=True
+    )
+    assert done.stdout == "interrupted\n"
+
+
 def test_results_of_threads_come_in_order_and_some_at_a_time():
     at_once, most = set(), [0]
 
@@ -294,9 +331,9 @@ def test_positions_are_data():
     values.pop("window")
     assert repr(found) == repr(values)
     data = encode(values)
-    for bad in (b"", data[:20], data[:-3], b"\xff" * 40):
+    for bad in (b"", data[:20], data[:-3], b"\xff" * 40, b"{}", b'{"x": []}'):
         with pytest.raises(ValueError, match="damaged"):
-            decode(bad)
+            decode(bad, list)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,17 @@ def test_checkpoints_hold_positions(tmp_path):
     assert ended()
 
 
+@pytest.mark.parametrize("package", ["pandas", "polars", "pyarrow"])
+def test_tables_train_as_their_arrays(package):
+    tables = pytest.importorskip(package)
+    make = tables.table if package == "pyarrow" else tables.DataFrame
+    columns = {f"x{i}": X[:, i] for i in range(3)}
+    want = weights(X, y=Y, batch_size=4, shuffle=False)
+    same(weights(make(columns), y=make({"y": Y[:, 0]}), batch_size=4, shuffle=False), want)
+    rows = Dataset.from_tensor_slices((make(columns)["x0"], Y[:, 0]))
+    assert [float(x) for x, _ in rows] == X[:, 0].tolist()
+
+
 def test_data_loaders_of_others():
     """Those of grain and PyTorch, where they are installed."""
     want = weights(X, y=Y, batch_size=4, shuffle=False, epochs=2)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import checks, dtypes, tree
-from tricorn.data import elements, iterators, on_disk
+from tricorn.data import elements, iterators, on_disk, records
 from tricorn.data.elements import DatasetSpec, TensorSpec
 from tricorn.data.iterators import Iterator, of_graph
 
@@ -40,6 +40,13 @@ def _reorders(method: Callable) -> Callable:
 
 def _seed(seed: Any) -> int:
     return int(np.random.randint(2**31)) if seed is None else int(seed)
+
+
+def _numbers(get: Callable[[int], int], length: float, dtype: Any) -> Dataset:
+    name = dtypes.standardize(dtype)
+    kind = dtypes.to_numpy(name).type
+    spec = TensorSpec((), name)
+    return Dataset._of(iterators.Indexed, length=length, spec=spec, get=lambda i: kind(get(i)))
 
 
 def _times(length: Length, function: Callable[[float], float]) -> Length:
@@ -295,25 +302,13 @@ class Dataset:
     def range(*args: Any, output_type: Any = "int64", name: Any = None) -> Any:
         """``range(stop)``, ``range(start, stop)`` or ``range(start, stop, step)``."""
         numbers = range(*map(int, args))
-        kind = dtypes.to_numpy(dtypes.standardize(output_type)).type
-        return Dataset._of(
-            iterators.Indexed,
-            length=len(numbers),
-            spec=TensorSpec((), dtypes.standardize(output_type)),
-            get=lambda i: kind(numbers[i]),
-        )
+        return _numbers(numbers.__getitem__, len(numbers), output_type)
 
     @staticmethod
     @of_graph
     def counter(start: int = 0, step: int = 1, dtype: Any = "int64", name: Any = None) -> Any:
         """Numbers without end."""
-        kind = dtypes.to_numpy(dtypes.standardize(dtype)).type
-        return Dataset._of(
-            iterators.Indexed,
-            length=math.inf,
-            spec=TensorSpec((), dtypes.standardize(dtype)),
-            get=lambda i: kind(start + i * step),
-        )
+        return _numbers(lambda i: start + i * step, math.inf, dtype)
 
     @staticmethod
     @of_graph
@@ -614,8 +609,16 @@ class Dataset:
             filename: a file to keep them in; "": memory.
         """
         path = os.fsdecode(filename)
-        kind = iterators.FileCache if path else iterators.Cache
-        return self._then(kind, self._length, path=path)
+        if not path:
+            return self._then(iterators.Cache, self._length)
+
+        def read(file: Any) -> Any:
+            record = records.read_record(file, path)
+            return None if record is None else elements.decode(record, Dataset._listed)
+
+        opened = functools.partial(open, path, "rb")
+        written = Dataset._of(iterators.Records, length=None, opened=opened, read=read)
+        return self._then(iterators.FileCache, self._length, path=path, written=written)
 
     def prefetch(self, buffer_size: int | None = None, name: Any = None) -> Dataset:
         """The same elements; the next ones are read in a thread meanwhile.
@@ -722,7 +725,7 @@ class Dataset:
         """
         return datasets[0]._then(
             iterators.Chosen, None, choice_dataset, *datasets,
-            stop=stop_on_empty_dataset, build=None,
+            stop=stop_on_empty_dataset, left=list(range(len(datasets))), build=None,
         )  # fmt: skip
 
     @staticmethod
@@ -738,16 +741,17 @@ class Dataset:
             seed: of the draws.
             stop_on_empty_dataset: end when a dataset has ended; else draw from the others.
         """
-        shares = (
-            [1 / len(datasets)] * len(datasets) if weights is None else list(map(float, weights))
-        )
+        shares = np.ones(len(datasets)) if weights is None else np.asarray(weights, np.float64)
         if len(shares) != len(datasets):
             raise ValueError(f"{len(datasets)} datasets have {len(shares)} weights")
+        bounds, draws = np.cumsum(shares), iterators.Draws(_seed(seed), 0)
+        get = lambda i: np.searchsorted(bounds, draws[i] * bounds[-1], "right")
+        choice = Dataset._of(iterators.Indexed, length=math.inf, get=get)
         lengths = [one._length for one in datasets]
-        whole = not stop_on_empty_dataset and None not in lengths and all(shares)
+        whole = not stop_on_empty_dataset and None not in lengths and shares.all()
         return datasets[0]._then(
-            iterators.Sampled, sum(lengths) if whole else None, *datasets,
-            weights=shares, seed=_seed(seed), stop=stop_on_empty_dataset, build=None,
+            iterators.Chosen, sum(lengths) if whole else None, choice, *datasets,
+            stop=stop_on_empty_dataset, left=np.flatnonzero(shares).tolist(), build=None,
         )  # fmt: skip
 
     # --------------------------------------------------------------------- iterators by their names

@@ -3,6 +3,7 @@ form as data in a file."""
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from collections.abc import Callable
@@ -312,37 +313,30 @@ def _filled(column: list, shape: Any, value: Any) -> np.ndarray:
 
 
 def encode(value: Any) -> bytes:
-    """A position or an element as bytes, which `decode` reads; they hold data only."""
-    blobs: list[bytes] = []
-
-    def blob(data: bytes) -> int:
-        blobs.append(data)
-        return len(data)
-
-    def plain(x: Any) -> Any:
-        if x is None or (isinstance(x, (bool, int, float, str)) and not isinstance(x, np.generic)):
-            return x
-        if isinstance(x, bytes):
-            return {"bytes": blob(x)}
-        if isinstance(x, (np.ndarray, np.generic)):
-            if x.dtype == object:
-                return {"texts": [plain(text) for text in x.flat], "shape": x.shape}
-            name = {"array": x.dtype.name, "shape": x.shape, "size": blob(x.tobytes())}
-            return name | {"scalar": True} if isinstance(x, np.generic) else name
-        if isinstance(x, (list, tuple)):
-            return {"list" if isinstance(x, list) else "tuple": [plain(part) for part in x]}
-        if isinstance(x, dict):
-            return {"dict": [[plain(key), plain(part)] for key, part in x.items()]}
-        listed = getattr(x, "listed", lambda: None)()
-        if listed is not None:
-            return {"dataset": [plain(part) for part in listed]}
-        raise TypeError(f"an iterator's position with {x!r} in it cannot be saved")
-
-    text = json.dumps(plain(value)).encode()
-    return b"".join([len(text).to_bytes(8, "little"), text, *blobs])
+    """A position or an element as JSON, which `decode` reads; it holds data only."""
+    return json.dumps(_plain(value)).encode()
 
 
-def decode(data: bytes, dataset: Callable[[list], Any] | None = None) -> Any:
+def _plain(x: Any) -> Any:
+    if isinstance(x, bytes):
+        return {"bytes": base64.b64encode(x).decode()}
+    if isinstance(x, (np.ndarray, np.generic)):
+        kind = "scalar" if isinstance(x, np.generic) else "array"
+        texts = x.dtype == object
+        data = list(map(_plain, x.flat)) if texts else base64.b64encode(x.tobytes()).decode()
+        return {kind: data, "dtype": "string" if texts else x.dtype.name, "shape": x.shape}
+    if isinstance(x, (list, tuple)):
+        return {"list" if isinstance(x, list) else "tuple": list(map(_plain, x))}
+    if isinstance(x, dict):
+        return {"dict": [[_plain(key), _plain(part)] for key, part in x.items()]}
+    if hasattr(x, "listed") and x.listed() is not None:
+        return {"dataset": list(map(_plain, x.listed()))}
+    if x is None or isinstance(x, (bool, int, float, str)):
+        return x
+    raise TypeError(f"an iterator's position with {x!r} in it cannot be saved")
+
+
+def decode(data: bytes, dataset: Callable[[list], Any]) -> Any:
     """What `encode` was given.
 
     Args:
@@ -351,38 +345,26 @@ def decode(data: bytes, dataset: Callable[[list], Any] | None = None) -> Any:
     Raises:
         ValueError: for other bytes.
     """
-    size = int.from_bytes(data[:8], "little")
-    at = 8 + size
-
-    def taken(count: int) -> bytes:
-        nonlocal at
-        at += count
-        if at > len(data) or count < 0:
-            raise ValueError("it ends too early")
-        return data[at - count : at]
 
     def read(x: Any) -> Any:
         if not isinstance(x, dict):
             return x
-        if "bytes" in x:
-            return taken(x["bytes"])
-        if "texts" in x:
-            texts = np.empty(len(x["texts"]), object)
-            texts[:] = [read(text) for text in x["texts"]]
-            return texts.reshape(x["shape"])
-        if "array" in x:
-            dtype = dtypes.to_numpy(dtypes.standardize(x["array"]))
-            array = np.frombuffer(taken(x["size"]), dtype).reshape(x["shape"])
-            return array[()] if x.get("scalar") else array.copy()
-        if "dict" in x:
-            return {read(key): read(part) for key, part in x["dict"]}
-        kind = next(iter(x))
-        parts = [read(part) for part in x[kind]]
-        if kind == "dataset" and dataset is not None:
-            return dataset(parts)
-        return tuple(parts) if kind == "tuple" else parts
+        kind, body = next(iter(x.items()))
+        if kind == "bytes":
+            return base64.b64decode(body)
+        if kind in ("array", "scalar"):
+            if x["dtype"] == "string":
+                array = np.empty(len(body), object)
+                array[:] = list(map(read, body))
+            else:
+                dtype = dtypes.to_numpy(dtypes.standardize(x["dtype"]))
+                array = np.frombuffer(base64.b64decode(body), dtype).copy()
+            return array.reshape(x["shape"])[() if kind == "scalar" else ...]
+        if kind == "dict":
+            return {read(key): read(part) for key, part in body}
+        return {"list": list, "tuple": tuple, "dataset": dataset}[kind](list(map(read, body)))
 
     try:
-        return read(json.loads(data[8 : 8 + size]))
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        return read(json.loads(data))
+    except (KeyError, TypeError, ValueError, RecursionError, StopIteration) as error:
         raise ValueError(f"the position of an iterator is damaged: {error}") from error

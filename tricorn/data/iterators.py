@@ -24,7 +24,7 @@ import numpy as np
 
 from tricorn import tree
 from tricorn.data import elements, records
-from tricorn.data.elements import as_element, decode, encode, protected, stacked
+from tricorn.data.elements import as_element, encode, protected, stacked
 from tricorn.graph.graphs import current_graph
 
 
@@ -295,14 +295,16 @@ class Draws:
 
     def __init__(self, *keys: int) -> None:
         self.keys = [key % 2**64 for key in keys]
-        self.block, self.values = -1, np.zeros(0)
+        self.last: tuple = -1, []  # replaced as one: several threads may draw
 
     def __getitem__(self, place: int) -> float:
         block, at = divmod(place, 1024)
-        if block != self.block:
+        known, values = self.last
+        if known != block:
             bits = np.random.Philox(key=self.keys, counter=[0, block, 0, 0])
-            self.block, self.values = block, np.random.Generator(bits).random(1024).tolist()
-        return self.values[at]
+            values = np.random.Generator(bits).random(1024).tolist()
+            self.last = block, values
+        return values[at]
 
 
 # ----------------------------------------------------------------------------------------- sources
@@ -575,13 +577,11 @@ class Zip(Iterator):
 
 
 class Chosen(Zip):
-    """Of the first dataset the number of the one that gives the next element."""
+    """Of the first dataset the number of the one that gives the next element, among those `left`,
+    which have not ended."""
 
     _position: tuple[str, ...] = ("sources", "left")
-
-    def _begin(self) -> None:
-        super()._begin()
-        self.left = list(range(1, len(self.sources)))
+    left: list
 
     def __next__(self) -> Any:
         while self.left:
@@ -591,36 +591,11 @@ class Chosen(Zip):
                     f"choose_from_datasets: there are {len(self.sources) - 1} datasets, the choice "
                     f"was {number}"
                 )
-            if number + 1 in self.left:
+            if number in self.left:
                 try:
                     return next(self.sources[number + 1])
                 except StopIteration:
-                    self.left = [] if self.stop else [n for n in self.left if n != number + 1]
-        raise StopIteration
-
-
-class Sampled(Chosen):
-    """Each element is from a dataset that is drawn by weights, among those that have not ended."""
-
-    _position = ("sources", "left", "drawn")
-
-    def _begin(self) -> None:
-        super()._begin()
-        self.left, self.drawn = list(range(len(self.sources))), 0
-        self.draws = Draws(self.seed, 0)
-
-    def __next__(self) -> Any:
-        while self.left:
-            bounds = np.cumsum([self.weights[number] for number in self.left])
-            if bounds[-1] <= 0:
-                break
-            at = self.draws[self.drawn] * bounds[-1]
-            number = self.left[min(int(np.searchsorted(bounds, at, "right")), len(bounds) - 1)]
-            self.drawn += 1
-            try:
-                return next(self.sources[number])
-            except StopIteration:
-                self.left = [] if self.stop else [n for n in self.left if n != number]
+                    self.left = [] if self.stop else [n for n in self.left if n != number]
         raise StopIteration
 
 
@@ -679,100 +654,92 @@ class Shuffle(Iterator):
 
 
 class Cache(Iterator):
-    """Elements that are kept when they are read for the first time.
+    """Elements that are kept in memory when they are read for the first time.
 
-    The position tells where the reading of the elements began, so that another process can read
-    them again instead of finding all of them in it.
+    The position tells where the reading of what is kept began, so that another process can read it
+    again instead of finding all of it in there.
     """
 
     def _begin(self) -> None:
         self.at, self.first = 0, self.source.get_state()
-        #: what was kept, else what is read for the first time; an open file instead
-        self.kept: Any = None
-        self.seen: Any = None
-
-    def _start(self) -> None:
-        self.kept = self.dataset._memory.get("elements")
-        if self.kept is None:
-            self.seen = []
-
-    def _keep(self, element: Any) -> Any:
-        self.seen.append(protected(element))
-        return self.seen[-1]
-
-    def _finish(self) -> None:
-        self.dataset._memory.update(elements=self.seen, first=self.first)
-
-    def _again(self) -> Any:
-        if self.at >= len(self.kept):
-            raise StopIteration
-        return self.kept[self.at]
+        self.seen: list | None = None  # what is read for the first time
 
     def __next__(self) -> Any:
-        if self.kept is None and self.seen is None:
-            self._start()
-        if self.seen is None:
-            element = self._again()
+        kept = self.dataset._memory.get("elements")
+        if self.at == 0 and kept is None:
+            self.seen = []
+        if self.seen is None and kept is not None:
+            if self.at >= len(kept):
+                raise StopIteration
+            element = kept[self.at]
         else:
             try:
-                element = next(self.source)
+                element = protected(next(self.source))
             except StopIteration:
-                self._finish()
+                if self.seen is not None:
+                    self.dataset._memory.update(elements=self.seen, first=self.first)
                 raise
-            element = self._keep(element)
+            if self.seen is not None:
+                self.seen.append(element)
         self.at += 1
         return element
 
     def get_state(self) -> Any:
-        whole = self.seen is None and self.at > 0
-        first = self.dataset._memory.get("first", self.first) if whole else self.first
+        whole = self.seen is None and "elements" in self.dataset._memory
+        first = self.dataset._memory["first"] if whole else self.first
         return {"at": self.at, "first": first, "whole": whole}
 
     def set_state(self, state: Any) -> None:
+        memory = self.dataset._memory
         self._begin()
-        self._start()
-        if self.kept is None:
+        if "elements" not in memory or not state["whole"]:
+            kept = memory.pop("elements", None)
+            self.source.set_state(state["first"])
             self.first = state["first"]
-            self.source.set_state(self.first)
             deque(itertools.islice(self, None if state["whole"] else state["at"]), maxlen=0)
-            if state["whole"]:
-                self._begin()
-                self._start()
-        self._go(state["at"])
-
-    def _go(self, at: int) -> None:
-        self.at = at
+            if kept is not None:
+                memory["elements"] = kept
+        if state["whole"]:
+            self.at, self.seen = state["at"], None
 
 
-class FileCache(Cache):
-    """Elements that are kept in a file."""
+class FileCache(Iterator):
+    """Elements that are kept in a file by a loop that reads all of them."""
 
-    def _start(self) -> None:
-        if os.path.exists(self.path):
-            self.kept = open(self.path, "rb")  # noqa: SIM115
-        else:
-            self.part = Path(f"{self.path}.{os.getpid()}-{id(self)}.part")
-            self.seen = self.part.open("wb")
-            weakref.finalize(self, self.part.unlink, missing_ok=True)
+    def _begin(self) -> None:
+        self._open(os.path.exists(self.path))
 
-    def _keep(self, element: Any) -> Any:
-        self.seen.write(records.framed(encode(element)))
+    def _open(self, whole: bool) -> None:
+        self.whole, self.fresh = whole, not whole
+        self.part: Any = None
+        if whole:
+            self.source = self.written._iterator()
+
+    def __next__(self) -> Any:
+        if self.fresh:
+            self.fresh = False
+            self.part = open(f"{self.path}.{os.getpid()}-{id(self)}", "wb")  # noqa: SIM115
+            weakref.finalize(self, Path(self.part.name).unlink, missing_ok=True)
+        try:
+            element = next(self.source)
+        except StopIteration:
+            if self.part is not None and not self.part.closed:
+                self.part.close()
+                os.replace(self.part.name, self.path)
+            raise
+        if self.part is not None:
+            self.part.write(records.framed(encode(element)))
         return element
 
-    def _finish(self) -> None:
-        if not self.seen.closed:
-            self.seen.close()
-            os.replace(self.part, self.path)
+    def get_state(self) -> Any:
+        return {"whole": self.whole, "source": self.source.get_state()}
 
-    def _again(self) -> Any:
-        data = records.read_record(self.kept, self.path)
-        if data is None:
-            raise StopIteration
-        return decode(data, self.dataset._listed)
-
-    def _go(self, at: int) -> None:
-        for _ in range(at - self.at) if self.seen is None else ():
-            next(self)
+    def set_state(self, state: Any) -> None:
+        if state["whole"] != self.whole:
+            self.source = self.dataset._inputs[0]._iterator()
+            self._open(state["whole"])
+        self.fresh, self.part = False, None  # the file would lack the elements before
+        self.source.set_state(state["source"])
 
 
 class Buckets(Iterator):

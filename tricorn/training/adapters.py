@@ -113,8 +113,8 @@ def standardize(x: Any, what: str) -> Any:
     """
     if hasattr(x, "detach"):
         x = x.detach().cpu()
-    if hasattr(x, "to_numpy") and not isinstance(x, np.ndarray):
-        x = x.to_numpy()
+    if _is_table(x):
+        x = x.to_numpy() if hasattr(x, "to_numpy") else np.column_stack(x.columns)
     array = np.asarray(x)
     if dtypes.is_text(array):
         try:
@@ -914,7 +914,12 @@ def _is_arrays(x: Any) -> bool:
         return any(v is not None for v in x) and all(
             v is None or isinstance(v, (int, float)) or _is_arrays(v) for v in x
         )
-    return (hasattr(x, "shape") and hasattr(x, "dtype")) or hasattr(x, "to_numpy")
+    return (hasattr(x, "shape") and hasattr(x, "dtype")) or _is_table(x)
+
+
+def _is_table(x: Any) -> bool:
+    """Whether it is a table or a column of pandas, Polars or Arrow."""
+    return hasattr(x, "to_numpy") or hasattr(x, "to_pydict")
 
 
 def _has_accelerator(engine: Any) -> bool:
@@ -948,7 +953,7 @@ def _holds_arrays(data: Any) -> bool:
         return any(_holds_arrays(v) for v in data[:1]) or any(
             hasattr(v, "shape") or isinstance(v, Mapping) for v in data
         )
-    return hasattr(data, "shape") or hasattr(data, "to_numpy") or isinstance(data, Mapping)
+    return hasattr(data, "shape") or _is_table(data) or isinstance(data, Mapping)
 
 
 def _lengths(arrays: Any) -> dict[str, int]:
