@@ -20,15 +20,13 @@ from tricorn.serialization import registry
 
 KERAS = json.loads((Path(__file__).parent / "keras-3.15.1.json").read_text())
 
-QUANTIZATION = "layers are not quantized yet"
 STEPS = "a step has one signature on every engine; (self, state, data) is heeded in an override"
 PLAIN = "arguments of Keras 2's backend"
 #: method, or class and method, or argument -> why it is missing
 EXCEPTIONS = {
-    **dict.fromkeys(
-        ("quantize", "quantized_build", "quantized_call", "get_quantization_layer_structure",
-         "enable_lora", "lora_rank", "lora_alpha", "quantization_config"), QUANTIZATION
-    ),
+    "quantized_build": "a detail of Keras's layers: ours are built, then quantized",
+    "Function.quantized_call": "what has no weights is not quantized",
+    "Operation.quantized_call": "what has no weights is not quantized",
     **dict.fromkeys(("Model.train_step", "Model.test_step", "Model.predict_step"), STEPS),
     **dict.fromkeys(("backend.clear_session", "backend.set_epsilon", "backend.set_floatx"), PLAIN),
     "export": "exporting comes with a folder of its own",
@@ -160,12 +158,16 @@ ARGUMENTS = {
     "SpecificityAtSensitivity": [0.5], "StackedRNNCells": [[layers.GRUCell(2)]],
     "TimeDistributed": [layers.Dense(2)], "DTypePolicy": ["mixed_float16"],
     "InputLayer": [[3]], "Wrapper": [layers.Dense(2)], "Input": [[3]],
+    "QuantizedDTypePolicy": ["int8"], "QuantizedFloat8DTypePolicy": ["float8"],
+    "Int4DTypePolicy": ["int4/8"], "GPTQDTypePolicy": ["gptq/4/8"], "AWQDTypePolicy": ["awq/4/8"],
+    "GPTQConfig": [None, None], "AWQConfig": [None, None],
 }  # fmt: skip
 #: what has no config, or is a function of code that data cannot name
 NOT_DATA = ("Lambda", "Model", "Functional", "Sequential", "MeanMetricWrapper", "Function")
 BASES = (
     *("Layer", "Loss", "Metric", "Optimizer", "Initializer", "Regularizer", "Constraint"),
     *("LearningRateSchedule", "RandomInitializer", "Reduction", "InputSpec", "Wrapper"),
+    "QuantizationConfig",
 )
 
 

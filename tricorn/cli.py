@@ -139,7 +139,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from tricorn import engines, script
 
-    find = script.modern
+    find: Any = script.modern
     if not arguments.modern:
         from tricorn.classic import modules
 

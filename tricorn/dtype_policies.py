@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 from tricorn import config, dtypes
 from tricorn.graph import ambient
 
+QUANTIZATION_MODES = ("int8", "float8", "int4", "gptq", "awq")
 _MIXED = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
 _global: DTypePolicy | None = None
-ambient.sources["dtype_policy"] = lambda: _global and _global.name
+#: counts the changes of what built layers compute with: programs from before are not theirs
+_changes = 0
+ambient.sources["dtype_policy"] = lambda: (_global and _global.name, _changes)
+
+
+def layer_changed() -> None:
+    """Note that a built layer computes with other Variables from now on."""
+    global _changes
+    _changes += 1
 
 
 class DTypePolicy:
@@ -46,8 +55,8 @@ class DTypePolicy:
         self.variable_dtype = "float32" if name in _MIXED else _standardize(name)
         self.compute_dtype = _MIXED.get(name, self.variable_dtype)
 
-    #: quantised policies do not exist here; files that name one are refused
-    quantization_mode = None
+    #: how weights are quantized, "int8" say; None: they are not
+    quantization_mode: str | None = None
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name}
@@ -57,13 +66,143 @@ class DTypePolicy:
         return cls(**config)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, DTypePolicy) and other.name == self.name
+        same = isinstance(other, DTypePolicy) and other.name == self.name
+        return same and other.get_config() == self.get_config()  # type: ignore[attr-defined]
 
     def __hash__(self) -> int:
         return hash(self.name)
 
     def __repr__(self) -> str:
-        return f'<DTypePolicy "{self.name}">'
+        return f'<{type(self).__name__} "{self.name}">'
+
+
+class QuantizedDTypePolicy(DTypePolicy):
+    """The dtypes of a layer with quantized weights.
+
+    Args:
+        mode: "int8", "int4" or "float8".
+        source_name: the policy of what is not quantized; None: the global policy's.
+
+    Attributes:
+        quantization_mode: `mode` without the numbers that some policies have in it.
+
+    Raises:
+        ValueError: another mode; "int8" with float16, whose range is too small for its products.
+
+    Example:
+        >>> policy = keras.dtype_policies.get("int8_from_mixed_bfloat16")
+        >>> policy.quantization_mode, policy.compute_dtype
+        ('int8', 'bfloat16')
+    """
+
+    #: what the numbers after the mode are -> which there may be
+    _numbers: tuple[tuple[str, Callable[[int], bool]], ...] = ()
+    _modes: tuple[str, ...] = QUANTIZATION_MODES
+
+    def __init__(self, mode: str, source_name: str | None = None) -> None:
+        source = at(dtype_policy(), None).name if source_name is None else source_name
+        super().__init__(source)
+        base, *given = str(mode).split("/")
+        form = "/".join((self._modes[0], *(f"<{name}>" for name, _ in self._numbers)))
+        if base not in self._modes or len(given) != len(self._numbers):
+            wanted = repr(form) if self._numbers else f"one of {self._modes}"
+            raise ValueError(f"Invalid quantization mode. Expected {wanted}, got mode={mode!r}")
+        for (name, fits), text in zip(self._numbers, given):
+            if not re.fullmatch(r"-?\d+", text) or not fits(int(text)):
+                raise ValueError(f"Invalid {name} in mode={mode!r}, expected the form {form!r}")
+            setattr(self, name, int(text))
+        if base == "int8" and self.compute_dtype == "float16":
+            raise ValueError(
+                "Quantization mode='int8' doesn't work well with compute_dtype='float16': use "
+                "'mixed_bfloat16' or 'float32'"
+            )
+        self.name, self.quantization_mode = f"{mode}_from_{source}", base
+        self._config = {"mode": mode, "source_name": source}
+
+    def get_config(self) -> dict[str, Any]:
+        return dict(self._config)
+
+
+class QuantizedFloat8DTypePolicy(QuantizedDTypePolicy):
+    """The dtypes of a layer whose products are of float8.
+
+    Args:
+        mode: "float8".
+        source_name: as of `QuantizedDTypePolicy`.
+        amax_history_length: how many steps the largest magnitudes are kept of.
+
+    Raises:
+        ValueError, TypeError: another mode; a length that is no integer.
+
+    Example:
+        >>> keras.dtype_policies.get("float8_from_float32").amax_history_length
+        1024
+    """
+
+    default_amax_history_length = 1024
+
+    def __init__(
+        self, mode: str, source_name: str | None = None, amax_history_length: int = 1024
+    ) -> None:
+        super().__init__(mode, source_name)
+        if not isinstance(amax_history_length, int):
+            raise TypeError(
+                f"`amax_history_length` must be an integer, got {amax_history_length!r}"
+            )
+        self.amax_history_length = amax_history_length
+        self._config["amax_history_length"] = amax_history_length  # type: ignore[assignment]
+
+
+def _at_least_one(number: int) -> bool:
+    """A size of groups; -1: no groups."""
+    return number > 0 or number == -1
+
+
+class Int4DTypePolicy(QuantizedDTypePolicy):
+    """The dtypes of a layer with weights of 4 bits.
+
+    Args:
+        mode: "int4/<block_size>"; -1: no groups.
+        source_name: as of `QuantizedDTypePolicy`.
+
+    Example:
+        >>> keras.dtype_policies.get("int4/32_from_float32").block_size
+        32
+    """
+
+    _modes, _numbers = ("int4",), (("block_size", _at_least_one),)
+
+
+class GPTQDTypePolicy(QuantizedDTypePolicy):
+    """The dtypes of a layer that GPTQ quantized.
+
+    Args:
+        mode: "gptq/<weight_bits>/<group_size>", with 2, 3, 4 or 8 bits; -1: no groups.
+        source_name: as of `QuantizedDTypePolicy`.
+
+    Example:
+        >>> keras.dtype_policies.get("gptq/4/128_from_float32").weight_bits
+        4
+    """
+
+    _modes = ("gptq",)
+    _numbers = ("weight_bits", (2, 3, 4, 8).__contains__), ("group_size", _at_least_one)
+
+
+class AWQDTypePolicy(QuantizedDTypePolicy):
+    """The dtypes of a layer that AWQ quantized.
+
+    Args:
+        mode: "awq/4/<group_size>"; -1: no groups.
+        source_name: as of `QuantizedDTypePolicy`.
+
+    Example:
+        >>> keras.dtype_policies.get("awq/4/128_from_float32").group_size
+        128
+    """
+
+    _modes = ("awq",)
+    _numbers = ("weight_bits", (4,).__contains__), ("group_size", _at_least_one)
 
 
 class DTypePolicyMap(DTypePolicy, MutableMapping):
@@ -246,23 +385,57 @@ def get(identifier: Any) -> DTypePolicy:
     if isinstance(identifier, DTypePolicy):
         return identifier
     if isinstance(identifier, str):
-        return DTypePolicy(identifier)
+        return _of_name(identifier)
     if isinstance(identifier, dict):
         return _from_dict(identifier)
     return DTypePolicy(_standardize(dtypes.standardize(identifier)))
 
 
+def _of_name(name: str) -> DTypePolicy:
+    """The policy of a name such as "float32", "int8_from_float32" or "int4/32_from_float32"."""
+    mode, found, source = name.partition("_from_")
+    if not name.startswith(QUANTIZATION_MODES) or (not found and name in dtypes.ALL):
+        return DTypePolicy(name)
+    if not found:
+        raise ValueError(
+            f"cannot convert the policy {name!r} into a pair (mode, source name); a quantized "
+            'policy is named like "int8_from_float32"'
+        )
+    base, slash, _ = mode.partition("/")
+    kind = {
+        "float8": QuantizedFloat8DTypePolicy,
+        "gptq": GPTQDTypePolicy,
+        "awq": AWQDTypePolicy,
+        "int4": Int4DTypePolicy if slash else QuantizedDTypePolicy,
+    }.get(base, QuantizedDTypePolicy)
+    return kind(mode, source)
+
+
+_KINDS = {
+    **dict.fromkeys(("DTypePolicy", "FloatDTypePolicy", "Policy"), DTypePolicy),
+    **{
+        kind.__name__: kind
+        for kind in (
+            DTypePolicyMap,
+            QuantizedDTypePolicy,
+            QuantizedFloat8DTypePolicy,
+            Int4DTypePolicy,
+            GPTQDTypePolicy,
+            AWQDTypePolicy,
+        )
+    },
+}
+
+
 def _from_dict(serialized: dict) -> DTypePolicy:
-    name, inner = serialized.get("class_name"), serialized.get("config")
-    if name == "DTypePolicyMap" and isinstance(inner, dict):
-        return DTypePolicyMap.from_config(inner)
-    if name not in ("DTypePolicy", "FloatDTypePolicy", "Policy") or not isinstance(inner, dict):
+    kind, inner = _KINDS.get(serialized.get("class_name", "")), serialized.get("config")
+    if kind is None or not isinstance(inner, dict):
         raise ValueError(
             f"cannot make a dtype policy from {serialized!r}: expected "
-            '{"class_name": "DTypePolicy", "config": {"name": ...}} (quantised policies are not '
-            "known here)"
+            '{"class_name": "DTypePolicy", "config": {"name": ...}}, or the form of another policy '
+            f"({', '.join(_KINDS)})"
         )
-    return DTypePolicy.from_config(inner)
+    return kind.from_config(inner)
 
 
 def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
@@ -272,10 +445,10 @@ def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
         >>> keras.dtype_policies.serialize(keras.DTypePolicy("float32"))["class_name"]
         'DTypePolicy'
     """
-    several = isinstance(dtype_policy, DTypePolicyMap)
+    own = isinstance(dtype_policy, (DTypePolicyMap, QuantizedDTypePolicy))
     return {
-        "module": "keras.dtype_policies" if several else "keras",
-        "class_name": "DTypePolicyMap" if several else "DTypePolicy",
+        "module": "keras.dtype_policies" if own else "keras",
+        "class_name": type(dtype_policy).__name__ if own else "DTypePolicy",
         "config": dtype_policy.get_config(),
         "registered_name": None,
     }
@@ -303,8 +476,9 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
 
 
 __all__ = [
-    "DTypePolicy", "DTypePolicyMap", "FloatDTypePolicy", "deserialize", "dtype_policy", "get",
-    "serialize", "set_dtype_policy",
+    "AWQDTypePolicy", "DTypePolicy", "DTypePolicyMap", "FloatDTypePolicy", "GPTQDTypePolicy",
+    "Int4DTypePolicy", "QuantizedDTypePolicy", "QuantizedFloat8DTypePolicy", "deserialize",
+    "dtype_policy", "get", "serialize", "set_dtype_policy",
 ]  # fmt: skip
 
 __dir__ = lambda: list(__all__)

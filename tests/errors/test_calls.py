@@ -121,7 +121,7 @@ CALLS = {
         lambda: layers.Dense(3).kernel, AttributeError,
         "You must build the layer before accessing `kernel`",
     ),
-    "attribute of Keras's": (lambda: layers.Dense(3).quantize, AttributeError, "quantized layers"),
+    "attribute of Keras's": (lambda: layers.Dropout(0.5).enable_lora, AttributeError, "Embedding"),
     "unknown attribute": (
         lambda: layers.Dense(3).nonsense, AttributeError,
         "no attribute 'nonsense'",

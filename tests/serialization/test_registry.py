@@ -272,8 +272,10 @@ def test_policy_errors():
         dtype_policies.get("mixed_float8")
     with pytest.raises(TypeError):
         dtype_policies.DTypePolicy(3)
-    with pytest.raises(ValueError, match="quantised"):
-        dtype_policies.get({"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8"}})
+    with pytest.raises(ValueError, match="int3"):
+        dtype_policies.get({"class_name": "QuantizedDTypePolicy", "config": {"mode": "int3"}})
+    with pytest.raises(ValueError, match="cannot make a dtype policy"):
+        dtype_policies.get({"class_name": "OtherPolicy", "config": {"mode": "int8"}})
 
 
 def test_global_policy():

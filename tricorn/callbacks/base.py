@@ -80,7 +80,7 @@ class Callback:
         """Go on with what `get_state` gave, or a part of it; called when `fit` has begun, and in
         the middle of an epoch once more when that has."""
         for name, value in state.items():
-            own = getattr(self, name, None)
+            own: Any = getattr(self, name, None)
             if hasattr(own, "set_state"):
                 own.set_state(value)
             else:

@@ -112,7 +112,7 @@ def write(path: Path, state: Any, arrays: list[np.ndarray]) -> None:
     with atomic.writing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for number, array in enumerate(arrays):
             with archive.open(str(number), "w", force_zip64=True) as member:
-                member.write(memoryview(array.reshape(-1).view(np.uint8)))
+                member.write(array.reshape(-1).view(np.uint8).data)
         archive.writestr("state.json", json.dumps(state))
 
 

@@ -29,7 +29,8 @@ class Ambient(NamedTuple):
         learning_phase: what `phase.fix` set, or None.
         training: the flag of the layer call around, or None.
         floatx, epsilon, image_data_format, flash_attention: see `tricorn.config`.
-        dtype_policy: the name of the global policy, None: floatx.
+        dtype_policy: (the name of the global policy, None: floatx; how often built layers were
+            quantized or adapted).
         autocast: the dtype that float Variables are read in, or None.
         generator: which global random generator it is; seeding keeps it.
         portable: whether draws without a generator are the same on every engine.
@@ -43,7 +44,7 @@ class Ambient(NamedTuple):
     epsilon: float
     image_data_format: str
     flash_attention: bool | None
-    dtype_policy: str | None
+    dtype_policy: tuple[str | None, int] | None
     autocast: str | None
     generator: int
     portable: bool

@@ -24,7 +24,7 @@ from tricorn.graph.symbolic import Node, recording
 from tricorn.graph.turns import Use
 from tricorn.layers import calling, state, symbolic_calls
 from tricorn.layers.input_spec import InputSpec
-from tricorn.layers.operation import FOREIGN, Operation, serialized
+from tricorn.layers.operation import Operation, serialized
 from tricorn.serialization import names, registry
 from tricorn.tracebacks import shorten
 from tricorn.tracking import PLAIN, plain
@@ -99,8 +99,6 @@ class Layer(Operation, captures=False):
         from tricorn import regularizers
 
         self._tricorn.input_shape = _legacy_input_shape(kwargs)
-        for name_ in FOREIGN:  # Keras's files say how a layer was quantized or fine-tuned
-            kwargs.pop(name_, None)
         if kwargs:
             raise ValueError(
                 f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}; every "
@@ -375,12 +373,40 @@ class Layer(Operation, captures=False):
         else:
             self._tricorn.policy = policy
         self._tricorn_take_dtypes()
+        if self.__dict__.get("built"):
+            dtype_policies.layer_changed()
+            self._tricorn_adapt()
 
     def _tricorn_take_dtypes(self) -> None:
         """Know the dtypes by the policy, and by the path where that matters."""
         state = self._tricorn
         policy = dtype_policies.at(state.policy, state.path)
         state.dtypes = policy.compute_dtype, policy.variable_dtype
+        if policy.quantization_mode is not None:
+            self.__dict__["call"] = self.quantized_call
+
+    @property
+    def quantization_mode(self) -> str | None:
+        """How the policy says that the weights are quantized, "int8" say; None: they are not."""
+        return dtype_policies.at(self._tricorn.policy, self._tricorn.path).quantization_mode
+
+    def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
+        """Hold the weights in few bits from now on, where the layer has a way to.
+
+        Raises:
+            NotImplementedError: it has none.
+        """
+        raise NotImplementedError(
+            f"Layer {type(self).__name__} does not have a `quantize` method implemented: the "
+            f"weights of {self.name!r} stay as they are; those of Dense, EinsumDense, Embedding "
+            "and ReversibleEmbedding can be quantized"
+        )
+
+    def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
+        """What is run in the place of `call` when the dtype policy says that weights are quantized:
+        the method ``_int8_call``, by the mode's name, of a layer that has one, else `call`."""
+        own = getattr(self, f"_{self.quantization_mode}_call", None)
+        return (own or functools.partial(type(self).call, self))(*args, **kwargs)
 
     @property
     def path(self) -> str | None:
@@ -399,6 +425,9 @@ class Layer(Operation, captures=False):
         return self._tricorn.dtypes[0]
 
     # ----------------------------------------------------------------------------------- building
+
+    def _tricorn_adapt(self) -> None:
+        """Let the weights be what the policy says; see `layers.adaptation`."""
 
     @classmethod
     def _tricorn_holds_nothing(cls) -> bool:
@@ -643,9 +672,20 @@ class Layer(Operation, captures=False):
 
     def save_own_variables(self, store: Any) -> None:
         """Put this layer's own weights into `store`, a mapping of str to array."""
-        own = state.own_weights(self)
-        for index, weight in enumerate(own):
-            store[str(index)] = weight.numpy()
+        merged = self._tricorn_merged()
+        for index, weight in enumerate(self._tricorn_stored()):
+            store[str(index)] = merged[weight] if weight in merged else weight.numpy()
+
+    def _tricorn_stored(self) -> list[Variable]:
+        """The layer's own weights as files have them."""
+        return state.own_weights(self)
+
+    def _tricorn_merged(self) -> dict[Variable, np.ndarray]:
+        """What files have of a weight, where that is not its value."""
+        return {}
+
+    def _tricorn_loaded(self) -> None:
+        """The weights were just read from a file."""
 
     def load_own_variables(self, store: Any) -> None:
         """Assign this layer's own weights from `store`.
@@ -653,7 +693,7 @@ class Layer(Operation, captures=False):
         Raises:
             ValueError: when number or shapes differ.
         """
-        own = state.own_weights(self)
+        own = self._tricorn_stored()
         if len(store.keys()) != len(own):
             built = "" if self.built else " (the layer is not built)"
             raise ValueError(
@@ -662,6 +702,7 @@ class Layer(Operation, captures=False):
             )
         for index, weight in enumerate(own):
             weight.assign(np.asarray(store[str(index)]))
+        self._tricorn_loaded()
 
     @scope.library_code
     def stateless_call(
@@ -737,10 +778,8 @@ class Layer(Operation, captures=False):
 
 #: what Keras's layers and models have and these have not -> what to do
 _ELSEWHERE = {
-    "quantize": "there are no quantized layers here",
-    "enable_lora": "there is no LoRA here; wrap the layer in one of your own",
+    "enable_lora": "Dense, EinsumDense, Embedding and the convolutions have it",
     "export": "save the weights and the architecture: model.save('name.keras')",
-    "get_quantization_layer_structure": "there are no quantized layers here",
 }
 
 
@@ -803,6 +842,7 @@ def _building(build: Callable) -> Callable:
         if self._tricorn.build_shapes is None and not kwargs and len(args) == 1:
             self._tricorn.build_shapes = {"input_shape": _tupled(args[0])}
         self.built = True
+        self._tricorn_adapt()
 
     return wrapped
 

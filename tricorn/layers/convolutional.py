@@ -7,6 +7,7 @@ from typing import Any
 from tricorn import activations, ops
 from tricorn.checks import named
 from tricorn.docstrings import SEQUENCES, VOLUMES, arguments_of
+from tricorn.layers.adaptation import Adaptable
 from tricorn.layers.arguments import (
     channel_axis,
     check_fits,
@@ -19,6 +20,7 @@ from tricorn.layers.arguments import (
 )
 from tricorn.layers.base import Layer
 from tricorn.layers.centered import convolved
+from tricorn.layers.factors import Product
 from tricorn.layers.input_spec import InputSpec
 from tricorn.ops.fused import add_bias
 from tricorn.variable import Variable
@@ -83,8 +85,10 @@ class _Convolution(Layer):
         return self.activation(outputs)  # type: ignore[attr-defined]
 
 
-class _Conv(_Convolution):
+class _Conv(Adaptable, _Convolution):
     """Convolution with a kernel of shape (*kernel_size, channels / groups, filters)."""
+
+    _tricorn_products = (Product("kernel", ""),)
 
     def __init__(
         self,

@@ -9,13 +9,15 @@ from typing import Any
 from tricorn import activations, dtypes, ops
 from tricorn.checks import named
 from tricorn.graph.interpreted import warn_outside, watched
+from tricorn.layers.adaptation import AdaptableProduct, AdaptableTable, product
 from tricorn.layers.arguments import is_int, positive, resolve, weight
 from tricorn.layers.base import Layer, set_mask
+from tricorn.layers.factors import Product
 from tricorn.layers.input_spec import InputSpec
 from tricorn.ops.fused import add_bias
 
 
-class Dense(Layer):
+class Dense(AdaptableProduct):
     """``activation(x @ kernel + bias)`` on the last axis.
 
     Args:
@@ -26,7 +28,7 @@ class Dense(Layer):
         kernel_regularizer, bias_regularizer: penalties on the weights.
         activity_regularizer: penalty on the output.
         kernel_constraint, bias_constraint: applied after each update.
-        kwargs: what every `Layer` takes.
+        kwargs: what every `Layer` takes; lora_rank, lora_alpha, quantization_config.
 
     Weights:
         kernel: (features, units); bias: (units,).
@@ -37,6 +39,8 @@ class Dense(Layer):
         >>> keras.layers.Dense(3, activation="relu")(np.ones((2, 4))).shape
         (2, 3)
     """
+
+    _tricorn_products = (Product("kernel", "...x,xy->...y"),)
 
     def __init__(
         self,
@@ -81,7 +85,7 @@ class Dense(Layer):
         return self.activation(outputs)
 
 
-class Embedding(Layer):
+class Embedding(AdaptableTable):
     """``embeddings[indices]``: a vector for each of `input_dim` indices.
 
     Args:
@@ -101,6 +105,8 @@ class Embedding(Layer):
         >>> keras.layers.Embedding(10, 4)(np.array([[1, 2, 3]])).shape
         (1, 3, 4)
     """
+
+    _tricorn_products = (Product("embeddings", "...d,vd->...v", summed=1),)
 
     def __init__(
         self,
@@ -140,7 +146,7 @@ class Embedding(Layer):
             inputs = ops.cast(inputs, "int32")
         if watched():
             warn_outside(f"{self.name!r} is given indices", inputs, self.input_dim)
-        return ops.cast(ops.take(self.embeddings, inputs, axis=0), self.compute_dtype)
+        return ops.cast(self._rows(inputs), self.compute_dtype)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return ops.not_equal(inputs, 0) if self.mask_zero else None
@@ -177,6 +183,11 @@ class ReversibleEmbedding(Embedding):
         >>> layer(vectors, reverse=True).shape
         (1, 3, 10)
     """
+
+    @property
+    def _tricorn_products(self) -> tuple[Product, ...]:  # type: ignore[override]
+        back = Product("reverse_embeddings", "...d,dv->...v", packed=0)
+        return (*Embedding._tricorn_products, *(() if self.tie_weights else (back,)))
 
     def __init__(
         self,
@@ -218,11 +229,14 @@ class ReversibleEmbedding(Embedding):
             if self.mask_zero:
                 set_mask(outputs, ops.not_equal(inputs, 0))
             return outputs
-        kernel = self.reverse_embeddings
-        kernel = ops.transpose(self.embeddings) if kernel is None else kernel
-        if self.reverse_dtype is not None:
-            inputs, kernel = (ops.cast(x, self.reverse_dtype) for x in (inputs, kernel))
-        logits = ops.matmul(inputs, kernel)
+        if self.quantization_mode is not None:
+            logits = product(self, self._tricorn_products[-1].weight, inputs)
+        else:
+            kernel = self.reverse_embeddings
+            kernel = ops.transpose(self.embeddings) if kernel is None else kernel
+            if self.reverse_dtype is not None:
+                inputs, kernel = (ops.cast(x, self.reverse_dtype) for x in (inputs, kernel))
+            logits = ops.matmul(inputs, kernel)
         cap = self.logit_soft_cap
         return logits if cap is None else ops.multiply(ops.tanh(ops.divide(logits, cap)), cap)
 

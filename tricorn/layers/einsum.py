@@ -8,8 +8,9 @@ from typing import Any
 
 from tricorn import activations, initializers, ops
 from tricorn.checks import shape as as_shape
+from tricorn.layers.adaptation import AdaptableProduct
 from tricorn.layers.arguments import is_int, resolve, weight
-from tricorn.layers.base import Layer
+from tricorn.layers.factors import Product
 from tricorn.layers.input_spec import InputSpec
 from tricorn.ops.fused import add_bias
 
@@ -17,7 +18,7 @@ from tricorn.ops.fused import add_bias
 _EQUATION = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")
 
 
-class EinsumDense(Layer):
+class EinsumDense(AdaptableProduct):
     """``activation(einsum(equation, x, kernel) + bias)``.
 
     Args:
@@ -40,6 +41,10 @@ class EinsumDense(Layer):
         >>> keras.layers.EinsumDense("abc,cd->abd", (None, 8))(np.ones((2, 5, 3))).shape
         (2, 5, 8)
     """
+
+    @property
+    def _tricorn_products(self) -> tuple[Product, ...]:  # type: ignore[override]
+        return (Product("kernel", self.equation),)
 
     def __init__(
         self,

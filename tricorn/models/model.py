@@ -230,6 +230,39 @@ class Model(Trainer):
 
         summary(self, line_length, print_fn, expand_nested, show_trainable, layer_range)
 
+    # ------------------------------------------------------------------------------- quantization
+
+    def quantize(  # type: ignore[override]
+        self,
+        mode: str | None = None,
+        config: Any = None,
+        filters: Any = None,
+        type_check: bool = True,
+    ) -> None:
+        """Hold the weights of the layers inside in few bits from now on; layers that cannot be
+        quantized stay as they are, with a warning.  See docs/guides/smaller-models.md.
+
+        Args:
+            mode: "int8", "int4", "float8", "gptq" or "awq"; None: that of `config`.
+            config: a `quantizers.QuantizationConfig`; None: the mode's default.
+            filters: which layers: a regular expression that is searched for in their names, a list
+                of such, or a function of the layer.
+            type_check: refuse layers of classes derived from the library's.
+
+        Raises:
+            ValueError: no mode, a layer that is not built or quantized already, "gptq" and "awq"
+                without data or without the model's structure.
+        """
+        from tricorn.models.quantization import quantize
+
+        quantize(self, mode, config, filters, type_check)
+
+    def get_quantization_layer_structure(self, mode: str | None = None) -> dict[str, list] | None:
+        """What "gptq" and "awq" go through: override it to give ``{"pre_block_layers": [...],
+        "sequential_blocks": [...]}``, the layers that tokens go through first, and the blocks that
+        are quantized one after the other."""
+        return None
+
     # --------------------------------------------------------------------------------------- files
 
     def save(

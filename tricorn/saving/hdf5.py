@@ -37,8 +37,15 @@ def write(model: Any, group: h5py.Group) -> None:
     """Put the weights of `model` into an empty HDF5 file or group.
 
     Raises:
-        ValueError: two layers of one name, or weights that are in none of `model.layers`.
+        ValueError: two layers of one name, weights that are in none of `model.layers`, or that are
+            quantized or adapted.
     """
+    for layer in flatten(model):
+        if layer._tricorn.parts.keys() & {"quantized", "adapted"}:
+            raise ValueError(
+                f"the layer {layer.name!r} is quantized or has LoRA, which this layout cannot say: "
+                "save to a .keras or .weights.h5 file"
+            )
     names = [layer.name for layer in model.layers]
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:

@@ -457,6 +457,7 @@ def read(
     optimizer = getattr(model, "optimizer", None)
     plan: list[tuple[Variable, Store, str]] = []
     others: list[tuple[str, Any, Store]] = []
+    fitting: list[Any] = []
     misfits: list[Misfit] = []
     for path, obj in objects.items():
         store = stores.get(path, Store({}))
@@ -471,6 +472,7 @@ def read(
             misfits += found
         else:
             plan += [(variable, store, str(index)) for index, variable in enumerate(own)]
+            fitting.append(obj)
     if whole:
         misfits += _surplus(dict(saveables(model)) if skip else objects, stores)
     if misfits:
@@ -486,15 +488,16 @@ def read(
         if variable.random:
             value = value.astype(np.uint32).view(np.int32)
         variable.assign(value)
+    for layer in fitting:
+        layer._tricorn_loaded()
 
 
 def _own_variables(obj: Any) -> list[Variable] | None:
     """The variables of an object that stores them in the usual way; None: it has its own way."""
     from tricorn.layers import Layer
-    from tricorn.layers.state import own_weights
 
     if isinstance(obj, Layer) and type(obj).load_own_variables is Layer.load_own_variables:
-        return own_weights(obj)
+        return obj._tricorn_stored()
     return None
 
 

@@ -138,7 +138,7 @@ def interruptible(can_go_on: bool = False) -> Iterator[Callable[[], None]]:
     if main and _signals is not None and before[signal.SIGINT] == _signals.note:
         yield _signals.check
         return
-    handlers = {number: handler for number, handler in before.items() if callable(handler)}
+    handlers: dict[int, Callable] = {n: found for n, found in before.items() if callable(found)}
     if before.get(signal.SIGTERM) is signal.SIG_DFL:
         handlers[signal.SIGTERM] = _leave
     if not handlers:
