@@ -47,7 +47,7 @@ CALLS = {
     "fake, positive": ("fake_quant_with_min_max_vars", (X, 0.3, 0.8), {"num_bits": 4}),
     "fake, channels": (
         "fake_quant_with_min_max_vars",
-        (X, -np.linspace(0.1, 2, 6, dtype="float32"), np.linspace(0.1, 2, 6, dtype="float32")),
+        (X, -np.linspace(0.1, 2, 6, dtype="float32"), np.linspace(0.2, 3, 6, dtype="float32")),
         {"axis": 1, "num_bits": 4},
     ),
 }  # fmt: skip
@@ -107,7 +107,8 @@ def gradients(k, axis):
 
     def loss(x, least, most):
         rounded = k.quantizers.fake_quant_with_min_max_vars(x, least, most, num_bits=4, axis=axis)
-        return k.ops.sum(rounded * np.arange(X.size, dtype="float32").reshape(X.shape))
+        factors = np.arange(X.size, dtype="float32").reshape(X.shape)
+        return k.ops.sum(k.ops.multiply(rounded, factors))
 
     if k is keras:
         import jax

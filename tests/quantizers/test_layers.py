@@ -76,7 +76,7 @@ def outputs_and_gradient(k, layer, kind):
 
     def loss(x):
         y = k.ops.reshape(layer(x, **kwargs), (-1,))
-        return k.ops.sum(y * factors[: y.shape[0]])
+        return k.ops.sum(k.ops.multiply(y, factors[: y.shape[0]]))
 
     if inputs.dtype != np.float32:
         return array(layer(inputs, **kwargs)), None

