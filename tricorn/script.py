@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import io
 import os
+import re
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -26,8 +27,6 @@ def modern(path: str) -> Any:
     top, _, below = path.partition(".")
     if top == "src":
         return keras_src.module(below)
-    if top == "_tf_keras":  # what TensorFlow calls `tf.keras`
-        return modern(below.removeprefix("keras").removeprefix("."))
     if path:
         return existing(f"tricorn.{path}") or keras_src.lacking(path)
     import tricorn
@@ -51,6 +50,10 @@ def existing(name: str) -> Any:
         return None
 
 
+#: what stands before a path where TensorFlow looks for its `tf.keras`
+_OF_TENSORFLOW = re.compile(r"^(_tf_keras|api(\._v2)?)(\.keras)?(\.|$)")
+
+
 class Finder(MetaPathFinder, Loader):
     """Imports of a package, found in the library.
 
@@ -65,10 +68,9 @@ class Finder(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: Any = None
     ) -> ModuleSpec | None:
-        inside = fullname.startswith(f"{self.package}.")
-        if not inside and (fullname != self.package or "." in fullname):
+        if not f"{fullname}.".startswith(f"{self.package}."):
             return None
-        module = self.find(fullname[len(self.package) + 1 :])
+        module = self.find(_OF_TENSORFLOW.sub("", fullname[len(self.package) + 1 :]))
         if module is None:
             return None
         spec = ModuleSpec(fullname, self, is_package=True)
@@ -121,6 +123,7 @@ def run(script: str, arguments: Sequence[str], find: Callable[[str], Any]) -> in
     for name in [n for n in sys.modules if n == "keras" or n.startswith("keras.")]:
         del sys.modules[name]
     install("keras", find)
+    install("tensorflow.keras", find)
     try:
         exec(compile(source, script, "exec"), main.__dict__)
     except (SystemExit, KeyboardInterrupt):

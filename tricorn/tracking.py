@@ -132,6 +132,12 @@ class Tracker:
             self._unattached.add(key)
         changed()
 
+    def hold(self, values: Iterable) -> None:
+        """Hold `values`, after what is held already, whatever becomes of attributes."""
+        for value in values:
+            self.add(value)
+            self._unattached.add(id(value))
+
     def lead(self, values: Iterable) -> None:
         """Hold `values` before all else, and no more what an earlier call led with."""
         entries = {id(value): (value, kind_of(value) or "") for value in values}

@@ -56,7 +56,7 @@ class ModelCheckpoint(MonitorCallback):
         self.save_weights_only = save_weights_only
         self.save_freq = save_frequency(self, save_freq)
         self._batches = BatchCount()
-        self._epoch = 0
+        self._current_epoch = 0
         self._check_ending()
 
     def _check_ending(self) -> None:
@@ -71,18 +71,24 @@ class ModelCheckpoint(MonitorCallback):
             )
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        self._epoch = epoch
+        self._current_epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        if self.save_freq != "epoch" and self._batches.due(batch, self.save_freq):
-            self._save_if_better(self._epoch, {"batch": batch + 1, **(logs or {})})
+        if self._should_save_on_batch(batch):
+            self._save_model(self._current_epoch, batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_freq == "epoch":
-            self._save_if_better(epoch, logs or {})
+            self._save_model(epoch, None, logs)
 
-    def _save_if_better(self, epoch: int, logs: Logs) -> None:
-        path = self._path(epoch, logs)
+    # the names of the next three are Keras's: callbacks that are derived from it call them
+
+    def _should_save_on_batch(self, batch: int) -> bool:
+        return self.save_freq != "epoch" and self._batches.due(batch, self.save_freq)
+
+    def _save_model(self, epoch: int, batch: int | None, logs: Logs | None) -> None:
+        logs = logs or {}
+        path = self._get_file_path(epoch, batch, logs)
         improvement = ""
         if self.save_best_only:
             current = logs.get(self.monitor)
@@ -104,7 +110,8 @@ class ModelCheckpoint(MonitorCallback):
         if self.verbose:
             message(f"Epoch {epoch + 1}: {improvement}saved to {path}")
 
-    def _path(self, epoch: int, logs: Logs) -> str:
+    def _get_file_path(self, epoch: int, batch: int | None, logs: Logs | None) -> str:
+        logs = {**({} if batch is None else {"batch": batch + 1}), **(logs or {})}
         try:
             return self.filepath.format(**{"epoch": epoch + 1, **logs})
         except KeyError as error:

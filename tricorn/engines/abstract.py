@@ -41,6 +41,10 @@ class _NoIteration(NeedsEngine, NotImplementedError):
     """Iteration over a tensor that has only a shape and a dtype."""
 
 
+class _NoLength(TypeError, AttributeError):
+    """There is no first axis."""
+
+
 class _MissingAttribute(NeedsEngine, AttributeError):
     """A method of a native tensor was asked of an abstract one (`hasattr` gives False)."""
 
@@ -93,12 +97,14 @@ class AbstractTensor(Arithmetic):
     def __repr__(self) -> str:
         return f"<AbstractTensor shape={self.shape} dtype={self.dtype}>"
 
-    def __len__(self) -> int:
+    @property  # so that `hasattr` tells whether the length is known, as programs ask
+    def __len__(self) -> Callable[[], int]:
         if not self.shape:
-            raise TypeError("len() of a tensor without axes")
-        if self.shape[0] is None:
-            _needs_engine(self, "len()")
-        return self.shape[0]
+            raise _NoLength("len() of a tensor without axes")
+        length = self.shape[0]
+        if length is None:
+            _needs_engine(self, "len()", _MissingAttribute)
+        return lambda: length
 
     def __iter__(self) -> Iterator[AbstractTensor]:
         if not self.shape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import string
 from typing import Any, cast
@@ -245,6 +246,13 @@ class _Heads(Layer):
 
     # -------------------------------------------------------------------------------- the weights
 
+    def _get_common_kwargs_for_sublayer(self) -> dict[str, Any]:
+        """The arguments that all projections have; Keras's name, which derived layers use."""
+        parts = itertools.product(("kernel", "bias"), ("initializer", "regularizer", "constraint"))
+        names = ["_".join(part) for part in parts]
+        common = {"activity_regularizer": self._activity_regularizer, "dtype": self.dtype_policy}
+        return {**common, **{name: getattr(self, name) for name in names}}
+
     def _project(self, name: str, input_shape: tuple, *sizes: int, bound: int = 1) -> EinsumDense:
         """A built projection of the last `bound` axes to axes of `sizes`.
 
@@ -258,14 +266,8 @@ class _Heads(Layer):
             output_shape=(*(None,) * (free - 1), *sizes),
             bias_axes=made if self.use_bias else None,
             activation="sigmoid" if name == "gate" else None,
-            activity_regularizer=self._activity_regularizer,
-            dtype=self.dtype_policy,
             name=name,
-            **{
-                f"{part}_{kind}": getattr(self, f"{part}_{kind}")
-                for part in ("kernel", "bias")
-                for kind in ("initializer", "regularizer", "constraint")
-            },
+            **self._get_common_kwargs_for_sublayer(),
         )
         dense.supports_masking = True  # of a mask of the inputs
         dense.build(input_shape)
@@ -513,7 +515,7 @@ class MultiHeadAttention(_Heads):
         self.key_dim = positive(self, "key_dim", key_dim)
         self.value_dim = positive(self, "value_dim", key_dim if value_dim is None else value_dim)
         sizes = (output_shape,) if is_int(output_shape) else output_shape
-        self._sizes = as_shape(self, "output_shape", sizes) if sizes else None
+        self._output_shape = as_shape(self, "output_shape", sizes) if sizes else None
         axes = (attention_axes,) if is_int(attention_axes) else attention_axes
         if axes and not (isinstance(axes, (tuple, list)) and all(map(is_int, axes))):
             raise wrong(self, "attention_axes", "an integer or several", attention_axes)
@@ -525,16 +527,38 @@ class MultiHeadAttention(_Heads):
         key_shape = value_shape if key_shape is None else key_shape
         self._build_heads(
             tuple(query_shape), tuple(value_shape), tuple(key_shape), self.num_heads,
-            self.num_heads, self.key_dim, self.value_dim, self._sizes or (query_shape[-1],),
+            self.num_heads, self.key_dim, self.value_dim, self._output_shape or (query_shape[-1],),
         )  # fmt: skip
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "output_shape": self._sizes and list(self._sizes)}
+        return {
+            **super().get_config(),
+            "output_shape": self._output_shape and list(self._output_shape),
+        }
 
     query_dense = property(lambda self: self._query_dense, doc="The projection of queries.")
     key_dense = property(lambda self: self._key_dense, doc="The projection of keys.")
     value_dense = property(lambda self: self._value_dense, doc="The projection of values.")
     output_dense = property(lambda self: self._output_dense, doc="The last projection.")
+
+
+class _Attribute:
+    """An attribute by its other name, at which a derived layer may put something of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, layer: Any, kind: type) -> Any:
+        return self if layer is None else getattr(layer, self.name)
+
+
+#: what layers that are derived from Keras's ask for
+for _name in (
+    "num_heads", "key_dim", "value_dim", "dropout", "use_bias", "use_gate", "kernel_initializer",
+    "bias_initializer", "kernel_regularizer", "bias_regularizer", "kernel_constraint",
+    "bias_constraint", "attention_axes", "flash_attention",
+):  # fmt: skip
+    setattr(MultiHeadAttention, f"_{_name}", _Attribute(_name))
 
 
 class GroupedQueryAttention(_Heads):

@@ -290,8 +290,10 @@ def named_shapes(layer: Layer, method: Callable, args: tuple, kwargs: dict) -> d
     if len(needed) == 1 and not any(p.name[:-6] in call_names(kind)[0] for p in named[1:]):
         named = needed
     if len(named) == 1 and named[0].kind is not named[0].VAR_POSITIONAL:
-        shape = shapes[0] if shapes else shapes_of((next(iter(kwargs.values()), None),))[0]
-        return {named[0].name: shape}
+        first = first_of(layer, args, kwargs)
+        if first is None:
+            first = next(iter(kwargs.values()), None)
+        return {named[0].name: shapes_of((first,))[0]}
     by_name = dict(zip((f"{name}_shape" for name in positional), shapes))
     by_name.update({f"{key}_shape": s for key, s in zip(kwargs, shapes_of(kwargs.values()))})
     return {p.name: by_name[p.name] for p in named if p.name in by_name}

@@ -78,7 +78,7 @@ class Model(Trainer):
         super().__init__(**given)
         graph = LayerGraph(inputs, outputs, self.name)
         self._tricorn_become(graph)
-        self._tricorn.tracker.lead(graph.layers)
+        self._tricorn.tracker.hold(graph.layers)
         self.input_spec = graph.input_spec()
         if trainable is not None:
             self.trainable = trainable

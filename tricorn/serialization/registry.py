@@ -135,6 +135,8 @@ def serialize_keras_object(obj: Any) -> Any:
     """
     if obj is None or isinstance(obj, _PLAIN):
         return obj
+    if isinstance(obj, _Lambda):
+        return obj
     if isinstance(obj, (list, tuple)):
         items = [serialize_keras_object(x) for x in obj]
         return tuple(items) if isinstance(obj, tuple) else items
@@ -248,6 +250,12 @@ def _serialize_function(fn: Any) -> dict:
 # ----------------------------------------------------------------------------------------- lambdas
 
 
+class _Lambda(dict):
+    """The data of a lambda, and the function itself as long as they were not written to a file."""
+
+    function: Callable
+
+
 def _dump_lambda(fn: types.FunctionType) -> dict:
     """A lambda's bytecode in both forms that Keras reads, with the Python that wrote it."""
     try:
@@ -260,17 +268,22 @@ def _dump_lambda(fn: types.FunctionType) -> dict:
         ) from error
     config = {"code": code, "defaults": defaults, "closure": closure}
     both = {**config, "value": [code, defaults, closure], "python": bytecode.PYTHON}
-    return {"class_name": "__lambda__", "config": both}
+    found = _Lambda(class_name="__lambda__", config=both)
+    found.function = fn
+    return found
 
 
 def _load_lambda(config: dict, inner: dict) -> Callable:
-    """The function passed under the owner's name; else, outside safe mode, the bytecode."""
+    """The function passed under the owner's name, or that the config has with it; else, outside
+    safe mode, the bytecode."""
     owner = _owner_name()
     passed = None if owner is None else get_registered_object(owner)
     if isinstance(passed, types.FunctionType) or (
         callable(passed) and not isinstance(passed, type)
     ):
         return passed
+    if isinstance(config, _Lambda):
+        return config.function
     remedy = (
         f"pass the function: load_model(..., custom_objects={{{owner or 'the name'!r}: function}})"
     )

@@ -1,0 +1,61 @@
+"""Packages written for Keras run on the library, as ``tricorn run`` runs them.
+
+Each test is one script of ``tests/clients``; it is skipped where the package is not installed.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.oracle import close
+
+FOLDER = Path(__file__).parent / "clients"
+#: script -> the packages that it needs, what ``tricorn run`` is given
+SCRIPTS = {
+    "keras_hub_models": ("keras_hub", ["--modern"]),
+    "keras_tuner_search": ("keras_tuner", ["--modern"]),
+    "mlflow_runs": ("mlflow", ["--modern"]),
+    "scikeras_estimators": ("scikeras", ["--modern"]),
+    "wandb_offline": ("wandb tensorflow", ["--modern"]),
+    "keras_rl_agents": ("rl", []),
+    "keras_bert_training": ("keras_bert", []),
+}
+
+
+def run(command, folder):
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, cwd=folder, timeout=900,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts(script, engine, tmp_path):
+    packages, options = SCRIPTS[script]
+    for package in packages.split():
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    path = str(FOLDER / f"{script}.py")
+    ours, theirs = tmp_path / "ours.npz", tmp_path / "theirs.npz"
+    command = ["-m", "tricorn.cli", "run", *options, "--engine", engine.name, path, str(ours)]
+    run(command, tmp_path)
+    if not ours.exists():
+        return
+    run([path, str(theirs)], tmp_path)
+    with np.load(ours) as found, np.load(theirs) as wanted:
+        assert found.files == wanted.files
+        for name in wanted.files:
+            if wanted[name].dtype.kind == "U":
+                assert found[name].tolist() == wanted[name].tolist(), name
+            else:
+                close(found[name], wanted[name])
+
+
+def test_every_script_is_run():
+    assert {path.stem for path in FOLDER.glob("*.py")} == set(SCRIPTS)
