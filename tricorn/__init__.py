@@ -14,6 +14,7 @@ from tricorn._version import __version__
 if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__getattr__`
     from tricorn import (
         activations,
+        applications,
         backend,
         callbacks,
         config,
@@ -76,10 +77,10 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
     from tricorn.variable import Variable, name_scope
 
 _MODULES = (
-    "activations", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies",
-    "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers",
-    "preprocessing", "quantizers", "random", "regularizers", "saving", "tree", "utils",
-    "visualization", "wrappers",
+    "activations", "applications", "backend", "callbacks", "config", "constraints", "datasets",
+    "dtype_policies", "initializers", "layers", "losses", "metrics", "mixed_precision", "models",
+    "ops", "optimizers", "preprocessing", "quantizers", "random", "regularizers", "saving", "tree",
+    "utils", "visualization", "wrappers",
 )  # fmt: skip
 #: public name -> (module, name there)
 _NAMES = {
@@ -133,10 +134,11 @@ _NAMES = {
 }
 
 __all__ = [
-    "__version__", "activations", "backend", "callbacks", "config", "constraints", "datasets",
-    "dtype_policies", "initializers", "layers", "losses", "metrics", "mixed_precision", "models",
-    "ops", "optimizers", "preprocessing", "quantizers", "random", "regularizers", "saving", "tree",
-    "utils", "version", "visualization", "wrappers", "Checkpoint", "CheckpointManager",
+    "__version__", "activations", "applications", "backend", "callbacks", "config", "constraints",
+    "datasets", "dtype_policies", "initializers", "layers", "losses", "metrics", "mixed_precision",
+    "models", "ops", "optimizers", "preprocessing", "quantizers", "random", "regularizers",
+    "saving", "tree", "utils", "version", "visualization", "wrappers", "Checkpoint",
+    "CheckpointManager",
     "DTypePolicy", "FloatDTypePolicy", "Function", "GradientTape", "Initializer", "Input",
     "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Operation", "Optimizer",
     "Quantizer", "Regularizer", "RematScope", "Sequential", "StatelessScope", "SymbolicScope",
@@ -160,7 +162,7 @@ def version() -> str:
 __dir__ = lambda: list(__all__)
 
 #: modules and classes of Keras 3 that this version has not
-_NOT_HERE = {"applications", "distillation", "distribution", "export", "legacy", "wrappers"}
+_NOT_HERE = {"distillation", "distribution", "export", "legacy", "wrappers"}
 
 if not TYPE_CHECKING:
 
