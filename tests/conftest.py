@@ -1,5 +1,7 @@
 """What holds for every test: the engines' environment, settings of its own, and the engine.
 
+Tests marked ``heavy`` are left out unless ``-m heavy`` chooses them.
+
 Every test runs once on each installed engine, which is the engine of the whole process meanwhile;
 ``--engine torch`` chooses some of them.  Two markers say otherwise, on a test or a module:
 
@@ -43,9 +45,7 @@ from tricorn.engines import known, registry
 
 #: The engines that tests run on: every one whose library is installed.
 ENGINES = [
-    name
-    for name in known.installed()
-    if importlib.util.find_spec(known.KNOWN[name][0]) is not None
+    name for name in known.installed() if importlib.util.find_spec(known.KNOWN[name][0]) is not None
 ]
 
 
@@ -59,6 +59,13 @@ def pytest_configure(config):
     # `-n`: each process takes a part of the list in its order, so that modules stay together
     if getattr(config.option, "dist", None) == "load":
         config.option.dist = "worksteal"
+
+
+def pytest_collection_modifyitems(config, items):
+    if "heavy" not in config.option.markexpr:
+        left = [item for item in items if item.get_closest_marker("heavy")]
+        items[:] = [item for item in items if not item.get_closest_marker("heavy")]
+        config.hook.pytest_deselected(items=left)
 
 
 def pytest_sessionfinish(session):

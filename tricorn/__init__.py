@@ -14,6 +14,7 @@ from tricorn._version import __version__
 if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__getattr__`
     from tricorn import (
         activations,
+        applications,
         backend,
         callbacks,
         config,
@@ -80,10 +81,11 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
     from tricorn.variable import Variable, name_scope
 
 _MODULES = (
-    "activations", "backend", "callbacks", "config", "constraints", "data", "datasets",
-    "distillation", "dtype_policies", "flags", "initializers", "layers", "legacy", "losses",
-    "metrics", "mixed_precision", "models", "ops", "optimizers", "preprocessing", "quantizers",
-    "random", "regularizers", "saving", "tree", "utils", "visualization", "wrappers",
+    "activations", "applications", "backend", "callbacks", "config", "constraints", "data",
+    "datasets", "distillation", "dtype_policies", "flags", "initializers", "layers", "legacy",
+    "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "preprocessing",
+    "quantizers", "random", "regularizers", "saving", "tree", "utils", "visualization",
+    "wrappers",
 )  # fmt: skip
 #: public name -> (module, name there)
 _NAMES = {
@@ -137,18 +139,18 @@ _NAMES = {
 }
 
 __all__ = [
-    "__version__", "activations", "backend", "callbacks", "config", "constraints", "data",
-    "datasets", "distillation", "dtype_policies", "initializers", "layers", "legacy", "losses",
-    "metrics", "mixed_precision", "models", "ops", "optimizers", "preprocessing", "quantizers",
-    "random", "regularizers", "saving", "tree", "utils", "version", "visualization", "wrappers",
-    "Checkpoint", "CheckpointManager", "DTypePolicy", "FloatDTypePolicy", "Function",
-    "GradientTape", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss",
-    "Metric", "Model", "Operation", "Optimizer", "Quantizer", "Regularizer", "RematScope",
-    "Sequential", "StatelessScope", "SymbolicScope", "SymbolicTensor", "Variable", "cpu",
-    "custom_gradient", "device", "engine", "executing_eagerly", "function", "gpu", "grad",
-    "gradients", "gradients_function", "latest_checkpoint", "list_devices", "name_scope",
-    "num_gpus", "remat", "set_engine", "set_random_seed", "to_device", "value_and_grad",
-    "value_and_gradients_function",
+    "__version__", "activations", "applications", "backend", "callbacks", "config",
+    "constraints", "data", "datasets", "distillation", "dtype_policies", "initializers",
+    "layers", "legacy", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers",
+    "preprocessing", "quantizers", "random", "regularizers", "saving", "tree", "utils",
+    "version", "visualization", "wrappers", "Checkpoint", "CheckpointManager", "DTypePolicy",
+    "FloatDTypePolicy", "Function", "GradientTape", "Initializer", "Input", "InputSpec",
+    "KerasTensor", "Layer", "Loss", "Metric", "Model", "Operation", "Optimizer", "Quantizer",
+    "Regularizer", "RematScope", "Sequential", "StatelessScope", "SymbolicScope",
+    "SymbolicTensor", "Variable", "cpu", "custom_gradient", "device", "engine",
+    "executing_eagerly", "function", "gpu", "grad", "gradients", "gradients_function",
+    "latest_checkpoint", "list_devices", "name_scope", "num_gpus", "remat", "set_engine",
+    "set_random_seed", "to_device", "value_and_grad", "value_and_gradients_function",
 ]  # fmt: skip
 
 
@@ -166,6 +168,7 @@ __dir__ = lambda: list(__all__)
 
 #: modules and classes of Keras 3 that this version has not
 _NOT_HERE = {"applications", "distribution", "export"}
+_NOT_HERE = {"distillation", "distribution", "export", "legacy", "wrappers"}
 
 if not TYPE_CHECKING:
 

@@ -18,6 +18,8 @@ from tricorn.arithmetic import OPS
 #: Keras package -> our packages whose exports its names are looked up in
 FAMILIES: dict[str, tuple[str, ...]] = {
     "activations": ("activations",),
+    "applications.convnext": ("applications.convnext",),
+    "applications.inception_resnet_v2": ("applications.inception_resnet_v2",),
     "constraints": ("constraints",),
     "distillation": ("distillation",),
     "dtype_policies": ("dtype_policies",),
@@ -60,6 +62,8 @@ _TOP = {
 #: classes that Keras writes with the module that defines them
 UNEXPORTED = {
     "Functional": "keras.src.models.functional",
+    "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
+    "LayerScale": "keras.src.applications.convnext",
     **dict.fromkeys(
         ("Cross", "Feature", "TFDIdentity"), "keras.src.layers.preprocessing.feature_space"
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import lzma
 import os
 import posixpath
@@ -10,6 +11,7 @@ import shutil
 import stat
 import tarfile
 import tempfile
+import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
@@ -24,6 +26,8 @@ from tricorn.atomic import writing
 from tricorn.callbacks.display import Progress, message
 
 _BLOCK = 1 << 16
+#: seconds without a byte after which a connection is taken for cut
+_PATIENCE = 60
 
 
 def get_file(
@@ -41,7 +45,8 @@ def get_file(
 ) -> str:
     """A file from the web, downloaded if it is not in the cache.
 
-    It is in the cache whole or not at all.
+    It is in the cache whole or not at all.  A download that is cut goes on where it stopped: at
+    once, and at the next call where `file_hash` tells that the parts belong together.
 
     Args:
         fname: its name there; None: by `origin`.
@@ -63,7 +68,7 @@ def get_file(
     Raises:
         ValueError: no `origin`, a path for `fname`, bytes that do not give `file_hash`, or an
             archive that is damaged, whose members lie outside of it, or that grows without bound.
-        OSError: it cannot be fetched.
+        OSError: it cannot be fetched; says where to put the file.
 
     Example:
         >>> # path = keras.utils.get_file("data.csv", "https://example.org/data.csv")
@@ -121,7 +126,8 @@ def validate_file(
         >>> keras.utils.validate_file("empty.txt", "d41d8cd98f00b204e9800998ecf8427e")
         True
     """
-    return _hash(Path(fpath), file_hash, algorithm) == str(file_hash).lower()
+    with Path(fpath).open("rb") as file:
+        return _digest(file, file_hash, algorithm) == str(file_hash).lower()
 
 
 def _kept(target: Path, file_hash: str | None, algorithm: str) -> bool:
@@ -134,41 +140,97 @@ def _kept(target: Path, file_hash: str | None, algorithm: str) -> bool:
     return False
 
 
-def _hasher(file_hash: str | None, algorithm: str) -> Any:
+def _digest(file: Any, file_hash: str | None, algorithm: str) -> str:
+    """The hash of a file in hexadecimal digits, of the kind that `file_hash` is."""
     sha256 = algorithm == "sha256" or (algorithm == "auto" and len(file_hash or "") == 64)
-    return hashlib.sha256() if sha256 else hashlib.md5()
-
-
-def _hash(path: Path, file_hash: str, algorithm: str) -> str:
-    hasher = _hasher(file_hash, algorithm)
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            hasher.update(block)
-    return hasher.hexdigest()
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256" if sha256 else "md5").hexdigest()
 
 
 def _download(origin: str, target: Path, file_hash: str | None, algorithm: str) -> None:
+    """Fetch a file whole.  Of one whose hash is known, what came before it was cut stays for the
+    next time."""
     message(f"Downloading data from {origin}")
-    hasher = _hasher(file_hash, algorithm)
+    part = target.with_name(f".{target.name}.part")
+    with writing(target) as file:
+        begun = file_hash is not None and part.exists()
+        if begun:
+            with part.open("rb") as kept:
+                shutil.copyfileobj(kept, file)
+        try:
+            _fetch(origin, file)
+        except BaseException as error:
+            if file_hash is not None and file.tell():
+                with writing(part) as kept:
+                    file.seek(0)
+                    shutil.copyfileobj(file, kept)
+            if not isinstance(error, (OSError, http.client.HTTPException)):
+                raise
+            raise OSError(
+                f"URL fetch failure on {origin}: {error}. Without a network, get the file "
+                f"elsewhere and put it at {target}"
+            ) from error
+        found = _digest(file, file_hash, algorithm)
+        if begun and file_hash is not None and found != file_hash.lower():
+            _restart(file)  # what was kept belonged to another file
+            _fetch(origin, file)
+            found = _digest(file, file_hash, algorithm)
+        part.unlink(missing_ok=True)
+        if file_hash is not None and found != file_hash.lower():
+            raise ValueError(
+                f"Incomplete or corrupted file detected: {origin} has the hash {found}, expected "
+                f"{file_hash}"
+            )
+
+
+def _fetch(origin: str, file: Any) -> None:
+    """Append to a file what it lacks of what is at an address; a connection that is cut is made
+    anew as long as something comes."""
+    version, most = None, file.tell()
+    while True:
+        begin = file.tell()
+        headers = {"Range": f"bytes={begin}-"} if begin else {}
+        if begin and version:
+            headers["If-Range"] = version
+        try:
+            request = urllib.request.Request(origin, headers=headers)
+            with urllib.request.urlopen(request, timeout=_PATIENCE) as source:
+                continued = source.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
+                if begin and not (source.status == 206 and continued):
+                    begin = _restart(file)
+                version = source.headers.get("ETag")
+                size = source.headers.get("Content-Length")
+                total = begin + int(size) if size else None
+                _copy(source, file, total)
+                if total is None or file.tell() == total:
+                    return
+                cut: Exception = OSError(f"{file.tell()} of {total} bytes came")
+        except urllib.error.HTTPError as error:
+            if error.code != 416 or not begin:  # there is nothing after what was kept
+                raise
+            _restart(file)
+            continue
+        except (OSError, http.client.HTTPException) as error:
+            cut = error
+        if file.tell() <= most:
+            raise cut
+        most = file.tell()
+
+
+def _restart(file: Any) -> int:
+    file.seek(0)
+    file.truncate()
+    return 0
+
+
+def _copy(source: Any, file: Any, total: int | None) -> None:
+    progress = Progress(total, unit="byte")
     try:
-        with urllib.request.urlopen(origin) as source, writing(target) as file:
-            size = source.headers.get("Content-Length")
-            progress, done = Progress(int(size) if size else None), 0
-            while block := source.read(_BLOCK):
-                file.write(block)
-                hasher.update(block)
-                done += len(block)
-                progress.update(done)
-            progress.finish()
-            if size and done != int(size):
-                raise OSError(f"URL fetch failure on {origin}: {done} of {size} bytes came")
-            if file_hash is not None and hasher.hexdigest() != str(file_hash).lower():
-                raise ValueError(
-                    f"Incomplete or corrupted file detected: {origin} has the {hasher.name} hash "
-                    f"{hasher.hexdigest()}, expected {file_hash}"
-                )
-    except urllib.error.URLError as error:
-        raise OSError(f"URL fetch failure on {origin}: {error}") from error
+        while block := source.read(_BLOCK):
+            file.write(block)
+            progress.update(file.tell())
+    finally:
+        progress.finish()
 
 
 def _extract(archive: Path, folder: Path, formats: Any) -> None:
