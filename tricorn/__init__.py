@@ -167,8 +167,7 @@ def version() -> str:
 __dir__ = lambda: list(__all__)
 
 #: modules and classes of Keras 3 that this version has not
-_NOT_HERE = {"applications", "distribution", "export"}
-_NOT_HERE = {"distillation", "distribution", "export", "legacy", "wrappers"}
+_NOT_HERE = {"distribution", "export"}
 
 if not TYPE_CHECKING:
 

@@ -424,12 +424,6 @@ class Layer(Operation, captures=False):
     def compute_dtype(self) -> str:
         return self._tricorn.dtypes[0]
 
-    @property
-    def quantization_mode(self) -> str | None:
-        """How the layer's policy quantizes; None: not at all."""
-        state = self._tricorn
-        return dtype_policies.at(state.policy, state.path).quantization_mode
-
     # ----------------------------------------------------------------------------------- building
 
     def _tricorn_adapt(self) -> None:
