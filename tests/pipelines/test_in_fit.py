@@ -111,6 +111,10 @@ def test_checkpoints_hold_positions(tmp_path):
     assert int(step) == 3 and [batch.tolist() for batch in other] == rest
     checkpoint.restore(saved)
     assert len(list(other)) == 5
+    with pytest.raises(ValueError, match="train/iterator is not one in this pipeline"):
+        keras.Checkpoint(step=step, train={"iterator": iter(Dataset.range(3).shuffle(2))}).restore(
+            saved
+        )
     with pytest.raises(ValueError, match="damaged"):
         keras.Checkpoint(step=iter(make())).restore(saved)
     assert ended()

@@ -356,10 +356,8 @@ class Generated(Iterator):
     position, otherwise it is read again up to where it was."""
 
     _position = ()
-
-    def _begin(self) -> None:
-        self.count = 0
-        self.elements: Any = None
+    count = 0
+    elements: Any = None
 
     def __next__(self) -> Any:
         if self.elements is None:
@@ -373,7 +371,6 @@ class Generated(Iterator):
         return {"count": self.count, "own": None if own is None else own()}
 
     def set_state(self, state: Any) -> None:
-        self._begin()
         self.elements, self.count = iter(self.begin()), state["count"]
         if state["own"] is not None:
             self.elements.set_state(state["own"])
@@ -389,9 +386,8 @@ class Records(Iterator):
         read: function of the file that gives the next element, or None at the end.
     """
 
-    def _begin(self) -> None:
-        self.offset = 0
-        self.file: Any = None
+    offset = 0
+    file: Any = None
 
     def __next__(self) -> Any:
         if self.file is None:
@@ -433,9 +429,7 @@ class Filter(Iterator):
     """The elements for which a function is true, or those up to the first for which it is not."""
 
     _position = ("source", "over")
-
-    def _begin(self) -> None:
-        self.over = False
+    over = False
 
     def __next__(self) -> Any:
         while not self.over:
@@ -490,10 +484,8 @@ class Unbatch(Iterator):
     """The rows of the elements."""
 
     _position = ("source", "parts", "row", "count")
-
-    def _begin(self) -> None:
-        self.parts: Any = None
-        self.row = self.count = 0
+    parts: Any = None
+    row = count = 0
 
     def __next__(self) -> Any:
         while self.row == self.count:
@@ -956,7 +948,8 @@ class ParallelMap(Iterator):
         return _given(*self.pending.popleft()[1].get())
 
     def get_state(self) -> Any:
-        return {**super().get_state(), "pending": [element for element, _ in self.pending]}
+        pending = [element for element, _ in self.pending if element is not None]
+        return {**super().get_state(), "pending": pending}
 
     def set_state(self, state: Any) -> None:
         super().set_state(state)
@@ -1031,7 +1024,6 @@ class Prefetch(Iterator):
         with self.reader.reading if self.reader else contextlib.nullcontext():
             return {
                 "ready": [value for failed, value in self.ready if not failed],
-                "over": any(isinstance(value, StopIteration) for _, value in self.ready),
                 "source": self.source.get_state(),
             }
 

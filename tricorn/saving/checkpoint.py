@@ -447,11 +447,18 @@ class _Restoration:
                 "\n".join([f"{self.name} does not fit ({len(wrong)} differences):", *wrong[:40]])
             )
         with Suspended():
-            for node, _, each in plan:
+            for node, path, each in plan:
                 value = self.values.pop(node)
                 value = value.store.read(value.key) if isinstance(value, _Stored) else value
                 if isinstance(each, DataIterator):
-                    each.set_state(decode(value.astype(np.uint8).tobytes(), Dataset._listed))
+                    position = decode(value.astype(np.uint8).tobytes(), Dataset._listed)
+                    try:
+                        each.set_state(position)
+                    except (AttributeError, IndexError, KeyError, TypeError) as error:
+                        raise ValueError(
+                            f"{self.name}: the position of {path} is not one in this pipeline, "
+                            "which must be made as it was when it was saved"
+                        ) from error
                 else:
                     each.assign(value)
                 self._given[id(each)] = weakref.ref(each)
