@@ -262,7 +262,7 @@ class Distiller(Model):
         outputs[_FINAL] = model.output
         return Model(model.input, outputs, name=f"{model.name}_multi_feature_extractor")
 
-    def compile(
+    def compile(  # type: ignore[override]
         self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any
     ) -> None:
         """Say how to train the student.
