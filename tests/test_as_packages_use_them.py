@@ -131,3 +131,20 @@ def test_a_derived_checkpoint(lib, tmp_path):
     names = ["1-3.keras", "2-2.keras"]
     assert saved == [str(tmp_path / name) for name in names]
     assert sorted(file.name for file in tmp_path.iterdir()) == names
+
+
+def test_a_layer_that_has_the_name_of_one_of_keras_in_an_old_file(tmp_path):
+    class MultiHeadAttention(tricorn.layers.Layer):
+        def __init__(self, heads, **kwargs):
+            super().__init__(**kwargs)
+            self.heads = heads
+
+        def call(self, x):
+            return x * self.heads
+
+    model = tricorn.Sequential([tricorn.Input((3,)), MultiHeadAttention(2)])
+    model.save(tmp_path / "model.h5")
+    again = tricorn.models.load_model(
+        tmp_path / "model.h5", {"MultiHeadAttention": MultiHeadAttention}
+    )
+    assert again.layers[0].heads == 2

@@ -6,7 +6,7 @@ import argparse
 import importlib.metadata
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from tricorn import engines, script
 
-    find: Any = script.modern
+    find: Callable[[str], Any] = script.modern
     if not arguments.modern:
         from tricorn.classic import modules
 

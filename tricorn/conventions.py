@@ -28,6 +28,8 @@ class Conventions:
         frozen_statistics: what `BatchNormalization` that is not trainable uses in training: its
             "moving" averages, or those of the "batch".
         masked_statistics: whether `BatchNormalization` leaves out what a mask does.
+        merged_masks: masks of inputs that are merged are joined by "or", and without one that has
+            none there is none; or by "and", of those that have one.
         same_padding: what "same" adds: "end" has the odd entry at the end and depends on strides;
             "centered", Theano's, is half the window at both ends.
         step_count: the number t of a step in an optimizer counts the steps "before" it (and 1 is
@@ -41,6 +43,7 @@ class Conventions:
     moving_variance: str = "biased"
     frozen_statistics: str = "moving"
     masked_statistics: bool = True
+    merged_masks: str = "or"
     same_padding: str = "end"
     step_count: str = "before"
 
@@ -58,6 +61,7 @@ KERAS_1 = Conventions(
     activity_penalty="sum",
     frozen_statistics="batch",
     masked_statistics=False,
+    merged_masks="and",
     step_count="after",
 )
 #: Keras 2.0 to 2.2
@@ -65,7 +69,9 @@ KERAS_2_0 = dataclasses.replace(KERAS_1, metric_masks=True, moving_variance="ker
 #: Keras 2.3
 KERAS_2 = dataclasses.replace(KERAS_2_0, loss_mean="all", metric_names="given")
 #: tf.keras up to 2.10
-TF_KERAS = Conventions(loss_mean="all", moving_variance="fused", masked_statistics=False)
+TF_KERAS = Conventions(
+    loss_mean="all", moving_variance="fused", masked_statistics=False, merged_masks="and"
+)
 #: tf.keras from 2.11
 TF_KERAS_2_11 = dataclasses.replace(TF_KERAS, loss_mean="valid")
 

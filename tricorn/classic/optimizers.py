@@ -147,8 +147,9 @@ class Optimizer(OptimizerMethods, core.Optimizer, metaclass=Face):  # type: igno
     """
 
     _tricorn_core = core.Optimizer
-    #: what subclasses set by themselves
-    _own_iterations = _own_weights = None
+    #: what subclasses set by themselves, and what they make of gradients
+    _own_iterations: Any = None
+    _own_weights: Any = None
     _rule: Any = None
 
     def __init__(self, **kwargs: Any) -> None:

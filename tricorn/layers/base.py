@@ -582,9 +582,9 @@ class Layer(Operation, captures=False):
         owner: Any = next(c for c in type(self).__mro__ if "compute_output_shape" in vars(c))
         if checks.of_library(owner) or not self.built:
             return None
-        above = super(owner, self).call
-        used = above.__func__ is not type(self).call and above.__func__ is not Layer.call
-        return above if used and checks.of_library(above.__func__) else None
+        above: Any = super(owner, self).call
+        used = above.__func__ not in (type(self).call, Layer.call)
+        return above if used and checks.of_library(above) else None
 
     def _tricorn_states_shapes(self) -> bool:
         """Whether the layer has a rule of its own for the shape of its output."""

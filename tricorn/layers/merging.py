@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn import ops
+from tricorn.conventions import conventions_of
 from tricorn.layers.arguments import is_int
 from tricorn.layers.base import Layer
 
@@ -51,7 +52,10 @@ class _Merge(Layer):
         return self.merge(inputs)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        if previous_mask is None or any(mask is None for mask in previous_mask):
+        masks = [] if previous_mask is None else [m for m in previous_mask if m is not None]
+        if conventions_of(self).merged_masks == "and":
+            return functools.reduce(ops.logical_and, masks) if masks else None
+        if previous_mask is None or len(masks) < len(previous_mask):
             return None
         return functools.reduce(ops.logical_or, previous_mask)
 
@@ -223,7 +227,8 @@ class Concatenate(Layer):
             if mask is not None:
                 whole = ops.logical_and(_spread(mask, len(x.shape)), whole)
             masks.append(whole)
-        return ops.any(ops.concatenate(masks, axis=self.axis), axis=-1)
+        joined = ops.all if conventions_of(self).merged_masks == "and" else ops.any
+        return joined(ops.concatenate(masks, axis=self.axis), axis=-1)
 
 
 class Dot(Layer):

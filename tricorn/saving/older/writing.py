@@ -171,7 +171,8 @@ def _entry(entry: Config, layer: str) -> Config:
         _bidirectional(found, layer)
     elif name == "Lambda":
         _lambda(found, layer)
-    elif name == "MultiHeadAttention":  # tf.keras makes its weights by these
+    elif name == "MultiHeadAttention" and not entry.get("registered_name"):
+        # tf.keras makes its weights by these
         shapes: Config = entry.get("build_config") or {}
         shapes = shapes.get("shapes_dict", shapes)
         for key in ("query_shape", "key_shape", "value_shape"):
