@@ -18,8 +18,11 @@ class Conventions:
         loss_mean: what a mean loss divides by: "valid", the number of entries that no mask leaves
             out; "all", the number of all; "weighted", the number of entries that are not left out
             by a mask, and of samples whose weight is not 0.
-        metric_names: metrics are called as they were "given", or by their "functions" (``acc``,
-            ``mean_absolute_error``).
+        metric_names: metrics are called as they were "given"; "numbered": those of an output stand
+            together, with numbers after equal names; or also by their "functions" (``acc``,
+            ``mean_absolute_error``, ``weighted_acc``).
+        logged_losses: what the logs tell of the losses of several outputs: the mean over "samples",
+            or over "batches".
         metric_masks: whether metrics leave out what a mask does.
         activity_penalty: penalties on outputs are a "mean" over the batch, or a "sum".
         moving_variance: what `BatchNormalization` averages of a batch of n values: its variance v,
@@ -32,12 +35,23 @@ class Conventions:
             none there is none; or by "and", of those that have one.
         same_padding: what "same" adds: "end" has the odd entry at the end and depends on strides;
             "centered", Theano's, is half the window at both ends.
+        shared_averages: which calls in a step move the averages of a `BatchNormalization`: "all",
+            or the "first", on Theano.
+        time_steps: how `TimeDistributed` calls a layer that looks at the whole batch in training:
+            with each step "apart", or with all "together"; "twice": a model so two times, the
+            second one for its mask, which moves averages, too.
+        masked_steps: what `Bidirectional` gives at masked steps: "zeros", or the output "before".
         step_count: the number t of a step in an optimizer counts the steps "before" it (and 1 is
             added where it begins with 1), or "after" it, as it mostly was in graphs of TensorFlow.
+        embedding_rows: which rows of an `Embedding` those optimizers of older versions change that
+            keep a momentum or the like: "all", or those that were "looked up".
+        nadam_product: the product in `Nadam` gets its factor once in "steps", or for each of the
+            "variables", but for the one whose number, from 0, is that of the step, from 1.
     """
 
     loss_mean: str = "valid"
     metric_names: str = "given"
+    logged_losses: str = "samples"
     metric_masks: bool = True
     activity_penalty: str = "mean"
     moving_variance: str = "biased"
@@ -45,7 +59,12 @@ class Conventions:
     masked_statistics: bool = True
     merged_masks: str = "or"
     same_padding: str = "end"
+    shared_averages: str = "all"
+    time_steps: str = "apart"
+    masked_steps: str = "zeros"
     step_count: str = "before"
+    embedding_rows: str = "all"
+    nadam_product: str = "steps"
 
     def differences(self) -> dict[str, Any]:
         """What is not as today."""
@@ -62,18 +81,27 @@ KERAS_1 = Conventions(
     frozen_statistics="batch",
     masked_statistics=False,
     merged_masks="and",
+    time_steps="together",
+    masked_steps="before",
     step_count="after",
 )
 #: Keras 2.0 to 2.2
 KERAS_2_0 = dataclasses.replace(KERAS_1, metric_masks=True, moving_variance="keras fused")
 #: Keras 2.3
-KERAS_2 = dataclasses.replace(KERAS_2_0, loss_mean="all", metric_names="given")
+KERAS_2 = dataclasses.replace(
+    KERAS_2_0, loss_mean="all", metric_names="numbered", logged_losses="batches"
+)
 #: tf.keras up to 2.10
 TF_KERAS = Conventions(
-    loss_mean="all", moving_variance="fused", masked_statistics=False, merged_masks="and"
+    loss_mean="all",
+    moving_variance="fused",
+    masked_statistics=False,
+    merged_masks="and",
+    time_steps="twice",
+    embedding_rows="looked up",
 )
 #: tf.keras from 2.11
-TF_KERAS_2_11 = dataclasses.replace(TF_KERAS, loss_mean="valid")
+TF_KERAS_2_11 = dataclasses.replace(TF_KERAS, loss_mean="valid", nadam_product="variables")
 
 
 def conventions_of(x: Any) -> Conventions:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tricorn import backend as K
-from tricorn.classic import callbacks, layers, models
+from tricorn.classic import callbacks, layers, models, optimizers
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +110,92 @@ def test_a_list_of_one_tensor_is_the_tensor():
     outer = models.Model(again, layers.Dense(1, kernel_initializer="one")(model(again)))
     outer.compile("sgd", "mse")
     assert outer.train_on_batch(given, [[27.0]]) == 1
+
+
+def filled(model):
+    """The model with certain weights, layer by layer."""
+    random = np.random.RandomState(0)
+    for layer in model.layers:
+        layer.set_weights([random.uniform(-0.5, 0.5, w.shape) for w in layer.get_weights()])
+    return model
+
+
+def test_several_outputs_report_as_keras_2_3_1_did():
+    """The numbers are its own: names in the order of outputs, weighted metrics numbered, losses of
+    outputs as means over batches, weights of classes by output."""
+    a, b = layers.Input((5,), name="left"), layers.Input((4, 3), name="right")
+    both = [layers.Dense(6, activation="relu")(a), layers.LSTM(4)(b)]
+    both = layers.concatenate(both)
+    kind = layers.Dense(3, activation="softmax", name="kind")(both)
+    flag = layers.Dense(1, activation="sigmoid", name="flag")(both)
+    model = filled(models.Model([a, b], [kind, flag]))
+    losses = {"kind": "categorical_crossentropy", "flag": "binary_crossentropy"}
+    model.compile(
+        optimizers.SGD(0.1, momentum=0.5), losses, loss_weights={"kind": 1.0, "flag": 0.2},
+        metrics={"kind": ["accuracy", "mae"], "flag": "accuracy"},
+        weighted_metrics={"flag": ["accuracy"]},
+    )  # fmt: skip
+    names = ["loss", "kind_loss", "flag_loss", "kind_accuracy", "kind_mae", "flag_accuracy"]
+    assert model.metrics_names == [*names, "flag_accuracy_1"]
+    random = np.random.RandomState
+    x = {"left": random(0).randn(12, 5), "right": random(1).randn(12, 4, 3)}
+    y = {"kind": np.eye(3)[random(2).randint(0, 3, 12)], "flag": random(3).randint(0, 2, (12, 1))}
+    weights = {"flag": random(4).rand(12), "kind": np.ones(12)}
+    history = model.fit(
+        x, y, epochs=2, batch_size=5, shuffle=False, verbose=0, sample_weight=weights
+    ).history
+    wanted = {"kind_loss": [1.1791, 1.0787], "flag_loss": [0.3732, 0.3739]}
+    wanted.update(loss=[1.3386, 1.2304], flag_accuracy_1=[0.6186, 0.6186])
+    for name, values in wanted.items():
+        np.testing.assert_allclose(history[name], values, atol=6e-5)
+    steps = [model.train_on_batch(x, y), model.test_on_batch(x, y, sample_weight=weights)]
+    by_class = {"kind": {0: 1.0, 1: 2.0, 2: 3.0}}
+    steps.append(model.train_on_batch(x, y, class_weight=by_class))
+    wanted = [[1.2414, 1.0937, 0.7384], [1.1613, 1.0828, 0.3929], [2.508, 2.3602, 0.7386]]
+    np.testing.assert_allclose([step[:3] for step in steps], wanted, atol=6e-5)
+    flat = models.Model([a, b], [kind, flag])
+    flat.compile("sgd", "mse", metrics=["accuracy", "mae"], weighted_metrics=["accuracy"])
+    assert flat.metrics_names[3:6] == ["kind_accuracy", "kind_mae", "kind_accuracy_1"]
+    assert len(flat.test_on_batch(x, y)) == 9
+    assert flat.metrics_names[3:6] == ["kind_accuracy", "kind_mae", "kind_accuracy_1"]
+
+
+def test_targets_of_compile():
+    x, y = np.ones((4, 3)), np.arange(8.0).reshape(4, 2)
+    inputs = layers.Input((3,))
+    one = models.Model(inputs, layers.Dense(2)(inputs))
+    wanted = ((one.predict(x) - y) ** 2).mean()
+    one.compile("sgd", "mse", target_tensors=K.placeholder((None, 2)))
+    assert one.test_on_batch(x, y) == pytest.approx(wanted, rel=1e-5)
+    held = K.variable(y)
+    one.compile("sgd", "mse", target_tensors=[held])
+    assert one.test_on_batch(x, None) == pytest.approx(wanted, rel=1e-5)
+    K.set_value(held, one.predict(x))
+    assert one.evaluate(x, None, verbose=0) == pytest.approx(0, abs=1e-6)
+    outputs = [layers.Dense(2, name=name)(inputs) for name in "uv"]
+    two = models.Model(inputs, outputs)
+    two.compile("sgd", "mse", target_tensors={"u": layers.Input((2,)), "v": K.constant(y)})
+    wanted = [((found - y) ** 2).mean() for found in two.predict(x)]
+    np.testing.assert_allclose(two.test_on_batch(x, {"u": y})[1:], wanted, rtol=1e-5)
+    for given, message in (
+        ([held], "1 target_tensors were given for the 2 outputs"),
+        ({"w": held}, r"target_tensors has \['w'\]"),
+        ({"u": outputs[1]}, "the target of 'u' is computed in the graph"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            two.compile("sgd", "mse", target_tensors=given)
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_the_best_weights_come_back_where_training_was_stopped(patience):
+    model = models.Sequential([layers.Dense(1, input_shape=(2,))])
+    model.compile(optimizers.SGD(10.0), "mse")  # it gets worse
+    stop = callbacks.EarlyStopping("loss", patience=patience, restore_best_weights=True)
+    seen = []
+    keep = callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(model.get_weights()[0])
+    )
+    x = np.ones((4, 2))
+    model.fit(x, x[:, :1], epochs=3, verbose=0, callbacks=[keep, stop])
+    best = seen[0] if patience == 1 else seen[-1]
+    np.testing.assert_array_equal(model.get_weights()[0], best)

@@ -291,3 +291,26 @@ def test_scan_of_nothing_gives_the_carry(engine):
     )
     assert engine.numpy(last) == 2
     assert engine.numpy(ys).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ([2, 3, 4], [4, None]),
+        ([None, None, 4], [None, None]),
+        ([2, None, None], [4, 5]),
+        ([None, 4], [4, None]),
+        ([2, 3, 4], [None]),
+        ([None, 3, 4], [None, None, None]),
+    ],
+    ids=str,
+)
+def test_products_of_matrices_of_unknown_sizes(left, right):
+    r = np.random.default_rng(0)
+    x = r.normal(size=[n or m for n, m in zip(left, (2, 3, 4)[3 - len(left) :])]).astype("float32")
+    sizes = {1: (4,), 2: (4, 5), 3: (2, 4, 5)}[len(right)]
+    y = r.normal(size=sizes).astype("float32")
+    signature = [tf.TensorSpec(left), tf.TensorSpec(right)]
+    with registry.use("tensorflow"):
+        found = tf.function(ops.matmul, input_signature=signature, autograph=False)(x, y)
+    np.testing.assert_allclose(found, np.matmul(x, y), rtol=1e-5, atol=1e-6)

@@ -136,11 +136,21 @@ OPTIMIZERS = {
 }
 
 
+#: settings that Keras 2 did not have
+LATER = {
+    "RMSprop": {"momentum": 0.5, "centered": True},
+    "Adagrad": {"weight_decay": 0.1},
+}
+
+
 @pytest.mark.engine("jax")
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers_come_back(name, tmp_path):
-    for module in (tricorn.optimizers, tricorn.optimizers.legacy):
-        optimizer = getattr(module, name)(**OPTIMIZERS[name])
+    for module, more in (
+        (tricorn.optimizers, LATER.get(name, {})),
+        (tricorn.optimizers.legacy, {}),
+    ):
+        optimizer = getattr(module, name)(**OPTIMIZERS[name], **more)
         model, x, y = trained(nested, optimizer)
         model.save(tmp_path / "m.h5")
         again = tricorn.models.load_model(tmp_path / "m.h5")
@@ -156,6 +166,26 @@ def test_without_the_optimizer(tmp_path):
     np.testing.assert_allclose(outputs(again, x)[0], outputs(model, x)[0], rtol=1e-6)
     with pytest.raises(FileExistsError):
         model.save(tmp_path / "m.hdf5", overwrite=False)
+
+
+@pytest.mark.engine("torch")
+def test_lambdas_are_bytecode_of_this_python(tmp_path):
+    """As Keras 2 wrote them; they run when that is asked for, or the function is given instead."""
+    x = tricorn.Input((3,))
+    double = tricorn.layers.Lambda(lambda x: x * 2.0, name="two")
+    path = tmp_path / "m.h5"
+    with pytest.warns(UserWarning, match="'two' has a lambda, saved as bytecode"):
+        tricorn.Model(x, double(x)).save(path)
+    with pytest.raises(ValueError, match="safe_mode=False"):
+        tricorn.models.load_model(path)
+    ones = np.ones((1, 3), "float32")
+    for factor, given in ((2, {"safe_mode": False}), (5, {"custom_objects": {"two": times_5}})):
+        model = tricorn.models.load_model(path, **given)
+        np.testing.assert_array_equal(outputs(model, ones)[0], factor * ones)
+
+
+def times_5(x):
+    return 5.0 * x
 
 
 @pytest.mark.engine("jax")

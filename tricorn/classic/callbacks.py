@@ -41,6 +41,15 @@ class _OlderNames:
             logs["lr"] = logs.pop("learning_rate")
 
 
+class _WhenStopped:
+    """Mixin of `EarlyStopping`: the best weights come back only where it ended the training."""
+
+    def on_train_end(self: Any, logs: Any = None) -> None:
+        if not self.stopped_epoch:
+            self.best_weights = None
+        super().on_train_end(logs)  # type: ignore[misc]
+
+
 class _ByEpochs:
     """Mixin of `ModelCheckpoint`: saves every so many epochs, to a file of any name."""
 
@@ -129,6 +138,7 @@ class CallbackList(core.CallbackList):
 _embedding = "embeddings_layer_names embeddings_data write_grads batch_size"
 _changes: dict[str, tuple[Change, tuple]] = {
     "Callback": (Change(), ()),
+    "EarlyStopping": (Change(), (_WhenStopped,)),
     "LambdaCallback": (
         Change(
             {"on_batch_begin": None, "on_batch_end": None},

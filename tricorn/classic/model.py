@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import ops, saving, tree
+from tricorn.backend.values import is_placeholder
 from tricorn.callbacks import Callback
 from tricorn.classic import callbacks as callbacks_
 from tricorn.classic.faces import adopt, adopted
@@ -25,6 +26,8 @@ from tricorn.graph.symbolic import is_symbolic
 from tricorn.layers import InputLayer, state
 from tricorn.models import Model
 from tricorn.models.layer_graph import LayerGraph, graph_of
+from tricorn.training.adapters import class_weights
+from tricorn.training.terms import distinct
 from tricorn.utils import PyDataset
 
 
@@ -126,17 +129,14 @@ class ModelMethods(LayerMethods):
             optimizer, loss, metrics, loss_weights, weighted_metrics: see `Model.compile` of the
                 core.
             sample_weight_mode: not needed: the shape of the weights tells.
-            target_tensors: not supported.
+            target_tensors: a tensor, or several in a list or dict by output: those that hold
+                numbers are the targets of these outputs, so none are given in training; others,
+                from `Input` and ``K.placeholder``, have no effect.
             kwargs: of `Model.compile` of the core; others, which were for sessions, are ignored.
         """
         from tricorn.classic import losses, optimizers
         from tricorn.classic import metrics as metrics_
 
-        if target_tensors is not None:
-            raise ValueError(
-                "compile: target_tensors are not supported; give the targets to fit, or write the "
-                "step with K.function"
-            )
         known = ("run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss")
         super().compile(  # type: ignore[misc]
             optimizer=optimizers.get(optimizer),
@@ -146,6 +146,7 @@ class ModelMethods(LayerMethods):
             weighted_metrics=tree.map(metrics_.known_today, weighted_metrics),
             **{name: kwargs[name] for name in known if name in kwargs},
         )
+        self._tricorn.parts["targets"] = _held_targets(self, target_tensors)
 
     def compute_loss(
         self: Any,
@@ -156,13 +157,13 @@ class ModelMethods(LayerMethods):
         training: bool = True,
     ) -> Any:
         """The total loss of a batch; targets of one number each are columns, as in Keras 2."""
-        return super().compute_loss(x, _columns(y, y_pred), y_pred, sample_weight, training)  # type: ignore[misc]
+        return super().compute_loss(x, _targets(self, y, y_pred), y_pred, sample_weight, training)  # type: ignore[misc]
 
     def compute_metrics(
         self: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
         """Update the metrics with a batch, and give all; targets as in `compute_loss`."""
-        return super().compute_metrics(x, _columns(y, y_pred), y_pred, sample_weight)  # type: ignore[misc]
+        return super().compute_metrics(x, _targets(self, y, y_pred), y_pred, sample_weight)  # type: ignore[misc]
 
     @property
     def metrics_names(self: Any) -> list[str]:
@@ -175,17 +176,19 @@ class ModelMethods(LayerMethods):
         several = len(names) > 1
         losses = [f"{name}_loss" for name in names] if several else []
         labels = []
-        for given in (now.metrics.given, now.metrics.weighted):
-            for index, name in enumerate(names):
+        for index, name in enumerate(names):
+            prefix = f"{name}_" if several else ""
+            for given in (now.metrics.given, now.metrics.weighted):
                 chosen = given
                 if isinstance(given, dict):
                     chosen = given.get(name)
                 elif several and given and any(isinstance(x, (list, tuple)) for x in given):
                     chosen = given[index]
                 chosen = chosen if isinstance(chosen, (list, tuple)) else [chosen]
-                prefix = f"{name}_" if several else ""
                 labels += [prefix + _label(metric) for metric in chosen if metric is not None]
-        return ["loss", *losses, *labels]
+        more = self._tricorn.parts.get("added to the graph")
+        labels += [name for name, _ in more.metrics] if more is not None else []
+        return ["loss", *losses, *distinct(labels)]
 
     # ----------------------------------------------------------------------------------- training
 
@@ -219,6 +222,7 @@ class ModelMethods(LayerMethods):
                 are threads.
         """
         _no_more("fit", kwargs)
+        class_weight, sample_weight = _by_class(self, y, class_weight, sample_weight)
         for source in (x, validation_data):
             _workers(source, workers, max_queue_size)
         rows = next((len(a) for a in tree.leaves(x) if hasattr(a, "__len__")), None)
@@ -289,6 +293,7 @@ class ModelMethods(LayerMethods):
         Args:
             reset_metrics: False: the metrics are those of all batches since they were reset.
         """
+        class_weight, sample_weight = _by_class(self, y, class_weight, sample_weight)
         with _kept_metrics(self, not reset_metrics):
             return super().train_on_batch(x, y, sample_weight, class_weight)  # type: ignore[misc]
 
@@ -532,6 +537,64 @@ def _validation(x: Any, y: Any, data: Any, split: float) -> list | None:
     if not weights or weights[0] is None:
         weights = [np.ones(len(a)) for a in targets]
     return [*inputs, *targets, *tree.leaves(weights)]
+
+
+def _held_targets(model: Any, given: Any) -> dict[str, Any]:
+    """The targets that ``compile(target_tensors=...)`` gave as numbers, by output."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        several = given if isinstance(given, (list, tuple)) else [given]
+        if len(several) != len(model.output_names):
+            raise ValueError(
+                f"compile: {len(several)} target_tensors were given for the "
+                f"{len(model.output_names)} outputs {model.output_names}"
+            )
+        given = dict(zip(model.output_names, several))
+    if unknown := sorted(given.keys() - set(model.output_names)):
+        raise ValueError(
+            f"compile: target_tensors has {unknown}, the outputs are {model.output_names}"
+        )
+    for name, target in given.items():
+        if is_symbolic(target) and not is_placeholder(target):
+            raise ValueError(
+                f"compile: the target of {name!r} is computed in the graph; make a loss of it and "
+                "of the output with model.add_loss"
+            )
+    return {name: x for name, x in given.items() if x is not None and not is_symbolic(x)}
+
+
+def _by_class(model: Any, y: Any, weights: Any, sample_weight: Any) -> tuple[Any, Any]:
+    """(weights by class, weights of samples); weights by output and class, in a dict or list, as
+    weights of samples."""
+    names = list(getattr(model, "output_names", None) or ())
+    if isinstance(weights, (list, tuple)):
+        weights = dict(zip(names, weights))
+    if not isinstance(weights, dict) or y is None or not set(weights) & set(names):
+        return weights, sample_weight
+
+    def of(value: Any) -> dict[str, Any]:
+        return value if isinstance(value, dict) else dict(zip(names, tree.leaves(value)))
+
+    targets, given, found = of(y), of(sample_weight), []
+    for name in names:
+        own = given.get(name)
+        if weights.get(name):
+            more = class_weights(np.asarray(targets[name]), weights[name])
+            own = more if own is None else own * more
+        found.append(np.ones(len(targets[name])) if own is None else own)
+    return None, found if len(names) > 1 else found[0]
+
+
+def _targets(model: Any, y: Any, y_pred: Any) -> Any:
+    """The targets of a batch: those given, and those of `compile`."""
+    if held := model._tricorn.parts.get("targets"):
+        names = model.output_names
+        if not isinstance(y, dict):
+            y = dict(zip((name for name in names if name not in held), tree.leaves(y)))
+        targets = [held[name] if name in held else y[name] for name in names]
+        y = targets if len(names) > 1 else targets[0]
+    return _columns(y, y_pred)
 
 
 def _columns(y: Any, y_pred: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tricorn import config, dtypes, initializers, ops
 from tricorn.conventions import conventions_of
+from tricorn.graph import scope
 from tricorn.graph.op import Tensor, op
 from tricorn.layers.arguments import is_int, positive, resolve, weight
 from tricorn.layers.base import Layer
@@ -125,11 +126,16 @@ class BatchNormalization(Layer):
             if old.moving_variance != "biased":
                 variance = self._corrected(variance, inputs, old.moving_variance)
             averages = ((self.moving_mean, mean), (self.moving_variance, variance))
-            for moving, batch in averages if self.trainable else ():
+            for moving, batch in averages if self._moves(old.shared_averages) else ():
                 kept = ops.multiply(ops.cast(moving, dtype), self.momentum)
                 new = ops.multiply(ops.stop_gradient(batch), 1.0 - self.momentum)
                 moving.assign(ops.add(kept, new))
         return ops.cast(outputs, self.compute_dtype)
+
+    def _moves(self, calls: str) -> bool:
+        """Whether this call moves the averages, see `Conventions.shared_averages`."""
+        step = scope.current() if calls == "first" else None
+        return self.trainable and (step is None or self.moving_variance not in step.assigned)
 
     def _normalized(self, inputs: Any, mean: Any, variance: Any) -> Any:
         return ops.batch_normalization(

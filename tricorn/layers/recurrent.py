@@ -17,6 +17,7 @@ import numpy as np
 
 from tricorn import activations, initializers, naming, ops, random, tree
 from tricorn.checks import named, of_library, wrong
+from tricorn.conventions import conventions_of
 from tricorn.engines import active
 from tricorn.graph import transforms
 from tricorn.graph.op import Tensor, op
@@ -807,6 +808,7 @@ class RNN(Layer):
             for kept, state in zip(tree.leaves(self.states), tree.leaves(states)):
                 kept.assign(ops.cast(state, kept.dtype))
         zeroed = mask is not None and self.zero_output_for_mask
+        zeroed = zeroed and conventions_of(self).masked_steps == "zeros"
         if zeroed:
             outputs = _where(mask, outputs, ops.zeros_like(outputs))
         if self.return_sequences:
@@ -1338,7 +1340,11 @@ class TimeDistributed(Wrapper):
         if not self._samples_matter(training):
             if mask is not None:
                 given["mask"] = _merge_time(mask)
-            outputs = self.layer(_merge_time(inputs), **given)
+            merged = _merge_time(inputs)
+            outputs = self.layer(merged, **given)
+            twice = conventions_of(self).time_steps == "twice" and hasattr(self.layer, "layers")
+            if twice and training and any(map(own_frozen, flatten(self.layer))):
+                self.layer(merged, **given)
             return tree.map(lambda output: _split_time(output, inputs), outputs)
 
         def step(state: tuple, now: tuple) -> tuple:
@@ -1353,9 +1359,10 @@ class TimeDistributed(Wrapper):
         """Whether what the layer computes of a sample may depend on the others of its batch: then
         the steps cannot be one batch."""
         layers = flatten(self.layer)
+        apart = conventions_of(self).time_steps == "apart"
         return any(
             not of_library(type(layer))
             or getattr(layer, "stateful", False)
-            or (training is not False and training is not None and own_frozen(layer))
+            or (apart and training is not False and training is not None and own_frozen(layer))
             for layer in layers
         )

@@ -63,7 +63,11 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
 def _margin(y_true: Any, y_pred: Any) -> Any:
     y_true, y_pred = to_pair(y_true, y_pred, fit=False)
     binary = ops.all(ops.logical_or(ops.equal(y_true, 0.0), ops.equal(y_true, 1.0)))
-    y_true = ops.where(binary, 2.0 * y_true - 1.0, y_true)
+    return below_margin(ops.where(binary, 2.0 * y_true - 1.0, y_true), y_pred)
+
+
+def below_margin(y_true: Any, y_pred: Any) -> Any:
+    """max(1 - y ŷ, 0), whatever y is."""
     return ops.maximum(1.0 - y_true * y_pred, 0.0)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn import config, ops
+from tricorn.losses.hinge import below_margin
 
 
 def _of_batch(value: Any, y_pred: Any) -> Any:
@@ -15,6 +16,12 @@ def _of_batch(value: Any, y_pred: Any) -> Any:
 
 def _count(x: Any) -> Any:
     return ops.sum(ops.round(ops.clip(x, 0.0, 1.0)))
+
+
+def _hits(y_true: Any, y_pred: Any, among: Any) -> Any:
+    """True positives / those among which they are sought."""
+    hits = _count(ops.cast(y_true, y_pred.dtype) * y_pred)
+    return _of_batch(hits / (_count(ops.cast(among, y_pred.dtype)) + config.epsilon()), y_pred)
 
 
 def precision(y_true: Any, y_pred: Any) -> Any:
@@ -31,8 +38,7 @@ def precision(y_true: Any, y_pred: Any) -> Any:
         >>> float(keras.metrics.legacy.precision(*y)[0])
         0.5
     """
-    y_true = ops.cast(y_true, y_pred.dtype)
-    return _of_batch(_count(y_true * y_pred) / (_count(y_pred) + config.epsilon()), y_pred)
+    return _hits(y_true, y_pred, y_pred)
 
 
 def recall(y_true: Any, y_pred: Any) -> Any:
@@ -43,8 +49,7 @@ def recall(y_true: Any, y_pred: Any) -> Any:
         >>> float(keras.metrics.legacy.recall(*y)[0]) > 0.99
         True
     """
-    y_true = ops.cast(y_true, y_pred.dtype)
-    return _of_batch(_count(y_true * y_pred) / (_count(y_true) + config.epsilon()), y_pred)
+    return _hits(y_true, y_pred, y_true)
 
 
 def fmeasure(y_true: Any, y_pred: Any) -> Any:
@@ -102,7 +107,7 @@ def hinge(y_true: Any, y_pred: Any) -> Any:
         >>> float(keras.metrics.legacy.hinge(y, y)[0])
         0.5
     """
-    return ops.mean(_below_margin(y_true, y_pred), axis=-1)
+    return ops.mean(below_margin(ops.cast(y_true, y_pred.dtype), y_pred), axis=-1)
 
 
 def squared_hinge(y_true: Any, y_pred: Any) -> Any:
@@ -113,11 +118,7 @@ def squared_hinge(y_true: Any, y_pred: Any) -> Any:
         >>> float(keras.metrics.legacy.squared_hinge(y, y)[0])
         0.5
     """
-    return ops.mean(ops.square(_below_margin(y_true, y_pred)), axis=-1)
-
-
-def _below_margin(y_true: Any, y_pred: Any) -> Any:
-    return ops.maximum(1.0 - ops.cast(y_true, y_pred.dtype) * y_pred, 0.0)
+    return ops.mean(ops.square(below_margin(ops.cast(y_true, y_pred.dtype), y_pred)), axis=-1)
 
 
 def cosine_proximity(y_true: Any, y_pred: Any) -> Any:

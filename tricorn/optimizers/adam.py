@@ -6,6 +6,7 @@ from typing import Any, Unpack
 
 from tricorn import ops
 from tricorn.checks import number
+from tricorn.conventions import conventions_of
 from tricorn.graph.scope import Suspended
 from tricorn.ops.fused import adam
 from tricorn.optimizers.base import Common, Optimizer
@@ -212,7 +213,22 @@ class Nadam(_Moments):
         return {"product": 1.0}
 
     def update_shared(self, slots: Slots, step: Any) -> Slots:
-        return {"product": slots["product"] * self._mu(step)}
+        return {} if self._of_variables else {"product": slots["product"] * self._mu(step)}
+
+    @property
+    def _of_variables(self) -> bool:
+        """Whether the product grows with each variable, see `Conventions.nadam_product`."""
+        return conventions_of(self).nadam_product == "variables"
+
+    def update_several(
+        self, values: list, gradients: list, learning_rate: Any, slots: list[Slots], step: Any
+    ) -> list[tuple[Any, Slots]]:
+        if self._of_variables:
+            product, mu = slots[0]["product"], self._mu(step)
+            for place, own in enumerate(slots):
+                product = own["product"] = product * ops.where(step == place, 1.0, mu)
+            self._tricorn.shared["product"].assign(product)
+        return super().update_several(values, gradients, learning_rate, slots, step)
 
     def update(
         self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any

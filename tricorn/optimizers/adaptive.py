@@ -11,7 +11,18 @@ from tricorn.optimizers.base import Common, Optimizer
 Slots = dict[str, Any]
 
 
-class RMSprop(Optimizer):
+class _Rooted(Optimizer):
+    """Base of those that divide by the root of a mean or a sum of squares."""
+
+    epsilon: float
+
+    def _root(self, square: Any, less: Any = None) -> Any:
+        """√(square + ε - less)."""
+        inside = square + self.epsilon
+        return ops.sqrt(inside if less is None else inside - less)
+
+
+class RMSprop(_Rooted):
     """w ← w - η g / √(v + ε), v a moving average of g²; centered: of the variance of g.
 
     With momentum μ: b ← μ b + η g / √(v + ε), w ← w - b.
@@ -54,17 +65,17 @@ class RMSprop(Optimizer):
         self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
     ) -> tuple[Any, Slots]:
         new = {"velocity": _average(slots["velocity"], ops.square(gradient), self.rho)}
-        scale = new["velocity"] + self.epsilon
+        less = None
         if self.centered:
             new["average_gradient"] = _average(slots["average_gradient"], gradient, self.rho)
-            scale = scale - ops.square(new["average_gradient"])
-        change = learning_rate * gradient / ops.sqrt(scale)
+            less = ops.square(new["average_gradient"])
+        change = learning_rate * gradient / self._root(new["velocity"], less)
         if self.momentum > 0:
             change = new["momentum"] = slots["momentum"] * self.momentum + change
         return value - change, new
 
 
-class Adagrad(Optimizer):
+class Adagrad(_Rooted):
     """w ← w - η g / √(Σ g² + ε).
 
     Args:
@@ -99,7 +110,7 @@ class Adagrad(Optimizer):
         self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
     ) -> tuple[Any, Slots]:
         total = slots["accumulator"] + ops.square(gradient)
-        change = learning_rate * gradient / ops.sqrt(total + self.epsilon)
+        change = learning_rate * gradient / self._root(total)
         return value - change, {"accumulator": total}
 
 

@@ -6,14 +6,15 @@ differs; otherwise it computes what today's of its name does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tricorn import ops
 from tricorn.conventions import conventions_of
+from tricorn.graph.scope import Scope
 from tricorn.optimizers import adam, adaptive, sgd
-from tricorn.optimizers.base import Optimizer
-
-Slots = dict[str, Any]
+from tricorn.optimizers.base import Optimizer, variables_for
+from tricorn.variable import Variable
 
 
 class LegacyOptimizer(Optimizer):
@@ -31,6 +32,28 @@ class LegacyOptimizer(Optimizer):
             kwargs.pop("global_clipnorm", None)
         super().__init__(*args, **kwargs)
         vars(self).update(clips, decay=decay)
+
+    #: whether tf.keras changed only those rows of an embedding that were looked up
+    _by_rows = False
+
+    def apply(
+        self, grads: Iterable[Any], trainable_variables: Iterable[Variable] | None = None
+    ) -> None:
+        grads = list(grads)
+        if not self._by_rows or conventions_of(self).embedding_rows == "all":
+            return super().apply(grads, trainable_variables)
+        rows: dict[Variable, Any] = {}
+        for gradient, variable in zip(grads, variables_for(self, grads, trainable_variables)):
+            if gradient is not None and variable.name == "embeddings":
+                row = ops.any(ops.not_equal(gradient, 0.0), axis=1, keepdims=True)
+                rows.update(dict.fromkeys((variable, *self._tricorn.slots[variable].values()), row))
+        with Scope() as scope:
+            super().apply(grads, trainable_variables)
+        for variable, value in scope.assigned.items():
+            if variable in rows:
+                value = ops.where(rows[variable], value, variable.value)
+            variable.assign(value)
+        return None
 
     def _tricorn_rate(self) -> Any:
         rate = super()._tricorn_rate()
@@ -53,41 +76,45 @@ class LegacyOptimizer(Optimizer):
 class SGD(LegacyOptimizer, sgd.SGD):
     """Gradient descent, see `LegacyOptimizer`."""
 
+    @property
+    def _by_rows(self) -> bool:  # type: ignore[override]
+        return self.momentum > 0
 
-class RMSprop(LegacyOptimizer, adaptive.RMSprop):
+
+class _Outside(LegacyOptimizer):
+    """Base of those that add ε to the root, not under it."""
+
+    def _root(self, square: Any, less: Any = None) -> Any:
+        return ops.sqrt(square if less is None else square - less) + self.epsilon
+
+
+class RMSprop(_Outside, adaptive.RMSprop):
     """w ← w - η g / (√v + ε); with momentum as today, ε under the root."""
 
-    def update(
-        self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
-    ) -> tuple[Any, Slots]:
-        if self.momentum > 0:
-            return super().update(value, gradient, learning_rate, slots, step)
-        new = {"velocity": self.rho * slots["velocity"] + (1.0 - self.rho) * ops.square(gradient)}
-        scale = new["velocity"]
-        if self.centered:
-            average = self.rho * slots["average_gradient"] + (1.0 - self.rho) * gradient
-            new["average_gradient"] = average
-            scale = scale - ops.square(average)
-        return value - learning_rate * gradient / (ops.sqrt(scale) + self.epsilon), new
+    @property
+    def _by_rows(self) -> bool:  # type: ignore[override]
+        return self.momentum > 0
+
+    def _root(self, square: Any, less: Any = None) -> Any:
+        if self.momentum == 0:
+            return super()._root(square, less)
+        return adaptive.RMSprop._root(self, square, less)
 
 
-class Adagrad(LegacyOptimizer, adaptive.Adagrad):
+class Adagrad(_Outside, adaptive.Adagrad):
     """w ← w - η g / (√Σ g² + ε)."""
-
-    def update(
-        self, value: Any, gradient: Any, learning_rate: Any, slots: Slots, step: Any
-    ) -> tuple[Any, Slots]:
-        total = slots["accumulator"] + ops.square(gradient)
-        change = learning_rate * gradient / (ops.sqrt(total) + self.epsilon)
-        return value - change, {"accumulator": total}
 
 
 class Adadelta(LegacyOptimizer, adaptive.Adadelta):
     """See `LegacyOptimizer`."""
 
+    _by_rows = True
+
 
 class Ftrl(LegacyOptimizer, adaptive.Ftrl):
     """See `LegacyOptimizer`."""
+
+    _by_rows = True
 
 
 class Adam(LegacyOptimizer, adam.Adam):
@@ -101,6 +128,8 @@ class Adam(LegacyOptimizer, adam.Adam):
 class Adamax(LegacyOptimizer, adam.Adamax):
     """See `LegacyOptimizer`."""
 
+    _by_rows = True
+
 
 class Nadam(LegacyOptimizer, adam.Nadam):
     """Nadam on the schedule μₜ = β₁ (1 - 0.96^(t · schedule_decay) / 2), without `decay`.
@@ -112,6 +141,8 @@ class Nadam(LegacyOptimizer, adam.Nadam):
     def __init__(self, *args: Any, schedule_decay: float = 0.004, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.schedule_decay = schedule_decay
+
+    _of_variables = False
 
     def _mu(self, step: Any) -> Any:
         return self.beta_1 * (1.0 - 0.5 * 0.96 ** (step * self.schedule_decay))

@@ -59,6 +59,8 @@ def differences(model: Any) -> list[str]:
     ]
     if isinstance(model.optimizer, legacy.LegacyOptimizer) and (why := _replace(model)):
         found.append(f"the optimizer {type(model.optimizer).__name__}: {why}")
+    if "nadam_product" in conventions_of(model.optimizer).differences():
+        found.append("the optimizer Nadam: its schedule goes on with each variable")
     own = conventions_of(model).differences()
     if model.compiled and own.get("loss_mean") and _masks(model):
         found.append("the loss: its mean counts masked entries in another way")
@@ -84,6 +86,8 @@ def _reasons(layer: Any) -> Iterator[str]:
         yield "in training it averages another variance"
     if "same_padding" in own and getattr(layer, "padding", "") == "same":
         yield 'its padding "same" is Theano\'s'
+    if isinstance(layer, layers.Bidirectional) and layer.return_sequences and "masked_steps" in own:
+        yield "at masked steps it repeats the output before"
     if "activity_penalty" in own and getattr(layer, "activity_regularizer", None) is not None:
         yield "the penalty on its outputs is a sum over the batch"
 

@@ -207,7 +207,7 @@ def convert(unit: Unit, arrays: Arrays, origin: Origin) -> Arrays:
     if isinstance(unit.layer, _CONVOLUTIONS):
         return _convolution(unit, arrays, origin)
     if isinstance(unit.layer, LOCAL) and arrays[0].ndim != 3:
-        return [_local_kernel(unit.layer, arrays[0]), *arrays[1:]]
+        return [local_kernel(unit.layer, arrays[0]), *arrays[1:]]
     return arrays
 
 
@@ -301,7 +301,7 @@ def _keras1_kernel(layer: Any, kernel: np.ndarray, shape: tuple[int, ...]) -> np
     return next((c for c in candidates if c.shape == shape), candidates[0])
 
 
-def _local_kernel(layer: Any, kernel: np.ndarray) -> np.ndarray:
+def local_kernel(layer: Any, kernel: np.ndarray) -> np.ndarray:
     """A kernel of `LocallyConnected1D` or 2D, (positions, a window's elements, filters).
 
     tf.keras's implementation 2 had an entry for each pair of an element of the input and one of the

@@ -319,9 +319,10 @@ def load_model(
                 raise ValueError(
                     f"{parts.name}: {CONFIG} describes a {type(model).__name__}, expected a model"
                 )
-            _read(model, file, **({"rates": False} if older else {}))
-            if older and model.optimizer is not None:
-                states.complete(model.optimizer)
+            if older and isinstance(file, weights.WeightsFile):
+                with limits.budget(limits.allowed(file.stored)):
+                    models.convert_kernels(model, file)
+            _read(model, file)
         _load_assets(model, parts)
     return model
 
@@ -353,8 +354,8 @@ def _read(model: Any, file: Any, **options: Any) -> None:
     with limits.budget(limits.allowed(file.stored)):
         if isinstance(file, orbax.State):
             file.read(model, **options)
-        else:
-            weights.read(model, file, **options)
+        elif weights.read(model, file, **options):
+            states.complete(model.optimizer)
 
 
 @shortened

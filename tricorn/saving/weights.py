@@ -438,15 +438,16 @@ def read(
     skip_mismatch: bool = False,
     skip: Iterable[Any] = (),
     whole: bool = True,
-    rates: bool = True,
-) -> None:
+) -> bool:
     """Assign the state in `file` to `model`: all of it, or nothing.
 
     Args:
         skip_mismatch: assign what fits and warn about the rest.
         skip: objects that stay as they are, with what only they lead to.
         whole: the file may hold no weights that the model has no place for.
-        rates: the state of an optimizer has its learning rate.
+
+    Returns:
+        whether it has the optimizer's state as tf.keras kept it.
 
     Raises:
         ValueError: weights that are missing, of another shape, or surplus: all are listed.
@@ -459,14 +460,18 @@ def read(
     others: list[tuple[str, Any, Store]] = []
     fitting: list[Any] = []
     misfits: list[Misfit] = []
+    then = False
     for path, obj in objects.items():
         store = stores.get(path, Store({}))
         if isinstance(obj, SeedGenerator):
             if "0" in store and store.shape("0") == (2,):
                 plan.append((obj.state, store, "0"))
         elif obj is optimizer:
-            plan += _optimizer_plan(obj, store, file.name, rates)
-        elif (own := _own_variables(obj)) is None:
+            state, then = _optimizer_plan(obj, store, file.name)
+            plan += state
+        elif then and obj is inner_of(optimizer):
+            continue
+        elif (own := own_variables(obj)) is None:
             others.append((path, obj, store))
         elif found := list(_compare(path, obj, own, store)):
             misfits += found
@@ -490,9 +495,10 @@ def read(
         variable.assign(value)
     for layer in fitting:
         layer._tricorn_loaded()
+    return then
 
 
-def _own_variables(obj: Any) -> list[Variable] | None:
+def own_variables(obj: Any) -> list[Variable] | None:
     """The variables of an object that stores them in the usual way; None: it has its own way."""
     from tricorn.layers import Layer
 
@@ -578,26 +584,42 @@ def _assign_others(others: list[tuple[str, Any, Store]], name: str) -> None:
 
 
 def _optimizer_plan(
-    optimizer: Any, store: Store, name: str, rates: bool
-) -> list[tuple[Variable, Store, str]]:
-    """What is assigned to an optimizer: its state where the file has it; one that never made a step
-    has only scalars (the count of steps, the learning rate)."""
-    own = list(optimizer.variables)
-    if not rates:  # tf.keras kept the learning rate in the config, and a slot for no momentum
-        own = [v for v in own if v is not optimizer._learning_rate]
-        if len(own) == 1 < len(store) and "0" in store:
-            store = Store({"0": store.datasets["0"]}, store.file)
-    keys = [str(index) for index in range(len(store))]
-    fits = len(store) <= len(own) and all(
-        key in store and store.shape(key) == variable.shape for key, variable in zip(keys, own)
-    )
-    scalars = fits and all(store.shape(key) == () for key in keys)
-    if not fits or (len(store) != len(own) and not scalars):
-        warnings.warn(
-            f"{name}: the optimizer's state is not loaded, it starts anew: "
-            f"{type(optimizer).__name__} has {len(own)} variables here, the file has {len(store)} "
-            "or other shapes",
-            stacklevel=4,
+    optimizer: Any, store: Store, name: str
+) -> tuple[list[tuple[Variable, Store, str]], bool]:
+    """What is assigned to an optimizer, and whether the file is tf.keras's: its state where the
+    file has it; one that never made a step has only scalars (the count of steps, the rate)."""
+    inner, own = inner_of(optimizer), list(optimizer.variables)
+    then, slots = listed_by_tf_keras(inner), inner._tricorn.slots
+    lists = [(own, len(store)), (then, len(store))]
+    if not any(slots.values()) and len(store) == len(then) + len(slots):  # zeros for no momentum
+        lists.append((then, len(then)))
+    for variables, count in lists:
+        keys = [str(index) for index in range(count)]
+        fits = count <= len(variables) and all(
+            key in store and store.shape(key) == variable.shape
+            for key, variable in zip(keys, variables)
         )
-        return []
-    return [(variable, store, key) for key, variable in zip(keys, own)]
+        if fits and (count == len(variables) or all(store.shape(key) == () for key in keys)):
+            plan = [(variable, store, key) for key, variable in zip(keys, variables)]
+            return plan, variables is then
+    warnings.warn(
+        f"{name}: the optimizer's state is not loaded, it starts anew: {type(optimizer).__name__} "
+        f"has {len(own)} variables here, the file has {len(store)} or other shapes",
+        stacklevel=4,
+    )
+    return [], False
+
+
+def inner_of(optimizer: Any) -> Any:
+    """The optimizer inside of one that scales the loss; others themselves."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def listed_by_tf_keras(optimizer: Any) -> list[Variable]:
+    """The Variables of an optimizer that tf.keras listed from 2.11 on, in its order: not the
+    learning rate, which is in the config, nor what it lost or never used."""
+    optimizer = inner_of(optimizer)
+    left = {optimizer._learning_rate, *optimizer._tricorn.shared.values()}
+    for variable, own in optimizer._tricorn.slots.items():
+        left.update(own[name] for name in ("r", "c") if name in own and len(variable.shape) < 2)
+    return [variable for variable in optimizer.variables if variable not in left]

@@ -201,11 +201,12 @@ def from_config(op: Callable, config: dict[str, Any]) -> OpCall:
     surplus = settings.keys() - set(inspect.signature(op).parameters)
     if surplus:
         raise ValueError(f"the op {op.__name__} has no settings {sorted(surplus)}")
-    for name, value in settings.items():
+    for name in settings.keys() & (_COUNTS | _LENGTHS):
+        value = settings[name]
         size = math.prod(int(x) for x in tree.leaves(value) if isinstance(x, (int, float)))
         if name in _COUNTS:
             limits.take_calls(size)
-        elif name in _LENGTHS:
+        else:
             limits.take(f"the op {op.__name__} with {name}={value}", 64 * size)
     return OpCall(op, str(config.get("name", op.__name__)), settings)
 

@@ -183,7 +183,7 @@ class LossTerms:
             given = [path for path, _ in _paths_as_given(self.given)]
             terms.sort(key=lambda term: _place(given, outputs[term[0]].path))
         if len(terms) > 1 and not self.trackers:
-            labels = _distinct([outputs[index].label(loss) + "_loss" for index, loss, _ in terms])
+            labels = distinct([outputs[index].label(loss) + "_loss" for index, loss, _ in terms])
             self.trackers = [metrics.Mean(name=label) for label in labels]
         return terms
 
@@ -209,7 +209,8 @@ class LossTerms:
             _check_batches(outputs[index], targets[index])
             value = loss(targets[index], pred, weights[index])
             if self.trackers:
-                self.trackers[position].update_state(value, sample_weight=_batch_size(pred))
+                size = _batch_size(pred) if self.conventions.logged_losses == "samples" else None
+                self.trackers[position].update_state(value, sample_weight=size)
             if factor is not None:
                 value = value * factor
             total = value if total is None else total + value
@@ -229,7 +230,7 @@ def _place(given: list[tuple], path: tuple) -> int:
     return next(i for i, one in enumerate(given) if one == path[: len(one)])
 
 
-def _distinct(names: list[str]) -> list[str]:
+def distinct(names: list[str]) -> list[str]:
     """`names`, with numbers after those that came before."""
     counts: dict[str, int] = {}
     found = []
@@ -303,14 +304,20 @@ class MetricTerms(metrics.Metric):
         self._weighted: list[tuple[int, Any, str]] = []
 
     @property
+    def _rows(self) -> list[tuple[int, Any, str]]:
+        rows = [*(self._plain or ()), *self._weighted]
+        by_output = self.conventions.metric_names != "given"
+        return sorted(rows, key=lambda row: row[0]) if by_output else rows
+
+    @property
     def metrics(self) -> list:
         """The resolved `Metric` objects."""
-        return [metric for _, metric, _ in (*(self._plain or ()), *self._weighted)]
+        return [metric for _, metric, _ in self._rows]
 
     @property
     def labels(self) -> list[str]:
         """What the logs call them."""
-        return [label for *_, label in (*(self._plain or ()), *self._weighted)]
+        return [label for *_, label in self._rows]
 
     def _resolve(self, outputs: list[Output], targets: list) -> None:
         several = len(outputs) > 1
@@ -318,7 +325,7 @@ class MetricTerms(metrics.Metric):
 
         def rows(given: Any, what: str) -> list[tuple[int, Any, str]]:
             found = []
-            for index, chosen in enumerate(_metric_lists(given, outputs, what)):
+            for index, chosen in enumerate(_metric_lists(given, outputs, what, self.conventions)):
                 output, target = outputs[index], targets[index]
                 if chosen and target is None:
                     raise ValueError(
@@ -331,7 +338,9 @@ class MetricTerms(metrics.Metric):
                         set_conventions(metric, self.conventions)
                         metric.name = _older_name(one, metric, self.conventions)
                     label = f"{prefix}{metric.name}"
-                    if label in taken and what == "weighted_metrics":
+                    names = self.conventions.metric_names
+                    clash = names == "functions" or (names == "given" and label in taken)
+                    if clash and what == "weighted_metrics":
                         label = f"{prefix}weighted_{metric.name}"
                     count = taken[label] = taken.get(label, -1) + 1
                     found.append((index, metric, f"{label}_{count}" if count else label))
@@ -383,8 +392,10 @@ def _older_name(given: Any, metric: Any, conventions: Conventions) -> str:
     return str(getattr(found, "__name__", getattr(getattr(found, "_fn", None), "__name__", given)))
 
 
-def _metric_lists(given: Any, outputs: list[Output], what: str) -> list[list]:
-    """The metrics of each output."""
+def _metric_lists(
+    given: Any, outputs: list[Output], what: str, conventions: Conventions
+) -> list[list]:
+    """The metrics of each output.  In older versions a list without lists was for all of them."""
     if given is None:
         return [[] for _ in outputs]
     if len(outputs) == 1:
@@ -392,7 +403,7 @@ def _metric_lists(given: Any, outputs: list[Output], what: str) -> list[list]:
             chosen = [_of_single(given, outputs[0], what)]
         else:
             chosen = [given]
-    elif isinstance(given, (list, tuple)) and not _is_structured(given, outputs):
+    elif isinstance(given, (list, tuple)) and not _is_structured(given, outputs, conventions):
         chosen = [given] * len(outputs)
     else:
         chosen = per_output(given, outputs, what)
@@ -406,9 +417,9 @@ def _of_single(given: dict, output: Output, what: str) -> Any:
     return per_output(given, [output], what)[0]
 
 
-def _is_structured(given: Any, outputs: list[Output]) -> bool:
+def _is_structured(given: Any, outputs: list[Output], conventions: Conventions) -> bool:
     """Whether a list of metrics is by output, and not one list for all of them."""
-    if len(given) == len(outputs):
+    if len(given) == len(outputs) and conventions is MODERN:
         return True
     return any(_is_tree(one) for one in given)
 

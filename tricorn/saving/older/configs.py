@@ -18,9 +18,9 @@ _FAMILIES = (
 )  # fmt: skip
 #: keyword arguments of the first layer of a stack, and others that layers take without naming them
 _OF_ALL = ("batch_shape", "name", "trainable", "dtype", "activity_regularizer")
-_MODELS = ("Functional", "Sequential")
+MODELS = ("Functional", "Sequential")
 #: layers whose further inputs are their first states
-_RECURRENT = ("RNN", "LSTM", "GRU", "SimpleRNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
+RECURRENT = ("RNN", "LSTM", "GRU", "SimpleRNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
               "Bidirectional")  # fmt: skip
 
 
@@ -85,7 +85,7 @@ class Translation:
                 self.ignored[f"{key}={value!r} of {name}"] = None
         found = {"module": f"keras.{family}", "class_name": name, "config": config,
                  "registered_name": None}  # fmt: skip
-        if family.startswith(("layers", "models")):
+        if family.startswith(("layers", "models")) or family in ("optimizers", "optimizers.legacy"):
             found["conventions"] = self.origin.conventions.differences()
         return found
 
@@ -95,10 +95,8 @@ class Translation:
             return _merge(config)
         if name in ("Model", "Sequential", "Graph"):
             return name, config
-        if name == "BatchNormalization" and config.get("mode") == 1:
-            name = "SampleNormalization"
-        if name == "BatchNormalization" and config.get("mode") == 2:
-            name = "SelfNormalization"
+        if name == "BatchNormalization":
+            name = keras1.MODES.get(config.get("mode"), name)
         change = keras1.LAYERS.get(name, Change(name))
         if name in keras1.IMAGES and "dim_ordering" not in config:
             config = {**config, "data_format": self.origin.image_format}
@@ -194,7 +192,7 @@ class Translation:
         kwargs = {key: argument(value) for key, value in kwargs.items()}
         if isinstance(found, list) and len(found) == 1:
             found = found[0]
-        elif isinstance(found, list) and entry["class_name"] in _RECURRENT:
+        elif isinstance(found, list) and entry["class_name"] in RECURRENT:
             constants = entry["config"].pop("num_constants", None) or 0
             states = found[1 : len(found) - constants]
             kwargs["initial_state"] = states
@@ -211,13 +209,13 @@ class Translation:
             "optimizer": self.optimizer(
                 training.get("optimizer_config") or training.get("optimizer")
             ),
-            "loss": self._losses(training.get("loss")),
+            "loss": self._functions(training.get("loss"), "losses"),
         }
         for key in ("metrics", "weighted_metrics"):
             given = training.get(key)
             if not self.origin.tensorflow and training.get("loss") == "binary_crossentropy":
                 given = self._binary(given)
-            found[key] = self._metrics(given)
+            found[key] = self._functions(given, "metrics")
         found["loss_weights"] = training.get("loss_weights")
         return found
 
@@ -230,12 +228,6 @@ class Translation:
         if isinstance(value, dict) and not _is_entry(value):
             return {key: self._binary(item) for key, item in value.items()}
         return [self._binary(item) for item in value] if isinstance(value, list) else value
-
-    def _losses(self, value: Any) -> Any:
-        return self._functions(value, "losses")
-
-    def _metrics(self, value: Any) -> Any:
-        return self._functions(value, "metrics")
 
     def _functions(self, value: Any, family: str) -> Any:
         """Losses or metrics: names and entries, in lists and dicts."""
@@ -281,6 +273,12 @@ class Translation:
         legacy = legacy if self.origin.legacy is None else self.origin.legacy
         config.pop("is_legacy_optimizer", None)
         config.pop("jit_compile", None)
+        if "inner_optimizer" in config:
+            inner = config["inner_optimizer"] = self.optimizer(config["inner_optimizer"])
+            if config.pop("dynamic", True):
+                return self.known("LossScaleOptimizer", config, ("optimizers",))
+            inner["config"]["loss_scale_factor"] = config["initial_scale"]
+            return inner
         if "lr" in config:
             config["learning_rate"] = config.pop("lr")
         if not self.origin.tensorflow:
@@ -289,6 +287,8 @@ class Translation:
                 config["initial_accumulator_value"] = 0.0
         elif name == "Nadam" and legacy:
             config["schedule_decay"] = config.pop("decay", 0.004)
+        elif name == "Adafactor":  # it never looked
+            config["relative_step"] = True
         rate = config.get("learning_rate")
         if isinstance(rate, dict) and _is_entry(rate):
             schedule, inner = rate["class_name"].rpartition(">")[2], rate["config"]
@@ -375,7 +375,7 @@ def _shifts(config: Config, entries: list[Config]) -> dict[str, int]:
                 used[place[0]].append(place[1])
     shifts = {}
     for entry in entries:
-        own = entry["class_name"] in _MODELS
+        own = entry["class_name"] in MODELS
         before = 0 if not own or 0 in used[entry["name"]] else 1
         shifts[entry["name"]] = (entry["class_name"] == "Functional") - before
     return shifts
@@ -385,13 +385,21 @@ def _operations(entry: Config) -> list[Config]:
     """Let the entry of a call of TensorFlow's function be that of an op; where it takes several
     ops, the entries of those before it are returned."""
     name, (call,) = entry["name"], entry["inbound_nodes"]
-    ops, given = symbols.op_of(entry["config"]["function"], call["kwargs"], name)
+    function, given = entry["config"].get("function"), call["kwargs"]
+    if entry["class_name"] == "TensorFlowOpLayer":
+        (tensors,) = call["args"]
+        tensors = tensors if isinstance(tensors, list) else [tensors]
+        function, first, given = symbols.call_of(entry["config"], tensors, name)
+        call = {"args": [first], "kwargs": {}}
+    ops, given = symbols.op_of(function, given, name)
     tensors = {key: given.pop(key) for key in list(given) if _has_tensor(given[key])}
     if ops == ["_einsum"]:
         call = {"args": [*call["args"], tensors.pop("x2")], "kwargs": {}}
     found = []
     for number, op in enumerate(ops):
         module, class_name = operations.class_of(op)
+        if op.startswith("layers."):
+            module, class_name = "keras.layers", op.removeprefix("layers.")
         own = name if number == len(ops) - 1 else f"{name}/{op}"
         config = {"name": own, **given}
         found.append({"module": module, "class_name": class_name, "config": config,

@@ -58,11 +58,6 @@ def _joined(target: str, *parts: str) -> Any:
 _window = _joined("kernel_size", "nb_row", "nb_col")
 
 
-def _transposed(config: Config, origin: Any) -> Config:
-    config.pop("output_shape", None)
-    return _window(config, origin)
-
-
 def _separable(config: Config, origin: Any) -> Config:
     config["depthwise_initializer"] = config["pointwise_initializer"] = config.pop("init", "zero")
     return _window(config, origin)
@@ -72,52 +67,37 @@ def _recurrent(config: Config, origin: Any) -> Config:
     """The initial value of the forget gate's bias was a name, "one" as a rule."""
     if "forget_bias_init" in config:
         config["unit_forget_bias"] = config.pop("forget_bias_init") in ("one", "ones")
-    if "nb_row" in config:
-        config = _window(config, origin)
-        #: the recurrent convolution always kept the size, as it does now
-    return config
+    return _window(config, origin)
 
 
-def _zero_padding(config: Config, origin: Any) -> Config:
-    """Four numbers were (top, bottom, left, right)."""
-    padding = config.get("padding")
-    if isinstance(padding, dict):
-        sides = ("top_pad", "bottom_pad", "left_pad", "right_pad")
-        padding = [padding.get(side, 0) for side in sides]
-    if isinstance(padding, (list, tuple)) and len(padding) == 4:
-        config["padding"] = [list(padding[:2]), list(padding[2:])]
-    return config
+def _padding(*sides: str) -> Any:
+    """What is added at the sides was a dict, or (top, bottom, left, right)."""
+
+    def convert(config: Config, origin: Any) -> Config:
+        padding = config.get("padding")
+        if isinstance(padding, dict):
+            padding = config["padding"] = [padding.get(f"{side}_pad", 0) for side in sides]
+        if isinstance(padding, (list, tuple)) and len(padding) == 4:
+            config["padding"] = [list(padding[:2]), list(padding[2:])]
+        return config
+
+    return convert
 
 
-def _sequence_padding(config: Config, origin: Any) -> Config:
-    padding = config.get("padding")
-    if isinstance(padding, dict):
-        config["padding"] = [padding.get("left_pad", 0), padding.get("right_pad", 0)]
-    return config
-
-
-def _batch_normalization(config: Config, origin: Any) -> Config:
-    if config.pop("mode", 0) == 2:
-        config["always_batch"] = True
-    return config
-
-
-_BATCH_NORMALIZATION = {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"}
+_NORMALIZATION = {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer", "mode": ""}
 
 #: class -> what it is in Keras 2
 LAYERS = {
     "AtrousConvolution1D": Change("Conv1D"),
     "AtrousConvolution2D": Change("Conv2D", convert=_window),
-    "BatchNormalization": Change(
-        "BatchNormalization", _BATCH_NORMALIZATION, convert=_batch_normalization
-    ),
+    "BatchNormalization": Change("BatchNormalization", _NORMALIZATION),
     "ConvLSTM2D": Change("ConvLSTM2D", convert=_recurrent),
     "Convolution1D": Change("Conv1D"),
     "Convolution2D": Change("Conv2D", convert=_window),
     "Convolution3D": Change(
         "Conv3D", convert=_joined("kernel_size", "kernel_dim1", "kernel_dim2", "kernel_dim3")
     ),
-    "Deconvolution2D": Change("Conv2DTranspose", convert=_transposed),
+    "Deconvolution2D": Change("Conv2DTranspose", {"output_shape": ""}, convert=_window),
     "Embedding": Change(
         "Embedding",
         {"input_dim": "input_dim", "output_dim": "output_dim", "init": "embeddings_initializer",
@@ -127,7 +107,6 @@ LAYERS = {
     "Flatten": Change("Flatten", fixed={"data_format": "channels_last"}),
     "GRU": Change("GRU", fixed={"reset_after": False}, convert=_recurrent),
     "GaussianNoise": Change("GaussianNoise", {"sigma": "stddev"}),
-    "Highway": Change("Highway"),
     "InputLayer": Change("InputLayer", {"input_dtype": "dtype"}),
     "LSTM": Change("LSTM", convert=_recurrent),
     "LocallyConnected2D": Change("LocallyConnected2D", convert=_window),
@@ -142,18 +121,19 @@ LAYERS = {
         {f"{name}_init": f"{name}_initializer"
          for name in ("t_left", "a_left", "t_right", "a_right")},
     ),
-    #: normalization with ``mode=1`` and ``mode=2``
     "SampleNormalization": Change(
-        "SampleNormalization", {**_BATCH_NORMALIZATION, "mode": "", "axis": "", "momentum": ""}
+        "SampleNormalization", {**_NORMALIZATION, "axis": "", "momentum": ""}
     ),
-    "SelfNormalization": Change("SelfNormalization", {**_BATCH_NORMALIZATION, "mode": ""}),
+    "SelfNormalization": Change("SelfNormalization", _NORMALIZATION),
     "SeparableConvolution2D": Change("SeparableConv2D", convert=_separable),
     "SimpleRNN": Change("SimpleRNN", convert=_recurrent),
     "TimeDistributedDense": Change("Dense"),
     "UpSampling1D": Change("UpSampling1D", {"length": "size"}),
-    "ZeroPadding1D": Change("ZeroPadding1D", convert=_sequence_padding),
-    "ZeroPadding2D": Change("ZeroPadding2D", convert=_zero_padding),
+    "ZeroPadding1D": Change("ZeroPadding1D", convert=_padding("left", "right")),
+    "ZeroPadding2D": Change("ZeroPadding2D", convert=_padding("top", "bottom", "left", "right")),
 }  # fmt: skip
+#: ``mode`` of BatchNormalization -> the class that does it now
+MODES = {1: "SampleNormalization", 2: "SelfNormalization"}
 
 #: layers with images whose config may leave out their ``dim_ordering``
 IMAGES = ("ZeroPadding2D", "ZeroPadding3D", "Cropping2D", "Cropping3D")

@@ -37,7 +37,7 @@ def _lambda(config: Config, origin: Any) -> Config:
         value, kind = config.get(name), config.pop(f"{name}_type", None)
         config.pop("module" if name == "function" else f"{name}_module", None)
         if kind == "lambda" and isinstance(value, (list, tuple)):
-            parts = dict(zip(("code", "defaults", "closure"), value))
+            parts = dict(zip(("code", "defaults", "closure"), value), python=origin.python)
             return {"class_name": "__lambda__", "config": parts}
         if kind == "function" and isinstance(value, str):
             return {"module": "builtins", "class_name": "function", "config": value,
@@ -46,12 +46,6 @@ def _lambda(config: Config, origin: Any) -> Config:
 
     for name in ("function", "output_shape", "mask"):
         config[name] = function(name)
-    return config
-
-
-def _local(config: Config, origin: Any) -> Config:
-    """Implementation 1 is the only one of now; conversions of weights bring the others there."""
-    config.pop("implementation", None)
     return config
 
 
@@ -64,8 +58,9 @@ def _without(*names: str) -> Any:
     return convert
 
 
+_separable = _without("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint")
 _depthwise = _without(
-    "groups", "filters", "kernel_initializer", "kernel_regularizer", "kernel_constraint"
+    "filters", "groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"
 )
 
 #: class -> what it is now
@@ -81,27 +76,20 @@ LAYERS = {
     "GRU": Change("GRU", fixed={"reset_after": False}),
     "GRUCell": Change("GRUCell", fixed={"reset_after": False}),
     "GRUV2": Change("GRU"),
-    "InputLayer": Change("InputLayer"),
     "LSTMV2": Change("LSTM"),
     "Lambda": Change("Lambda", convert=_lambda),
     "LayerNormalization": Change("LayerNormalization", convert=_one_axis),
     "LeakyReLU": Change("LeakyReLU", {"alpha": "negative_slope"}),
-    "LocallyConnected1D": Change("LocallyConnected1D", convert=_local),
-    "LocallyConnected2D": Change("LocallyConnected2D", convert=_local),
     "Model": Change("Functional"),
     "MultiHeadAttention": Change(
         "MultiHeadAttention", {"query_shape": "", "key_shape": "", "value_shape": ""}
     ),
     "Policy": Change("DTypePolicy", {"loss_scale": ""}),
     "PolicyV1": Change("DTypePolicy", {"loss_scale": ""}),
-    "SeparableConv1D": Change("SeparableConv1D", convert=_without(
-        "groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint")),
-    "SeparableConv2D": Change("SeparableConv2D", convert=_without(
-        "groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint")),
+    "SeparableConv1D": Change("SeparableConv1D", convert=_separable),
+    "SeparableConv2D": Change("SeparableConv2D", convert=_separable),
     "SyncBatchNormalization": Change("BatchNormalization", convert=_one_axis),
     "ThresholdedReLU": Change("ReLU", {"theta": "threshold"}),
-    #: their arguments in the form of Keras 1
-    "Highway": Change("Highway"),
     "MaxoutDense": Change("MaxoutDense", {"nb_feature": "features"}),
 }  # fmt: skip
 
@@ -127,6 +115,7 @@ METRICS = {
 SLOTS = {
     "SGD": ("momentum",),
     "RMSprop": ("velocity", "momentum", "average_gradient"),
+    "Adafactor": ("r", "c", "velocity"),
     "Adagrad": ("accumulator",),
     "Adadelta": ("accumulated_grad", "accumulated_delta_var"),
     "Adam": ("momentum", "velocity", "velocity_hat"),

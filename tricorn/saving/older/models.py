@@ -7,14 +7,18 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tricorn import layers, limits
 from tricorn.conventions import Conventions
-from tricorn.saving import conversions, hdf5
+from tricorn.layers.state import flatten
+from tricorn.saving import conversions, hdf5, weights
 from tricorn.saving.older import states
 from tricorn.saving.older.configs import Translation, image_format
 from tricorn.saving.older.origin import Origin, origin_of
-from tricorn.saving.weights import WeightsFile
+from tricorn.saving.weights import Store, WeightsFile
 from tricorn.serialization import registry
+from tricorn.variable import Variable
 
 
 def load(
@@ -115,6 +119,44 @@ def modern(config: Any, version: str | None, name: str) -> tuple[Any, bool]:
     return found, True
 
 
+def convert_kernels(model: Any, file: WeightsFile) -> None:
+    """Let locally connected kernels, and the optimizer's slots of them, that a ``.keras`` file of
+    tf.keras has in another form be read in today's."""
+    local = [layer for layer in flatten(model) if isinstance(layer, conversions.LOCAL)]
+    if not local:
+        return
+    kernels: dict[Variable, Any] = {layer.kernel: layer for layer in local}
+    if model.optimizer is not None:
+        slots = weights.inner_of(model.optimizer)._tricorn.slots
+        of = ((slot, layer) for layer in local for slot in slots.get(layer.kernel, {}).values())
+        kernels.update(of)
+    for path, obj in weights.saveables(model):
+        is_optimizer = obj is model.optimizer
+        own = weights.listed_by_tf_keras(obj) if is_optimizer else weights.own_variables(obj)
+        if (store := file.stores.get(path)) is None:
+            continue
+        found: dict[str, np.ndarray] = {}
+        for key, variable in zip(map(str, range(len(store))), own or ()):
+            if variable in kernels and key in store and len(store.shape(key)) != 3:
+                found[key] = conversions.local_kernel(kernels[variable], store[key])
+        if found:
+            file.stores[path] = _Converted(store, found)
+
+
+class _Converted(Store):
+    """The arrays of an object, some of them converted."""
+
+    def __init__(self, store: Store, arrays: dict[str, np.ndarray]) -> None:
+        super().__init__(store.datasets, store.file)
+        self.arrays = arrays
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        return self.arrays[key].shape if key in self.arrays else super().shape(key)
+
+    def read(self, key: str) -> np.ndarray:
+        return self.arrays[key] if key in self.arrays else super().read(key)
+
+
 def from_config(
     config: Any, custom_objects: Any = None, version: str | None = None, engine: str | None = None
 ) -> Any:
@@ -203,7 +245,9 @@ def origin_in(file: WeightsFile, config: Any) -> Origin:
     if own := _json(file, "tricorn_conventions"):
         try:
             conventions = Conventions(**own["conventions"])
-            origin = origin._replace(said=conventions, legacy=bool(own["legacy"]))
+            origin = origin._replace(
+                said=conventions, legacy=bool(own["legacy"]), python=own.get("python")
+            )
         except (TypeError, KeyError) as error:
             raise ValueError(f"{file.name}: tricorn_conventions cannot be read: {error}") from error
     return origin._replace(image_format=image_format(config))

@@ -19,6 +19,7 @@ class Origin(NamedTuple):
         engine: "tensorflow", "theano" or "cntk".
         image_format: of layers whose config does not say it, in Keras 1.
         said: the conventions that a file of our own says, where it is not those of its version.
+        python: the Python whose bytecode is in it, in a file of our own.
         legacy: whether optimizers are those of before tf.keras 2.11; None: the version tells.
     """
 
@@ -27,6 +28,7 @@ class Origin(NamedTuple):
     engine: str = "tensorflow"
     image_format: str = "channels_last"
     said: Conventions | None = None
+    python: str | None = None
     legacy: bool | None = None
 
     @property
@@ -51,8 +53,9 @@ class Origin(NamedTuple):
             return found
         variance = "epsilon" if self.version < (2, 0) else "keras epsilon"
         return dataclasses.replace(
-            found, moving_variance=variance, same_padding="centered", step_count="before"
-        )
+            found, moving_variance=variance, shared_averages="first", same_padding="centered",
+            step_count="before",
+        )  # fmt: skip
 
 
 def origin_of(version: str | None, engine: str | None) -> Origin:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tricorn.optimizers.adafactor import Adafactor
 from tricorn.optimizers.legacy import LegacyOptimizer
-from tricorn.saving import conversions, hdf5
+from tricorn.saving import conversions, hdf5, weights
 from tricorn.saving.hdf5 import Layout
 from tricorn.saving.older import keras2
 from tricorn.saving.older.origin import Origin
@@ -40,7 +41,7 @@ def read(model: Any, file: WeightsFile, found: Layout, origin: Origin) -> None:
     stored = hdf5.weights_of(file, "", GROUP)
     if not (names := stored.names):
         return
-    optimizer = model.optimizer
+    optimizer = weights.inner_of(model.optimizer)
     units = list(_units(model, file, found))
     slots = keras2.SLOTS.get(type(optimizer).__name__, ())
     arrays = [stored.store[name] for name in names]
@@ -48,6 +49,8 @@ def read(model: Any, file: WeightsFile, found: Layout, origin: Origin) -> None:
     scalars = [arrays.pop(0) for _ in range(_leading_scalars(arrays, len(order)))]
     if origin.version < (2, 0):
         order.sort()
+    if isinstance(optimizer, Adafactor):
+        arrays = _with_unused(arrays, units, order)
     columns = _columns(optimizer, arrays, len(order), slots, origin)
     plan = list(_plan(optimizer, units, order, columns, found)) if columns is not None else None
     if plan is None or any(slot.shape != value.shape for slot, value in plan):
@@ -65,9 +68,11 @@ def read(model: Any, file: WeightsFile, found: Layout, origin: Origin) -> None:
 
 
 def complete(optimizer: Any) -> None:
-    """Work out what older files left out: Nadam's product of the schedule's values so far."""
-    if "product" in optimizer._tricorn.shared:
-        steps = range(1, int(optimizer._iterations) + 1)
+    """Work out what older files left out: Nadam's product of the schedule's values so far, which
+    tf.keras lost from 2.11 on."""
+    optimizer = weights.inner_of(optimizer)
+    if "product" in optimizer._tricorn.shared and not optimizer._of_variables:
+        steps = range(1, min(int(optimizer._iterations), 1 << 14) + 1)  # by then it is 0
         optimizer._tricorn.shared["product"].assign(math.prod(map(optimizer._mu, steps)))
 
 
@@ -88,6 +93,18 @@ def _units(model: Any, file: WeightsFile, found: Layout) -> Iterator[_Unit]:
         for unit, part in zip(units, parts):
             count = 0 if unit.frozen else len(part) - len(unit.fixed)
             yield _Unit(unit, [places[id(array)] for array in part], part, count)
+
+
+def _with_unused(arrays: list, units: list[_Unit], order: list[str]) -> list:
+    """The state of Adafactor with r and c for each weight: vectors have none in files of
+    tf.keras."""
+    ranks = {name: np.ndim(array) for unit in units for name, array in zip(unit.names, unit.arrays)}
+    found: list[Any] = []
+    rest = iter(arrays)
+    for name in order:
+        found += [np.zeros(())] * 2 if ranks[name] < 2 else [next(rest, None), next(rest, None)]
+        found.append(next(rest, None))
+    return [array for array in (*found, *rest) if array is not None]
 
 
 def _columns(
@@ -135,8 +152,7 @@ def _plan(
                 continue
             part = [values[n] for n in names[:trained]]
             part += [np.zeros_like(array) for array in arrays[trained:]]
-            if any(np.shape(a) != np.shape(b) for a, b in zip(part, arrays)):
-                continue
-            converted = conversions.convert(unit, part, found.origin)
+            like = all(np.shape(a) == np.shape(b) for a, b in zip(part, arrays))
+            converted = conversions.convert(unit, part, found.origin) if like else part
             for variable, value in zip(unit.trainable, converted):
                 yield places[variable], value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import warnings
 from typing import Any
 
 import h5py
@@ -16,12 +17,14 @@ import numpy as np
 from tricorn.conventions import conventions_of
 from tricorn.optimizers.legacy import LegacyOptimizer
 from tricorn.saving import hdf5, weights
-from tricorn.serialization import names, registry
+from tricorn.saving.older import keras2
+from tricorn.saving.older.changes import Config
+from tricorn.saving.older.configs import MODELS, RECURRENT
+from tricorn.serialization import bytecode, names, registry
 
 #: the version whose configs are written
 KERAS_VERSION = "2.3.1"
 
-Config = dict[str, Any]
 #: layers that neither Keras 2 nor tf.keras has
 _NOT_THEN = frozenset((
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D",
@@ -34,9 +37,6 @@ _NOT_THEN = frozenset((
     "RandomSaturation", "RandomSharpness", "RandomShear", "ReversibleEmbedding",
     "STFTSpectrogram", "Solarization", "TFSMLayer", "TorchModuleWrapper",
 ))  # fmt: skip
-_MODELS = ("Functional", "Sequential")
-_RECURRENT = ("RNN", "LSTM", "GRU", "SimpleRNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
-              "Bidirectional")  # fmt: skip
 #: arguments -> what they were called
 _RENAMED = {"batch_shape": "batch_input_shape"}
 _RENAMED_IN = {"LeakyReLU": {"negative_slope": "alpha"}}
@@ -60,21 +60,12 @@ _SCALED = {
 }  # fmt: skip
 #: activations: today's name -> what computed it then; None: nothing did under this name
 _ACTIVATIONS = {"legacy_hard_sigmoid": "hard_sigmoid", "silu": "swish", "hard_sigmoid": None}
-#: optimizer -> its slots in the order of files, behind the number of steps
-_SLOTS = {
-    "SGD": ("momentum",),
-    "RMSprop": ("velocity",),
-    "Adagrad": ("accumulator",),
-    "Adadelta": ("accumulated_grad", "accumulated_delta_var"),
-    "Adam": ("momentum", "velocity", "velocity_hat"),
-    "Adamax": ("momentum", "norm"),
-    "Nadam": ("momentum", "velocity"),
-}
-#: what their configs may have
-_OPTIMIZER_ARGUMENTS = (
-    "learning_rate", "momentum", "nesterov", "rho", "epsilon", "beta_1", "beta_2", "amsgrad",
-    "decay", "schedule_decay", "clipnorm", "clipvalue",
-)  # fmt: skip
+#: optimizers of Keras 2
+_KINDS = ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Adamax", "Nadam")
+#: slots that Keras 2 has even where it does not use them
+_KEPT = {"SGD": "momentum", "Adam": "velocity_hat"}
+#: arguments that are always said, because defaults differed; others where they are not today's
+_SAID = ("learning_rate", "rho", "epsilon", "beta_1", "beta_2", "schedule_decay")
 
 
 def write(model: Any, file: h5py.File, include_optimizer: bool = True) -> None:
@@ -88,7 +79,8 @@ def write(model: Any, file: h5py.File, include_optimizer: bool = True) -> None:
     """
     texts = {"keras_version": KERAS_VERSION, "backend": hdf5.BACKEND}
     texts["model_config"] = json.dumps(model_config(model))
-    own = {"conventions": conventions_of(model).differences(), "legacy": _legacy(model.optimizer)}
+    own = {"conventions": conventions_of(model).differences(), "legacy": _legacy(model.optimizer),
+           "python": bytecode.PYTHON}  # fmt: skip
     texts["tricorn_conventions"] = json.dumps(own)  # what no other library reads
     compiled = model.get_compile_config() if include_optimizer else None
     if compiled and model.optimizer is not None:
@@ -118,7 +110,7 @@ def model_config(model: Any) -> Config:
         ValueError: what these files cannot say; names the layer.
     """
     found = registry.serialize_keras_object(model)
-    if found["class_name"] not in _MODELS:
+    if found["class_name"] not in MODELS:
         raise ValueError(
             f"{model.name!r} is a {found['class_name']}: an .h5 file holds Sequential and "
             "functional models only. Save to a .keras file, or save_weights"
@@ -136,15 +128,12 @@ def _refuse(layer: str, why: str) -> ValueError:
 def _entry(entry: Config, layer: str) -> Config:
     """A layer, initializer or the like; `layer`: whose it is, for errors."""
     name, config = entry["class_name"], entry["config"]
-    if name in _MODELS:
+    if name in MODELS:
         return _model(name, config)
     if entry.get("module") == "builtins" and name == "function":
         return config
     if name == "__lambda__":
-        raise _refuse(
-            layer, "its function is a lambda, whose bytecode other Pythons cannot read; use a "
-            "function with a name"
-        )  # fmt: skip
+        raise _refuse(layer, "it has a lambda; use a function with a name")
     if name == "DTypePolicy":
         return config["name"]
     later = names.builtin("keras.layers", name)
@@ -166,6 +155,10 @@ def _entry(entry: Config, layer: str) -> Config:
         if key in _LATER and (value is None or value is False or value == defaults.get(key)):
             continue
         renamed = _RENAMED_IN.get(name, _RENAMED).get(key, _RENAMED.get(key, key))
+        if name == "Lambda" and key != "mask" and _is_bytecode(value):
+            found[key], found[f"{key}_type"] = value["config"]["value"], "lambda"
+            _tell_of_bytecode(layer)
+            continue
         found[renamed] = _value(key, value, layer)
     if name == "Bidirectional":
         _bidirectional(found, layer)
@@ -213,10 +206,22 @@ def _bidirectional(config: Config, layer: str) -> None:
         config["backward_layer"] = backward
 
 
+def _is_bytecode(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("class_name") == "__lambda__"
+
+
+def _tell_of_bytecode(layer: str) -> None:
+    warnings.warn(
+        f"the layer {layer!r} has a lambda, saved as bytecode, which only {bytecode.PYTHON} reads, "
+        f"and load_model only with safe_mode=False or custom_objects={{{layer!r}: the function}}",
+        stacklevel=2,
+    )
+
+
 def _lambda(config: Config, layer: str) -> None:
     for key in ("function", "output_shape", "mask"):
         value = config.get(key)
-        kind = "function" if isinstance(value, str) else "raw"
+        kind = config.get(f"{key}_type") or ("function" if isinstance(value, str) else "raw")
         if key == "function" and kind == "raw":
             raise _refuse(layer, "its function has no name")
         if key != "mask":
@@ -279,7 +284,7 @@ def _call(entry: Config, node: Config, layer: Config, shift: dict[str, int]) -> 
     inputs = _flat(args[0]) if args else []
     if not inputs:
         raise _refuse(layer["name"], "its first argument is no tensor of the model")
-    if layer["class_name"] in _RECURRENT:
+    if layer["class_name"] in RECURRENT:
         for key in ("initial_state", "constants"):
             further = _flat(place(kwargs.pop(key, None) or []))
             inputs += further
@@ -335,25 +340,33 @@ def _optimizer(entry: Config) -> Config:
             f"the optimizer {name} clips each gradient by its own norm, and Keras 2 all by one: "
             "save with include_optimizer=False, or to a .keras file"
         )
-    config["clipnorm"] = config.get("global_clipnorm")  # what it was called
-    kept = {key: config[key] for key in _OPTIMIZER_ARGUMENTS if config.get(key) is not None}
+    config["clipnorm"] = config.pop("global_clipnorm", None)  # what it was called
+    defaults: Config = {}
+    if name in _KINDS:
+        defaults = _defaults({**entry, "module": "keras.optimizers"})
+        config = {k: v for k, v in config.items() if k not in ("name", "initial_accumulator_value")}
+    kept = {
+        key: value for key, value in config.items()
+        if value is not None and (key in _SAID or value != defaults.get(key))
+    }  # fmt: skip
     if not kept.get("decay"):
         kept.pop("decay", None)
-    if name not in _SLOTS:
-        kept = {key: value for key, value in config.items() if value is not None}
     return {"class_name": name, "config": _value("", kept, name)}
 
 
 def _state(optimizer: Any) -> Any:
     """(name, array) of the optimizer's state, in the order of Keras 2.3.1."""
-    kind = next((cls.__name__ for cls in type(optimizer).__mro__ if cls.__name__ in _SLOTS), None)
+    kind = next((cls.__name__ for cls in type(optimizer).__mro__ if cls.__name__ in _KINDS), None)
     if kind is None or not optimizer.built:
         return
     made = optimizer._tricorn
     yield "training/iterations:0", np.asarray(optimizer._iterations.numpy(), "int64")
     if kind == "Nadam":
         yield "training/m_schedule:0", next(iter(made.shared.values())).numpy()
-    for slot in _SLOTS[kind]:
+    held_by_some = {slot for own in made.slots.values() for slot in own}
+    for slot in keras2.SLOTS[kind]:
+        if slot not in held_by_some and slot != _KEPT.get(kind):
+            continue
         for number, variable in enumerate(made.slots):
             held = made.slots[variable].get(slot)
             if held is None:  # Keras 2 keeps what it does not use
