@@ -1,6 +1,7 @@
 """Datasets from files, and what stands in records, beside TensorFlow."""
 
 import gzip
+import io
 import sys
 import zlib
 
@@ -447,6 +448,11 @@ def test_images_are_decoded_as_by_tensorflow(tf, channels):
         if name == "jpeg":  # TensorFlow's decode_image takes a faster, less exact transform
             want = tf.io.decode_jpeg(contents, channels, dct_method="INTEGER_ACCURATE").numpy()
             assert (data.decode_jpeg(contents, channels) == found).all()
+            for ratio in (2, 4):
+                part = data.decode_jpeg(contents, channels, ratio).astype(int)
+                theirs = tf.io.decode_jpeg(contents, channels, ratio, dct_method="INTEGER_ACCURATE")
+                assert part.shape == theirs.shape
+                assert np.abs(part - theirs.numpy()).max() <= 1
         else:
             want = tf.io.decode_image(contents, channels).numpy()
         assert found.dtype == want.dtype and found.shape == want.shape
@@ -456,6 +462,17 @@ def test_images_are_decoded_as_by_tensorflow(tf, channels):
     np.testing.assert_allclose(real, found / np.float32(255), rtol=1e-6)
     with pytest.raises(ValueError, match="no image"):
         data.decode_image(b"text")
+
+
+def test_animations_are_decoded_as_by_tensorflow(tf):
+    image = pytest.importorskip("PIL.Image")
+    frames = [image.fromarray(np.full((4, 6, 3), 80 * i, "uint8")) for i in range(3)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    for expand in (True, False):
+        found = data.decode_image(file.getvalue(), expand_animations=expand)
+        want = tf.io.decode_image(file.getvalue(), expand_animations=expand).numpy()
+        np.testing.assert_array_equal(found, want)
 
 
 METHODS = [

@@ -362,7 +362,8 @@ def decode(data: bytes, dataset: Callable[[list], Any]) -> Any:
             return array.reshape(x["shape"])[() if kind == "scalar" else ...]
         if kind == "dict":
             return {read(key): read(part) for key, part in body}
-        return {"list": list, "tuple": tuple, "dataset": dataset}[kind](list(map(read, body)))
+        kinds: dict[str, Callable] = {"list": list, "tuple": tuple, "dataset": dataset}
+        return kinds[kind](list(map(read, body)))
 
     try:
         return read(json.loads(data))

@@ -38,48 +38,64 @@ def decode_image(
         >>> keras.data.decode_image(keras.data.read_file("grey.png")).shape
         (4, 6, 1)
     """
-    pillow: Any = checks.optional("PIL.Image", "decode_image", "Pillow", "images")
-    try:
-        image = pillow.open(io.BytesIO(contents))
-        frames = range(getattr(image, "n_frames", 1) if image.format == "GIF" else 1)
-        own = 3 if image.format == "GIF" or image.mode == "P" else len(image.getbands())
-        mode = _MODES[channels or own]
-        pixels = []
-        for frame in frames if expand_animations else [0]:
-            image.seek(frame)
-            pixels.append(np.asarray(image if image.mode == mode else image.convert(mode)))
-    except (OSError, KeyError, EOFError) as error:
-        raise ValueError(f"decode_image: {len(contents)} bytes are no image: {error}") from None
-    found = np.stack(pixels)
-    found = found if found.ndim == 4 else found[..., None]
-    found = found if image.format == "GIF" and expand_animations else found[0]
+    found = _pixels(contents, channels, expand_animations)
     if str(np.dtype(dtype)) == "uint16":
         return found.astype(np.uint16) * 257
     return found.astype(np.float32) / 255 if np.dtype(dtype).kind == "f" else found
 
 
-def _decoder(name: str, kind: str) -> Callable:
-    def decode(contents: Any, channels: int = 0, **settings: Any) -> np.ndarray:
-        return decode_image(contents, channels, expand_animations=False)
+def _pixels(contents: bytes, channels: int | None, animated: bool, ratio: int = 1) -> np.ndarray:
+    pillow: Any = checks.optional("PIL.Image", "decode_image", "Pillow", "images")
+    try:
+        image = pillow.open(io.BytesIO(contents))
+        if ratio != 1:  # JPEG files are decoded to a part of the size
+            image.draft(None, [max(size // ratio, 1) for size in image.size])
+        animated &= image.format == "GIF"
+        own = 3 if image.format == "GIF" or image.mode == "P" else len(image.getbands())
+        mode = _MODES[channels or own]
+        pixels = []
+        for frame in range(image.n_frames) if animated else [0]:
+            image.seek(frame)
+            pixels.append(np.asarray(image if image.mode == mode else image.convert(mode)))
+    except (OSError, KeyError, EOFError) as error:
+        raise ValueError(f"decode_image: {len(contents)} bytes are no image: {error}") from None
+    found = np.stack(pixels) if animated else pixels[0]
+    return found if found.ndim == 3 + animated else found[..., None]
 
-    decode.__name__ = decode.__qualname__ = name
-    decode.__doc__ = f"""The pixels (height, width, channels) of a {kind} file; see `decode_image`.
+
+@of_graph
+def decode_jpeg(contents: Any, channels: int = 0, ratio: int = 1, **settings: Any) -> Any:
+    """The pixels (height, width, channels) of a JPEG file, uint8.
+
+    Args:
+        contents: the file's bytes.
+        channels: 1 or 3; 0: as the file has them.
+        ratio: 1, 2, 4 or 8: decode to this part of the size, which takes less time.
+        settings: what TensorFlow takes besides, of no effect.
+
+    Example:
+        >>> keras.utils.save_img("an.jpeg", np.zeros((4, 6, 3)))
+        >>> keras.data.decode_jpeg(keras.data.read_file("an.jpeg"), ratio=2).shape
+        (2, 3, 3)
+    """
+    return _pixels(contents, channels, False, ratio)
+
+
+@of_graph
+def decode_png(contents: Any, channels: int = 0, dtype: Any = "uint8", name: Any = None) -> Any:
+    """The pixels (height, width, channels) of a PNG file; see `decode_image`.
 
     Args:
         contents: the file's bytes.
         channels: 1, 3 or 4; 0: as the file has them.
-        settings: what TensorFlow takes besides, of no effect.
+        dtype: "uint8" or "uint16".
 
     Example:
-        >>> keras.utils.save_img("an.{kind.lower()}", np.zeros((4, 6, 3)))
-        >>> contents = keras.data.read_file("an.{kind.lower()}")
-        >>> keras.data.{name}(contents, channels=1).shape
+        >>> keras.utils.save_img("a.png", np.zeros((4, 6, 3)))
+        >>> keras.data.decode_png(keras.data.read_file("a.png"), channels=1).shape
         (4, 6, 1)
     """
-    return of_graph(decode)
-
-
-decode_jpeg, decode_png = _decoder("decode_jpeg", "JPEG"), _decoder("decode_png", "PNG")
+    return decode_image(contents, channels, dtype, expand_animations=False)
 
 
 @of_graph
@@ -144,7 +160,7 @@ def resize_image(
     return resized(images.astype(np.float32), (rows, columns), method)
 
 
-complete((decode_image, read_file, resize_image), {"name": "of no effect"})
+complete((decode_image, decode_png, read_file, resize_image), {"name": "of no effect"})
 
 
 def _cubic(x: np.ndarray, b: float, c: float) -> np.ndarray:

@@ -13,6 +13,7 @@ import functools
 import itertools
 import os
 import queue
+import sys
 import threading
 import weakref
 from collections import deque
@@ -90,6 +91,10 @@ class Iterator:
 
     def __next__(self) -> Any:
         raise NotImplementedError
+
+    def many(self, count: int) -> list:
+        """The next elements, as many as there are."""
+        return list(itertools.islice(self, count))
 
     @property
     def element_spec(self) -> Any:
@@ -325,6 +330,10 @@ class Indexed(Iterator):
         self.at = at + 1
         return self.get(at)
 
+    def many(self, count: int) -> list:
+        at, self.at = self.at, min(self.at + count, self.length)
+        return list(map(self.get, range(at, self.at)))
+
 
 class Rows(Iterator):
     """The rows of arrays whose numbers another dataset gives.
@@ -340,7 +349,7 @@ class Rows(Iterator):
 
     def rows(self, count: int) -> tuple[Any, int]:
         """(the next rows as one batch, how many they are)."""
-        numbers = list(itertools.islice(self.source, count))
+        numbers = self.source.many(count)
         if not numbers:
             return None, 0
         first, last = int(numbers[0]), int(numbers[-1]) + 1
@@ -473,8 +482,8 @@ class Batch(Iterator):
         if isinstance(self.source, Rows) and self.join is stacked:
             batch, count = self.source.rows(self.size)
         else:
-            rows = list(itertools.islice(self.source, self.size))
-            batch, count = rows, len(rows)
+            batch = self.source.many(self.size)
+            count = len(batch)
         if count == 0 or (self.drop and count < self.size):
             raise StopIteration
         return self.join(batch) if type(batch) is list else batch
@@ -621,19 +630,31 @@ class Shuffle(Iterator):
         self.drawn, self.ended, self.draws = 0, False, Draws(self.seed, self.loop)
 
     def __next__(self) -> Any:
-        buffer = self.buffer
+        for element in self.many(1):
+            return element
+        raise StopIteration
+
+    def many(self, count: int) -> list:
+        """See `Iterator`: fill the buffer, draw, fill its place, draw ..."""
+        buffer, size, draws, found = self.buffer, self.size, self.draws, []
+        coming: list = []
         if not self.ended:
-            buffer.extend(itertools.islice(self.source, self.size - len(buffer)))
-            self.ended = len(buffer) < self.size
-        if not buffer:
-            raise StopIteration
-        place = int(self.draws[self.drawn] * len(buffer))
-        self.drawn += 1
-        last = buffer.pop()
-        if place == len(buffer):
-            return last
-        element, buffer[place] = buffer[place], last
-        return element
+            wanted = min(size - len(buffer) + count - 1, sys.maxsize)
+            coming = self.source.many(wanted)
+            self.ended = len(coming) < wanted
+        room = size - len(buffer)
+        buffer.extend(coming[:room])
+        for number in range(self.drawn, self.drawn + count):
+            if not buffer:
+                break
+            place = int(draws[number] * len(buffer))
+            buffer[place], buffer[-1] = buffer[-1], buffer[place]
+            found.append(buffer.pop())
+            if room < len(coming):
+                buffer.append(coming[room])
+                room += 1
+        self.drawn += len(found)
+        return found
 
     def get_state(self) -> Any:
         return {**super().get_state(), "loops": self.dataset._memory["loops"]}
