@@ -393,6 +393,16 @@ def test_an_optimizer_that_scales_the_loss(dynamic):
     assert conventions_of(found).nadam_product == "variables"
 
 
+@pytest.mark.engine_free
+@pytest.mark.parametrize("name", ["Adadelta", "Adagrad", "Adam", "Nadam", "RMSprop", "SGD"])
+def test_optimizers_of_keras_3_on_pytorch(name):
+    """Its files name classes that only its engine has."""
+    module = f"keras.src.backend.torch.optimizers.torch_{name.lower()}"
+    config = {"module": module, "registered_name": name, **entry(name, learning_rate=0.5)}
+    found = tricorn.saving.deserialize_keras_object(config)
+    assert type(found) is getattr(tricorn.optimizers, name)
+
+
 def test_weights_of_tf_keras_bring_the_state_of_its_optimizer():
     """Also into a model that was made here; the learning rate is not in the file."""
     path = DATA / "tf.keras-2.21-keras/adafactor.keras"

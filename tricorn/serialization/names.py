@@ -218,10 +218,16 @@ def _ours(target: Any) -> bool:
     return str(getattr(target, "__module__", "")).partition(".")[0] == _LIBRARY
 
 
+#: where Keras's own classes of optimizers on PyTorch are, which its files name
+_TORCH_OPTIMIZERS = "keras.src.backend.torch.optimizers."
+
+
 def builtin(module: str, name: str) -> type | None:
     """The class that the library exports as `name` of a Keras module; None: there is none."""
     if name.startswith("_"):
         return None
+    if module.startswith(_TORCH_OPTIMIZERS):
+        module = "keras.optimizers"
     for package in _packages(module, name):
         target = getattr(package, name, None)
         if isinstance(target, type) and _ours(target) and hasattr(target, "from_config"):

@@ -50,7 +50,8 @@ def read(model: Any, file: WeightsFile, found: Layout, origin: Origin) -> None:
     if origin.version < (2, 0):
         order.sort()
     if isinstance(optimizer, Adafactor):
-        arrays = _with_unused(arrays, units, order)
+        count = len(order) if optimizer.use_ema else 0
+        arrays = arrays[:count] + _with_unused(arrays[count:], units, order)
     columns = _columns(optimizer, arrays, len(order), slots, origin)
     plan = list(_plan(optimizer, units, order, columns, found)) if columns is not None else None
     if plan is None or any(slot.shape != value.shape for slot, value in plan):
