@@ -219,6 +219,8 @@ class AdaptableProduct(Adaptable):
     """A layer that is the product of its inputs and a weight, a bias and an activation."""
 
     _tricorn_modes = dtype_policies.QUANTIZATION_MODES
+    kernel: Any
+    bias: Any
 
     def _int8_call(self, inputs: Any) -> Any:
         if self.inputs_quantizer is None:
@@ -244,6 +246,7 @@ class AdaptableTable(Adaptable):
     """A layer that looks rows of its weight up, and may multiply it."""
 
     _tricorn_modes = ("int8", "int4")
+    embeddings: Any
 
     def _rows(self, indices: Any) -> Any:
         """The rows of the table at `indices`."""

@@ -46,7 +46,7 @@ class AbsMaxQuantizer(Quantizer):
         >>> quantizer = keras.quantizers.AbsMaxQuantizer(axis=0)
         >>> q, scale = quantizer(np.array([[1.0], [-2.0]], "float32"))
         >>> q[:, 0], scale
-        (Array([  63, -127], dtype=int8), Array([[63.5]], dtype=float32))
+        (Array([  64, -127], dtype=int8), Array([[63.5]], dtype=float32))
     """
 
     def __init__(

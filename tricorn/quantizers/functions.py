@@ -37,7 +37,7 @@ def abs_max_quantize(
 
     Example:
         >>> keras.quantizers.abs_max_quantize(np.array([[1.0, -2.0, 0.5]], "float32"), axis=-1)
-        (Array([[  63, -127,   32]], dtype=int8), Array([[63.5]], dtype=float32))
+        (Array([[  64, -127,   32]], dtype=int8), Array([[63.5]], dtype=float32))
     """
     xp, x = _on(to_numpy, inputs)
     axis = tuple(axis) if isinstance(axis, (list, tuple)) else axis
