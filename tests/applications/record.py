@@ -99,7 +99,9 @@ def name_of(layer) -> str:
 
     kind = to_snake_case(type(layer).__name__)
     found = re.fullmatch(rf"{kind}(?:_(\d+))?", layer.name)
-    return f"{kind}_{int(found[1] or 0) + 1}" if found else layer.name.replace("/", "_")
+    given = ("reshape", "dropout", "flatten")  # names that MobileNet and VGG give
+    counted = found and kind not in given
+    return f"{kind}_{int(found[1] or 0) + 1}" if counted else layer.name.replace("/", "_")
 
 
 def classic(found: Record) -> None:

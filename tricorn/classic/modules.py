@@ -47,6 +47,11 @@ PATHS = {
     "tricorn.wrappers": "wrappers",
 }
 _OF_PATHS = {path: module for module, paths in PATHS.items() for path in paths.split()}
+_NETWORKS = {
+    name: {"mobilenetv2": "mobilenet_v2"}.get(name, name)
+    for name in (path.partition(".")[2] for path in _OF_PATHS if path.startswith("applications."))
+    if name != "music_tagger_crnn"
+}
 #: packages of the core, whose modules have the same names
 _WHOLE = {path: name for path, name in _OF_PATHS.items() if not name.startswith(_HERE)}
 
@@ -67,6 +72,8 @@ def classic(path: str) -> Any:
     package, _, rest = path.partition(".")
     if path in _WHOLE:
         return _package(_WHOLE[path])
+    if package == "applications" and rest in _NETWORKS:
+        return importlib.import_module(_OF_PATHS[path]).submodule(_NETWORKS[rest])
     if path in _OF_PATHS:
         return importlib.import_module(_OF_PATHS[path])
     if rest and package in _WHOLE:
