@@ -134,7 +134,7 @@ def interruptible(can_go_on: bool = False) -> Iterator[Callable[[], None]]:
     global _signals
     main = threading.current_thread() is threading.main_thread()
     numbers = [signal.SIGINT, signal.SIGTERM] if can_go_on else [signal.SIGINT]
-    before = {number: signal.getsignal(number) for number in numbers} if main else {}
+    before: dict[int, Any] = {n: signal.getsignal(n) for n in numbers} if main else {}
     if main and _signals is not None and before[signal.SIGINT] == _signals.note:
         yield _signals.check
         return
