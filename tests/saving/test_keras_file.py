@@ -115,6 +115,19 @@ def nested(k):
     return model, {"a": floats(8, 3), "b": floats(8, 3)}, floats(8, 2)
 
 
+def feeding(k):
+    """Functional models whose outputs go on into layers and models, and are outputs too."""
+    layers = k.layers
+    first, second = layers.Input((3,)), layers.Input((2,))
+    one = k.Model(first, layers.Dense(2, activation="tanh")(first), name="one")
+    two = k.Model(second, layers.Dense(2)(second), name="two")
+    a = layers.Input((3,))
+    middle = one(a)
+    again = one(layers.Dense(3)(two(middle)))
+    model = k.Model(a, [two(middle), layers.Dense(1)(again), again])
+    return model, floats(8, 3), [floats(8, 2), floats(8, 1), floats(8, 2)]
+
+
 def recurrent(k):
     layers = k.layers
     tokens = layers.Input((5,), dtype="int32")
@@ -173,7 +186,7 @@ def subclassed(k):
     return model, floats(8, 4), floats(8, 2)
 
 
-MODELS = [sequential, convolutional, functional, nested, recurrent, subclassed]
+MODELS = [sequential, convolutional, functional, nested, feeding, recurrent, subclassed]
 OPTIMIZERS = {
     "adam": lambda k: k.optimizers.Adam(0.01, amsgrad=True, clipnorm=1.0),
     "sgd": lambda k: k.optimizers.SGD(

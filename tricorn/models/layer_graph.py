@@ -253,10 +253,13 @@ class LayerGraph:
         numbers = _node_numbers(self.nodes)
         named = {_key_of(operation): operation for operation in self.operations}
 
-        def place(tensor: Any) -> list:
+        def place(tensor: Any, first: int = 0) -> list:
             node, position = node_of(tensor)
             assert node is not None
-            return [named[_key(node)].name, numbers[node] + _first_number(node.operation), position]
+            return [named[_key(node)].name, numbers[node] + first, position]
+
+        def end(tensor: Any) -> list:
+            return place(tensor, _first_number(node_of(tensor)[0].operation))
 
         def argument(value: Any) -> Any:
             if is_symbolic(value):
@@ -287,8 +290,8 @@ class LayerGraph:
             "name": self.name,
             "trainable": trainable,
             "layers": layers,
-            "input_layers": _map_tensors(place, self.input),
-            "output_layers": _map_tensors(place, self.output),
+            "input_layers": _map_tensors(end, self.input),
+            "output_layers": _map_tensors(end, self.output),
         }
 
 
@@ -321,7 +324,11 @@ def from_config(
                 layer = made[entry["name"]]
                 tensors[(entry["name"], 0, 0)] = layer._tricorn.nodes[0].outputs
         _replay(config["layers"], made, tensors, call or (lambda layer, *a, **k: layer(*a, **k)))
-    return _places(config["input_layers"], tensors), _places(config["output_layers"], tensors)
+
+    def end(name: str, number: int, position: int) -> Any:
+        return tensors[name, number - _first_number(made[name]), position]
+
+    return _places(config["input_layers"], end), _places(config["output_layers"], end)
 
 
 def _fitted(value: Any, tensor: Any) -> Any:
@@ -445,8 +452,8 @@ def _key_of(operation: Any) -> Any:
 
 
 def _first_number(operation: Any) -> int:
-    """The number of an operation's first call in a config: Keras counts a functional model's own
-    graph as call 0."""
+    """The number of an operation's first call among the inputs and outputs in a config: there, and
+    not among the calls' arguments, Keras counts a functional model's own graph as call 0."""
     return int(getattr(operation, "_tricorn_counts_itself", False))
 
 
@@ -473,13 +480,13 @@ def _without_graph(entry: dict) -> dict:
     return {key: value for key, value in entry.items() if key not in ("inbound_nodes", "name")}
 
 
-def _places(places: Any, tensors: dict[tuple, Any]) -> Any:
-    """The tensors at [layer name, node, position] places, in whatever structure they stand."""
+def _places(places: Any, end: Callable) -> Any:
+    """``end(layer's name, number, position)`` of each, in whatever structure they stand."""
     if isinstance(places, dict):
-        return {key: _places(value, tensors) for key, value in places.items()}
+        return {key: _places(value, end) for key, value in places.items()}
     if len(places) == 3 and isinstance(places[0], str):
-        return tensors[tuple(places)]
-    return type(places)([_places(place, tensors) for place in places])
+        return end(*places)
+    return type(places)([_places(place, end) for place in places])
 
 
 def _replay(
@@ -519,8 +526,7 @@ def _replay(
     while ready:
         name, number, node = todo[heapq.heappop(ready)]
         outputs = call(made[name], *argument(node["args"]), **argument(node["kwargs"]))
-        first = number + _first_number(made[name])
-        found = {(name, first, i): tensor for i, tensor in enumerate(tree.leaves(outputs))}
+        found = {(name, number, i): tensor for i, tensor in enumerate(tree.leaves(outputs))}
         tensors.update(found)
         for place in (*found, (name, number)):
             for index in waiting.pop(place, ()):

@@ -150,9 +150,15 @@ class Translation:
         entries = [{**self.entry(e), "name": e["name"]} for e in config["layers"]]
         further: list[Config] = []
         shift = _shifts(config, entries)
+        functional = {e["name"] for e in entries if e["class_name"] == "Functional"}
 
         def place(where: list) -> list:
             return [where[0], where[1] + shift.get(where[0], 0), where[2]]
+
+        def end(where: list) -> list:
+            """Among the ends Keras 3 counts a functional model's own graph as its call 0."""
+            name, number, position = place(where)
+            return [name, number + (name in functional), position]
 
         for entry, old in zip(entries, config["layers"]):
             entry["inbound_nodes"] = [
@@ -161,7 +167,7 @@ class Translation:
             if entry["class_name"] in symbols.CLASSES and entry.get("module") is None:
                 further += _operations(entry)
         for key in ("input_layers", "output_layers"):
-            config = {**config, key: _single(_map_places(place, config[key]))}
+            config = {**config, key: _single(_map_places(end, config[key]))}
         self.outputs = [where[0] for where in _places(config["output_layers"])]
         return {**config, "layers": entries + further}
 
@@ -363,11 +369,8 @@ def _tensor(place: list) -> Config:
 
 
 def _shifts(config: Config, entries: list[Config]) -> dict[str, int]:
-    """What is added to the number of a call in old places.
-
-    The graph of a model inside counted as its call 0, unless it had none when it was called; now it
-    does for functional models, and not for stacks.
-    """
+    """What is added to the number of a call in old places: the graph of a model inside counted as
+    its call 0, unless it had none when it was called."""
     used: dict[str, list[int]] = {entry["name"]: [] for entry in entries}
     for old in (*(e.get("inbound_nodes", ()) for e in config["layers"]), config["output_layers"]):
         for place in _places(old):
@@ -377,7 +380,7 @@ def _shifts(config: Config, entries: list[Config]) -> dict[str, int]:
     for entry in entries:
         own = entry["class_name"] in MODELS
         before = 0 if not own or 0 in used[entry["name"]] else 1
-        shifts[entry["name"]] = (entry["class_name"] == "Functional") - before
+        shifts[entry["name"]] = -before
     return shifts
 
 

@@ -239,8 +239,11 @@ def _model(name: str, config: Config) -> Config:
                 rest[0]["config"] = {"batch_input_shape": shape, **rest[0]["config"]}
                 entries = rest
         return {"class_name": name, "config": {"name": config["name"], "layers": entries}}
-    # a model's first call was its own making: Keras 3 still counts so, but for Sequential
-    shift = {layer["name"]: int(layer["class_name"] == "Sequential") for layer in config["layers"]}
+    # a model's first call was its own making: Keras 3 still counts so among the ends, but for
+    # Sequential
+    inside = [layer for layer in config["layers"] if "layers" in layer["config"]]
+    shift = {layer["name"]: 1 for layer in inside}
+    end = {layer["name"]: int(layer["class_name"] == "Sequential") for layer in inside}
     layers = []
     for layer in config["layers"]:
         if "ops" in (layer.get("module") or "").split("."):
@@ -252,7 +255,7 @@ def _model(name: str, config: Config) -> Config:
             _call(entry, node, layer, shift) for node in layer["inbound_nodes"]
         ]
         layers.append(entry)
-    ends = {key: _places(config[key], shift) for key in ("input_layers", "output_layers")}
+    ends = {key: _places(config[key], end) for key in ("input_layers", "output_layers")}
     return {"class_name": "Model", "config": {"name": config["name"], "layers": layers, **ends}}
 
 
