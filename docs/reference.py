@@ -25,7 +25,7 @@ MODULES = [
     *(f"tricorn.{name}" for name in tricorn._MODULES),
     *(f"tricorn.ops.{name}" for name in ("image", "linalg", "nn", "numpy")),
     "tricorn.optimizers.legacy", "tricorn.optimizers.schedules", "tricorn.layers.legacy",
-    "tricorn.legacy.saving", "tricorn.metrics.legacy",
+    "tricorn.legacy.saving", "tricorn.metrics.legacy", "tricorn.utils.legacy",
     *(f"tricorn.applications.{name}" for name in tricorn.applications.__all__ if name.islower()),
     *(f"tricorn.datasets.{name}" for name in tricorn.datasets.__all__),
     "tricorn.preprocessing.image",

@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
         datasets,
         distillation,
         dtype_policies,
-        flags,
         initializers,
         layers,
         legacy,
@@ -82,7 +81,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
 
 _MODULES = (
     "activations", "applications", "backend", "callbacks", "config", "constraints", "data",
-    "datasets", "distillation", "dtype_policies", "flags", "initializers", "layers", "legacy",
+    "datasets", "distillation", "dtype_policies", "initializers", "layers", "legacy",
     "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "preprocessing",
     "quantizers", "random", "regularizers", "saving", "tree", "utils", "visualization",
     "wrappers",

@@ -87,8 +87,8 @@ def test_what_keras_has_and_we_have_not_is_told():
 
     missing = {n for n in dir(keras) if not n.startswith("_") and n not in tricorn.__all__}
     assert missing - {"src", "version"} <= tricorn._NOT_HERE
-    with pytest.raises(AttributeError, match="'applications'. Keras has it"):
-        tricorn.applications  # noqa: B018
+    with pytest.raises(AttributeError, match="'distribution'. Keras has it"):
+        tricorn.distribution  # noqa: B018
 
 
 def test_pyright_says_what_is_wrong_on_the_page_and_nothing_else(tmp_path):

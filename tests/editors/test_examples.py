@@ -18,8 +18,7 @@ from tests.editors import examples
 from tricorn import config
 from tricorn.engines import known
 
-#: flags are absl's
-MODULES = ["tricorn", *(f"tricorn.{name}" for name in tricorn._MODULES if name != "flags")]
+MODULES = ["tricorn", *(f"tricorn.{name}" for name in tricorn._MODULES)]
 MODULES += ["tricorn.optimizers.schedules", "tricorn.datasets.digits"]
 MODULES += ["tricorn.preprocessing.image", "tricorn.utils.bounding_boxes"]
 

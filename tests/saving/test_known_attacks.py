@@ -320,7 +320,7 @@ def test_models_inside_of_models_do_not_explode():
             "class_name": "__keras_tensor__",
             "config": {"shape": [None, 2], "dtype": "float32", "keras_history": [name, node, 0]},
         }
-        calls = [{"args": [tensor("i", 0)], "kwargs": {}}, {"args": [tensor("m", 1)], "kwargs": {}}]
+        calls = [{"args": [tensor("i", 0)], "kwargs": {}}, {"args": [tensor("m", 0)], "kwargs": {}}]
         first = entry("InputLayer", batch_shape=[None, 2], dtype="float32", name="i")
         inner = {**text, "name": "m", "inbound_nodes": calls}
         inner["config"] = {**text["config"], "name": "m"}

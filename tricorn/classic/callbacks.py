@@ -59,11 +59,11 @@ class _ByEpochs:
     def _check_ending(self) -> None:
         """Any will do."""
 
-    def _save_if_better(self: Any, epoch: int, logs: Any) -> None:
+    def _save_model(self: Any, epoch: int, batch: int | None, logs: Any) -> None:
         self._since = getattr(self, "_since", 0) + 1
         if self._since >= self.period:
             self._since = 0
-            super()._save_if_better(epoch, logs)  # type: ignore[misc]
+            super()._save_model(epoch, batch, logs)  # type: ignore[misc]
 
 
 def _set_period(callback: Any, given: dict[str, Any]) -> None:

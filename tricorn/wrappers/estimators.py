@@ -134,6 +134,11 @@ class _Estimator(BaseEstimator):
 class SKLearnClassifier(ClassifierMixin, _Estimator):
     """A classifier; see the base class.  The model gets one-hot rows, and gives a number per class.
 
+    Args:
+        model: a compiled model, or a function that gives one: ``model(X=..., y=..., **kwargs)``.
+        warm_start: a further `fit` goes on with the model of the last one.
+        model_kwargs, fit_kwargs: arguments of the function, and of `Model.fit`.
+
     Attributes:
         classes_: the labels, in the order of the model's outputs.
 
@@ -184,6 +189,11 @@ class SKLearnClassifier(ClassifierMixin, _Estimator):
 class SKLearnRegressor(RegressorMixin, _Estimator):
     """A regressor; see the base class.
 
+    Args:
+        model: a compiled model, or a function that gives one: ``model(X=..., y=..., **kwargs)``.
+        warm_start: a further `fit` goes on with the model of the last one.
+        model_kwargs, fit_kwargs: arguments of the function, and of `Model.fit`.
+
     Example:
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
         >>> model.compile("sgd", "mse")
@@ -201,6 +211,11 @@ class SKLearnRegressor(RegressorMixin, _Estimator):
 
 class SKLearnTransformer(TransformerMixin, _Estimator):
     """A step of a pipeline that hands on what the model gives; see the base class.
+
+    Args:
+        model: a compiled model, or a function that gives one: ``model(X=..., y=..., **kwargs)``.
+        warm_start: a further `fit` goes on with the model of the last one.
+        model_kwargs, fit_kwargs: arguments of the function, and of `Model.fit`.
 
     Example:
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])

@@ -31,7 +31,7 @@ history = model.fit(
 assert history.history["loss"][-1] < history.history["loss"][0]
 found = model.train_on_batch([words, more], [labels, labels])
 assert len(found) == 4
-total, main, aux, accuracy = model.evaluate([words, more], [labels, labels], verbose=0)
+total, main, aux, accuracy = model.evaluate([words, more], [labels, labels], batch_size=20, verbose=0)
 np.testing.assert_allclose(total, main + 0.2 * aux, rtol=1e-4)
 outputs = model.predict([words, more])
 assert [o.shape for o in outputs] == [(40, 1), (40, 1)]
