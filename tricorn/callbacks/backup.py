@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import datetime
 import itertools
 import json
@@ -394,7 +395,8 @@ class _Writer:
             best = job[-1] or (self._next is not None and self._next[-1])
             self._next = (path, *job[:-1], best)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="tricorn backup")
+                run = contextvars.copy_context().run
+                self._thread = threading.Thread(None, run, "tricorn backup", (self._work,))
                 self._thread.start()
 
     def _work(self) -> None:
