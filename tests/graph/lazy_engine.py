@@ -97,6 +97,9 @@ class Graph:
 
         return Lazy(not_fed, shape, dtype)
 
+    def data(self, name):
+        return None
+
     def learning_phase(self):
         return self.phase
 
