@@ -383,6 +383,18 @@ def test_py_dataset_in_processes():
         Double().num_batches  # noqa: B018
 
 
+def test_a_loop_of_ones_own_may_ask_for_the_usual_one():
+    class Doubled(Rows):
+        def __iter__(self):
+            for x, y in super().__iter__():
+                yield 2 * x, y
+
+    data = Doubled()
+    for (x, _), (plain, _) in zip(data, Rows(), strict=True):
+        np.testing.assert_array_equal(x, 2 * plain)
+    assert len(list(data._tricorn_from(1))) == len(data) - 1
+
+
 class Numbers(utils.PyDataset):
     def __init__(self, **settings):
         super().__init__(**settings)

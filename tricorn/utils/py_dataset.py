@@ -106,13 +106,16 @@ class PyDataset:
 
     def __iter__(self) -> Iterator:
         """The batches of an epoch, in order."""
-        return PyDataset._tricorn_from(self, 0)
+        return self._from(0)
 
     def _tricorn_from(self, first: int) -> Iterator:
-        """Those from the batch `first` on."""
-        if type(self).__iter__ is not PyDataset.__iter__:
-            yield from itertools.islice(iter(self), first, None)
-            return
+        """The batches of an epoch from number `first` on; those before are made only where a class
+        has a loop of its own."""
+        if type(self).__iter__ is PyDataset.__iter__:
+            return self._from(first)
+        return itertools.islice(iter(self), first, None)
+
+    def _from(self, first: int) -> Iterator:
         count = self.num_batches
         numbers = iter(itertools.count(first) if count is None else range(first, count))
         self.on_epoch_begin()
