@@ -2,7 +2,6 @@
 
 import datetime
 import errno
-import hashlib
 import json
 import os
 import random
@@ -670,8 +669,8 @@ def test_a_time_between_two_saves(tmp_path):
     with pytest.raises(Interruption):
         fit(small(), arrays, [Interrupt(3, 1)], resume)
     assert [path.stem for path in tmp_path.glob("step-*")] == ["step-00000003-0000000001"]
-    digest = hashlib.sha256(next(tmp_path.glob("step-*")).read_bytes()).hexdigest()
-    assert len(digest) == 64
+    saved = callbacks.run_state.read(next(tmp_path.glob("step-*")))["position"]
+    assert (saved["epoch"], saved["step"]) == (3, 1)
 
 
 @pytest.mark.engine("jax")

@@ -99,6 +99,7 @@ class BackupAndRestore(MonitorCallback):
         self._lock: IO | None = None
         self._run: Any = None
         self._writer = _Writer(self._written)
+        self._facts: dict[str, Any] = {}
         #: the other callbacks' attributes as `fit` began
         self._began: dict[str, dict[str, Any]] = {}
         self._since, self._clock, self._batch = 0, 0.0, -1
@@ -129,7 +130,7 @@ class BackupAndRestore(MonitorCallback):
         return None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        position, self.best = self._run.position, None
+        position, self.best, self._facts = self._run.position, None, self._facts_now()
         self._began = {
             name: {key: run_state.mark(value) for key, value in callback.get_state().items()}
             for name, callback in self._others()
@@ -141,7 +142,7 @@ class BackupAndRestore(MonitorCallback):
                 self.model.load_weights(self._folder / _OF_KERAS[0])
                 position.epoch, position.step = older["epoch"], 0
             return
-        self._check(self._found)
+        self._check(self._found["facts"])
         vars(position).update(self._found["position"])
         self.best = self._found["best"]
         self._restore(metrics=False)
@@ -172,11 +173,10 @@ class BackupAndRestore(MonitorCallback):
         read = f" ({again} batches of the source are read again)" if again else ""
         message(f"Going on in epoch {position.epoch + 1}{step}, from {self.backup_dir}{read}.")
 
-    def _check(self, found: dict) -> None:
+    def _check(self, facts: dict[str, Any]) -> None:
         """Raises for a state of another training."""
-        now = self._facts()
-        for what, there in found["facts"].items():
-            here = now.get(what)
+        for what, there in facts.items():
+            here = self._facts.get(what)
             if here != there:
                 difference = f"{what}: there {there!r}, here {here!r}"
                 if isinstance(there, list):
@@ -195,7 +195,8 @@ class BackupAndRestore(MonitorCallback):
                     "another folder, or delete this one to begin anew"
                 )
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts_now(self) -> dict[str, Any]:
+        """What stays the same while a training goes on, and is to be so when it is taken up."""
         facts: dict[str, Any] = {"layers of the model": run_state.layers(self.model)}
         facts["optimizer"] = type(self.model.optimizer).__name__
         for name, feed in zip(("", "validation "), self._run.feeds):
@@ -267,7 +268,7 @@ class BackupAndRestore(MonitorCallback):
             "position": position,
             "stopped": stopped,
             "best": self.best,
-            "facts": self._facts(),
+            "facts": self._facts,
             "values": run_state.values(self.model),
             "random": run_state.random_state(),
             "feeds": [feed.state() for feed in self._run.feeds],
