@@ -10,6 +10,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from tricorn.docstrings import arguments_of
 from tricorn.models import Model, clone_model
 from tricorn.utils.numerical import to_categorical
 
@@ -131,13 +132,9 @@ class _Estimator(BaseEstimator):
         return outputs[:, 0] if column else outputs
 
 
+@arguments_of(_Estimator)
 class SKLearnClassifier(ClassifierMixin, _Estimator):
     """A classifier; see the base class.  The model gets one-hot rows, and gives a number per class.
-
-    Args:
-        model: a compiled model, or a function that gives one: ``model(X=..., y=..., **kwargs)``.
-        warm_start: a further `fit` goes on with the model of the last one.
-        model_kwargs, fit_kwargs: arguments of the function, and of `Model.fit`.
 
     Attributes:
         classes_: the labels, in the order of the model's outputs.
@@ -186,13 +183,9 @@ class SKLearnClassifier(ClassifierMixin, _Estimator):
         return self.classes_[outputs.argmax(-1)]
 
 
+@arguments_of(_Estimator)
 class SKLearnRegressor(RegressorMixin, _Estimator):
     """A regressor; see the base class.
-
-    Args:
-        model: a compiled model, or a function that gives one: ``model(X=..., y=..., **kwargs)``.
-        warm_start: a further `fit` goes on with the model of the last one.
-        model_kwargs, fit_kwargs: arguments of the function, and of `Model.fit`.
 
     Example:
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
@@ -209,13 +202,9 @@ class SKLearnRegressor(RegressorMixin, _Estimator):
         return tags
 
 
+@arguments_of(_Estimator)
 class SKLearnTransformer(TransformerMixin, _Estimator):
     """A step of a pipeline that hands on what the model gives; see the base class.
-
-    Args:
-        model: a compiled model, or a function that gives one: ``model(X=..., y=..., **kwargs)``.
-        warm_start: a further `fit` goes on with the model of the last one.
-        model_kwargs, fit_kwargs: arguments of the function, and of `Model.fit`.
 
     Example:
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
