@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import warnings
@@ -253,13 +254,13 @@ class LayerGraph:
         numbers = _node_numbers(self.nodes)
         named = {_key_of(operation): operation for operation in self.operations}
 
-        def place(tensor: Any, first: int = 0) -> list:
+        def place(tensor: Any, end: bool = False) -> list:
             node, position = node_of(tensor)
             assert node is not None
+            first = _first_number(node.operation) if end else 0
             return [named[_key(node)].name, numbers[node] + first, position]
 
-        def end(tensor: Any) -> list:
-            return place(tensor, _first_number(node_of(tensor)[0].operation))
+        end = functools.partial(place, end=True)
 
         def argument(value: Any) -> Any:
             if is_symbolic(value):
