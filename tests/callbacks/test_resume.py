@@ -20,6 +20,7 @@ import pytest
 
 import tricorn
 from tricorn import atomic, callbacks, layers, optimizers, utils
+from tricorn.callbacks import run_state
 
 ROOT = Path(__file__).parent.parent.parent
 ROWS = np.random.default_rng(0).normal(size=(22, 3)).astype("float32")
@@ -372,6 +373,26 @@ def test_the_best_is_kept(tmp_path):
     np.testing.assert_array_equal(model.get_weights()[0], losses[1])
 
 
+def test_the_best_is_kept_while_the_disk_is_slow(monkeypatch, tmp_path):
+    """States that wait for the disk make way for later ones, but for the best."""
+    written, gate = [], threading.Event()
+
+    def slow(path, state, arrays):
+        gate.wait(10)
+        path.write_text(state)
+
+    monkeypatch.setattr(run_state, "write", slow)
+    writer = callbacks.backup._Writer(lambda path, best: written.append((path.name, best)))
+    for name, best in (("a", False), ("b", True), ("c", True), ("d", False), ("e", False)):
+        writer.put(tmp_path / name, name, [], best)
+        if name == "a":
+            while writer._waiting:  # until it is begun
+                time.sleep(0.001)
+    gate.set()
+    writer.wait()
+    assert written == [("a", False), ("c", True), ("e", False)]
+
+
 # ------------------------------------------------------------------------------ what goes wrong
 
 
@@ -638,7 +659,7 @@ def test_ctrl_c_saves_where_it_stands(tmp_path):
 def test_training_does_not_wait_for_the_disk(tmp_path, monkeypatch):
     """While a state is written steps go on; of the states that wait the last is written."""
     began, go_on = threading.Event(), threading.Event()
-    write = callbacks.backup.run_state.write
+    write = run_state.write
     written = []
 
     def slow(path, *args):
@@ -647,7 +668,7 @@ def test_training_does_not_wait_for_the_disk(tmp_path, monkeypatch):
         written.append(path.name)
         write(path, *args)
 
-    monkeypatch.setattr(callbacks.backup.run_state, "write", slow)
+    monkeypatch.setattr(run_state, "write", slow)
 
     class Last(callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -669,7 +690,7 @@ def test_a_time_between_two_saves(tmp_path):
     with pytest.raises(Interruption):
         fit(small(), arrays, [Interrupt(3, 1)], resume)
     assert [path.stem for path in tmp_path.glob("step-*")] == ["step-00000003-0000000001"]
-    saved = callbacks.run_state.read(next(tmp_path.glob("step-*")))["position"]
+    saved = run_state.read(next(tmp_path.glob("step-*")))["position"]
     assert (saved["epoch"], saved["step"]) == (3, 1)
 
 

@@ -376,7 +376,8 @@ def of(resume: Any) -> BackupAndRestore | None:
 
 
 class _Writer:
-    """Writes states in the background, one after the other; of those that wait only the last.
+    """Writes states in the background, one after the other; of those that wait the last one, and
+    the last one that is the best.
 
     Args:
         written: called with the path when a file is whole, and what was said of it.
@@ -385,7 +386,7 @@ class _Writer:
     def __init__(self, written: Any) -> None:
         self.written = written
         self._changed = threading.Condition()
-        self._next: tuple | None = None
+        self._waiting: list[tuple] = []
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
@@ -393,8 +394,9 @@ class _Writer:
         """Write a file soon; tell what went wrong with the one before."""
         self._tell()
         with self._changed:
-            best = job[-1] or (self._next is not None and self._next[-1])
-            self._next = (path, *job[:-1], best)
+            best = job[-1]
+            self._waiting = [older for older in self._waiting if older[-1] and not best]
+            self._waiting.append((path, *job))
             if self._thread is None:
                 run = contextvars.copy_context().run
                 self._thread = threading.Thread(None, run, "tricorn backup", (self._work,))
@@ -403,12 +405,11 @@ class _Writer:
     def _work(self) -> None:
         while True:
             with self._changed:
-                job, self._next = self._next, None
-                if job is None:
+                if not self._waiting:
                     self._thread = None
                     self._changed.notify_all()
                     return
-            path, state, arrays, best = job
+                path, state, arrays, best = self._waiting.pop(0)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 run_state.write(path, state, arrays)

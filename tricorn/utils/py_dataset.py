@@ -106,31 +106,33 @@ class PyDataset:
 
     def __iter__(self) -> Iterator:
         """The batches of an epoch, in order."""
-        return self._from(0)
+        return _batches(self, 0)
 
     def _tricorn_from(self, first: int) -> Iterator:
         """The batches of an epoch from number `first` on; those before are made only where a class
         has a loop of its own."""
         if type(self).__iter__ is PyDataset.__iter__:
-            return self._from(first)
+            return _batches(self, first)
         return itertools.islice(iter(self), first, None)
-
-    def _from(self, first: int) -> Iterator:
-        count = self.num_batches
-        numbers = iter(itertools.count(first) if count is None else range(first, count))
-        self.on_epoch_begin()
-        if self.workers > 1 or (self.use_multiprocessing and self.workers):
-            ahead = max(self.max_queue_size, self.workers)
-            yield from in_parallel(self, numbers, self.workers, self.use_multiprocessing, ahead)
-        else:
-            yield from (self[number] for number in numbers)
-        self.on_epoch_end()
 
     def on_epoch_begin(self) -> None:
         """Called before the first batch of an epoch is made."""
 
     def on_epoch_end(self) -> None:
         """Called after the last batch of an epoch."""
+
+
+def _batches(source: PyDataset, first: int) -> Iterator:
+    """The batches of an epoch from number `first` on, made by the workers."""
+    count = source.num_batches
+    numbers = iter(itertools.count(first) if count is None else range(first, count))
+    source.on_epoch_begin()
+    if source.workers > 1 or (source.use_multiprocessing and source.workers):
+        ahead = max(source.max_queue_size, source.workers)
+        yield from in_parallel(source, numbers, source.workers, source.use_multiprocessing, ahead)
+    else:
+        yield from (source[number] for number in numbers)
+    source.on_epoch_end()
 
 
 #: the older name
