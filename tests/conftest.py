@@ -1,6 +1,7 @@
 """What holds for every test: the engines' environment, settings of its own, and the engine.
 
-Tests marked ``heavy`` are left out unless ``-m heavy`` chooses them.
+Tests marked ``heavy`` are left out unless ``-m`` names them: ``-m heavy`` runs them alone, and
+``-m "heavy or not heavy"`` all.
 
 Every test runs once on each installed engine, which is the engine of the whole process meanwhile;
 ``--engine torch`` chooses some of them.  Two markers say otherwise, on a test or a module:

@@ -50,7 +50,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("demo")
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_demo_reads_held_out_digits(engine, tmp_path, folder):
     printed, accuracy = told(engine.name, tmp_path)
     assert f"on the engine {engine.name}" in printed
@@ -65,7 +65,7 @@ def test_demo_reads_held_out_digits(engine, tmp_path, folder):
     assert page.count("<svg") > 20
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.engine("jax")  # tests/test_random.py repeats runs on each engine, in less time
 def test_demo_is_repeatable(tmp_path):
     weights = []

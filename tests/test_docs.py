@@ -15,7 +15,7 @@ from tricorn.conventions import MODERN
 from tricorn.engines import known
 from tricorn.saving.older import keras1, keras2
 
-pytestmark = pytest.mark.engine_free
+pytestmark = [pytest.mark.heavy, pytest.mark.engine_free]
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("docs/**/*.md")), *ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md"]

@@ -37,7 +37,7 @@ CASES = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("name, engine", CASES)
 def test_learns(name, engine, tmp_path):
     environment = {**os.environ, "KERAS_BACKEND": engine, "PYTHONPATH": str(ROOT)}

@@ -5,6 +5,8 @@ import pytest
 from tests.test_docs import ROOT, run
 from tricorn import config
 
+pytestmark = pytest.mark.heavy
+
 GUIDES = sorted(ROOT.glob("docs/guides/*.md"))
 LOOPS = [page for page in GUIDES if page.stem.startswith("training-loop-")]
 

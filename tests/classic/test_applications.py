@@ -13,6 +13,8 @@ from tests.oracle import close
 from tricorn.applications import architecture
 from tricorn.classic import keras
 
+pytestmark = pytest.mark.heavy
+
 FACTS = json.loads(
     (Path(__file__).parents[1] / "applications" / "keras-2.3.1.json").read_text(encoding="utf-8")
 )

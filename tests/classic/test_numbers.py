@@ -15,6 +15,8 @@ from tests.classic import cases
 from tricorn.classic import keras, layer
 from tricorn.conventions import KERAS_2
 
+pytestmark = pytest.mark.heavy
+
 RECORDED = np.load(Path(__file__).parent / "numbers-2.3.1.npz")
 
 

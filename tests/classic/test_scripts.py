@@ -10,6 +10,8 @@ import pytest
 
 from tricorn import backend, cli, seeds
 
+pytestmark = pytest.mark.heavy
+
 FOLDER = Path(__file__).parent / "scripts"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 

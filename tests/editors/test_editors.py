@@ -16,7 +16,7 @@ import pytest
 
 import tricorn
 
-pytestmark = pytest.mark.engine_free
+pytestmark = [pytest.mark.heavy, pytest.mark.engine_free]
 
 PAGE = Path(__file__).parent / "page.py"
 PUBLIC = ["tricorn", *(f"tricorn.{name}" for name in tricorn._MODULES)]

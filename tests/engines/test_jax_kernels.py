@@ -10,7 +10,7 @@ from jax import lax
 
 from tricorn.engines.jax import kernels, policy
 
-pytestmark = pytest.mark.engine("jax")
+pytestmark = [pytest.mark.heavy, pytest.mark.engine("jax")]
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-11}
 
@@ -173,21 +173,22 @@ def test_recurrent(cell, reverse, masked, rng):
     bias = draw(rng, gates * units, dtype=dtype)
     mask = np.array([[1, 1, 0, 1, 0], [0, 1, 1, 1, 1], [1, 0, 0, 0, 0]], bool) if masked else None
     if cell == "lstm":
-        run = lambda x, h, c, k: kernels.lstm(x, h, c, k, mask, reverse)
+        run = lambda x, h, c, k: kernels.lstm(x, h, c, None, k, None, mask, reverse)
         compare(run, (x, h, c, kernel), dtype)
     elif cell == "gru":
-        run = lambda x, h, k, b: kernels.gru(x, h, k, b, mask, reverse, True)
+        run = lambda x, h, k, b: kernels.gru(x, h, None, k, None, b, mask, reverse, True)
         compare(run, (x, h, kernel, bias), dtype)
     else:
         after = cell == "gru without bias"
-        run = lambda x, h, k: kernels.gru(x, h, k, None, mask, reverse, after)
+        run = lambda x, h, k: kernels.gru(x, h, None, k, None, None, mask, reverse, after)
         compare(run, (x, h, kernel), dtype)
 
 
 def test_masked_steps_keep_the_state_and_repeat_the_output(rng):
     x, h = draw(rng, 4, 1, 8, dtype="float32"), draw(rng, 1, 2, dtype="float32")
     mask = np.array([[False, True, False, False]])
-    outputs, last, _ = kernels.lstm(x, h, h, draw(rng, 2, 8, dtype="float32"), mask, False)
+    kernel = draw(rng, 2, 8, dtype="float32")
+    outputs, last, _ = kernels.lstm(x, h, h, None, kernel, None, mask, False)
     np.testing.assert_array_equal(outputs[:, 0], h)
     np.testing.assert_array_equal(outputs[:, 2], outputs[:, 1])
     np.testing.assert_array_equal(outputs[:, 3], last)

@@ -6,7 +6,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 import tricorn as keras  # noqa: E402
-from tricorn import layers, ops  # noqa: E402
+from tricorn import layers  # noqa: E402
 from tricorn.engines.tensorflow import compilation, windows  # noqa: E402
 from tricorn.graph.compiled import Compiled  # noqa: E402
 from tricorn.ops import fused  # noqa: E402
@@ -14,33 +14,29 @@ from tricorn.ops import fused  # noqa: E402
 pytestmark = pytest.mark.engine("tensorflow")
 
 
-def runners(compiled):
-    """The `tf.function` of each kind of arguments."""
-    found = [p._run for p in compiled._programs.values()]
-    return [getattr(run, "steps", run).compiled for run in found]
+def fused_ops(compiled):
+    """How many functions that XLA compiles there are in what was traced."""
+    definitions = [
+        function
+        for program in compiled._programs.values()
+        for concrete in program._run.compiled._list_all_concrete_functions()
+        for function in concrete.graph.as_graph_def().library.function
+    ]
+    return sum(function.attr["_XlaMustCompile"].b for function in definitions)
 
 
-def total(x):
-    """Σ sin(x_t), by a loop over time."""
-    return ops.scan(lambda carry, row: (carry + ops.sin(row), carry), x[0] * 0, x)[0]
+RNG = np.random.default_rng(0)
+SEQUENCES = RNG.normal(size=(3, 6, 4)).astype("float32")
 
 
-@pytest.mark.parametrize(
-    ("fn", "fuses"),
-    [
-        (total, True),
-        (lambda x: ops.sum(ops.sin(x), 0), False),
-        (lambda x: total(x) + ops.sum(ops.max_pool(x[None], 2, padding="same")), False),
-        (lambda x: total(x) + keras.random.uniform((4,), seed=5), False),
-    ],
-    ids=["loop", "no loop", "loop and window", "loop and draw"],
-)
-def test_loops_without_windows_are_compiled_by_xla(fn, fuses):
-    compiled, x = Compiled(fn), np.random.default_rng(0).normal(size=(30, 4)).astype("float32")
-    want = fn(ops.convert_to_tensor(x)).numpy()
-    for _ in range(2):
-        np.testing.assert_allclose(compiled(x).numpy(), want, rtol=1e-5, atol=1e-5)
-    assert [bool(run._jit_compile) for run in runners(compiled)] == [fuses]
+@pytest.mark.parametrize("jit, fuses", [("auto", True), (False, False)])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_recurrent_ops_are_compiled_by_xla(kind, jit, fuses):
+    layer = getattr(layers, kind)(5)
+    want = layer(SEQUENCES).numpy()
+    compiled = Compiled(lambda x: layer(x), jit_compile=jit)
+    np.testing.assert_allclose(compiled(SEQUENCES).numpy(), want, rtol=1e-5, atol=1e-6)
+    assert (fused_ops(compiled) > 0) == fuses
 
 
 def test_what_xla_lacks_runs_without_it():
@@ -55,26 +51,26 @@ def test_what_xla_lacks_runs_without_it():
     for _ in range(2):
         found, _ = run([], x)
         np.testing.assert_array_equal(found.numpy(), x * 2)
-    assert not run.compiled._jit_compile
 
 
-def trained(monkeypatch, fuses):
-    if not fuses:
-        monkeypatch.setattr(compilation._Compiled, "_has_loops", lambda *args: False)
+def trained(kind, jit_compile):
     keras.set_random_seed(3)
+    layer = getattr(layers, kind)
     model = keras.Sequential(
-        [keras.Input((6, 4)), layers.LSTM(5), layers.Dense(2)]
+        [keras.Input((6, 4)), layers.Masking(), layers.Bidirectional(layer(5)), layers.Dense(2)]
     )
-    model.compile(keras.optimizers.Adam(0.01), "mse")
+    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=jit_compile)
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(40, 6, 4)).astype("float32"), rng.normal(size=(40, 2))
+    x, y = rng.normal(size=(42, 6, 4)).astype("float32"), rng.normal(size=(42, 2))
+    x[::3, 4:] = 0
     history = model.fit(x, y, batch_size=8, epochs=3, verbose=0).history
     return history["loss"], model.get_weights()
 
 
-def test_training_is_the_same_with_xla(monkeypatch):
-    losses, weights = trained(monkeypatch, True)
-    plain_losses, plain_weights = trained(monkeypatch, False)
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_training_is_the_same_with_xla(kind):
+    losses, weights = trained(kind, "auto")
+    plain_losses, plain_weights = trained(kind, False)
     np.testing.assert_allclose(losses, plain_losses, rtol=1e-5)
     for a, b in zip(weights, plain_weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())

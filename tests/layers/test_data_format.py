@@ -11,6 +11,8 @@ from tricorn import config, layers, ops
 from tricorn.graph.scope import Scope
 from tricorn.graph.transforms import value_and_grad
 
+pytestmark = pytest.mark.heavy
+
 #: arguments of each layer that has a layout, and how many spatial axes its input has
 CASES = {
     "Conv1D": [(1, {"filters": 4, "kernel_size": 3, "strides": 2}),

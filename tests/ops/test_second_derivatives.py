@@ -10,6 +10,8 @@ from tests.oracle import cached, close
 from tricorn import ops
 from tricorn.graph.transforms import grad
 
+pytestmark = pytest.mark.heavy
+
 _rng = np.random.default_rng(0)
 
 

@@ -72,7 +72,7 @@ def _fits(ours, theirs):
     return len(ours) == len(theirs) and all(map(_fits, ours, theirs))
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_tensorflow_gives_what_was_recorded():
     tf = pytest.importorskip("tensorflow")
     for name, make in table.PIPELINES.items():

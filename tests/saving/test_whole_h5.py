@@ -11,6 +11,8 @@ import pytest
 
 import tricorn
 
+pytestmark = pytest.mark.heavy
+
 L = tricorn.layers
 
 

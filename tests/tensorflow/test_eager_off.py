@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.engine_free
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.skipif("TRICORN_TESTS_EAGER_OFF" in os.environ, reason="it is off")
 def test_all_of_it_with_eager_execution_switched_off():
     pytest.importorskip("tensorflow")
@@ -31,7 +31,7 @@ def test_all_of_it_with_eager_execution_switched_off():
 
 
 @pytest.mark.engine_free
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("shapes", ["", "tf.enable_v2_tensorshape()"])
 def test_without_the_behaviour_of_version_2(shapes):
     pytest.importorskip("tensorflow")

@@ -11,6 +11,8 @@ from tests.oracle import array
 from tricorn import layers, ops
 from tricorn.training.sparse_rows import SparseRows, sparse_rows
 
+pytestmark = pytest.mark.heavy
+
 RNG = np.random.RandomState(0)
 X = (RNG.rand(20, 6) * (RNG.rand(20, 6) < 0.3)).astype("float32")
 Y = X.sum(1, keepdims=True)

@@ -62,7 +62,7 @@ def test_errors_of_workers_are_those_of_the_sequence():
 
 
 @pytest.mark.engine_free
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_processes(tmp_path, monkeypatch):
     (tmp_path / "rows_of_mine.py").write_text(
         "import numpy as np\nfrom tricorn.utils import PyDataset\n"

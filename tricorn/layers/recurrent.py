@@ -148,15 +148,16 @@ class _Cell(Layer):
         raise NotImplementedError
 
     def loop(
-        self, projected: Any, states: list, mask: Any, reverse: bool, masks: list | None
+        self, inputs: Any, states: list, mask: Any, reverse: bool, dropped: Any, masks: list | None
     ) -> tuple[Any, list]:
         """All steps.
 
         Args:
-            projected: (time, batch, gates · units).
+            inputs: (time, batch, features).
             states: list of (batch, units).
             mask: (batch, time) or None.
             reverse: from the last step to the first.
+            dropped: from `input_masks`.
             masks: from `recurrent_masks`.
 
         Returns:
@@ -167,7 +168,15 @@ class _Cell(Layer):
             after = self.advance(x, states, masks)
             return after[0], after
 
-        return _loop(step, projected, states, mask, reverse)
+        return _loop(step, self.project(inputs, dropped), states, mask, reverse)
+
+    def joined(self, inputs: Any, dropped: list | None) -> tuple[Any, Any, Any]:
+        """Inputs, kernel and bias of an op of all steps; no kernel and no bias for what they have
+        been applied to."""
+        if dropped is not None and len(dropped) > 1:
+            return self.project(inputs, dropped), None, None
+        inputs = inputs if dropped is None else ops.multiply(inputs, dropped[0])
+        return inputs, self.kernel, self.input_bias()
 
 
 def _by_gate(x: Any, masks: list, kernel: Any, gates: int) -> Any:
@@ -327,12 +336,13 @@ class LSTMCell(_Cell):
         return [ops.multiply(gate(o), self.activation(c)), c]
 
     def loop(
-        self, projected: Any, states: list, mask: Any, reverse: bool, masks: list | None
+        self, inputs: Any, states: list, mask: Any, reverse: bool, dropped: Any, masks: list | None
     ) -> tuple[Any, list]:
         if masks is not None or not _standard(self):
-            return super().loop(projected, states, mask, reverse, masks)
+            return super().loop(inputs, states, mask, reverse, dropped, masks)
+        x, kernel, bias = self.joined(inputs, dropped)
         h, c = states
-        outputs, h, c = recurrent.lstm(projected, h, c, self.recurrent_kernel, mask, reverse)
+        outputs, h, c = recurrent.lstm(x, h, c, kernel, self.recurrent_kernel, bias, mask, reverse)
         return outputs, [h, c]
 
 
@@ -452,12 +462,13 @@ class GRUCell(_Cell):
         return [ops.add(ops.multiply(z, h), ops.multiply(ops.subtract(1.0, z), g))]
 
     def loop(
-        self, projected: Any, states: list, mask: Any, reverse: bool, masks: list | None
+        self, inputs: Any, states: list, mask: Any, reverse: bool, dropped: Any, masks: list | None
     ) -> tuple[Any, list]:
         if masks is not None or not _standard(self):
-            return super().loop(projected, states, mask, reverse, masks)
+            return super().loop(inputs, states, mask, reverse, dropped, masks)
+        x, kernel, bias = self.joined(inputs, dropped)
         outputs, h = recurrent.gru(
-            projected, states[0], self.recurrent_kernel, self.recurrent_bias(), mask, reverse,
+            x, states[0], kernel, self.recurrent_kernel, bias, self.recurrent_bias(), mask, reverse,
             self.reset_after,
         )  # fmt: skip
         return outputs, [h]
@@ -795,9 +806,8 @@ class RNN(Layer):
             mask = ops.cast(mask, "bool")
         sequences = ops.swapaxes(sequences, 0, 1)
         if _splits(cell):
-            projected = cell.project(sequences, cell.input_masks(sequences, training))
-            masks = cell.recurrent_masks(states[0], training)
-            outputs, states = cell.loop(projected, states, mask, reverse, masks)
+            masks = cell.input_masks(sequences, training), cell.recurrent_masks(states[0], training)
+            outputs, states = cell.loop(sequences, states, mask, reverse, *masks)
             output = states[0]
         else:
             step = _stepper(cell, ops.get_item(sequences, 0), states, training)

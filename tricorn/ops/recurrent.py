@@ -1,8 +1,10 @@
 """Whole recurrent layers over time, with the standard activations, as one op each.
 
-The input's projection ``x @ kernel + bias`` is one matrix product over all steps and done by the
-caller; an engine may override an op by one that also takes the recurrent kernel's gradient out of
-the loop.
+Two things are taken out of the loop: the product of the inputs, one for all steps, and in the
+gradient that of the recurrent kernel, where automatic differentiation would add up an array of the
+kernel's size at each step.  What the gradient needs of the steps is computed anew for all at once,
+so that the loop keeps the states and nothing else.  An engine may override an op by a kernel of its
+own.
 """
 
 from __future__ import annotations
@@ -12,10 +14,20 @@ from typing import Any
 
 from tricorn.graph import transforms
 from tricorn.graph.op import Tensor, op
-from tricorn.ops.arrays import expand_dims, get_item, split, swapaxes, where
+from tricorn.ops.arrays import (
+    concatenate,
+    expand_dims,
+    get_item,
+    split,
+    swapaxes,
+    where,
+    zeros_like,
+)
 from tricorn.ops.elementwise import add, multiply, subtract, tanh
-from tricorn.ops.linalg import matmul
+from tricorn.ops.fused import add_bias
+from tricorn.ops.linalg import matmul, tensordot
 from tricorn.ops.nn import sigmoid
+from tricorn.ops.reductions import sum
 
 
 @op
@@ -23,20 +35,24 @@ def lstm(
     x: Tensor,
     h0: Tensor,
     c0: Tensor,
+    kernel: Tensor | None,
     recurrent_kernel: Tensor,
+    bias: Tensor | None = None,
     mask: Tensor | None = None,
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The long short-term memory, for t = 1, 2, ... (T, T-1, ... when `reverse`)::
 
-        i, f, g, o = split(x[t] + h @ recurrent_kernel)
+        i, f, g, o = split(x[t] @ kernel + bias + h @ recurrent_kernel)
         c = sigmoid(f) · c + sigmoid(i) · tanh(g)
         h = sigmoid(o) · tanh(c)
 
     Args:
-        x: (time, batch, 4 · units), the projected inputs, time first.
+        x: (time, batch, features), time first.
         h0, c0: (batch, units), the states before the first step.
+        kernel: (features, 4 · units); None: x is the product, (time, batch, 4 · units).
         recurrent_kernel: (units, 4 · units).
+        bias: (4 · units,); None: 0.
         mask: (batch, time) bool; where False, h and c stay as they are.
         reverse: from the last step to the first.
 
@@ -46,21 +62,51 @@ def lstm(
     Source: Hochreiter and Schmidhuber 1997; forget gates: Gers et al. 2000.
     """
 
-    def step(state: tuple, x: Any) -> tuple:
-        h, c = state
-        i, f, g, o = split(add(x, matmul(h, recurrent_kernel)), 4, axis=-1)
-        c = add(multiply(sigmoid(f), c), multiply(sigmoid(i), tanh(g)))
-        return multiply(sigmoid(o), tanh(c)), c
+    @transforms.custom_gradient
+    def run(x: Any, h0: Any, c0: Any, kernel: Any, present: Any) -> tuple:
+        def step(state: tuple, x: Any) -> tuple:
+            h, c = state
+            i, f, g, o = split(add(x, matmul(h, kernel)), 4, axis=-1)
+            c = add(multiply(sigmoid(f), c), multiply(sigmoid(i), tanh(g)))
+            return multiply(sigmoid(o), tanh(c)), c
 
-    outputs, (h, c) = _over_time(step, x, (h0, c0), mask, reverse)
-    return outputs, h, c
+        (hs, cs), (h, c) = _over_time(step, x, (h0, c0), present, reverse)
+
+        def gradient(upstream: tuple) -> tuple:
+            h_before, c_before = _before(hs, h0, reverse), _before(cs, c0, reverse)
+            i, f, g, o = split(add(x, matmul(h_before, kernel)), 4, axis=-1)
+            i, f, g, o, t = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o), tanh(cs)
+            slopes = [_slope(i, g), _slope(f, c_before), i * (1 - g * g), _slope(o, t)]
+
+            def back(state: tuple, now: tuple) -> tuple:
+                (dh, dc), (dy, through, slopes, f, present) = state, now
+                dh = dh + dy
+                dc_now = dc + dh * through
+                dz = concatenate([dc_now, dc_now, dc_now, dh], axis=-1) * slopes
+                before = matmul(dz, swapaxes(kernel, 0, 1)), dc_now * f
+                if present is not None:
+                    dz = where(present, dz, zeros_like(dz))
+                    before = where(present, before[0], dh), where(present, before[1], dc)
+                return before, dz
+
+            dhs, dh, dc = upstream
+            rows = (dhs, o * (1 - t * t), concatenate(slopes, axis=-1), f, present)
+            (dh, dc), dz = transforms.scan(back, (dh, dc), rows, reverse=not reverse)
+            return dz, dh, dc, tensordot(h_before, dz, [[0, 1], [0, 1]]), None
+
+        return (hs, h, c), gradient
+
+    outputs, h, c = run(_projected(x, kernel, bias), h0, c0, recurrent_kernel, _steps(mask))
+    return swapaxes(outputs, 0, 1), h, c
 
 
 @op
 def gru(
     x: Tensor,
     h0: Tensor,
+    kernel: Tensor | None,
     recurrent_kernel: Tensor,
+    bias: Tensor | None = None,
     recurrent_bias: Tensor | None = None,
     mask: Tensor | None = None,
     reverse: bool = False,
@@ -68,15 +114,18 @@ def gru(
 ) -> tuple[Tensor, Tensor]:
     """The gated recurrent unit, for t = 1, 2, ... (T, T-1, ... when `reverse`)::
 
+        x_z, x_r, x_g = split(x[t] @ kernel + bias)
         z, r = sigmoid(x_z + h @ U_z + b_z), sigmoid(x_r + h @ U_r + b_r)
         g = tanh(x_g + r · (h @ U_g + b_g))     reset_after
         g = tanh(x_g + (r · h) @ U_g)           otherwise
         h = z · h + (1 - z) · g
 
     Args:
-        x: (time, batch, 3 · units), the projected inputs x_z, x_r, x_g, time first.
+        x: (time, batch, features), time first.
         h0: (batch, units), the state before the first step.
+        kernel: (features, 3 · units); None: x is the product, (time, batch, 3 · units).
         recurrent_kernel: (units, 3 · units), U.
+        bias: (3 · units,); None: 0.
         recurrent_bias: (3 · units,), b, only with `reset_after`; None: 0.
         mask: (batch, time) bool; where False, h stays as it is.
         reverse: from the last step to the first.
@@ -88,13 +137,51 @@ def gru(
     Source: Cho et al. 2014, arXiv:1406.1078 (v1: reset before, v3: after).
     """
 
-    def step(state: tuple, x: Any) -> tuple:
-        return (
-            gru_step(x, state[0], recurrent_kernel, recurrent_bias, reset_after, tanh, sigmoid),
-        )
+    def all_steps(x: Any, h0: Any, kernel: Any, bias: Any, present: Any) -> tuple:
+        def step(state: tuple, x: Any) -> tuple:
+            return (gru_step(x, state[0], kernel, bias, reset_after, tanh, sigmoid),)
 
-    outputs, (h,) = _over_time(step, x, (h0,), mask, reverse)
-    return outputs, h
+        (hs,), (h,) = _over_time(step, x, (h0,), present, reverse)
+        return hs, h
+
+    @transforms.custom_gradient
+    def run(x: Any, h0: Any, kernel: Any, bias: Any, present: Any) -> tuple:
+        hs, h = all_steps(x, h0, kernel, bias, present)
+
+        def gradient(upstream: tuple) -> tuple:
+            h_before = _before(hs, h0, reverse)
+            inner = matmul(h_before, kernel)
+            u_z, u_r, u_g = split(inner if bias is None else add(inner, bias), 3, axis=-1)
+            x_z, x_r, x_g = split(x, 3, axis=-1)
+            z, r = sigmoid(add(x_z, u_z)), sigmoid(add(x_r, u_r))
+            g = tanh(add(x_g, multiply(r, u_g)))
+            of_g = (1 - z) * (1 - g * g)
+            of_z, of_r = _slope(z, h_before - g), of_g * _slope(r, u_g)
+
+            def back(state: tuple, now: tuple) -> tuple:
+                (dh,), (dy, slopes, z, present) = state, now
+                dh = dh + dy
+                du = concatenate([dh, dh, dh], axis=-1) * slopes
+                before = matmul(du, swapaxes(kernel, 0, 1)) + dh * z
+                if present is not None:
+                    du = where(present, du, zeros_like(du))
+                    before, dh = where(present, before, dh), where(present, dh, zeros_like(dh))
+                return (before,), (du, dh)
+
+            dhs, dh = upstream
+            rows = (dhs, concatenate([of_z, of_r, of_g * r], axis=-1), z, present)
+            (dh,), (du, of_h) = transforms.scan(back, (dh,), rows, reverse=not reverse)
+            dx = concatenate([get_item(du, (..., slice(None, -z.shape[-1]))), of_h * of_g], axis=-1)
+            dkernel = tensordot(h_before, du, [[0, 1], [0, 1]])
+            return dx, dh, dkernel, None if bias is None else sum(du, axis=(0, 1)), None
+
+        return (hs, h), gradient
+
+    # with the reset before, the second product stands inside of the cell
+    compute = run if reset_after else all_steps
+    projected = _projected(x, kernel, bias)
+    outputs, h = compute(projected, h0, recurrent_kernel, recurrent_bias, _steps(mask))
+    return swapaxes(outputs, 0, 1), h
 
 
 def gru_step(
@@ -125,20 +212,41 @@ def gru_step(
     return add(multiply(z, h), multiply(subtract(1.0, z), g))
 
 
-def _over_time(step: Callable, x: Any, states: tuple, mask: Any, reverse: bool) -> tuple:
-    """(first states of all steps, last states) of ``states = step(states, x_t)``."""
+def _over_time(step: Callable, x: Any, states: tuple, present: Any, reverse: bool) -> tuple:
+    """(states of all steps, last states) of ``states = step(states, x_t)``."""
 
     def body(states: tuple, now: tuple) -> tuple:
         x, present = now
         after = step(states, x)
         if present is not None:
             after = tuple(where(present, new, old) for new, old in zip(after, states))
-        return after, after[0]
+        return after, after
 
-    if mask is not None:
-        mask = expand_dims(swapaxes(mask, 0, 1), -1)
-    states, outputs = transforms.scan(body, states, (x, mask), reverse=reverse)
-    return swapaxes(outputs, 0, 1), states
+    last, every = transforms.scan(body, states, (x, present), reverse=reverse)
+    return every, last
+
+
+def _projected(x: Any, kernel: Any, bias: Any) -> Any:
+    """``x @ kernel + bias``, of all steps."""
+    product = x if kernel is None else matmul(x, kernel)
+    return product if bias is None else add_bias(product, bias)
+
+
+def _steps(mask: Any) -> Any:
+    """A mask (batch, time) as (time, batch, 1)."""
+    return None if mask is None else expand_dims(swapaxes(mask, 0, 1), -1)
+
+
+def _before(states: Any, first: Any, reverse: bool) -> Any:
+    """The states (time, batch, units) before each step, of those after it."""
+    if reverse:
+        return concatenate([get_item(states, slice(1, None)), expand_dims(first, 0)], axis=0)
+    return concatenate([expand_dims(first, 0), get_item(states, slice(None, -1))], axis=0)
+
+
+def _slope(gate: Any, factor: Any) -> Any:
+    """The derivative of ``sigmoid(a) * factor`` by a, with ``gate = sigmoid(a)``."""
+    return gate * (1 - gate) * factor
 
 
 __all__ = ["gru", "lstm"]

@@ -564,10 +564,12 @@ _layer_norm.defvjp(_layer_norm_forward, _layer_norm_backward)
 
 
 def lstm(
-    x_proj: Array,
+    x: Array,
     h0: Array,
     c0: Array,
+    kernel: Array | None,
     recurrent_kernel: Array,
+    bias: Array | None = None,
     mask: Array | None = None,
     reverse: bool = False,
     activation=jnp.tanh,
@@ -576,10 +578,12 @@ def lstm(
     """Long short-term memory over all steps; gates in the order input, forget, cell, output.
 
     Args:
-        x_proj: (time, batch, 4 * units), **time first**: ``x.swapaxes(0, 1) @ kernel + bias``
-            (moving the narrow input is cheaper than moving its projection).
+        x: (time, batch, features), **time first**: moving the narrow input is cheaper than moving
+            its projection.
         h0: (batch, units), as is ``c0``.
+        kernel: (features, 4 * units), or None: x is projected.
         recurrent_kernel: (units, 4 * units).
+        bias: (4 * units,) or None.
         mask: (batch, time) booleans or None. Where False the step keeps both states and its
             output repeats the state.
         reverse: go from the last step to the first. Outputs stand where their inputs stand.
@@ -596,14 +600,17 @@ def lstm(
         c = recurrent_activation(f) * states[1] + recurrent_activation(i) * activation(g)
         return recurrent_activation(o) * activation(c), c
 
-    outputs, (h, c) = recurrence(cell, x_proj, (h0, c0), recurrent_kernel, mask, reverse)
+    xs = _projected(x, kernel, bias)
+    outputs, (h, c) = recurrence(cell, xs, (h0, c0), recurrent_kernel, mask, reverse)
     return outputs, h, c
 
 
 def gru(
-    x_proj: Array,
+    x: Array,
     h0: Array,
+    kernel: Array | None,
     recurrent_kernel: Array,
+    bias: Array | None = None,
     recurrent_bias: Array | None = None,
     mask: Array | None = None,
     reverse: bool = False,
@@ -614,7 +621,7 @@ def gru(
     """Gated recurrent unit over all steps; gates in the order update, reset, new.
 
     Args:
-        x_proj: (time, batch, 3 * units), time first, as for :func:`lstm`.
+        x, kernel, bias: as for :func:`lstm`, (3 * units) wide.
         h0: (batch, units).
         recurrent_kernel: (units, 3 * units).
         recurrent_bias: (3 * units,) or None; with ``reset_after`` only.
@@ -637,14 +644,18 @@ def gru(
         inner = r * recurrent[..., 2 * units :] if reset_after else (r * h) @ new_kernel
         return (z * h + (1 - z) * activation(xn + inner),)
 
+    xs = _projected(x, kernel, bias)
     if not reset_after:
         gates = recurrent_kernel[:, : 2 * units]
-        outputs, (h,) = _plain_recurrence(cell, x_proj, (h0,), gates, None, mask, reverse)
+        outputs, (h,) = _plain_recurrence(cell, xs, (h0,), gates, None, mask, reverse)
     else:
-        outputs, (h,) = recurrence(
-            cell, x_proj, (h0,), recurrent_kernel, mask, reverse, recurrent_bias
-        )
+        outputs, (h,) = recurrence(cell, xs, (h0,), recurrent_kernel, mask, reverse, recurrent_bias)
     return outputs, h
+
+
+def _projected(x: Array, kernel: Array | None, bias: Array | None) -> Array:
+    x = x if kernel is None else x @ kernel
+    return x if bias is None else add_bias(x, bias)
 
 
 def recurrence(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import builtins as py
 import functools
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tricorn import config
+from tricorn import config, tree
 from tricorn.engines import common
 from tricorn.engines.contract import OfValues
 from tricorn.engines.tensorflow import primitives
@@ -360,6 +361,16 @@ def add_bias(x: tf.Tensor, bias: tf.Tensor) -> Any:
     return tf.ensure_shape(reshape(biased, shape(x)), x.shape)
 
 
+#: whether no op may be compiled by XLA, as the user said
+without_xla: ContextVar[bool] = ContextVar("tricorn_tensorflow_without_xla", default=False)
+
+
+def _may_use_xla() -> bool:
+    """Whether XLA may compile a part of what is traced."""
+    graph = tf.compat.v1.get_default_graph()
+    return isinstance(graph, FuncGraph) and not in_xla(graph) and not without_xla.get()
+
+
 #: elements from which on a variable's update goes through XLA
 _LARGE = 2**18
 
@@ -371,8 +382,7 @@ def adam(composed: Callable, values: list, *others: Any) -> Any:
     of 65,536 it is not worth that.
     """
     large = [i for i, w in enumerate(values) if (w.shape.num_elements() or 0) >= _LARGE]
-    graph = tf.compat.v1.get_default_graph()
-    if not large or not isinstance(graph, FuncGraph) or in_xla(graph):
+    if not large or not _may_use_xla():
         return NotImplemented
     lists, numbers = (values, *others[:4]), others[4:]
 
@@ -386,13 +396,38 @@ def adam(composed: Callable, values: list, *others: Any) -> Any:
     return [found[i] for i in range(len(values))]
 
 
+def by_xla(composed: Callable, *args: Any, **kwargs: Any) -> Any:
+    """An op with a loop over time and its gradient, each as one kernel that XLA makes.
+
+    A training step of an LSTM of 64 units over 80 time steps, batch 32, took 26 to 28 ms with
+    TensorFlow's own loops on two cores, 20 ms so, and 18 ms when XLA compiled all of the step, for
+    which it takes three seconds more.
+    """
+    if not _may_use_xla():
+        return NotImplemented
+    leaves, structure = tree.take_apart((args, kwargs))
+    tensors = [i for i, x in enumerate(leaves) if isinstance(x, tf.Tensor)]
+
+    @tf.function(autograph=False, jit_compile=True)
+    def fused(*values: tf.Tensor) -> Any:
+        filled = list(leaves)
+        for i, x in zip(tensors, values):
+            filled[i] = x
+        args, kwargs = tree.unflatten(structure, filled)
+        return composed(*args, **kwargs)
+
+    return fused(*(leaves[i] for i in tensors))
+
+
 OVERRIDES: dict[str, Any] = {
     **primitives.OVERRIDES,
     "adam": OfValues(adam),
     "add_bias": add_bias,
     "affine_transform": OfValues(affine_transform),
     "batch_norm": batch_norm,
+    "gru": OfValues(by_xla),
     "layer_norm": layer_norm,
+    "lstm": OfValues(by_xla),
     "log_softmax": common.along_one(tf.nn.log_softmax),
     "softmax": common.along_one(tf.nn.softmax),
 }

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from tricorn.engines import common
+from tricorn.engines.contract import OfValues
 from tricorn.engines.torch import private
 
 _LIBRARY = torch.library.Library("tricorn", "DEF")
@@ -330,6 +331,98 @@ def _attention(
     return _Attention.apply(*heads_first, mask, is_causal, scale).transpose(1, 2)
 
 
+# -------------------------------------------------------------------------------- recurrent layers
+
+#: what oneDNN calls an LSTM
+_LSTM_MODE = 2
+
+
+def _lstm_shapes(x: torch.Tensor, h: torch.Tensor, *others: Any) -> tuple:
+    steps = x.new_empty((*x.shape[:2], h.shape[1]))
+    return steps, torch.empty_like(h), torch.empty_like(h), x.new_empty(0)
+
+
+@_operator(
+    "lstm(Tensor x, Tensor h, Tensor c, Tensor kernel, Tensor recurrent, Tensor bias, "
+    "bool reverse, bool keep) -> (Tensor, Tensor, Tensor, Tensor)",
+    _lstm_shapes,
+)
+def _onednn_lstm(
+    x: Any, h: Any, c: Any, kernel: Any, recurrent: Any, bias: Any, reverse: bool, keep: bool
+) -> Any:
+    """(all steps of h, time first; last h, last c, what the gradient needs if `keep`)."""
+    weights = kernel.T, recurrent.T, bias, torch.zeros_like(bias)
+    with torch.set_grad_enabled(keep):
+        found = private.recurrent(
+            x, *weights, h, c, reverse, [], _LSTM_MODE, h.shape[1], 1, True, False, False, True
+        )
+    return *found[:3], found[3] if keep else x.new_empty(0)
+
+
+@_operator(
+    "lstm_gradient(Tensor[] given, Tensor[] found, Tensor[] upstream, bool reverse) -> "
+    "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    lambda given, *others: tuple(map(torch.empty_like, given)),
+)
+def _onednn_lstm_gradient(given: list, found: list, upstream: list, reverse: bool) -> Any:
+    """The gradients of x, h, c, kernel, recurrent kernel and bias."""
+    x, h, c, kernel, recurrent, bias = given
+    *outs, work = found
+    dx, d_kernel, d_recurrent, d_bias, _, dh, dc = private.recurrent_gradient(
+        x, kernel.T, recurrent.T, bias, torch.zeros_like(bias), h, c, *outs,
+        *(dy.contiguous() for dy in upstream), reverse, _LSTM_MODE, h.shape[1], 1, True, True,
+        False, [], False, work,
+    )  # fmt: skip
+    return dx, dh, dc, d_kernel.T.contiguous(), d_recurrent.T.contiguous(), d_bias
+
+
+class _LSTM(torch.autograd.Function):
+    """The op `lstm` without a mask, time first, by oneDNN's kernel, whose gradient torch cannot
+    differentiate."""
+
+    @staticmethod
+    def forward(ctx: Any, composed: Callable, reverse: bool, *given: Any) -> Any:  # type: ignore[override]
+        *found, work = _onednn_lstm(*given, reverse, any(ctx.needs_input_grad))
+        ctx.save_for_backward(*given, *found, work)
+        ctx.composed, ctx.reverse = composed, reverse
+        return tuple(found)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Any) -> tuple:  # type: ignore[override]
+        given, found = ctx.saved_tensors[:6], ctx.saved_tensors[6:]
+        if torch.is_grad_enabled():  # to be differentiated again
+            outputs, *last = ctx.composed(*given, None, ctx.reverse)
+            outs = outputs.transpose(0, 1), *last
+            needed = ctx.needs_input_grad[2:]
+            wrt = [x for x, need in zip(given, needed) if need]
+            slopes = iter(torch.autograd.grad(outs, wrt, upstream, create_graph=True))
+            return None, None, *(next(slopes) if need else None for need in needed)
+        slopes = _onednn_lstm_gradient(list(given), list(found), list(upstream), ctx.reverse)
+        return None, None, *slopes
+
+
+def _lstm(
+    composed: Callable, x: Any, h0: Any, c0: Any, kernel: Any, recurrent_kernel: Any,
+    bias: Any = None, mask: Any = None, reverse: bool = False,
+) -> Any:  # fmt: skip
+    """The op `lstm` where oneDNN has it: whole floats on a CPU, all steps of all samples."""
+    given = x, h0, c0, kernel, recurrent_kernel, bias
+    tensors = [t for t in given if t is not None]
+    if (
+        mask is not None
+        or kernel is None
+        or any(t.dtype != torch.float32 or t.device.type != "cpu" for t in tensors)
+        or not all(t.numel() for t in tensors)
+        or not torch.backends.mkldnn.is_available()
+        or in_functorch()
+    ):
+        return NotImplemented
+    bias = kernel.new_zeros(kernel.shape[1]) if bias is None else bias
+    whole = (t.contiguous() for t in (x, h0, c0, kernel, recurrent_kernel, bias))
+    outputs, h, c = _LSTM.apply(composed, reverse, *whole)
+    return outputs.transpose(0, 1), h, c
+
+
 def _gelu(x: Any, approximate: bool = True) -> Any:
     return torch.nn.functional.gelu(x, approximate="tanh" if approximate else "none")
 
@@ -350,7 +443,7 @@ def _layer_norm(
     return torch.nn.functional.layer_norm(x, gamma.shape, gamma, beta, epsilon)
 
 
-OVERRIDES: dict[str, Callable] = {
+OVERRIDES: dict[str, Any] = {
     "adam": _adam,
     "batch_norm": _batch_norm,
     "dot_product_attention": _attention,
@@ -358,6 +451,7 @@ OVERRIDES: dict[str, Callable] = {
     "gelu": _gelu,
     "i0": _i0,
     "layer_norm": _layer_norm,
+    "lstm": OfValues(_lstm),
     "log_softmax": common.along_one(torch.log_softmax),
     "silu": torch.nn.functional.silu,
     "softmax": common.along_one(torch.softmax),

@@ -26,6 +26,8 @@ with private_parts("torch", torch.__version__, ("2.13", "2.14"), pip="tricorn[to
     fused_adam_ = torch._fused_adam_
     attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     attention_gradient = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+    recurrent = torch.ops.aten.mkldnn_rnn_layer
+    recurrent_gradient = torch.ops.aten.mkldnn_rnn_layer_backward
     standard_gamma = torch._standard_gamma
     register_tree = torch.utils._pytree.register_pytree_node
 
