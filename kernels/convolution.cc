@@ -63,6 +63,13 @@ struct Geometry {
     }
   }
 
+  Numbers numbers() const {
+    Numbers result{static_cast<int64_t>(find), batch, channels, filters, groups};
+    for (const Dims* list : {&input, &window, &output, &strides, &dilation, &before, &after})
+      result.insert(result.end(), list->begin(), list->end());
+    return result;
+  }
+
   static int64_t product(const Dims& sizes) {
     int64_t result = 1;
     for (int64_t size : sizes) result *= size;
@@ -156,8 +163,10 @@ class Buffer {
 };
 
 struct Buffers {
-  Buffer scratch, kernel, sums;
-  void trim() { scratch.trim(), kernel.trim(), sums.trim(); }
+  Buffer scratch, shared, own, sums;
+  void trim() {
+    for (Buffer* buffer : {&scratch, &shared, &own, &sums}) buffer->trim();
+  }
 };
 thread_local Buffers buffers;
 
@@ -216,18 +225,19 @@ class Convolution {
 
   const std::string& implementation() const { return implementation_; }
 
-  // The kernel as the primitive wants it: `kernel` itself, or a copy in this thread's buffer.
-  void* arranged(void* kernel) const {
+  // The kernel as the primitive wants it: `kernel` itself, or a copy in the buffer.
+  void* arranged(void* kernel, Buffer& buffer) const {
     if (!reorder_) return kernel;
-    void* copy = buffers.kernel.get(theirs_.get_size());
+    void* copy = buffer.get(theirs_.get_size());
     arrange(ours_, kernel, theirs_, copy);
     return copy;
   }
+  bool arranges_like(const Convolution& other) const { return theirs_ == other.theirs_; }
 
   // Runs on this thread.  `kernel` is `arranged`, or where the kernel's gradient goes.
   void run(void* input, void* kernel, void* output) const {
     const bool gradient = find_ == Find::kKernel;
-    void* theirs = gradient && reorder_ ? buffers.kernel.get(theirs_.get_size()) : kernel;
+    void* theirs = gradient && reorder_ ? buffers.own.get(theirs_.get_size()) : kernel;
     const int x = find_ == Find::kInput ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC;
     const int w = gradient ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS;
     const int y = find_ == Find::kOutput ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST;
@@ -269,11 +279,11 @@ class Convolution {
 };
 
 // Making a primitive generates machine code, so those of the shapes in use are kept.
-std::shared_ptr<const Convolution> convolution(const Geometry& geometry, Numbers key,
-                                               memory::data_type type) {
+std::shared_ptr<const Convolution> convolution(const Geometry& geometry, memory::data_type type) {
   static constexpr size_t kMost = 4096;
   static std::shared_mutex mutex;
   static std::map<Numbers, std::shared_ptr<const Convolution>> kept;
+  Numbers key = geometry.numbers();
   key.push_back(static_cast<int64_t>(type));
   {
     const std::shared_lock lock(mutex);
@@ -316,12 +326,48 @@ void in_parallel(ffi::ThreadPool& pool, int64_t count, const Work& work) {
   if (state->error) std::rethrow_exception(state->error);
 }
 
-int64_t pieces(const Geometry& g, const ffi::ThreadPool& pool) {
+// A part of a convolution, and where its tensors begin, in elements.
+struct Piece {
+  Geometry geometry;
+  int64_t x = 0, y = 0;
+};
+
+// Samples are shared out, or the rows of one sample's output (of its input's gradient, rows would
+// have to be added up).
+std::vector<Piece> pieces(const Geometry& whole, const ffi::ThreadPool& pool) {
   constexpr int64_t kWork = int64_t{1} << 20;   // multiplications worth a thread
   constexpr int64_t kSums = int64_t{64} << 20;  // floats that kernels' gradients are added from
-  int64_t count = std::min({pool.num_threads(), g.batch, g.multiplications() / kWork});
-  if (g.find == Find::kKernel) count = std::min(count, 1 + kSums / g.kernel_size());
-  return std::max<int64_t>(count, 1);
+  // that no piece lies in the padding alone
+  const int64_t span = (whole.window[0] - 1) * whole.dilation[0];
+  const bool rows = whole.batch == 1 && whole.find != Find::kInput && whole.before[0] <= span &&
+                    whole.after[0] <= span;
+  const int64_t length = rows ? whole.output[0] : whole.batch;
+  int64_t count = std::min({pool.num_threads(), length, whole.multiplications() / kWork});
+  if (whole.find == Find::kKernel) count = std::min(count, 1 + kSums / whole.kernel_size());
+  count = std::max<int64_t>(count, 1);
+
+  std::vector<Piece> result(count, Piece{whole});
+  for (int64_t i = 0; i < count; ++i) {
+    auto& [part, x, y] = result[i];
+    const int64_t begin = length * i / count, end = length * (i + 1) / count;
+    if (!rows) {
+      part.batch = end - begin;
+      x = begin * whole.input_row();
+      y = begin * whole.output_row();
+      continue;
+    }
+    const int64_t first = begin * whole.strides[0] - whole.before[0];
+    const int64_t last = (end - 1) * whole.strides[0] - whole.before[0] + span;
+    const int64_t from = std::max<int64_t>(first, 0);
+    const int64_t to = std::min(last + 1, whole.input[0]);
+    part.before[0] = from - first;
+    part.after[0] = last + 1 - to;
+    part.input[0] = to - from;
+    part.output[0] = end - begin;
+    x = from * (whole.input_row() / whole.input[0]);
+    y = begin * (whole.output_row() / whole.output[0]);
+  }
+  return result;
 }
 
 // ---------------------------------------------------------------------------------------- target
@@ -347,24 +393,21 @@ void compute(ffi::ThreadPool& pool, const ffi::AnyBuffer& first, const ffi::AnyB
       second.element_type() != result.element_type())
     throw std::invalid_argument("the tensors are not those that the convolution describes");
 
-  const int64_t count = pieces(whole, pool), width = ffi::ByteWidth(result.element_type());
-  const auto start = [&](int64_t i) { return whole.batch * i / count; };
-  const auto piece = [&](int64_t i) {
-    Geometry part = whole;
-    part.batch = start(i + 1) - start(i);
-    Numbers key(numbers.begin(), numbers.end());
-    key[1] = part.batch;
-    return convolution(part, std::move(key), type);
-  };
-  const auto run = [&](int64_t i, void* kernel) {
-    const int64_t row = start(i) * width;
-    piece(i)->run(static_cast<char*>(x->untyped_data()) + row * whole.input_row(), kernel,
-                  static_cast<char*>(y->untyped_data()) + row * whole.output_row());
+  const std::vector<Piece> parts = pieces(whole, pool);
+  const int64_t count = parts.size(), width = ffi::ByteWidth(result.element_type());
+  const auto run = [&](const Convolution& part, int64_t i, void* kernel) {
+    part.run(static_cast<char*>(x->untyped_data()) + parts[i].x * width, kernel,
+             static_cast<char*>(y->untyped_data()) + parts[i].y * width);
   };
 
   if (whole.find != Find::kKernel) {
-    void* kernel = piece(0)->arranged(w->untyped_data());
-    in_parallel(pool, count, [&](int64_t i) { run(i, kernel); });
+    const auto first = convolution(parts[0].geometry, type);
+    void* const shared = first->arranged(w->untyped_data(), buffers.shared);
+    in_parallel(pool, count, [&](int64_t i) {
+      const auto part = convolution(parts[i].geometry, type);
+      const bool same = part->arranges_like(*first);  // sizes decide what oneDNN chooses
+      run(*part, i, same ? shared : part->arranged(w->untyped_data(), buffers.own));
+    });
     return;
   }
   // Each piece's gradient, in float32, and then their sum.
@@ -373,7 +416,9 @@ void compute(ffi::ThreadPool& pool, const ffi::AnyBuffer& first, const ffi::AnyB
   auto* others = static_cast<float*>(buffers.sums.get((count - direct) * size * sizeof(float)));
   float* const sum = direct ? static_cast<float*>(w->untyped_data()) : others;
   if (!direct) others += size;
-  in_parallel(pool, count, [&](int64_t i) { run(i, i ? others + (i - 1) * size : sum); });
+  in_parallel(pool, count, [&](int64_t i) {
+    run(*convolution(parts[i].geometry, type), i, i ? others + (i - 1) * size : sum);
+  });
   for (int64_t i = 1; i < count; ++i)
     for (int64_t j = 0; j < size; ++j) sum[j] += others[(i - 1) * size + j];
   if (!direct)

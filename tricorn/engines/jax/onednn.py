@@ -160,7 +160,7 @@ def covers(geometry: Geometry, x: Array, kernel: Array) -> bool:
         return False
     if not all(math.prod(geometry.shape(name)) for name in _OPERANDS):
         return False
-    if geometry.batch == 1 or (geometry.groups == 1 and math.prod(geometry.window) == 1):
+    if geometry.groups == 1 and math.prod(geometry.window) == 1:
         return False
     return _is_compiled(geometry, x.dtype.name)
 
