@@ -103,8 +103,10 @@ def test_values_and_gradients(case, dtype, channels_last):
         y, pull = jax.vjp(lambda *a: onednn.conv(*a, *how), x, kernel)
         return y, *pull(jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))
 
-    found, expected = both(fn, *args)
-    assert uses_onednn(fn, *args) == 3
+    used = uses_onednn(fn, *args)
+    # in bfloat16 some are left to XLA, and which depends on the processor
+    assert used == 3 or (dtype == "bfloat16" and case not in ("valid", "same", "grouped"))
+    found, expected = both(fn, *args, left=not used)
     agree(found, expected, TOLERANCE[dtype])
 
 
