@@ -148,10 +148,9 @@ def covers(geometry: Geometry, x: Array, kernel: Array) -> bool:
     padding, float32 (or bfloat16 where the processor has it), no mesh in their types, and
     compiled code of oneDNN's for all three directions.
 
-    Left to :mod:`.kernels` besides, measured on two AVX-512 cores (Zen 4): 1x1 kernels, which are
-    one matrix product there (16x16, 64 to 128, batch 128: 3.2 for 3.0 ms, gradients 3.7 and 3.8
-    for 3.5 and 4.4; with stride 2 the input's gradient takes 1.5 times as long), and one sample,
-    which runs on one thread here (64x64, 32 to 32: 0.66 for 0.47 ms).
+    Left to :mod:`.kernels` besides are 1x1 kernels, which are one matrix product there: measured on
+    two AVX-512 cores (Zen 4), 16x16, 64 to 128, batch 128, 3.2 for 3.0 ms, gradients 3.7 and 3.8
+    for 3.5 and 4.4; with stride 2 the input's gradient takes 1.5 times as long.
     """
     if library() is None or x.dtype != kernel.dtype or x.dtype.name not in library().dtypes():
         return False
