@@ -57,7 +57,7 @@ def test_help_imports_no_engine():
 def test_info_lists_version_engines_and_settings(capsys):
     assert cli.main(["info"]) == 0
     text = capsys.readouterr().out
-    for word in ("tricorn 0.", "Engines", "jax", "chosen", "float32", "channels_last"):
+    for word in ("tricorn 0.", "Engines", "jax", "chosen", "float32", "channels_last", "JAX's CPU"):
         assert word in text
 
 

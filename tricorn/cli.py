@@ -245,6 +245,7 @@ def _info(arguments: argparse.Namespace) -> int:
     )
     for name in ("backend", "floatx", "epsilon", "image_data_format"):
         settings.add_row(name, str(getattr(config, name)()))
+    settings.add_row("convolutions on JAX's CPU", engines.known.kernels()[1])
     console.print(settings)
     return 0
 

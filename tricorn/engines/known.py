@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from typing import Any, NamedTuple
 
@@ -94,3 +95,17 @@ def available() -> list[str]:
 def installed() -> list[str]:
     """Those of `available` whose library is installed."""
     return [name for name in available() if importlib.util.find_spec(name) is not None]
+
+
+def kernels() -> tuple[Any, str]:
+    """The module of the optional package ``tricorn-kernels``, which computes convolutions for the
+    JAX engine on CPUs, or None; and what is to be said of it.  Imports no engine."""
+    if importlib.util.find_spec("tricorn_kernels") is None:
+        return None, "not installed"
+    if os.environ.get("TRICORN_KERNELS", "").lower() in ("0", "off", "false", "no"):
+        return None, "off (TRICORN_KERNELS)"
+    try:
+        found = importlib.import_module("tricorn_kernels")
+        return found, found.description()
+    except (ImportError, OSError) as error:
+        return None, f"cannot be loaded: {error}"

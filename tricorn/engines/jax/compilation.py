@@ -145,7 +145,8 @@ class _Loop(_Step):
 
     def prepare(self, handles: list, start: Any, stop: Any, *args: Any) -> None:
         super().prepare(handles, start, *args)
-        if not policy.loopable(jax.make_jaxpr(self.pure)(handles, start, *args)):
+        given = (handles, start, *args)
+        if not policy.loopable(jax.make_jaxpr(self.pure)(*given), given):
             self.single = _Step(self.fn)
 
     def traced(

@@ -47,14 +47,15 @@ def plain_formulations() -> Iterator[None]:
         _plain.reset(token)
 
 
-def _fast() -> bool:
+def is_fast() -> bool:
+    """Whether the formulations for CPUs are asked for."""
     return not _plain.get() and jax.default_backend() == "cpu"
 
 
 # --- convolution ------------------------------------------------------------------------------
 
 # A convolution whose patches are at most this long is one matrix product over its patches.
-_FEW = 32
+FEW = 32
 # Grouped convolutions run as dense ones over blocks of about this many input channels.
 _BLOCK = 16
 
@@ -94,7 +95,7 @@ def conv(
     """
     strides, dilation = tuple(strides), tuple(dilation)
     padding = tuple((int(low), int(high)) for low, high in padding)
-    if not _fast():
+    if not is_fast():
         return _lax_conv(x, kernel, strides, padding, dilation, groups, channels_last)
     if not channels_last:
         x = jnp.moveaxis(x, 1, -1)
@@ -116,10 +117,28 @@ def _lax_conv(x, kernel, strides, padding, dilation, groups=1, channels_last=Tru
     )  # fmt: skip
 
 
+def conv_transpose(
+    x: Array,
+    kernel: Array,
+    strides: Sequence[int],
+    padding: Pads,
+    dilation: Sequence[int],
+    channels_last: bool,
+) -> Array:
+    """The transpose of :func:`conv`, XLA's own everywhere; arguments as in the contract."""
+    axes = "DHW"[-len(strides) :]
+    layout = f"N{axes}C" if channels_last else f"NC{axes}"
+    return lax.conv_general_dilated(
+        x, lax.rev(kernel, range(len(strides))), (1,) * len(strides), padding,
+        lhs_dilation=strides, rhs_dilation=dilation,
+        dimension_numbers=(layout, f"{axes}OI", layout),
+    )  # fmt: skip
+
+
 def _dense_conv(x, kernel, strides, padding, dilation) -> Array:
     *size, channels, _ = kernel.shape
     taps = math.prod(size)
-    if taps == 1 or taps * channels <= _FEW or x.dtype == jnp.float64:
+    if taps == 1 or taps * channels <= FEW or x.dtype == jnp.float64:
         return _im2col_conv(x, kernel, strides, padding, dilation)
     if len(size) == 3:
         return _conv3d(x, kernel, strides, padding, dilation)
@@ -335,7 +354,7 @@ def max_pool(
         channels_last: the layout of ``x`` and of the result.
     """
     low = _lowest(x.dtype)
-    if not _fast() or max(size) > 254:
+    if not is_fast() or max(size) > 254:
         return lax.reduce_window(x, low, lax.max, *_windows(size, strides, padding, channels_last))
     for axis, *window in reversed(_passes(size, strides, padding, channels_last)):
         x = _max_along(x, axis, *window)
@@ -352,7 +371,7 @@ def average_pool(
         inside = np.pad(np.ones(x.shape[axis], x.dtype), (low, high))
         sums = np.lib.stride_tricks.sliding_window_view(inside, k)[::s].sum(-1)
         counts = counts * np.expand_dims(sums, [a for a in range(x.ndim) if a != axis])
-    if _fast():
+    if is_fast():
         for axis, *window in reversed(passes):
             x = _sum_along(x, axis, x.shape[axis], *window)
     else:
@@ -462,7 +481,7 @@ def column_sum(x: Array) -> Array:
     XLA's CPU compiler reduces the rows of a matrix on one core, column by column; a product with
     a row of ones takes a fifth of the time and leaves nothing of the product's own cost.
     """
-    if not _fast() or not jnp.issubdtype(x.dtype, jnp.floating):
+    if not is_fast() or not jnp.issubdtype(x.dtype, jnp.floating):
         return x.sum(tuple(range(x.ndim - 1)))
     rows = x.reshape(-1, x.shape[-1])
     return (jnp.ones((1, rows.shape[0]), x.dtype) @ rows)[0]

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 from jax.extend import core as jex
 
-from tricorn.engines.jax.private import trace_ctx, trace_state_clean
+from tricorn.engines.jax.private import ArrayImpl, trace_ctx, trace_state_clean
 
 # XLA's CPU compiler hands convolutions and products to the YNNPACK library, which is slow for
 # training shapes: a 26x26x32 to 64 convolution, batch 128, takes 50 ms with it and 18 without,
@@ -24,7 +24,8 @@ from tricorn.engines.jax.private import trace_ctx, trace_state_clean
 _CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 # What XLA's CPU compiler runs as naive code inside its loops: a convolution's training step that
-# takes 15 ms alone takes 620 in a fori_loop. As a matrix product (kernels' im2col) it takes 13.
+# takes 15 ms alone takes 620 in a fori_loop. As a matrix product (kernels' im2col) it takes 13, and
+# by oneDNN (onednn.py) what it takes alone.
 _NOT_IN_LOOPS = frozenset({"conv_general_dilated"})
 
 _MAX_CACHE_BYTES = 2 << 30
@@ -83,11 +84,16 @@ def constant_captures() -> Iterator[None]:
         _constant_captures.reset(token)
 
 
-def loopable(jaxpr: Any) -> bool:
-    """Whether a computation keeps its speed inside ``lax.fori_loop`` on the default platform."""
+def loopable(jaxpr: Any, arguments: Any = ()) -> bool:
+    """Whether a computation keeps its speed inside ``lax.fori_loop`` on the default platform, with
+    these arguments."""
     if jax.default_backend() != "cpu":
         return True
-    return not any(eqn.primitive.name in _NOT_IN_LOOPS for eqn in equations(jaxpr))
+    slow = _NOT_IN_LOOPS
+    arrays = (x for x in jax.tree.leaves(arguments) if isinstance(x, ArrayImpl))
+    if any(len(x.devices()) > 1 for x in arrays):
+        slow |= {"tricorn_conv"}  # which is XLA's convolution there (onednn.py)
+    return not any(eqn.primitive.name in slow for eqn in equations(jaxpr))
 
 
 def equations(jaxpr: Any) -> Iterator[Any]:

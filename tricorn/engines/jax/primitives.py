@@ -22,7 +22,7 @@ from tricorn import dtypes, tracking, tree
 from tricorn.engines import common
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.contract import PRIMITIVES, EngineError
-from tricorn.engines.jax import kernels, policy
+from tricorn.engines.jax import kernels, onednn, policy
 from tricorn.engines.jax.private import (
     ArrayImpl,
     BatchTracer,
@@ -519,7 +519,8 @@ def _kernel(fn: Callable, *static: str) -> Callable:
 
 
 _WINDOW = ("strides", "padding", "channels_last")
-conv = _kernel(kernels.conv, *_WINDOW, "dilation", "groups")
+conv = _kernel(onednn.conv, *_WINDOW, "dilation", "groups")
+conv_transpose = _kernel(onednn.conv_transpose, *_WINDOW, "dilation")
 max_pool = _kernel(kernels.max_pool, *_WINDOW, "size")
 average_pool = _kernel(kernels.average_pool, *_WINDOW, "size")
 max = _kernel(kernels.largest, "axis", "keepdims")
@@ -552,24 +553,6 @@ OVERRIDES = {
     "printed": _printed,
     "on_host": _on_host,
 }
-
-
-@_static(2, 3, 4, 5)
-def conv_transpose(
-    x: jax.Array,
-    kernel: jax.Array,
-    strides: tuple[int, ...],
-    padding: tuple[tuple[int, int], ...],
-    dilation: tuple[int, ...],
-    channels_last: bool,
-) -> jax.Array:
-    axes = "DHW"[-len(strides) :]
-    layout = f"N{axes}C" if channels_last else f"NC{axes}"
-    return lax.conv_general_dilated(
-        x, lax.rev(kernel, range(len(strides))), (1,) * len(strides), padding,
-        lhs_dilation=strides, rhs_dilation=dilation,
-        dimension_numbers=(layout, f"{axes}OI", layout),
-    )  # fmt: skip
 
 
 @_static(1, 2, 3, 4)
