@@ -10,12 +10,14 @@ read and not run: nothing of a stream is lost when a training stops early.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import warnings
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -437,6 +439,8 @@ class StreamFeed:
         #: signature of a batch -> for how many there was room in chunks
         self._rooms: dict[Any, list[int]] = {}
         self._buffers: tuple[Any, list] = (None, [])
+        if (made := _made.get()) is not None:
+            made.append(self)
 
     def _batches(self) -> Iterator:
         if hasattr(self.source, "__iter__"):
@@ -601,9 +605,16 @@ class StreamFeed:
             if kept:
                 _keep(self.source, kept, mark)
         elif self._is_one_pass():
-            self._iterator = None
+            self.close()
         else:
             self._back.extend(kept)
+
+    def close(self) -> None:
+        """End a loop that the feed has begun; an iterator of a user's is his."""
+        iterator: Any = self._iterator
+        self._iterator = None
+        if iterator is not self.source and hasattr(iterator, "close"):
+            iterator.close()
 
     def _is_one_pass(self) -> bool:
         """Whether an epoch is the whole source, which is begun anew each time."""
@@ -612,7 +623,7 @@ class StreamFeed:
     def begin_anew(self) -> None:
         """Let the next epoch be the first batches again, unless the source is an iterator."""
         if not isinstance(self.source, Iterator):
-            self._iterator = None
+            self.close()
             self._back.clear()
 
     def epoch(self, position: Any = None, pace: Any = None) -> Iterator[tuple[tuple, int]]:
@@ -645,7 +656,7 @@ class StreamFeed:
         if self._is_one_pass():
             teller = _teller(self._iterator, self.source) if self.remember else None
             self._ended = None if teller is None else teller[0]()
-            self._iterator = None
+            self.close()
             self._edge_of_pass("end")
 
     def _take(self, pace: Any, limit: int) -> int:
@@ -723,7 +734,7 @@ class StreamFeed:
         return buffers[-1]
 
     def _ended_early(self, done: int) -> None:
-        self._iterator = None
+        self.close()
         if done == 0:
             expected = "" if self.steps is None else f" of the {self.steps} that steps asks for"
             raise ValueError(
@@ -811,6 +822,24 @@ class FileFeed(StreamFeed):
         return super().epoch(position, pace)
 
 
+#: the feeds that were made in the innermost block of `closing`
+_made: ContextVar[list[StreamFeed] | None] = ContextVar("_made", default=None)
+
+
+@contextlib.contextmanager
+def closing() -> Iterator[None]:
+    """A block at whose end the loops are closed that its feeds have begun: what makes their batches
+    ends, in threads and processes too, even if somebody holds on to an error with its frames."""
+    made: list[StreamFeed] = []
+    token = _made.set(made)
+    try:
+        yield
+    finally:
+        _made.reset(token)
+        for one in made:
+            one.close()
+
+
 def _warn_of_end(done: int, steps: int | None) -> None:
     """An epoch has fewer steps than it was to have."""
     warnings.warn(
@@ -884,6 +913,7 @@ def feed(
     """The feed for what a user gave: arrays (or lists, dicts of them) or a source of batches."""
     if isinstance(x, (ArrayFeed, StreamFeed)):
         return x
+    x, y, sample_weight = map(on_disk.tables, (x, y, sample_weight))
     if hasattr(x, "_tricorn_epochs"):  # endless in a loop of the user's, but has epochs
         x = x._tricorn_epochs()
     if _is_arrays(x):
@@ -1010,4 +1040,6 @@ def _check_batch_size(batch_size: Any, size: int, steps: int | None) -> int:
 
 def is_source(x: Any) -> bool:
     """Whether `x` is a source of batches rather than arrays."""
-    return isinstance(x, StreamFeed) or (not _is_arrays(x) and isinstance(x, Iterable))
+    if isinstance(x, StreamFeed):
+        return True
+    return not _is_arrays(on_disk.tables(x)) and isinstance(x, Iterable)
