@@ -14,6 +14,7 @@ compiled functions asks for `engine`, and is then made once for each.  What the 
 not depend on our engine: `tests.oracle.cached` computes it once for all.
 """
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -69,6 +70,16 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=left)
 
 
+def leave_alone_what_is_imported():
+    """Modules stay: garbage is collected hundreds of times, and not among their objects."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_finish(session):
+    leave_alone_what_is_imported()
+
+
 def pytest_sessionfinish(session):
     """What all runs so far compiled is thrown away before it fills the disk."""
     programs = Path(__file__).parent.parent / ".pytest_cache" / "jax"
@@ -94,9 +105,12 @@ def _engine(request):
     if name is None:
         yield None
         return
-    before = config.backend()
+    before, is_first = config.backend(), name not in {x.name for x in registry.loaded()}
     registry.set_engine(name)
-    yield registry.load(name)
+    engine = registry.load(name)
+    if is_first:
+        leave_alone_what_is_imported()
+    yield engine
     registry.set_engine(before)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import tricorn
 from tricorn.engines import active
 from tricorn.graph.calls import set_mask
+from tricorn.graph.scope import Scope
 
 #: for functions of a case that ask Keras alone: what it says is the same for every engine
 cached = functools.cache
@@ -20,6 +21,17 @@ cached = functools.cache
 def quick(fn: Callable) -> Callable:
     """`fn` of tensors as one program where single operations would be compiled, too (JAX)."""
     return jax.jit(fn) if active().name == "jax" else fn
+
+
+def program(lib, fn: Callable) -> Callable:
+    """`fn` of tensors with a library's layers; one program where single operations would be
+    compiled one by one (JAX).  What it assigns is forgotten."""
+
+    def run(*args):
+        with keras.StatelessScope() if lib is keras else Scope():
+            return fn(*args)
+
+    return jax.jit(run) if lib is keras else quick(run)
 
 
 def filled(grads: list, values: list) -> list:

@@ -20,17 +20,23 @@ SCRIPTS = {
     "keras_hub_models": ("keras_hub", ["--modern"]),
     "keras_tuner_search": ("keras_tuner", ["--modern"]),
     "mlflow_runs": ("mlflow", ["--modern"]),
+    "optuna_pruning": ("optuna_integration hyperopt", ["--modern"]),
     "scikeras_estimators": ("scikeras", ["--modern"]),
+    "shap_explainers": ("shap tensorflow", ["--modern"]),
+    "keras_tcn_sequences": ("tcn tensorflow", ["--modern"]),
+    "keras_self_attention_layers": ("keras_self_attention tensorflow", ["--modern"]),
     "wandb_offline": ("wandb tensorflow", ["--modern"]),
     "keras_rl_agents": ("rl", []),
     "keras_bert_training": ("keras_bert", []),
 }
+#: call TensorFlow's functions with the models' tensors
+ON_TENSORFLOW = ("shap_explainers", "keras_tcn_sequences", "keras_self_attention_layers")
 
 
-def run(command, folder):
+def run(command, folder, **environment):
     done = subprocess.run(
         [sys.executable, *command], capture_output=True, text=True, cwd=folder, timeout=900,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
@@ -41,13 +47,16 @@ def test_scripts(script, engine, tmp_path):
     for package in packages.split():
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
+    backend = "tensorflow" if script in ON_TENSORFLOW else "jax"
+    if script in ON_TENSORFLOW and engine.name != backend:
+        pytest.skip("for TensorFlow")
     path = str(FOLDER / f"{script}.py")
     ours, theirs = tmp_path / "ours.npz", tmp_path / "theirs.npz"
     command = ["-m", "tricorn.cli", "run", *options, "--engine", engine.name, path, str(ours)]
     run(command, tmp_path)
     if not ours.exists():
         return
-    run([path, str(theirs)], tmp_path)
+    run([path, str(theirs)], tmp_path, KERAS_BACKEND=backend)
     with np.load(ours) as found, np.load(theirs) as wanted:
         assert found.files == wanted.files
         for name in wanted.files:

@@ -30,6 +30,11 @@ FAMILIES = {
 }
 VARIANTS = [name for names in FAMILIES.values() for name in names]
 FIRST = [names[0] for names in FAMILIES.values()]
+#: of each family another, which differs by the most code
+SECOND = ["VGG19", "ResNet101", "ResNet101V2", "MobileNetV3Large", "DenseNet169",
+          "EfficientNetB1", "EfficientNetV2S", "ConvNeXtSmall", "NASNetLarge"]  # fmt: skip
+#: what Keras gives for them is recorded, for the engines on which Keras is not run
+RECORDED = ["MobileNet", "MobileNetV3Small", "ResNet50V2"]
 #: arguments that make a network another one
 OWN = {
     "MobileNet": {"alpha": 0.5, "depth_multiplier": 2},
@@ -90,6 +95,36 @@ def facts(model: Any, name: Callable[[Any], str] = lambda layer: layer.name) -> 
     layers = layers_of(model, name)
     digest = hashlib.sha256(json.dumps(layers).encode()).hexdigest()[:16]
     return [model.name, int(model.count_params()), len(layers), digest]
+
+
+def settings(found: Any) -> Any:
+    """A config of a model without what libraries write in several ways: what is off or not said,
+    seeds, the last axis, and a constant 0."""
+    if isinstance(found, list | tuple):
+        return [settings(item) for item in found if settings(item) != "InputLayer"]
+    if not isinstance(found, dict):
+        return found
+    kind, config = found.get("class_name"), found.get("config")
+    if kind == "__keras_tensor__":
+        return config["keras_history"]
+    if kind == "InputLayer":
+        return kind
+    if kind == "Constant" and config["value"] == 0:
+        return "Zeros"
+    if kind is not None:
+        rest = [found[key] for key in ("name", "inbound_nodes") if key in found]
+        return [kind, settings(config), settings(rest)] if config or rest else kind
+    return {
+        key: -1 if key == "axis" and value in (3, [3], (3,), [-1]) else settings(value)
+        for key, value in sorted(found.items())
+        if value is not None and value is not False and key != "seed"
+    }
+
+
+def wiring(model: Any) -> str:
+    """A digest of all layers' settings, and of what each is called with."""
+    told = json.dumps(settings(json.loads(json.dumps(model.get_config()))))
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def cases() -> dict[str, tuple[str, dict]]:

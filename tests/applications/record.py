@@ -1,9 +1,9 @@
 """Records what genuine networks are made of: ``python -m tests.applications.record``.
 
-``keras-3.15.1.json`` has what `networks.facts` tells of Keras's, the files of weights that they ask
-for, with and without the classifier, and what the first of each family gives for weights and images
-that are drawn; ``keras-2.3.1.json`` the same of those of
-Keras 2.3.1, which are in the package keras_applications 1.0.8, made here of the layers of tf_keras.
+``keras-3.15.1.json`` has what `networks.facts` and `networks.wiring` tell of Keras's, the files of
+weights that they ask for, with and without the classifier, and what some networks give for weights
+and images that are drawn; ``keras-2.3.1.json`` the facts of those of Keras 2.3.1, which
+are in the package keras_applications 1.0.8, made here of the layers of tf_keras.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def modern(found: Record) -> None:
         if title not in found:
             keras.utils.clear_session()
             model = getattr(keras.applications, name)(weights=None, **arguments)
-            found[title] = networks.facts(model)
+            found[title] = [*networks.facts(model), networks.wiring(model)]
             del model
     for name, arguments in networks.FILES:
         key, asked = json.dumps([name, arguments]), []
@@ -84,7 +84,7 @@ def modern(found: Record) -> None:
 def numbers(found: Record) -> None:
     import keras
 
-    for name in networks.FIRST:
+    for name in networks.RECORDED:
         if f"{name}, predictions" not in found:
             keras.utils.clear_session()
             model = getattr(keras.applications, name)(weights=None, **networks.arguments_of(name))

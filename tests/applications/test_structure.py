@@ -9,7 +9,7 @@ import pytest
 
 import tricorn
 from tests.applications import networks
-from tricorn import applications, config
+from tricorn import applications, config, naming
 from tricorn.applications import architecture
 
 pytestmark = pytest.mark.engine_free
@@ -28,9 +28,11 @@ def empty(monkeypatch):
 @pytest.mark.parametrize("title", networks.cases())
 def test_layers_and_weights(title, empty):
     name, arguments = networks.cases()[title]
-    tricorn.utils.clear_session()
+    naming.clear()  # names of layers are counted
     model = getattr(applications, name)(weights=None, **arguments)
-    assert networks.facts(model) == KERAS[title], networks.layers_of(model)
+    *facts, wiring = KERAS[title]
+    assert networks.facts(model) == facts, networks.layers_of(model)
+    assert networks.wiring(model) == wiring, networks.settings(model.get_config())
 
 
 def test_all_that_keras_has_is_tested():

@@ -14,44 +14,61 @@ import pytest
 import tricorn
 from tests.layers import cases
 from tests.layers.cases import Case, floats
-from tests.oracle import array, cached, close, masked
+from tests.oracle import array, cached, close, masked, program
 from tricorn import tree
 from tricorn.graph.calls import get_mask
 
 POLICIES = {"float32": 1e-5, "mixed_bfloat16": 6e-2}
 
 
-def _inputs(lib: Any, case: Case, is_masked: bool) -> Any:
+def _inputs(lib: Any, inputs: Any, is_masked: bool) -> Any:
     """The inputs, floating ones of three axes or more with a mask for their steps."""
 
-    def one(x: np.ndarray) -> Any:
-        if not is_masked or x.ndim < 3:
-            return lib.ops.convert_to_tensor(x)
-        steps = np.arange(x.shape[1]) < np.array([[x.shape[1] - 1 - i % 2] for i in range(len(x))])
-        return masked(lib, x, steps)
+    def one(x: Any) -> Any:
+        if not is_masked or len(x.shape) < 3:
+            return x
+        batch, length = x.shape[:2]
+        steps = np.arange(length) < np.array([[length - 1 - i % 2] for i in range(batch)])
+        return masked(lib, x + 0, steps)
 
-    several = isinstance(case.x, (list, tuple))
-    return type(case.x)(map(one, case.x)) if several else one(case.x)
+    return type(inputs)(map(one, inputs)) if isinstance(inputs, (list, tuple)) else one(inputs)
 
 
-def _call(lib: Any, case: Case, layer: Any, is_masked: bool) -> Any:
+def _call(lib: Any, case: Case, layer: Any, inputs: Any) -> Any:
     """(outputs, their masks), or None where the call is refused."""
     mask_of = get_mask if lib is tricorn else keras.src.backend.get_keras_mask
     leaves = tree.leaves if lib is tricorn else jax.tree.leaves
+    try:
+        args = inputs if isinstance(inputs, tuple) else (inputs,)
+        outputs = leaves(layer(*args, **case.call))
+    except Exception:  # of which kind depends on the engine
+        return None
+    return outputs, [mask_of(x) for x in outputs]
+
+
+def _calls(lib: Any, case: Case, layers: dict) -> dict:
+    """What layers give: (policy, whether there are masks, which layer) -> (dtypes, outputs, their
+    masks), or None where the call is refused."""
+    several = isinstance(case.x, (list, tuple))
+
+    def run(*x: Any) -> dict:
+        x = type(case.x)(x) if several else x[0]
+        return {
+            (policy, is_masked, which): _call(lib, case, layer, _inputs(lib, x, is_masked))
+            for (policy, which), layer in layers.items()
+            for is_masked in (False, True)
+        }
+
+    x = case.x if several else [case.x]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            inputs = _inputs(lib, case, is_masked)
-            args = inputs if isinstance(inputs, tuple) else (inputs,)
-            outputs = leaves(layer(*args, **case.call))
-        except Exception:  # of which kind depends on the engine
-            return None
-    masks = [mask_of(x) for x in outputs]
-    as_array = lib.ops.convert_to_numpy
-    return (
-        [(lib.backend.standardize_dtype(x.dtype), np.asarray(as_array(x))) for x in outputs],
-        [None if mask is None else np.asarray(as_array(mask)) for mask in masks],
-    )
+        found = program(lib, run)(*map(lib.ops.convert_to_tensor, x))
+    as_array = lambda x: None if x is None else np.asarray(lib.ops.convert_to_numpy(x))
+    for key, results in found.items():
+        if results is not None:
+            dtypes = [lib.backend.standardize_dtype(x.dtype) for x in results[0]]
+            found[key] = (dtypes, *(list(map(as_array, part)) for part in results))
+    return found
 
 
 def _build(layer: Any, case: Case) -> None:
@@ -74,11 +91,7 @@ def _made(lib: Any, case: Case, policy: str) -> Any:
 
 @cached
 def _of_keras(case: Case) -> dict:
-    return {
-        (policy, is_masked): _call(keras, case, _made(keras, case, policy), is_masked)
-        for policy in POLICIES
-        for is_masked in (False, True)
-    }
+    return _calls(keras, case, {(p, "layer"): _made(keras, case, p) for p in POLICIES})
 
 
 #: a Pipeline has no dtype, its layers have theirs
@@ -88,28 +101,32 @@ SWEPT = [case for case in cases.ALL if case.layer not in APART]
 
 @pytest.mark.parametrize("case", SWEPT, ids=lambda case: case.id)
 def test_masks_and_precision(case: Case) -> None:
-    for (policy, is_masked), expected in _of_keras(case).items():
+    layers = {}
+    for policy in POLICIES:
         layer = _made(tricorn, case, policy)
         copy = type(layer).from_config(layer.get_config())
         assert copy.dtype_policy.name == layer.dtype_policy.name == policy
+        _build(copy, case)
+        copy.set_weights(layer.get_weights())
+        layers |= {(policy, "layer"): layer, (policy, "copy"): copy}
+    calls = _calls(tricorn, case, layers)
+    for (policy, is_masked, which), expected in _of_keras(case).items():
         if expected is None or (is_masked and "initial_state" in case.call):
             continue  # Keras passes a mask over that comes together with first states
-        found = _call(tricorn, case, layer, is_masked)
+        found = calls[policy, is_masked, which]
         assert found is not None, (policy, is_masked)
-        for (dtype, ours), (name, theirs) in zip(found[0], expected[0], strict=True):
+        for dtype, name in zip(found[0], expected[0], strict=True):
             # a layer inside has a policy of its own, which Keras's wrappers pass over
             assert dtype == name or any(map(callable, case.kwargs.values())), (policy, is_masked)
+        for ours, theirs in zip(found[1], expected[1], strict=True):
             close(ours.astype("float32"), theirs.astype("float32"), POLICIES[policy])
         # Keras's scores keep the mask of the softmax inside, by which nothing can go on
         count = 1 if case.call.get("return_attention_scores") else None
-        for ours, theirs in zip(found[1][:count], expected[1][:count], strict=True):
+        for ours, theirs in zip(found[2][:count], expected[2][:count], strict=True):
             assert (ours is None) is (theirs is None), (policy, is_masked)
             if ours is not None:
                 np.testing.assert_array_equal(ours, theirs)
-        _build(copy, case)
-        copy.set_weights(layer.get_weights())
-        again = _call(tricorn, case, copy, is_masked)
-        for (_, ours), (_, theirs) in zip(again[0], found[0], strict=True):
+        for ours, theirs in zip(calls[policy, is_masked, "copy"][1], found[1], strict=True):
             np.testing.assert_array_equal(ours.astype("float32"), theirs.astype("float32"))
 
 

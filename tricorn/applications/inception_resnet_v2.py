@@ -43,7 +43,8 @@ def body(build: Builder, x: Any, named: bool = False) -> Any:
         for number in range(1, count + 1):
             name = f"{kind}_{number}"
             found = build.concatenated([part(x, *each) for each in branches], f"{name}_mixed")
-            found = layers.Conv2D(build.channels(x), 1, name=f"{name}_conv")(found)
+            same = layers.Conv2D(build.channels(x), 1, padding="same", name=f"{name}_conv")
+            found = same(found)
             last = name == "block8_10"
             add = CustomScaleLayer(1.0 if last else scale, name=name if named else None)
             x = add([x, found])
@@ -67,7 +68,7 @@ def body(build: Builder, x: Any, named: bool = False) -> Any:
     x = blocks(build.concatenated(found, "mixed_7a"), "block8")
     return chain(
         x,
-        layers.Conv2D(1536, 1, use_bias=False, name="conv_7b"),
+        layers.Conv2D(1536, 1, padding="same", use_bias=False, name="conv_7b"),
         build.norm("conv_7b_bn", scale=False),
         build.relu("conv_7b_ac"),
     )
