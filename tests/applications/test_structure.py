@@ -12,7 +12,7 @@ from tests.applications import networks
 from tricorn import applications, config, naming
 from tricorn.applications import architecture
 
-pytestmark = pytest.mark.engine_free
+pytestmark = [pytest.mark.heavy, pytest.mark.engine_free]
 
 KERAS = json.loads((Path(__file__).parent / "keras-3.15.1.json").read_text())
 

@@ -18,6 +18,8 @@ from tests.oracle import array, cached, close, masked, program
 from tricorn import tree
 from tricorn.graph.calls import get_mask
 
+pytestmark = pytest.mark.heavy
+
 POLICIES = {"float32": 1e-5, "mixed_bfloat16": 6e-2}
 
 

@@ -16,6 +16,8 @@ from tests.oracle import array, cached, close, program
 from tricorn import dtypes, layers, ops, tree
 from tricorn.utils import bounding_boxes as box_utils
 
+pytestmark = pytest.mark.heavy
+
 _rng = np.random.default_rng(0)
 IMAGES = _rng.uniform(0, 255, (3, 6, 5, 3)).astype("float32")
 MASKS = _rng.integers(0, 4, (3, 6, 5, 1)).astype("uint8")

@@ -14,6 +14,8 @@ from tests.oracle import array, cached, close, program
 from tricorn import tree
 from tricorn.graph.transforms import value_and_grad
 
+pytestmark = pytest.mark.heavy
+
 rng = np.random.default_rng(1)
 X = rng.normal(size=(2, 3, 7)).astype("float32")
 HEADS = rng.normal(size=(2, 3, 2, 4)).astype("float32")

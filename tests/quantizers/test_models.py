@@ -12,6 +12,8 @@ from tests.oracle import array, cached, close
 from tests.quantizers.test_layers import weights_like
 from tricorn.quantizers import calibrated
 
+pytestmark = pytest.mark.heavy
+
 TOKENS = np.random.default_rng(3).integers(0, 12, (6, 4)).astype("int32")
 
 MODES = {
