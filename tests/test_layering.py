@@ -31,6 +31,7 @@ FLOORS = [
         "naming",
         "signatures",
         "tracking",
+        "workers",
     ],
     ["limits", "tracebacks"],
     ["checks"],

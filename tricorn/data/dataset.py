@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import checks, dtypes, tree
-from tricorn.data import elements, iterators, on_disk, records
+from tricorn import checks, dtypes, tree, workers
+from tricorn.data import elements, iterators, kinds, on_disk, records
 from tricorn.data.elements import DatasetSpec, TensorSpec
 from tricorn.data.iterators import Iterator, of_graph
 
@@ -30,10 +30,10 @@ def _reorders(method: Callable) -> Callable:
 
     @functools.wraps(method)
     def call(self: Dataset, *args: Any, **kwargs: Any) -> Dataset:
-        if self._kind is not iterators.Rows:
+        if self._kind is not kinds.Rows:
             return method(self, *args, **kwargs)
         order = method(self._inputs[0], *args, **kwargs)
-        return self._then(iterators.Rows, order._length, order, **self._settings)
+        return self._then(kinds.Rows, order._length, order, **self._settings)
 
     return call
 
@@ -46,7 +46,7 @@ def _numbers(get: Callable[[int], int], length: float, dtype: Any) -> Dataset:
     name = dtypes.standardize(dtype)
     kind = dtypes.to_numpy(name).type
     spec = TensorSpec((), name)
-    return Dataset._of(iterators.Indexed, length=length, spec=spec, get=lambda i: kind(get(i)))
+    return Dataset._of(kinds.Indexed, length=length, spec=spec, get=lambda i: kind(get(i)))
 
 
 def _times(length: Length, function: Callable[[float], float]) -> Length:
@@ -86,7 +86,7 @@ class Dataset:
         begin = source if callable(source) else lambda: iter(source)
         length = len(source) if length is None and hasattr(source, "__len__") else length
         convert = functools.partial(tree.map, elements.as_element)
-        self._set(iterators.Generated, (), length, None, {"begin": begin, "convert": convert})
+        self._set(kinds.Generated, (), length, None, {"begin": begin, "convert": convert})
 
     def _set(
         self, kind: type[Iterator], inputs: tuple, length: Length, spec: Any, settings: dict
@@ -168,7 +168,7 @@ class Dataset:
         memories = [dict(node._memory) for node in nodes]
         iterator = self._iterator()
         try:
-            if self._kind in (iterators.Map, iterators.ParallelMap):
+            if self._kind in (kinds.Map, kinds.ParallelMap):
                 given = next(iterator.source)
                 found = iterators.result(self._settings["function"], given)
                 pairs = zip(tree.leaves(self._inputs[0].element_spec), tree.leaves(given))
@@ -209,7 +209,7 @@ class Dataset:
         """The elements of a list."""
         spec = functools.partial(elements.spec_of, listed[0]) if listed else None
         return cls._of(
-            iterators.Indexed, length=len(listed), spec=spec, get=listed.__getitem__, listed=listed
+            kinds.Indexed, length=len(listed), spec=spec, get=listed.__getitem__, listed=listed
         )
 
     def listed(self) -> list | None:
@@ -255,7 +255,7 @@ class Dataset:
         specs = [TensorSpec(array.shape[1:], array.dtype) for array in arrays]
         order = Dataset.range(lengths.pop())
         return Dataset._of(
-            iterators.Rows,
+            kinds.Rows,
             order,
             length=order._length,
             spec=tree.unflatten(structure, specs),
@@ -294,7 +294,7 @@ class Dataset:
             return tree.map_up_to(elements.cast, signature, element)
 
         return Dataset._of(
-            iterators.Generated, length=None, spec=signature, begin=begin, convert=convert
+            kinds.Generated, length=None, spec=signature, begin=begin, convert=convert
         )
 
     @staticmethod
@@ -346,26 +346,26 @@ class Dataset:
                 called by whoever asks for the element.
         """
         if num_parallel_calls is None:
-            return self._then(iterators.Map, self._length, spec=None, function=map_func)
-        count = iterators.workers(num_parallel_calls)
+            return self._then(kinds.Map, self._length, spec=None, function=map_func)
+        count = workers.how_many(num_parallel_calls)
         return self._then(
-            iterators.ParallelMap, self._length, spec=None, function=map_func, count=count
+            kinds.ParallelMap, self._length, spec=None, function=map_func, count=count
         )
 
     def filter(self, predicate: Callable, name: Any = None) -> Dataset:
         """The elements for which a function of them (or of their parts) is true."""
-        return self._then(iterators.Filter, None, function=predicate, first_only=False)
+        return self._then(kinds.Filter, None, function=predicate, first_only=False)
 
     def take_while(self, predicate: Callable, name: Any = None) -> Dataset:
         """The elements before the first for which a function of them is not true."""
-        return self._then(iterators.Filter, None, function=predicate, first_only=True)
+        return self._then(kinds.Filter, None, function=predicate, first_only=True)
 
     @_reorders
     def take(self, count: int, name: Any = None) -> Dataset:
         """The first elements; a count of -1: all."""
         count = int(count)
         length = self._length if count < 0 else _times(self._length, lambda n: min(count, n))
-        return self._then(iterators.Take, length, count=count)
+        return self._then(kinds.Take, length, count=count)
 
     @_reorders
     def skip(self, count: int, name: Any = None) -> Dataset:
@@ -374,7 +374,7 @@ class Dataset:
         if count < 0:
             return self.take(0)
         return self._then(
-            iterators.Nth, _times(self._length, lambda n: max(n - count, 0)), start=count, step=1
+            kinds.Nth, _times(self._length, lambda n: max(n - count, 0)), start=count, step=1
         )
 
     @_reorders
@@ -389,7 +389,7 @@ class Dataset:
         length = _times(
             self._length, lambda n: n if n == math.inf else max(-((index - n) // num_shards), 0)
         )
-        return self._then(iterators.Nth, length, start=int(index), step=int(num_shards))
+        return self._then(kinds.Nth, length, start=int(index), step=int(num_shards))
 
     def batch(
         self, batch_size: int, drop_remainder: bool = False, num_parallel_calls: Any = None,
@@ -432,7 +432,7 @@ class Dataset:
             return n if n == math.inf else n // size if drop else -(-n // size)
 
         return self._then(
-            iterators.Batch, _times(self._length, count), size=size, drop=drop, join=join,
+            kinds.Batch, _times(self._length, count), size=size, drop=drop, join=join,
             spec=lambda: tree.map_up_to(part, self.element_spec, shapes),
         )  # fmt: skip
 
@@ -445,7 +445,7 @@ class Dataset:
                 self.element_spec,
             )
 
-        return self._then(iterators.Unbatch, None, spec=spec)
+        return self._then(kinds.Unbatch, None, spec=spec)
 
     def window(
         self, size: int, shift: int | None = None, stride: int = 1, drop_remainder: bool = False,
@@ -468,7 +468,7 @@ class Dataset:
 
         spec = lambda: tree.map(DatasetSpec, self.element_spec)
         return self._then(
-            iterators.Window, _times(self._length, count), spec=spec,
+            kinds.Window, _times(self._length, count), spec=spec,
             size=size, shift=shift, stride=stride, drop=drop_remainder,
         )  # fmt: skip
 
@@ -481,7 +481,7 @@ class Dataset:
         if endless and self._length is None:
             length = math.inf
         nth = lambda number: self if number < times else None
-        return self._then(iterators.Chain, length, nth=nth, endless=endless)
+        return self._then(kinds.Chain, length, nth=nth, endless=endless)
 
     def concatenate(self, dataset: Any, name: Any = None) -> Dataset:
         """The elements, then those of another dataset.
@@ -498,7 +498,7 @@ class Dataset:
             return tree.map(elements.merged, one, other)
 
         return self._then(
-            iterators.Chain,
+            kinds.Chain,
             parts[0]._length + parts[1]._length if known else None,  # type: ignore[operator]
             *parts,
             spec=spec,
@@ -518,7 +518,7 @@ class Dataset:
         parts, structure = tree.take_apart(given)
         lengths = [part._length for part in parts]
         return Dataset._of(
-            iterators.Zip,
+            kinds.Zip,
             *parts,
             length=0 if 0 in lengths else None if None in lengths else min(lengths),
             spec=lambda: tree.map(lambda part: part.element_spec, given),
@@ -529,7 +529,7 @@ class Dataset:
         """Pairs of a number, from `start` on, and an element."""
         numbers = Dataset.counter.__wrapped__(start)
         return self._then(
-            iterators.Zip, self._length, numbers, self, build=tuple,
+            kinds.Zip, self._length, numbers, self, build=tuple,
             spec=lambda: (numbers.element_spec, self.element_spec),
         )  # fmt: skip
 
@@ -551,7 +551,7 @@ class Dataset:
         """
         cycle = 8 if cycle_length in (None, AUTOTUNE) else cycle_length
         return self._then(
-            iterators.Interleave,
+            kinds.Interleave,
             None,
             spec=None,
             function=map_func,
@@ -563,7 +563,7 @@ class Dataset:
     def scan(self, initial_state: Any, scan_func: Callable, name: Any = None) -> Dataset:
         """The elements that a function gives: ``scan_func(state, element) -> (state, element)``."""
         state = elements.as_element(initial_state)
-        return self._then(iterators.Scan, self._length, spec=None, function=scan_func, carry=state)
+        return self._then(kinds.Scan, self._length, spec=None, function=scan_func, carry=state)
 
     def reduce(self, initial_state: Any, reduce_func: Callable, name: Any = None) -> Any:
         """The last state: ``reduce_func(state, element) -> state``."""
@@ -598,7 +598,7 @@ class Dataset:
             self, "buffer_size", buffer_size, 1
         )  # fmt: skip
         return self._then(
-            iterators.Shuffle, self._length,
+            kinds.Shuffle, self._length,
             size=size, seed=_seed(seed), reshuffle=reshuffle_each_iteration is not False,
         )  # fmt: skip
 
@@ -610,15 +610,15 @@ class Dataset:
         """
         path = os.fsdecode(filename)
         if not path:
-            return self._then(iterators.Cache, self._length)
+            return self._then(kinds.Cache, self._length)
 
         def read(file: Any) -> Any:
             record = records.read_record(file, path)
             return None if record is None else elements.decode(record, Dataset._listed)
 
         opened = functools.partial(open, path, "rb")
-        written = Dataset._of(iterators.Records, length=None, opened=opened, read=read)
-        return self._then(iterators.FileCache, self._length, path=path, written=written)
+        written = Dataset._of(kinds.Records, length=None, opened=opened, read=read)
+        return self._then(kinds.FileCache, self._length, path=path, written=written)
 
     def prefetch(self, buffer_size: int | None = None, name: Any = None) -> Dataset:
         """The same elements; the next ones are read in a thread meanwhile.
@@ -627,7 +627,7 @@ class Dataset:
             buffer_size: how many; None or -1: 4.
         """
         size = 4 if buffer_size is None or buffer_size < 0 else int(buffer_size)
-        return self._then(iterators.Prefetch, self._length, size=size)
+        return self._then(kinds.Prefetch, self._length, size=size)
 
     def bucket_by_sequence_length(
         self, element_length_func: Callable, bucket_boundaries: Any, bucket_batch_sizes: Any,
@@ -675,7 +675,7 @@ class Dataset:
             lambda part: TensorSpec((None,) * (1 + len(part.shape)), part.dtype), self.element_spec
         )
         return self._then(
-            iterators.Buckets, None, spec=spec, key=key, sizes=list(bucket_batch_sizes), join=join,
+            kinds.Buckets, None, spec=spec, key=key, sizes=list(bucket_batch_sizes), join=join,
             drop=drop_remainder,
         )  # fmt: skip
 
@@ -710,7 +710,7 @@ class Dataset:
         kept = self.scan(start, decide).filter(lambda keep, found, element: keep)
         spec = lambda: (TensorSpec((), "int32"), self.element_spec)
         return kept._then(
-            iterators.Map, None, spec=spec, function=lambda keep, found, element: (found, element)
+            kinds.Map, None, spec=spec, function=lambda keep, found, element: (found, element)
         )
 
     @staticmethod
@@ -724,7 +724,7 @@ class Dataset:
             stop_on_empty_dataset: end when a dataset has ended; else its number is passed over.
         """
         return datasets[0]._then(
-            iterators.Chosen, None, choice_dataset, *datasets,
+            kinds.Chosen, None, choice_dataset, *datasets,
             stop=stop_on_empty_dataset, left=list(range(len(datasets))), build=None,
         )  # fmt: skip
 
@@ -746,11 +746,11 @@ class Dataset:
             raise ValueError(f"{len(datasets)} datasets have {len(shares)} weights")
         bounds, draws = np.cumsum(shares), iterators.Draws(_seed(seed), 0)
         get = lambda i: np.searchsorted(bounds, draws[i] * bounds[-1], "right")
-        choice = Dataset._of(iterators.Indexed, length=math.inf, get=get)
+        choice = Dataset._of(kinds.Indexed, length=math.inf, get=get)
         lengths = [one._length for one in datasets]
         whole = not stop_on_empty_dataset and None not in lengths and shares.all()
         return datasets[0]._then(
-            iterators.Chosen, sum(lengths) if whole else None, choice, *datasets,
+            kinds.Chosen, sum(lengths) if whole else None, choice, *datasets,
             stop=stop_on_empty_dataset, left=np.flatnonzero(shares).tolist(), build=None,
         )  # fmt: skip
 

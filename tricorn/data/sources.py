@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import checks, dtypes
-from tricorn.data import elements, iterators, records
+from tricorn import checks, dtypes, workers
+from tricorn.data import elements, kinds, records
 from tricorn.data.dataset import Dataset
 from tricorn.data.elements import TensorSpec
 from tricorn.data.iterators import of_graph
@@ -28,7 +28,7 @@ def _of_files(
     if not isinstance(filenames, Dataset):
         names = filenames if isinstance(filenames, (list, tuple, np.ndarray)) else [filenames]
         filenames = Dataset._listed([os.fsencode(name) for name in names])
-    reads = None if num_parallel_reads is None else iterators.workers(num_parallel_reads)
+    reads = None if num_parallel_reads is None else workers.how_many(num_parallel_reads)
     made = filenames.interleave(one, reads or 1, num_parallel_calls=reads)
     made._spec = spec
     return made
@@ -41,7 +41,7 @@ def _records(
 
     def one(name: bytes) -> Dataset:
         return Dataset._of(
-            iterators.Records,
+            kinds.Records,
             length=None,
             spec=spec,
             opened=functools.partial(records.opened, name, compression),

@@ -10,12 +10,14 @@ read and not run: nothing of a stream is lost when a training stops early.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import warnings
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -437,6 +439,8 @@ class StreamFeed:
         #: signature of a batch -> for how many there was room in chunks
         self._rooms: dict[Any, list[int]] = {}
         self._buffers: tuple[Any, list] = (None, [])
+        if (made := _made.get()) is not None:
+            made.append(self)
 
     def _batches(self) -> Iterator:
         if hasattr(self.source, "__iter__"):
@@ -604,6 +608,12 @@ class StreamFeed:
             self._iterator = None
         else:
             self._back.extend(kept)
+
+    def close(self) -> None:
+        """End a loop that the feed has begun; an iterator of a user's is his."""
+        iterator, self._iterator = self._iterator, None
+        if iterator is not self.source and hasattr(iterator, "close"):
+            iterator.close()
 
     def _is_one_pass(self) -> bool:
         """Whether an epoch is the whole source, which is begun anew each time."""
@@ -809,6 +819,24 @@ class FileFeed(StreamFeed):
         """See `StreamFeed`."""
         self._position = position
         return super().epoch(position, pace)
+
+
+#: the feeds that were made in the innermost block of `closing`
+_made: ContextVar[list[StreamFeed] | None] = ContextVar("_made", default=None)
+
+
+@contextlib.contextmanager
+def closing() -> Iterator[None]:
+    """A block at whose end the loops are closed that its feeds have begun: what makes their batches
+    ends, in threads and processes too, even if somebody holds on to an error with its frames."""
+    made: list[StreamFeed] = []
+    token = _made.set(made)
+    try:
+        yield
+    finally:
+        _made.reset(token)
+        for one in made:
+            one.close()
 
 
 def _warn_of_end(done: int, steps: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import dataclasses
 import functools
@@ -94,12 +95,29 @@ class _Signals:
     def __init__(self, handlers: dict[int, Callable]) -> None:
         self.handlers = handlers
         self.came: list[tuple[int, Any]] = []
+        #: data are being waited for, which may take for ever; and too long after a signal
+        self.waiting = self.overdue = False
 
     def note(self, number: int, frame: Any) -> None:
-        self.came.append((number, frame))
-        if len(self.came) > 2:  # somebody really wants out
+        overdue, self.overdue = self.overdue, False
+        if not overdue:
+            self.came.append((number, frame))
+        if self.waiting and (overdue or len(self.came) > 1):
+            self.check()
+        elif self.waiting:
+            again = threading.Timer(_PATIENCE, self._insist, (number, self.came))
+            again.daemon = True
+            again.start()
+        elif len(self.came) > 2:  # somebody really wants out
             self.came.clear()
             raise KeyboardInterrupt
+
+    def _insist(self, number: int, came: list) -> None:
+        """Wake who still waits."""
+        if self.waiting and came is self.came:
+            self.overdue = True
+            wake = getattr(signal, "pthread_kill", lambda _, n: _thread.interrupt_main(n))
+            wake(threading.main_thread().ident, number)
 
     def check(self) -> None:
         """Call the handlers for what came meanwhile.  Python's own raises KeyboardInterrupt."""
@@ -109,6 +127,22 @@ class _Signals:
 
 
 _signals: _Signals | None = None
+
+#: how many seconds after Ctrl-C the data that are waited for have left to come
+_PATIENCE = 1.0
+
+
+def following(chunks: Iterator) -> Any:
+    """The next of the data, None at the end.  That Ctrl-C waits for a safe point is limited here:
+    who reads may hang, and no Variable is at stake."""
+    signals = _signals
+    if signals is None or threading.current_thread() is not threading.main_thread():
+        return next(chunks, None)
+    signals.waiting = True
+    try:
+        return next(chunks, None)
+    finally:
+        signals.waiting = False
 
 
 @contextlib.contextmanager
@@ -136,7 +170,11 @@ def interruptible(can_go_on: bool = False) -> Iterator[Callable[[], None]]:
     numbers = [signal.SIGINT, signal.SIGTERM] if can_go_on else [signal.SIGINT]
     before: dict[int, Any] = {n: signal.getsignal(n) for n in numbers} if main else {}
     if main and _signals is not None and before[signal.SIGINT] == _signals.note:
-        yield _signals.check
+        waiting, _signals.waiting = _signals.waiting, False
+        try:
+            yield _signals.check
+        finally:
+            _signals.waiting = waiting
         return
     handlers: dict[int, Callable] = {n: found for n, found in before.items() if callable(found)}
     if before.get(signal.SIGTERM) is signal.SIG_DFL:
@@ -213,12 +251,12 @@ def run(
     Returns:
         (the last step's result, the number of steps of the epoch that are done).
     """
-    engine, result = active(), None
+    engine, result, failed = active(), None, None
     position = position or Position(0, 0)
     try:
-        following = next(chunks, None)
-        while following is not None:
-            (args, count), start, following = following, 0, None
+        coming = following(chunks)
+        while coming is not None:
+            (args, count), start, coming = coming, 0, None
             key = tree.leaves(args)[0].shape
             while start < count:
                 wish = due_in(position.step - 1) if due_in is not None else None
@@ -230,7 +268,10 @@ def run(
                 prepared = 0.0
                 if stop == count and feed.ahead:
                     before = time.perf_counter()
-                    following = next(chunks, None)
+                    try:
+                        coming = following(chunks)
+                    except BaseException as error:  # after the steps that are done
+                        failed = error
                     prepared = time.perf_counter() - before
                 engine.block(result)
                 seconds = time.perf_counter() - clock
@@ -242,8 +283,11 @@ def run(
                 check()
                 if stopped():
                     return result, position.step
+                if failed is not None:
+                    raise failed
             if not feed.ahead:
-                following = next(chunks, None)
+                coming = following(chunks)
     finally:
         feed.keep()
+        failed = None  # an error does not hold the frame that holds it
     return result, position.step

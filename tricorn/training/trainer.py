@@ -342,6 +342,7 @@ class Trainer(Layer):
 
     @shortened
     @loop.training()
+    @adapters.closing()
     def fit(
         self,
         x: Any = None,
@@ -472,6 +473,7 @@ class Trainer(Layer):
     # ------------------------------------------------------------------------- evaluate and predict
 
     @shortened
+    @adapters.closing()
     def evaluate(
         self,
         x: Any = None,
@@ -507,6 +509,7 @@ class Trainer(Layer):
         return logs if return_dict else _as_list(self, logs)
 
     @shortened
+    @adapters.closing()
     def predict(
         self,
         x: Any,
@@ -531,11 +534,12 @@ class Trainer(Layer):
         outputs: list = []
         self.stop_predicting = False
         batches = _predict_batches(feed, steps)
+        together = 1 if self.steps_per_execution == "auto" else int(self.steps_per_execution)
+        groups = iter(lambda: list(itertools.islice(batches, together)), [])
         with loop.interruptible() as check, contextlib.ExitStack() as at_end:
             at_end.callback(feed.keep)
             calls.on_predict_begin()
-            together = 1 if self.steps_per_execution == "auto" else int(self.steps_per_execution)
-            while group := list(itertools.islice(batches, together)):
+            while group := loop.following(groups):
                 calls.on_predict_batch_begin(len(outputs))
                 found = users.on_each(group) if users else [program(batch) for batch in group]
                 feed.done(len(group))

@@ -3,14 +3,13 @@ they are."""
 
 from __future__ import annotations
 
-import contextvars
+import contextlib
+import itertools
 import random
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tricorn.utils.py_dataset import in_parallel
+from tricorn.workers import in_parallel
 
 
 class SequenceEnqueuer:
@@ -24,6 +23,7 @@ class SequenceEnqueuer:
     def __init__(self, sequence: Any, use_multiprocessing: bool = False) -> None:
         self.sequence, self.use_multiprocessing = sequence, use_multiprocessing
         self.workers, self.max_queue_size, self._running = 1, 10, False
+        self._begun: Any = None
 
     def start(self, workers: int = 1, max_queue_size: int = 10) -> None:
         """Let `get` go on.
@@ -39,12 +39,16 @@ class SequenceEnqueuer:
         return self._running
 
     def stop(self, timeout: float | None = None) -> None:
-        """Let `get` end with the next batch."""
+        """Let `get` end, and what makes batches ahead."""
         self._running = False
+        if self._begun is not None:
+            with contextlib.suppress(ValueError):  # another thread is in it, and leaves it at once
+                self._begun.close()
 
     def get(self) -> Iterator:
         """The batches, except those that are None."""
-        for batch in self._batches():
+        self._begun = self._batches()
+        for batch in self._begun:
             if not self._running:
                 return
             if batch is not None:
@@ -111,16 +115,19 @@ class GeneratorEnqueuer(SequenceEnqueuer):
         super().__init__(sequence, use_multiprocessing)
 
     def _batches(self) -> Iterator:
-        end = object()
-        run: Any = contextvars.copy_context().run  # on the engine and with the settings of here
-        with ThreadPoolExecutor(1) as pool:
-            pending = deque(
-                pool.submit(run, next, self.sequence, end)
-                for _ in range(max(self.max_queue_size, 1))
-            )
-            try:
-                while (batch := pending.popleft().result()) is not end:
-                    yield batch
-                    pending.append(pool.submit(run, next, self.sequence, end))
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        drawn = _Drawn(self.sequence)
+        ahead = max(self.max_queue_size, 1)
+        for batch in in_parallel(drawn, itertools.count(), 1, False, ahead):
+            if batch is drawn:
+                return
+            yield batch
+
+
+class _Drawn:
+    """The next of an iterator, whatever the number; at the end itself."""
+
+    def __init__(self, source: Iterator) -> None:
+        self.source = source
+
+    def __getitem__(self, number: int) -> Any:
+        return next(self.source, self)

@@ -2,59 +2,11 @@
 
 from __future__ import annotations
 
-import contextvars
 import itertools
-import multiprocessing
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
-
-def in_parallel(
-    source: Any, numbers: Iterator[int], workers: int, processes: bool, ahead: int
-) -> Iterator:
-    """``source[number]`` of each number, in order, several made at a time.
-
-    Args:
-        workers: how many.
-        processes: in processes instead of threads, each with a copy of `source`.
-        ahead: how many may be made or wait.
-    """
-    pool: Executor
-    if processes:  # no fork: engines have threads
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, context, _hold, (source,))
-    else:
-        pool = ThreadPoolExecutor(workers)
-
-    def submitted(count: int) -> Iterator[Future]:
-        for number in itertools.islice(numbers, count):
-            if processes:
-                yield pool.submit(_item, number)
-            else:  # on the engine and with the settings of this thread
-                yield pool.submit(contextvars.copy_context().run, source.__getitem__, number)
-
-    with pool:
-        pending = deque(submitted(ahead))
-        try:
-            while pending:
-                yield pending.popleft().result()
-                pending.extend(submitted(1))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-#: in a process of `in_parallel`: what it makes batches of
-_held: list[Any] = []
-
-
-def _hold(source: Any) -> None:
-    _held[:] = [source]
-
-
-def _item(number: int) -> Any:
-    return _held[0][number]
+from tricorn.workers import in_parallel, item
 
 
 class PyDataset:
@@ -131,7 +83,7 @@ def _batches(source: PyDataset, first: int) -> Iterator:
         ahead = max(source.max_queue_size, source.workers)
         yield from in_parallel(source, numbers, source.workers, source.use_multiprocessing, ahead)
     else:
-        yield from (source[number] for number in numbers)
+        yield from (item(source, number, type(source).__name__) for number in numbers)
     source.on_epoch_end()
 
 

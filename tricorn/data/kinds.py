@@ -1,0 +1,695 @@
+"""Iterators over sources and over what is made of other datasets, one class for each kind."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import queue
+import sys
+import threading
+import weakref
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tricorn import tree
+from tricorn.data import records
+from tricorn.data.elements import as_element, encode, protected, stacked
+from tricorn.data.iterators import Draws, Iterator, call, result
+from tricorn.workers import Pool, Threads, given
+
+# ----------------------------------------------------------------------------------------- sources
+
+
+class Indexed(Iterator):
+    """``get(i)`` of each i up to `length`."""
+
+    _position = ("at",)
+
+    def _begin(self) -> None:
+        self.at, self.length = 0, self.dataset._length
+
+    def __next__(self) -> Any:
+        at = self.at
+        if at >= self.length:
+            raise StopIteration
+        self.at = at + 1
+        return self.get(at)
+
+    def many(self, count: int) -> list:
+        at, self.at = self.at, min(self.at + count, self.length)
+        return list(map(self.get, range(at, self.at)))
+
+
+class Rows(Iterator):
+    """The rows of arrays whose numbers another dataset gives.
+
+    Attributes:
+        arrays: with first axes of one length.
+        build: makes the element of a row of each.
+    """
+
+    def __next__(self) -> Any:
+        row = next(self.source)
+        return self.build([array[row] for array in self.arrays])
+
+    def rows(self, count: int) -> tuple[Any, int]:
+        """(the next rows as one batch, how many they are)."""
+        numbers = self.source.many(count)
+        if not numbers:
+            return None, 0
+        first, last = int(numbers[0]), int(numbers[-1]) + 1
+        if last - first == len(numbers) and numbers == list(range(first, last)):
+            parts = [np.array(array[first:last]) for array in self.arrays]
+        else:
+            parts = [array[numbers] for array in self.arrays]
+        return self.build(parts), len(numbers)
+
+
+class Generated(Iterator):
+    """What an iterator of a user's gives.  If it has ``get_state`` and ``set_state`` these are the
+    position, otherwise it is read again up to where it was."""
+
+    _position = ()
+    count = 0
+    elements: Any = None
+
+    def __next__(self) -> Any:
+        if self.elements is None:
+            self.elements = iter(self.begin())
+        element = next(self.elements)
+        self.count += 1
+        return self.convert(element)
+
+    def get_state(self) -> Any:
+        own = getattr(self.elements, "get_state", None)
+        return {"count": self.count, "own": None if own is None else own()}
+
+    def set_state(self, state: Any) -> None:
+        self.elements, self.count = iter(self.begin()), state["count"]
+        if state["own"] is not None:
+            self.elements.set_state(state["own"])
+        else:
+            deque(itertools.islice(self.elements, self.count), maxlen=0)
+
+
+class Records(Iterator):
+    """What a function reads from a file; the position is the place in it.
+
+    Attributes:
+        opened: opens the file.
+        read: function of the file that gives the next element, or None at the end.
+    """
+
+    offset = 0
+    file: Any = None
+
+    def __next__(self) -> Any:
+        if self.file is None:
+            if self.offset < 0:
+                raise StopIteration
+            self.file = self.opened()
+            if self.offset:
+                self.file.seek(self.offset)
+        element = self.read(self.file)
+        if element is None:
+            self.close()
+            raise StopIteration
+        return element
+
+    def get_state(self) -> int:
+        return self.offset if self.file is None else self.file.tell()
+
+    def set_state(self, state: int) -> None:
+        self.close()
+        self.offset = state
+
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.close()
+            self.file, self.offset = None, -1
+
+
+# ------------------------------------------------------------------------------ one after the other
+
+
+class Map(Iterator):
+    """A function of each element."""
+
+    def __next__(self) -> Any:
+        return result(self.function, next(self.source))
+
+
+class Filter(Iterator):
+    """The elements for which a function is true, or those up to the first for which it is not."""
+
+    _position = ("source", "over")
+    over = False
+
+    def __next__(self) -> Any:
+        while not self.over:
+            element = next(self.source)
+            if call(self.function, element):
+                return element
+            self.over = self.first_only
+        raise StopIteration
+
+
+class Take(Iterator):
+    """The first elements."""
+
+    _position = ("source", "count")
+    count: int
+
+    def __next__(self) -> Any:
+        if self.count == 0:
+            raise StopIteration
+        self.count -= 1  # below 0: all
+        return next(self.source)
+
+
+class Nth(Iterator):
+    """Those after the first `start`, and from there every `step`-th."""
+
+    _position = ("source", "start")
+    start: int
+
+    def __next__(self) -> Any:
+        for _ in range(self.start):
+            next(self.source)
+        self.start = self.step - 1
+        return next(self.source)
+
+
+class Batch(Iterator):
+    """Elements put together, by `join`."""
+
+    def __next__(self) -> Any:
+        if isinstance(self.source, Rows) and self.join is stacked:
+            batch, count = self.source.rows(self.size)
+        else:
+            batch = self.source.many(self.size)
+            count = len(batch)
+        if count == 0 or (self.drop and count < self.size):
+            raise StopIteration
+        return self.join(batch) if type(batch) is list else batch
+
+
+class Unbatch(Iterator):
+    """The rows of the elements."""
+
+    _position = ("source", "parts", "row", "count")
+    parts: Any = None
+    row = count = 0
+
+    def __next__(self) -> Any:
+        while self.row == self.count:
+            self.parts = next(self.source)
+            lengths = {len(part) for part in tree.leaves(self.parts)}
+            if len(lengths) != 1:
+                raise ValueError(f"unbatch: the parts have different lengths: {sorted(lengths)}")
+            self.row, self.count = 0, lengths.pop()
+        row, self.row = self.row, self.row + 1
+        return tree.map(lambda part: part[row], self.parts)
+
+
+class Window(Iterator):
+    """Datasets of elements that follow one another."""
+
+    _position = ("source", "buffer", "skipped")
+
+    def _begin(self) -> None:
+        self.buffer: list = []
+        self.skipped = 0
+
+    def __next__(self) -> Any:
+        reach = (self.size - 1) * self.stride + 1
+        for _ in range(self.skipped):  # between two windows
+            next(self.source)
+        self.skipped = 0
+        self.buffer.extend(itertools.islice(self.source, reach - len(self.buffer)))
+        window = self.buffer[:: self.stride]
+        if not window or (self.drop and len(window) < self.size):
+            self.buffer = []
+            raise StopIteration
+        self.skipped = max(self.shift - len(self.buffer), 0) if len(self.buffer) == reach else 0
+        self.buffer = self.buffer[self.shift :]
+        parts, structure = zip(*map(tree.take_apart, window))
+        columns = [self.dataset._listed(list(column)) for column in zip(*parts)]
+        return tree.unflatten(structure[0], columns)
+
+
+class Chain(Iterator):
+    """The elements of ``nth(0)``, then of ``nth(1)``, ..., until there is None; or until one gives
+    nothing, if there are no end of them."""
+
+    _position = ("number", "some", "source")
+    _reads = False
+
+    def _begin(self) -> None:
+        self._enter(0)
+
+    def _enter(self, number: int) -> None:
+        self.number, self.some, found = number, False, self.nth(number)
+        self.source = None if found is None else found._iterator()
+
+    def __next__(self) -> Any:
+        while self.source is not None:
+            try:
+                element = next(self.source)
+            except StopIteration:
+                if self.endless and not self.some:
+                    raise
+                self._enter(self.number + 1)
+            else:
+                self.some = True
+                return element
+        raise StopIteration
+
+    def set_state(self, state: Any) -> None:
+        self._enter(state["number"])
+        super().set_state(state)
+
+
+class Zip(Iterator):
+    """The elements of several datasets side by side."""
+
+    _position: tuple[str, ...] = ("sources",)
+
+    def _begin(self) -> None:
+        self.sources = [self.source, *(one._iterator() for one in self.dataset._inputs[1:])]
+
+    def __next__(self) -> Any:
+        return self.build([next(source) for source in self.sources])
+
+
+class Chosen(Zip):
+    """Of the first dataset the number of the one that gives the next element, among those `left`,
+    which have not ended."""
+
+    _position: tuple[str, ...] = ("sources", "left")
+    left: list
+
+    def __next__(self) -> Any:
+        while self.left:
+            number = int(next(self.sources[0]))
+            if not 0 <= number < len(self.sources) - 1:
+                raise ValueError(
+                    f"choose_from_datasets: there are {len(self.sources) - 1} datasets, the choice "
+                    f"was {number}"
+                )
+            if number in self.left:
+                try:
+                    return next(self.sources[number + 1])
+                except StopIteration:
+                    self.left = [] if self.stop else [n for n in self.left if n != number]
+        raise StopIteration
+
+
+class Scan(Iterator):
+    """A function of a state and each element gives the next state and an element."""
+
+    _position = ("source", "carry")
+    carry: Any
+
+    def __next__(self) -> Any:
+        found = as_element(self.function(self.carry, next(self.source)))
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise TypeError(f"scan_func must give (new_state, output_element), got {found!r}")
+        self.carry, element = found
+        return element
+
+
+# ----------------------------------------------------------------------------------- with a memory
+
+
+class Shuffle(Iterator):
+    """Each element is drawn from the next `size`."""
+
+    _position = ("source", "seed", "loop", "drawn", "buffer", "ended")
+
+    def _begin(self) -> None:
+        memory = self.dataset._memory
+        self.loop = memory.get("loops", 0) if self.reshuffle else 0
+        memory["loops"] = self.loop + 1
+        self.buffer: list = []
+        self.drawn, self.ended, self.draws = 0, False, Draws(self.seed, self.loop)
+
+    def __next__(self) -> Any:
+        for element in self.many(1):
+            return element
+        raise StopIteration
+
+    def many(self, count: int) -> list:
+        """See `Iterator`: fill the buffer, draw, fill its place, draw ..."""
+        buffer, size, draws, found = self.buffer, self.size, self.draws, []
+        coming: list = []
+        if not self.ended:
+            wanted = min(size - len(buffer) + count - 1, sys.maxsize)
+            coming = self.source.many(wanted)
+            self.ended = len(coming) < wanted
+        room = size - len(buffer)
+        buffer.extend(coming[:room])
+        for number in range(self.drawn, self.drawn + count):
+            if not buffer:
+                break
+            place = int(draws[number] * len(buffer))
+            buffer[place], buffer[-1] = buffer[-1], buffer[place]
+            found.append(buffer.pop())
+            if room < len(coming):
+                buffer.append(coming[room])
+                room += 1
+        self.drawn += len(found)
+        return found
+
+    def get_state(self) -> Any:
+        return {**super().get_state(), "loops": self.dataset._memory["loops"]}
+
+    def set_state(self, state: Any) -> None:
+        super().set_state(state)
+        self.dataset._memory["loops"] = state["loops"]
+        self.dataset._settings["seed"] = self.seed
+        self.draws = Draws(self.seed, self.loop)
+
+
+class Cache(Iterator):
+    """Elements that are kept in memory when they are read for the first time.
+
+    The position tells where the reading of what is kept began, so that another process can read it
+    again instead of finding all of it in there.
+    """
+
+    def _begin(self) -> None:
+        self.at, self.first = 0, self.source.get_state()
+        self.seen: list | None = None  # what is read for the first time
+
+    def __next__(self) -> Any:
+        kept = self.dataset._memory.get("elements")
+        if self.at == 0 and kept is None:
+            self.seen = []
+        if self.seen is None and kept is not None:
+            if self.at >= len(kept):
+                raise StopIteration
+            element = kept[self.at]
+        else:
+            try:
+                element = protected(next(self.source))
+            except StopIteration:
+                if self.seen is not None:
+                    self.dataset._memory.update(elements=self.seen, first=self.first)
+                raise
+            if self.seen is not None:
+                self.seen.append(element)
+        self.at += 1
+        return element
+
+    def get_state(self) -> Any:
+        whole = self.seen is None and "elements" in self.dataset._memory
+        first = self.dataset._memory["first"] if whole else self.first
+        return {"at": self.at, "first": first, "whole": whole}
+
+    def set_state(self, state: Any) -> None:
+        memory = self.dataset._memory
+        self._begin()
+        if "elements" not in memory or not state["whole"]:
+            kept = memory.pop("elements", None)
+            self.source.set_state(state["first"])
+            self.first = state["first"]
+            deque(itertools.islice(self, None if state["whole"] else state["at"]), maxlen=0)
+            if kept is not None:
+                memory["elements"] = kept
+        if state["whole"]:
+            self.at, self.seen = state["at"], None
+
+
+class FileCache(Iterator):
+    """Elements that are kept in a file by a loop that reads all of them."""
+
+    def _begin(self) -> None:
+        self._open(os.path.exists(self.path))
+
+    def _open(self, whole: bool) -> None:
+        self.whole, self.fresh = whole, not whole
+        self.part: Any = None
+        if whole:
+            self.source = self.written._iterator()
+
+    def __next__(self) -> Any:
+        if self.fresh:
+            self.fresh = False
+            self.part = open(f"{self.path}.{os.getpid()}-{id(self)}", "wb")  # noqa: SIM115
+            weakref.finalize(self, Path(self.part.name).unlink, missing_ok=True)
+        try:
+            element = next(self.source)
+        except StopIteration:
+            if self.part is not None and not self.part.closed:
+                self.part.close()
+                os.replace(self.part.name, self.path)
+            raise
+        if self.part is not None:
+            self.part.write(records.framed(encode(element)))
+        return element
+
+    def get_state(self) -> Any:
+        return {"whole": self.whole, "source": self.source.get_state()}
+
+    def set_state(self, state: Any) -> None:
+        if state["whole"] != self.whole:
+            self.source = self.dataset._inputs[0]._iterator()
+            self._open(state["whole"])
+        self.fresh, self.part = False, None  # the file would lack the elements before
+        self.source.set_state(state["source"])
+
+
+class Buckets(Iterator):
+    """Batches of elements with equal keys, by `join`."""
+
+    _position = ("source", "groups", "over")
+
+    def _begin(self) -> None:
+        self.groups: dict[int, list] = {}
+        self.over = False
+
+    def __next__(self) -> Any:
+        while not self.over:
+            try:
+                element = next(self.source)
+            except StopIteration:
+                self.over = True
+                break
+            key = call(self.key, element)
+            group = self.groups.setdefault(key, [])
+            group.append(element)
+            if len(group) == self.sizes[key]:
+                return self.join(key, self.groups.pop(key))
+        if not self.groups or self.drop:
+            raise StopIteration
+        key = min(self.groups)
+        return self.join(key, self.groups.pop(key))
+
+
+class Interleave(Iterator):
+    """The elements of the datasets that a function makes of elements: `block` of each of `cycle`
+    datasets in turn; where one ends the next one takes its place."""
+
+    _position = ("source", "over", "at", "taken")
+
+    def _begin(self) -> None:
+        #: (what the dataset was made of, its iterator)
+        self.slots: list = [None] * self.cycle
+        self.over, self.at, self.taken = False, 0, 0
+
+    def _open(self, element: Any) -> tuple[Any, Iterator]:
+        made = call(self.function, element)
+        if not hasattr(made, "_iterator"):
+            raise TypeError(f"map_func must give a Dataset, got {type(made).__name__}")
+        return element, (made.prefetch(2 * self.block) if self.ahead else made)._iterator()
+
+    def _fill(self) -> None:
+        """Open a dataset for each free place from here on, where they are read ahead."""
+        for step in range(self.cycle if self.ahead else 1):
+            at = (self.at + step) % self.cycle
+            if self.slots[at] is None and not self.over:
+                try:
+                    self.slots[at] = self._open(next(self.source))
+                except StopIteration:
+                    self.over = True
+
+    def _turn(self) -> None:
+        self.at, self.taken = (self.at + 1) % self.cycle, 0
+
+    def __next__(self) -> Any:
+        while True:
+            if self.slots[self.at] is None and not self.over:
+                self._fill()
+            slot = self.slots[self.at]
+            if slot is not None:
+                try:
+                    element = next(slot[1])
+                except StopIteration:
+                    self.slots[self.at] = None
+                    self._turn()
+                    continue
+                self.taken += 1
+                if self.taken == self.block:
+                    self._turn()
+                return element
+            if self.over and not any(self.slots):
+                raise StopIteration
+            self._turn()
+
+    def get_state(self) -> Any:
+        slots = [slot and (slot[0], slot[1].get_state()) for slot in self.slots]
+        return {**super().get_state(), "slots": slots}
+
+    def set_state(self, state: Any) -> None:
+        self._close_slots()
+        super().set_state(state)
+        self.slots = [saved and self._open(saved[0]) for saved in state["slots"]]
+        for slot, saved in zip(self.slots, state["slots"]):
+            if slot is not None:
+                slot[1].set_state(saved[1])
+
+    def _close_slots(self) -> None:
+        for slot in filter(None, self.slots):
+            slot[1].close()
+
+    def close(self) -> None:
+        super().close()
+        self._close_slots()
+
+
+# --------------------------------------------------------------------------------------- in threads
+
+
+class ParallelMap(Iterator):
+    """`Map` by several threads, in order."""
+
+    _position = ("source", "over")
+
+    def _begin(self) -> None:
+        self.over = False
+        self.pool: Any = None
+        #: (element, where the result will be)
+        self.pending: deque = deque()
+
+    def _ask(self, element: Any) -> None:
+        if self.pool is None:
+            self.pool = Pool(self.count)
+            weakref.finalize(self, self.pool.stop)
+        self.pending.append((element, self.pool.ask(result, self.function, element)))
+
+    def __next__(self) -> Any:
+        while not self.over and len(self.pending) < 2 * self.count:
+            try:
+                element = next(self.source)
+            except StopIteration:
+                self.over = True
+            except Exception as error:  # after what comes before it
+                failed: queue.SimpleQueue = queue.SimpleQueue()
+                failed.put((True, error))
+                self.pending.append((None, failed))
+                break
+            else:
+                self._ask(element)
+        if not self.pending:
+            self.close()
+            raise StopIteration
+        return given(*self.pending.popleft()[1].get())
+
+    def get_state(self) -> Any:
+        pending = [element for element, _ in self.pending if element is not None]
+        return {**super().get_state(), "pending": pending}
+
+    def set_state(self, state: Any) -> None:
+        super().set_state(state)
+        self.pending.clear()
+        for element in state["pending"]:
+            self._ask(element)
+
+    def close(self) -> None:
+        super().close()
+        self.pending.clear()
+        self.over = True
+        if self.pool is not None:
+            self.pool.stop()
+            self.pool = None
+
+
+class _Reader(Threads):
+    """A thread that reads ahead.  What it reads stays with the place that comes after it: `reading`
+    is held while that changes."""
+
+    def __init__(self, source: Iterator, size: int, ready: deque) -> None:
+        self.source, self.size, self.ready, self.over = source, size, ready, False
+        self.reading, self.changed = threading.Lock(), threading.Condition()
+        super().__init__(1, _read_ahead, self)
+
+    def stop(self) -> None:
+        with self.changed:
+            self.over = True
+            self.changed.notify_all()
+
+
+def _read_ahead(reader: _Reader) -> None:
+    while not reader.over:
+        with reader.reading:
+            try:
+                found = False, next(reader.source)
+            except BaseException as error:
+                found = True, error
+            with reader.changed:
+                reader.ready.append(found)
+                reader.over |= isinstance(found[1], StopIteration)
+                reader.changed.notify_all()
+        del found  # nothing is kept while there is no room
+        with reader.changed:
+            while len(reader.ready) >= reader.size and not reader.over:
+                reader.changed.wait()
+    reader.source.close()
+
+
+class Prefetch(Iterator):
+    """The same elements, of which the next ones are read in a thread meanwhile."""
+
+    def _begin(self) -> None:
+        self.ready: deque = deque()
+        self.reader: _Reader | None = None
+
+    def __next__(self) -> Any:
+        if self.size == 0:
+            return next(self.source)
+        if self.reader is None:
+            self.reader = _Reader(self.source, self.size, self.ready)
+            weakref.finalize(self, self.reader.stop)
+        with self.reader.changed:
+            while not self.ready and not self.reader.over:
+                self.reader.changed.wait()
+            if not self.ready:
+                raise StopIteration
+            self.reader.changed.notify_all()
+            return given(*self.ready.popleft())
+
+    def get_state(self) -> Any:
+        with self.reader.reading if self.reader else contextlib.nullcontext():
+            return {
+                "ready": [value for failed, value in self.ready if not failed],
+                "source": self.source.get_state(),
+            }
+
+    def set_state(self, state: Any) -> None:
+        if self.reader is not None:
+            self.reader.stop()
+            self.reader.threads[0].join()  # it is not in the source any more
+            self.reader = None
+        self.source.set_state(state["source"])
+        self.ready = deque((False, value) for value in state["ready"])
+
+    def close(self) -> None:
+        if self.reader is None:
+            super().close()
+        else:  # the thread closes the source, when it is done with the element that it reads
+            self.reader.stop()
