@@ -49,9 +49,9 @@ def _stop_all() -> None:
     _join([thread for one in running for thread in one.threads])
 
 
-def _join(threads: Iterable[Any], seconds: float = GRACE) -> None:
-    """Wait for threads or processes, so long in all."""
-    end = time.monotonic() + seconds
+def _join(threads: Iterable[Any]) -> None:
+    """Wait for threads or processes."""
+    end = time.monotonic() + GRACE
     for thread in threads:
         if thread is not threading.current_thread():
             thread.join(max(end - time.monotonic(), 0))

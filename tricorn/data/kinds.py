@@ -615,7 +615,7 @@ class ParallelMap(Iterator):
         self.pending.clear()
         self.over = True
         if self.pool is not None:
-            self.pool.stop()
+            self.pool.close()
             self.pool = None
 
 
@@ -692,4 +692,4 @@ class Prefetch(Iterator):
         if self.reader is None:
             super().close()
         else:  # the thread closes the source, when it is done with the element that it reads
-            self.reader.stop()
+            self.reader.close()
