@@ -1,7 +1,5 @@
 """`Dataset`s in training, pipelines with layers, and positions in checkpoints: on every engine."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -118,26 +116,3 @@ def test_checkpoints_hold_positions(tmp_path):
     with pytest.raises(ValueError, match="damaged"):
         keras.Checkpoint(step=iter(make())).restore(saved)
     assert ended()
-
-
-@pytest.mark.parametrize("package", ["pandas", "polars", "pyarrow"])
-def test_tables_train_as_their_arrays(package):
-    tables = pytest.importorskip(package)
-    make = tables.table if package == "pyarrow" else tables.DataFrame
-    columns = {f"x{i}": X[:, i] for i in range(3)}
-    want = weights(X, y=Y, batch_size=4, shuffle=False)
-    same(weights(make(columns), y=make({"y": Y[:, 0]}), batch_size=4, shuffle=False), want)
-    rows = Dataset.from_tensor_slices((make(columns)["x0"], Y[:, 0]))
-    assert [float(x) for x, _ in rows] == X[:, 0].tolist()
-
-
-def test_data_loaders_of_others():
-    """Those of grain and PyTorch, where they are installed."""
-    want = weights(X, y=Y, batch_size=4, shuffle=False, epochs=2)
-    if "torch" in sys.modules:
-        torch = pytest.importorskip("torch")
-        rows = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
-        same(weights(torch.utils.data.DataLoader(rows, batch_size=4), epochs=2), want)
-    grain = pytest.importorskip("grain")
-    rows = grain.MapDataset.source(list(zip(X, Y))).to_iter_dataset().batch(4)
-    same(weights(rows, epochs=2), want)

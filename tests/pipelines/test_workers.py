@@ -261,11 +261,9 @@ def test_a_training_leaves_no_process():
 def test_an_error_in_a_training_says_which_batch_it_was(source):
     data = Batches("fails", workers=2, use_multiprocessing=source == "processes")
     seen = []
-    steps = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: seen.append(batch)
-    )
+    watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: seen.append(step))
     with pytest.raises(KeyError) as caught:
-        model().fit(data, callbacks=[steps], verbose=0)
+        model().fit(data, callbacks=[watch], verbose=0)
     assert "This was batch 4 of Batches." in caught.value.__notes__
     assert seen == list(range(4))  # what came before was used
     del caught

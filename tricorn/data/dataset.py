@@ -234,9 +234,9 @@ class Dataset:
         """The rows of arrays of one length.
 
         Args:
-            tensors: an array, or tuples and dicts of them; also tables of pandas (rows), Polars and
-                Arrow (dicts of columns), and arrays in files (``h5py`` data sets, `HDF5Matrix`,
-                memory maps), which are read when their rows are needed.
+            tensors: an array, or tuples and dicts of them; also tables of pandas (rows), Polars,
+                Arrow and Hugging Face's `datasets` (dicts of columns), and arrays in files (those
+                of h5py, `HDF5Matrix`, memory maps), which are read when their rows are needed.
 
         Raises:
             ValueError: for arrays of different lengths.
@@ -244,7 +244,7 @@ class Dataset:
         if hasattr(tensors, "columns") and not hasattr(tensors, "iloc"):
             names = getattr(tensors, "column_names", tensors.columns)
             tensors = {name: tensors[name] for name in names}
-        leaves, structure = tree.take_apart(_without_lists(tensors))
+        leaves, structure = tree.take_apart(_without_lists(on_disk.tables(tensors)))
         arrays = [_array(leaf) for leaf in leaves]
         lengths = {len(array) if array.shape else 0 for array in arrays}
         if len(lengths) != 1 or not all(array.shape for array in arrays):

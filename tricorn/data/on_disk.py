@@ -1,4 +1,4 @@
-"""Arrays in HDF5 files, whose rows are read when they are needed."""
+"""Arrays in files, whose rows are read when they are needed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Rows:
             found = self.data[self.start + first : self.start + max(first, last) : step]
         else:  # files read rows in their order only, and each once
             rows, places = np.unique(np.arange(len(self))[key], return_inverse=True)
-            found = self.data[self.start + rows][places]
+            found = np.asarray(self.data[self.start + rows])[places]
+        found = np.asarray(found)  # of lists, and tensors of any engine
         return found if self.normalizer is None else self.normalizer(found)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -97,14 +98,31 @@ class HDF5Matrix(Rows):
 
 
 def is_on_disk(x: Any) -> bool:
-    """Whether it is an array in a file."""
+    """Whether it is an array in a file: h5py's, a column of Hugging Face's `datasets`, or a memory
+    map that would be read to be cast."""
     h5py = sys.modules.get("h5py")
-    return isinstance(x, Rows) or (h5py is not None and isinstance(x, h5py.Dataset))
+    return (
+        isinstance(x, Rows)
+        or (isinstance(x, np.memmap) and x.dtype.itemsize > 4)
+        or (hasattr(x, "column_name") and hasattr(x, "source"))
+        or (h5py is not None and isinstance(x, h5py.Dataset))
+    )
 
 
 def rows(x: Any) -> Any:
     """An array in a file as `Rows`, another one as it is."""
     return Rows(x) if is_on_disk(x) and not isinstance(x, Rows) else x
+
+
+def tables(x: Any) -> Any:
+    """Data with tables of Hugging Face's `datasets` as dicts of columns, and these as `Rows`."""
+    if hasattr(x, "column_names") and hasattr(x, "features") and hasattr(x, "num_rows"):
+        x = {name: x[name] for name in x.column_names}
+    if isinstance(x, dict):
+        return {key: tables(part) for key, part in x.items()}
+    if type(x) in (list, tuple) and x and not isinstance(x[0], (int, float, str, list)):
+        return type(x)(map(tables, x))
+    return rows(x) if hasattr(x, "column_name") else x
 
 
 def part(x: Any, start: int, end: int) -> Any:

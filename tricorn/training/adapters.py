@@ -605,7 +605,7 @@ class StreamFeed:
             if kept:
                 _keep(self.source, kept, mark)
         elif self._is_one_pass():
-            self._iterator = None
+            self.close()
         else:
             self._back.extend(kept)
 
@@ -622,7 +622,7 @@ class StreamFeed:
     def begin_anew(self) -> None:
         """Let the next epoch be the first batches again, unless the source is an iterator."""
         if not isinstance(self.source, Iterator):
-            self._iterator = None
+            self.close()
             self._back.clear()
 
     def epoch(self, position: Any = None, pace: Any = None) -> Iterator[tuple[tuple, int]]:
@@ -655,7 +655,7 @@ class StreamFeed:
         if self._is_one_pass():
             teller = _teller(self._iterator, self.source) if self.remember else None
             self._ended = None if teller is None else teller[0]()
-            self._iterator = None
+            self.close()
             self._edge_of_pass("end")
 
     def _take(self, pace: Any, limit: int) -> int:
@@ -733,7 +733,7 @@ class StreamFeed:
         return buffers[-1]
 
     def _ended_early(self, done: int) -> None:
-        self._iterator = None
+        self.close()
         if done == 0:
             expected = "" if self.steps is None else f" of the {self.steps} that steps asks for"
             raise ValueError(
@@ -912,6 +912,7 @@ def feed(
     """The feed for what a user gave: arrays (or lists, dicts of them) or a source of batches."""
     if isinstance(x, (ArrayFeed, StreamFeed)):
         return x
+    x, y, sample_weight = map(on_disk.tables, (x, y, sample_weight))
     if hasattr(x, "_tricorn_epochs"):  # endless in a loop of the user's, but has epochs
         x = x._tricorn_epochs()
     if _is_arrays(x):
@@ -1038,4 +1039,6 @@ def _check_batch_size(batch_size: Any, size: int, steps: int | None) -> int:
 
 def is_source(x: Any) -> bool:
     """Whether `x` is a source of batches rather than arrays."""
-    return isinstance(x, StreamFeed) or (not _is_arrays(x) and isinstance(x, Iterable))
+    if isinstance(x, StreamFeed):
+        return True
+    return not _is_arrays(on_disk.tables(x)) and isinstance(x, Iterable)
