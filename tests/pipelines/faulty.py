@@ -35,7 +35,7 @@ ACTS = {
     "is killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "exits": lambda: os._exit(3),
     "asks to exit": lambda: sys.exit("asked"),
-    "hangs": lambda: time.sleep(60),
+    "hangs": lambda: time.sleep(600),
     "is no data": lambda: None,
 }
 

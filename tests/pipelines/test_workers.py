@@ -23,7 +23,7 @@ from tricorn import utils, workers
 from tricorn.data import Dataset
 
 #: no test waits longer for what is to end, in seconds
-SOON = 20
+SOON = 60
 
 
 def enqueued(batches, processes):
@@ -303,7 +303,7 @@ if __name__ == "__main__":
         except KeyboardInterrupt:
             left = multiprocessing.active_children() or [] if data is hang else _running()
             assert np.isfinite(one.get_weights()[0]).all()
-            print("interrupted", left, time.monotonic() - began < 15, flush=True)
+            print("interrupted", left, time.monotonic() - began < 60, flush=True)
 """
 
 
@@ -322,7 +322,7 @@ def program(tmp_path, code, **settings):
 def test_ctrl_c(tmp_path):
     """To all processes, as terminals send it: the training ends, the workers say nothing."""
     with program(tmp_path, INTERRUPTED) as running:
-        shown, errors = running.communicate(timeout=120)
+        shown, errors = running.communicate(timeout=300)
     assert shown.splitlines() == ["interrupted [] True"] * 5, errors
     assert "Traceback" not in errors
 

@@ -253,7 +253,8 @@ class Dataset:
                 f"{[tuple(array.shape) for array in arrays]}"
             )
         specs = [TensorSpec(array.shape[1:], array.dtype) for array in arrays]
-        order = Dataset.range(lengths.pop())
+        numbers = range(lengths.pop())
+        order = Dataset._of(kinds.Indexed, length=len(numbers), get=numbers.__getitem__)
         return Dataset._of(
             kinds.Rows,
             order,

@@ -294,10 +294,17 @@ class Draws:
         self.last: tuple = -1, []  # replaced as one: several threads may draw
 
     def __getitem__(self, place: int) -> float:
-        block, at = divmod(place, 1024)
-        known, values = self.last
-        if known != block:
-            bits = np.random.Philox(key=self.keys, counter=[0, block, 0, 0])
-            values = np.random.Generator(bits).random(1024).tolist()
-            self.last = block, values
-        return values[at]
+        return self.many(place, 1)[0]
+
+    def many(self, place: int, count: int) -> list[float]:
+        """Those of `count` places."""
+        found: list[float] = []
+        while len(found) < count:
+            block, at = divmod(place + len(found), 1024)
+            known, values = self.last
+            if known != block:
+                bits = np.random.Philox(key=self.keys, counter=[0, block, 0, 0])
+                values = np.random.Generator(bits).random(1024).tolist()
+                self.last = block, values
+            found += values[at : at + count - len(found)]
+        return found

@@ -8,8 +8,10 @@ import os
 import queue
 import sys
 import threading
+import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +63,12 @@ class Rows(Iterator):
         numbers = self.source.many(count)
         if not numbers:
             return None, 0
-        first, last = int(numbers[0]), int(numbers[-1]) + 1
+        first, last = numbers[0], numbers[-1] + 1
         if last - first == len(numbers) and numbers == list(range(first, last)):
             parts = [np.array(array[first:last]) for array in self.arrays]
         else:
-            parts = [array[numbers] for array in self.arrays]
+            chosen = np.array(numbers)
+            parts = [array[chosen] for array in self.arrays]
         return self.build(parts), len(numbers)
 
 
@@ -345,23 +348,24 @@ class Shuffle(Iterator):
 
     def many(self, count: int) -> list:
         """See `Iterator`: fill the buffer, draw, fill its place, draw ..."""
-        buffer, size, draws, found = self.buffer, self.size, self.draws, []
+        buffer, size = self.buffer, self.size
         coming: list = []
         if not self.ended:
             wanted = min(size - len(buffer) + count - 1, sys.maxsize)
             coming = self.source.many(wanted)
             self.ended = len(coming) < wanted
         room = size - len(buffer)
-        buffer.extend(coming[:room])
-        for number in range(self.drawn, self.drawn + count):
-            if not buffer:
-                break
-            place = int(draws[number] * len(buffer))
+        buffer += coming[:room]
+        later, found = coming[room:], []
+        draws = self.draws.many(self.drawn, min(count, len(buffer) + len(later)))
+        for draw, element in zip(draws, later):
+            place = int(draw * size)
+            found.append(buffer[place])
+            buffer[place] = element
+        for draw in draws[len(later) :]:
+            place = int(draw * len(buffer))
             buffer[place], buffer[-1] = buffer[-1], buffer[place]
             found.append(buffer.pop())
-            if room < len(coming):
-                buffer.append(coming[room])
-                room += 1
         self.drawn += len(found)
         return found
 
@@ -566,65 +570,102 @@ class Interleave(Iterator):
 
 
 class ParallelMap(Iterator):
-    """`Map` by several threads, in order."""
+    """`Map` by several threads, in order.  They are given chunks of elements, for which a function
+    takes about `_CHUNK` seconds."""
 
     _position = ("source", "over")
 
     def _begin(self) -> None:
-        self.over = False
+        self.over, self.size = False, 1
         self.pool: Any = None
-        #: (element, where the result will be)
+        #: chunks of elements, with where the results will be
         self.pending: deque = deque()
+        #: (element, whether the function failed, result or error)
+        self.ready: deque = deque()
 
-    def _ask(self, element: Any) -> None:
+    def _ask(self, chunk: list) -> None:
         if self.pool is None:
             self.pool = Pool(self.count)
             weakref.finalize(self, self.pool.stop)
-        self.pending.append((element, self.pool.ask(result, self.function, element)))
+        self.pending.append((chunk, self.pool.ask(_mapped, self.function, chunk)))
+
+    def _read(self) -> None:
+        """Give the threads a chunk."""
+        chunk: list = []
+        start = time.perf_counter()
+        try:
+            while len(chunk) < self.size and time.perf_counter() - start < _CHUNK:
+                chunk.append(next(self.source))
+        except StopIteration:
+            self.over = True
+        except Exception as error:  # after what comes before it
+            failed: queue.SimpleQueue = queue.SimpleQueue()
+            failed.put((False, ([(None, True, error)], _CHUNK)))
+            self._ask(chunk)
+            self.pending.append(([], failed))
+            return
+        if chunk:
+            self._ask(chunk)
 
     def __next__(self) -> Any:
         while not self.over and len(self.pending) < 2 * self.count:
-            try:
-                element = next(self.source)
-            except StopIteration:
-                self.over = True
-            except Exception as error:  # after what comes before it
-                failed: queue.SimpleQueue = queue.SimpleQueue()
-                failed.put((True, error))
-                self.pending.append((None, failed))
-                break
-            else:
-                self._ask(element)
-        if not self.pending:
-            self.close()
-            raise StopIteration
-        return given(*self.pending.popleft()[1].get())
+            self._read()
+        while not self.ready:
+            if not self.pending:
+                self.close()
+                raise StopIteration
+            found, seconds = given(*self.pending[0][1].get())
+            self.pending.popleft()
+            self.ready.extend(found)
+            fitting = int(_CHUNK / max(seconds, 1e-9) * len(found))
+            self.size = max(1, min(fitting, 2 * self.size, _MOST))
+        return given(*self.ready.popleft()[1:])
 
     def get_state(self) -> Any:
-        pending = [element for element, _ in self.pending if element is not None]
+        pending = [element for element, *_ in self.ready if element is not None]
+        pending += [element for chunk, _ in self.pending for element in chunk]
         return {**super().get_state(), "pending": pending}
 
     def set_state(self, state: Any) -> None:
         super().set_state(state)
         self.pending.clear()
+        self.ready.clear()
         for element in state["pending"]:
-            self._ask(element)
+            self._ask([element])
 
     def close(self) -> None:
         super().close()
         self.pending.clear()
+        self.ready.clear()
         self.over = True
         if self.pool is not None:
             self.pool.close()
             self.pool = None
 
 
+#: how many seconds a chunk is to take, and how many elements it may have
+_CHUNK, _MOST = 1e-3, 32
+
+
+def _mapped(function: Callable, chunk: list) -> tuple[list, float]:
+    """For each element (element, whether the function failed, result or error); the seconds."""
+    start, found = time.perf_counter(), []
+    for element in chunk:
+        try:
+            found.append((element, False, result(function, element)))
+        except BaseException as error:
+            found.append((element, True, error))
+    return found, time.perf_counter() - start
+
+
 class _Reader(Threads):
     """A thread that reads ahead.  What it reads stays with the place that comes after it: `reading`
-    is held while that changes."""
+    is held while that changes.  It is woken when half of what was ready is taken, not for each
+    element."""
 
     def __init__(self, source: Iterator, size: int, ready: deque) -> None:
-        self.source, self.size, self.ready, self.over = source, size, ready, False
+        self.source, self.size, self.ready = source, size, ready
+        self.over = self.rests = False
         self.reading, self.changed = threading.Lock(), threading.Condition()
         super().__init__(1, _read_ahead, self)
 
@@ -632,6 +673,15 @@ class _Reader(Threads):
         with self.changed:
             self.over = True
             self.changed.notify_all()
+
+    def take(self) -> tuple[bool, Any]:
+        """The next that is ready: (whether reading failed, element or error)."""
+        if not self.ready or (self.rests and 2 * len(self.ready) <= self.size + 1):
+            with self.changed:
+                self.changed.notify_all()
+                while not self.ready and not self.over:
+                    self.changed.wait()
+        return self.ready.popleft() if self.ready else (True, StopIteration())
 
 
 def _read_ahead(reader: _Reader) -> None:
@@ -641,14 +691,18 @@ def _read_ahead(reader: _Reader) -> None:
                 found = False, next(reader.source)
             except BaseException as error:
                 found = True, error
-            with reader.changed:
-                reader.ready.append(found)
-                reader.over |= isinstance(found[1], StopIteration)
-                reader.changed.notify_all()
+            reader.ready.append(found)
+            reader.over |= isinstance(found[1], StopIteration)
         del found  # nothing is kept while there is no room
-        with reader.changed:
-            while len(reader.ready) >= reader.size and not reader.over:
-                reader.changed.wait()
+        if len(reader.ready) == 1 or len(reader.ready) >= reader.size:
+            with reader.changed:
+                reader.changed.notify_all()
+                while len(reader.ready) >= reader.size and not reader.over:
+                    reader.rests = True
+                    reader.changed.wait()
+                reader.rests = False
+    with reader.changed:
+        reader.changed.notify_all()
     reader.source.close()
 
 
@@ -665,13 +719,7 @@ class Prefetch(Iterator):
         if self.reader is None:
             self.reader = _Reader(self.source, self.size, self.ready)
             weakref.finalize(self, self.reader.stop)
-        with self.reader.changed:
-            while not self.ready and not self.reader.over:
-                self.reader.changed.wait()
-            if not self.ready:
-                raise StopIteration
-            self.reader.changed.notify_all()
-            return given(*self.ready.popleft())
+        return given(*self.reader.take())
 
     def get_state(self) -> Any:
         with self.reader.reading if self.reader else contextlib.nullcontext():
