@@ -73,6 +73,10 @@ def tricorn(arrays: list, function: object, workers: int) -> object:
     from tricorn import data
 
     rows = data.Dataset.from_tensor_slices(tuple(arrays) if len(arrays) > 1 else arrays[0])
+    if function is decoded:
+        function = lambda path: data.resize_image(
+            data.decode_jpeg(data.read_file(path)), (128, 128)
+        )
     rows = rows.map(function, workers) if function else rows.shuffle(10_000, seed=1)
     return rows.batch(BATCH).prefetch(4)
 

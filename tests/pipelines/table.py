@@ -133,6 +133,14 @@ PIPELINES = {
         [d.range(1), d.range(10, 15)], d.from_tensor_slices(np.array([0, 1, 0, 0, 1])), False
     ),
     "sample_from_datasets": lambda d: d.sample_from_datasets([d.range(3), d.range(9)], [0.0, 1.0]),
+    "group_by_window": lambda d: d.range(11).group_by_window(
+        lambda x: x % 3, lambda key, window: window.map(lambda x: (key, x)).batch(2), 3
+    ),
+    "windows of several sizes": lambda d: d.range(9).group_by_window(
+        lambda x: x % 2, lambda key, window: window.batch(5), window_size_func=lambda key: key + 2
+    ),
+    "rebatch": lambda d: d.range(7).batch(3).rebatch(2),
+    "rebatch without a rest": lambda d: d.range(7).batch(3).rebatch(2, drop_remainder=True),
     "bucket_by_sequence_length": lambda d: ragged(
         d, 1, 5, 2, 7, 3, 4, 9, 8
     ).bucket_by_sequence_length(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import glob
+import itertools
 import math
 import os
 import sys
@@ -313,6 +314,15 @@ class Dataset:
 
     @staticmethod
     @of_graph
+    def random(
+        seed: Any = None, rerandomize_each_iteration: Any = None, name: Any = None
+    ) -> Any:  # fmt: skip
+        """Numbers from 0 to 2³² - 1, drawn at random without end; the same in each loop."""
+        draws = iterators.Draws(_seed(seed), 0)
+        return _numbers(lambda i: int(draws[i] * 2**32), math.inf, "int64")
+
+    @staticmethod
+    @of_graph
     def list_files(
         file_pattern: Any, shuffle: Any = None, seed: Any = None, name: Any = None
     ) -> Any:
@@ -448,6 +458,12 @@ class Dataset:
 
         return self._then(kinds.Unbatch, None, spec=spec)
 
+    def rebatch(
+        self, batch_size: int, drop_remainder: bool = False, name: Any = None
+    ) -> Dataset:  # fmt: skip
+        """The rows of the elements in batches of another size."""
+        return self.unbatch().batch(batch_size, drop_remainder)
+
     def window(
         self, size: int, shift: int | None = None, stride: int = 1, drop_remainder: bool = False,
         name: Any = None,
@@ -573,6 +589,17 @@ class Dataset:
             state = elements.as_element(reduce_func(state, element))
         return state
 
+    def get_single_element(self, name: Any = None) -> Any:
+        """The only element.
+
+        Raises:
+            ValueError: there are more, or none.
+        """
+        found = list(itertools.islice(self, 2))
+        if len(found) != 1:
+            raise ValueError(f"the dataset has {'more than one' if found else 'no'} element")
+        return found[0]
+
     def apply(self, transformation_func: Callable) -> Any:
         """What a function makes of the dataset."""
         return transformation_func(self)
@@ -676,9 +703,32 @@ class Dataset:
             lambda part: TensorSpec((None,) * (1 + len(part.shape)), part.dtype), self.element_spec
         )
         return self._then(
-            kinds.Buckets, None, spec=spec, key=key, sizes=list(bucket_batch_sizes), join=join,
-            drop=drop_remainder,
+            kinds.Buckets, None, spec=spec, key=key, join=join, drop=drop_remainder,
+            size=list(bucket_batch_sizes).__getitem__,
         )  # fmt: skip
+
+    def group_by_window(
+        self, key_func: Callable, reduce_func: Callable, window_size: int | None = None,
+        window_size_func: Callable | None = None, name: Any = None,
+    ) -> Dataset:  # fmt: skip
+        """The elements of the datasets that a function makes of windows: elements of equal keys.
+
+        Args:
+            key_func: function of an element that gives its key, an integer.
+            reduce_func: ``reduce_func(key, window) -> dataset``.
+            window_size, window_size_func: how many elements a window has; or a function of the key
+                that gives it.
+        """
+        if (window_size is None) == (window_size_func is None):
+            raise ValueError("group_by_window: give one of window_size and window_size_func")
+        size = window_size_func or (lambda key: window_size)
+        windows = self._then(
+            kinds.Buckets, None, size=lambda key: int(size(np.int64(key))), drop=False,
+            key=lambda *parts: int(key_func(*parts)),
+            join=lambda key, rows: (np.int64(key), Dataset._listed(rows)),
+            spec=lambda: (TensorSpec((), "int64"), DatasetSpec(self.element_spec)),
+        )  # fmt: skip
+        return windows.flat_map(reduce_func)
 
     def rejection_resample(
         self, class_func: Callable, target_dist: Any, initial_dist: Any = None, seed: Any = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable
 from typing import Any
@@ -157,7 +158,9 @@ def resize_image(
             for old, new in ((height, rows), (width, columns))
         ]
         return images[..., places[0][:, None], places[1], :]
-    return resized(images.astype(np.float32), (rows, columns), method)
+    if images.dtype != np.uint8:
+        images = images.astype(np.float32)
+    return resized(images, (rows, columns), method)
 
 
 complete((decode_image, decode_png, read_file, resize_image), {"name": "of no effect"})
@@ -204,12 +207,34 @@ def _weights(old: int, new: int, method: str) -> np.ndarray:
     return weights / weights.sum(1, keepdims=True)
 
 
+@functools.lru_cache(maxsize=256)
+def _taps(old: int, new: int, method: str, channels: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What one axis is resized by, whose cells are so many numbers: (places, weights) to be added
+    up."""
+    weights = _weights(old, new, method)
+    count = int((weights != 0).sum(1).max())
+    order = np.argsort(weights == 0, axis=1, kind="stable")[:, :count]
+    kept = np.take_along_axis(weights, order, 1).astype(np.float32)
+    order = order[..., None] * channels + np.arange(channels)
+    return [(order[:, i].ravel(), kept[:, i].repeat(channels)) for i in range(count)]
+
+
 def resized(images: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
     """Images (..., height, width, channels) of another size, without antialiasing."""
-    rows, columns = (
-        _weights(old, new, method).astype(np.float32) for old, new in zip(images.shape[-3:], size)
-    )
-    return np.einsum("ih,...hwc,jw->...ijc", rows, images, columns, optimize=True)
+    *_, height, width, channels = images.shape
+    lines = images.reshape(*images.shape[:-2], -1)
+    lines = _added(lines, -2, _taps(height, size[0], method, 1))
+    lines = _added(lines, -1, _taps(width, size[1], method, channels))
+    return lines.reshape(*images.shape[:-3], *size, channels)
+
+
+def _added(x: np.ndarray, axis: int, taps: list) -> Any:
+    total: Any = None
+    for places, weights in taps:
+        part = x.take(places, axis).astype(np.float32, copy=False)
+        part *= weights if axis == -1 else weights[:, None]
+        total = part if total is None else np.add(total, part, out=total)
+    return total
 
 
 def fitted(images: np.ndarray, size: tuple[int, int], method: str, way: str) -> np.ndarray:

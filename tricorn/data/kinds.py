@@ -487,7 +487,7 @@ class Buckets(Iterator):
             key = call(self.key, element)
             group = self.groups.setdefault(key, [])
             group.append(element)
-            if len(group) == self.sizes[key]:
+            if len(group) >= self.size(key):
                 return self.join(key, self.groups.pop(key))
         if not self.groups or self.drop:
             raise StopIteration
