@@ -25,6 +25,8 @@ from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
+from tricorn import memory
+
 #: for how many seconds the end waits for what is being made, before processes are ended by force
 #: and threads are left to themselves
 GRACE = 2.0
@@ -89,6 +91,7 @@ class Pool(Threads):
 
     def __init__(self, count: int) -> None:
         self.calls: queue.SimpleQueue = queue.SimpleQueue()
+        memory.reuse()
         super().__init__(count, _work, self.calls)
 
     def ask(self, function: Callable, *args: Any) -> queue.SimpleQueue:
@@ -299,7 +302,7 @@ def _serve(pipe: Any, parcel: _Parcel) -> None:
             return
         try:
             source = parcel.opened() if source is None else source
-            answer = ForkingPickler.dumps((False, source[number], ""))
+            answer: Any = ForkingPickler.dumps((False, source[number], ""))
         except Exception as error:
             answer = pickle.dumps((True, _as_data(error), traceback.format_exc()))
         try:

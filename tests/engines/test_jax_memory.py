@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tricorn as keras
+from tricorn import memory as settings
 from tricorn.engines.jax import memory
 
 pytestmark = pytest.mark.engine("jax")
@@ -23,12 +24,13 @@ GIVE_BACK = [("mallopt", -4, 65536), ("mallopt", -3, 32 << 20), ("mallopt", -1, 
 @pytest.fixture
 def asked(monkeypatch):
     """The calls of the C library."""
+    settings.reuse()  # once in a process
     calls = []
     library = types.SimpleNamespace(
         mallopt=lambda *args: calls.append(("mallopt", *args)),
         malloc_trim=lambda *args: calls.append(("malloc_trim", *args)),
     )
-    monkeypatch.setattr(memory, "_library", lambda: library)
+    monkeypatch.setattr(settings, "_glibc", lambda: library)
     return calls
 
 
@@ -118,13 +120,15 @@ def test_another_c_library_is_left_alone(broken, monkeypatch):
         raise broken
 
     monkeypatch.setattr(ctypes, "CDLL", load)
-    memory._library.cache_clear()
+    settings._glibc.cache_clear()
+    settings.reuse.cache_clear()
     try:
-        assert memory._library() is None
+        assert settings.library() is None
+        settings.reuse()
         with memory.training():
             pass
     finally:
-        memory._library.cache_clear()
+        settings._glibc.cache_clear()
 
 
 PROGRAM = """
@@ -150,7 +154,7 @@ print(json.dumps({"faults": seen[-1][0] - seen[3][0], "inside": seen[-1][1], "af
 """
 
 
-@pytest.mark.skipif(memory._library() is None, reason="needs glibc")
+@pytest.mark.skipif(settings.library() is None, reason="needs glibc")
 def test_steps_touch_no_new_memory_and_it_is_given_back():
     """Without the settings eight steps touch 160,000 pages anew, each time; and 400 MB stay, if not
     given back.  With them it hangs on which threads XLA happens to compute: the best of three."""

@@ -721,7 +721,7 @@ class Dataset:
         """
         if (window_size is None) == (window_size_func is None):
             raise ValueError("group_by_window: give one of window_size and window_size_func")
-        size = window_size_func or (lambda key: window_size)
+        size: Callable = window_size_func or (lambda key: window_size)
         windows = self._then(
             kinds.Buckets, None, size=lambda key: int(size(np.int64(key))), drop=False,
             key=lambda *parts: int(key_func(*parts)),

@@ -611,7 +611,8 @@ class StreamFeed:
 
     def close(self) -> None:
         """End a loop that the feed has begun; an iterator of a user's is his."""
-        iterator, self._iterator = self._iterator, None
+        iterator: Any = self._iterator
+        self._iterator = None
         if iterator is not self.source and hasattr(iterator, "close"):
             iterator.close()
 

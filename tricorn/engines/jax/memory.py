@@ -17,22 +17,16 @@ arenas of their own yet, that is, where JAX has computed nothing before the proc
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import functools
 import importlib.util
-import os
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 
-# parameters of mallopt(3)
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
-_KEEP = ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1))
-# What glibc arrives at by itself in a process that frees large blocks; once a setting is made, it
-# no longer looks for it.
-_GIVE_BACK = ((_MMAP_MAX, 1 << 16), (_MMAP_THRESHOLD, 32 << 20), (_TRIM_THRESHOLD, 64 << 20))
+from tricorn import memory
+
+_KEEP = ((memory.ARENA_MAX, 1), (memory.MMAP_MAX, 0), (memory.TRIM_THRESHOLD, 2**31 - 1))
+_GIVE_BACK = ((memory.MMAP_MAX, 1 << 16), *memory.SETTLED)
 
 _lock = threading.Lock()
 _running = 0
@@ -46,10 +40,11 @@ def training() -> Iterator[None]:
     ``TRICORN_KEEP_MEMORY=0`` in the environment.
     """
     global _running
-    library = _library() if _wanted() and _on_cpu() else None
+    library = memory.library() if _on_cpu() else None
     if library is None:
         yield
         return
+    memory.reuse()  # so that nobody does later, while a training runs
     with _lock:
         _running += 1
         if _running == 1:
@@ -64,22 +59,6 @@ def training() -> Iterator[None]:
                 for parameter, value in _GIVE_BACK:
                     library.mallopt(parameter, value)
                 library.malloc_trim(0)
-
-
-def _wanted() -> bool:
-    return os.environ.get("TRICORN_KEEP_MEMORY", "1").lower() not in ("0", "off", "false", "no")
-
-
-@functools.cache
-def _library() -> Any:
-    """The C library, if it is glibc (there is mallopt elsewhere, with other numbers)."""
-    try:
-        library = ctypes.CDLL(None)
-        for name in ("gnu_get_libc_version", "mallopt", "malloc_trim"):
-            getattr(library, name)
-    except (OSError, AttributeError, TypeError):
-        return None
-    return library
 
 
 def _on_cpu() -> bool:
