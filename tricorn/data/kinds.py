@@ -644,7 +644,7 @@ class ParallelMap(Iterator):
 
 
 #: how many seconds a chunk is to take, and how many elements it may have
-_CHUNK, _MOST = 1e-3, 32
+_CHUNK, _MOST = 5e-3, 32
 
 
 def _mapped(function: Callable, chunk: list) -> tuple[list, float]:
