@@ -101,16 +101,18 @@ def held():
     return np.array([memory, len(gc.get_objects()), files, threading.active_count()])
 
 
-def growth(what, rounds, warm=None):
-    """(what is held at the end, what each round has added after the first ones)."""
+def growth(what, rounds, warm=None, windows=1):
+    """(what is held at the end, what each round has added after the first ones, in that window of
+    so many rounds in which it is least)."""
     global model
     model = make()
     model.fit(X, Y, validation_split=0.25, verbose=0)
     what(warm or rounds // 10)
-    before = held()
-    what(rounds)
-    after = held()
-    return after, (after - before) / rounds
+    counts = [held()]
+    for _ in range(windows):
+        what(rounds)
+        counts.append(held())
+    return counts[-1], np.diff(counts, axis=0).min(0) / rounds
 
 
 def main():

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import checks, dtypes, tree, workers
-from tricorn.data import elements, iterators, kinds, on_disk, records
+from tricorn.data import ahead, elements, iterators, kinds, on_disk, records
 from tricorn.data.elements import DatasetSpec, TensorSpec
 from tricorn.data.iterators import Iterator, of_graph
 
@@ -169,7 +169,7 @@ class Dataset:
         memories = [dict(node._memory) for node in nodes]
         iterator = self._iterator()
         try:
-            if self._kind in (kinds.Map, kinds.ParallelMap):
+            if self._kind in (kinds.Map, ahead.ParallelMap):
                 given = next(iterator.source)
                 found = iterators.result(self._settings["function"], given)
                 pairs = zip(tree.leaves(self._inputs[0].element_spec), tree.leaves(given))
@@ -360,7 +360,7 @@ class Dataset:
             return self._then(kinds.Map, self._length, spec=None, function=map_func)
         count = workers.how_many(num_parallel_calls)
         return self._then(
-            kinds.ParallelMap, self._length, spec=None, function=map_func, count=count
+            ahead.ParallelMap, self._length, spec=None, function=map_func, count=count
         )
 
     def filter(self, predicate: Callable, name: Any = None) -> Dataset:
@@ -655,7 +655,7 @@ class Dataset:
             buffer_size: how many; None or -1: 4.
         """
         size = 4 if buffer_size is None or buffer_size < 0 else int(buffer_size)
-        return self._then(kinds.Prefetch, self._length, size=size)
+        return self._then(ahead.Prefetch, self._length, size=size)
 
     def bucket_by_sequence_length(
         self, element_length_func: Callable, bucket_boundaries: Any, bucket_batch_sizes: Any,
