@@ -14,7 +14,7 @@ pytestmark = pytest.mark.engine_free
 def command(*arguments, cwd=None, **environment):
     """The command in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "tricorn.cli", *arguments],
+        [sys.executable, "-m", "tricorn", *arguments],
         capture_output=True,
         text=True,
         cwd=cwd,

@@ -262,7 +262,3 @@ def _library_version(module: str) -> str:
 def _complain(text: str) -> int:
     print(f"tricorn: {printable(text)}", file=sys.stderr)
     return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.engine_free
 
 def run(path, *arguments, before=()):
     return subprocess.run(
-        [sys.executable, "-m", "tricorn.cli", "run", *before, str(path), *arguments],
+        [sys.executable, "-m", "tricorn", "run", *before, str(path), *arguments],
         capture_output=True,
         text=True,
         cwd=path.parent,

@@ -1,0 +1,5 @@
+"""``python -m tricorn`` is the command ``tricorn``."""
+
+from tricorn.cli import main
+
+raise SystemExit(main())
