@@ -7,6 +7,8 @@ import pytest
 import tricorn
 from tests.oracle import array, cached, close, same_history
 
+pytestmark = pytest.mark.heavy
+
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(24, 4)).astype("float32")
 LABELS = RANDOM.integers(0, 3, 24)

@@ -13,6 +13,8 @@ from tricorn.graph.compiled import Compiled
 from tricorn.graph.function import Function
 from tricorn.ops import threefry
 
+pytestmark = pytest.mark.heavy
+
 X = np.random.default_rng(0).normal(size=(12, 8)).astype("float32")
 TARGETS = np.random.default_rng(1).integers(0, 3, 12)
 

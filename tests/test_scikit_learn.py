@@ -20,6 +20,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from tricorn.wrappers import SKLearnClassifier, SKLearnRegressor, SKLearnTransformer
 
+pytestmark = pytest.mark.heavy
+
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(30, 4)).astype("float32")
 LABELS = np.array(["no", "maybe", "yes"])[np.argmax(X[:, :3], 1)]

@@ -4,11 +4,14 @@ models of their own and on one that they share."""
 import itertools
 
 import numpy as np
+import pytest
 
 import tricorn as keras
 from tests.graph.test_turns import fit_for, in_threads
 from tests.oracle import array
 from tricorn import layers, naming, ops
+
+pytestmark = pytest.mark.heavy
 
 X = np.random.default_rng(0).normal(size=(12, 3)).astype("float32")
 Y = np.arange(12) % 2

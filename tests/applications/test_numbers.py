@@ -17,6 +17,8 @@ from tests.oracle import close
 from tricorn import applications, ops
 from tricorn.graph.transforms import value_and_grad
 
+pytestmark = pytest.mark.heavy
+
 RECORDED = json.loads((Path(__file__).parent / "keras-3.15.1.json").read_text())
 
 

@@ -7,7 +7,8 @@ from tests.backend import cases
 from tricorn import backend as K
 from tricorn import ops, tree
 
-pytestmark = pytest.mark.engine_free  # it chooses them itself
+# it chooses its engines itself
+pytestmark = [pytest.mark.heavy, pytest.mark.engine_free]
 
 
 def is_array(x):

@@ -10,7 +10,8 @@ from tricorn import layers
 from tricorn.engines import registry
 from tricorn.graph.graphs import current_graph
 
-pytestmark = pytest.mark.engine_free  # it chooses them itself
+# it chooses its engines itself
+pytestmark = [pytest.mark.heavy, pytest.mark.engine_free]
 
 random = np.random.default_rng(2)
 X = random.normal(size=(4, 3)).astype("float32")

@@ -9,7 +9,8 @@ from tricorn import backend as K
 from tricorn.engines import registry
 from tricorn.engines.contract import EngineError
 
-pytestmark = pytest.mark.engine_free  # it chooses them itself
+# it chooses its engines itself
+pytestmark = [pytest.mark.heavy, pytest.mark.engine_free]
 
 X = np.arange(6, dtype="float32").reshape(2, 3)
 

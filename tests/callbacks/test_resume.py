@@ -22,6 +22,8 @@ import tricorn
 from tricorn import atomic, callbacks, layers, optimizers, utils
 from tricorn.callbacks import run_state
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parent.parent.parent
 ROWS = np.random.default_rng(0).normal(size=(22, 3)).astype("float32")
 TARGETS = (ROWS.sum(1) > 0).astype("int32")

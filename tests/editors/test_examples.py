@@ -28,6 +28,7 @@ NEEDS = {
     "JaxLayer": ("jax", "jax"),
     "TFSMLayer": ("tensorflow", "tensorflow"),
     "TorchModuleWrapper": ("torch", "torch"),
+    "LivePlot": (None, "matplotlib"),
     "OrbaxCheckpoint": (None, "orbax"),
     **dict.fromkeys(
         ("plot_bounding_box_gallery", "plot_image_gallery", "plot_segmentation_mask_gallery"),

@@ -14,7 +14,7 @@ import tricorn as keras
 from tricorn import memory as settings
 from tricorn.engines.jax import memory
 
-pytestmark = pytest.mark.engine("jax")
+pytestmark = [pytest.mark.heavy, pytest.mark.engine("jax")]
 
 KEEP = [("mallopt", -8, 1), ("mallopt", -4, 0), ("mallopt", -1, 2**31 - 1)]
 GIVE_BACK = [("mallopt", -4, 65536), ("mallopt", -3, 32 << 20), ("mallopt", -1, 64 << 20),

@@ -90,7 +90,7 @@ def needed(place: str, name: str, library) -> dict:
     if name in inner:
         return {key: make() for key, make in inner[name].items()}
     cls = named(place, name, tricorn)
-    parameters = inspect.signature(cls).parameters.values()
+    parameters = parameters_of(cls).values()
     return {
         p.name: NEEDED[p.name]
         for p in parameters
@@ -100,6 +100,14 @@ def needed(place: str, name: str, library) -> dict:
         )
         or p.name in ("kernel_size", "pool_size")
     }
+
+
+def parameters_of(cls) -> dict:
+    """The parameters of a class.  (Of one that inherits `__init__`, Python 3.11 before .4 tells
+    those of `__new__`.)"""
+    parameters = dict(inspect.signature(cls.__init__).parameters)
+    parameters.pop("self", None)
+    return parameters
 
 
 def named(place: str, name: str, library):
@@ -126,9 +134,7 @@ def classes():
 
 def arguments(place: str, name: str) -> list[str]:
     """Those that both have; what every layer takes is tried on one of them."""
-    ours, theirs = (
-        inspect.signature(named(place, name, library)).parameters for library in (tricorn, keras)
-    )
+    ours, theirs = (parameters_of(named(place, name, library)) for library in (tricorn, keras))
     common = ["trainable", "dtype", "name", "activity_regularizer"] if name == "Dense" else []
     return [key for key in theirs if key in ours and key not in ("args", "kwargs")] + common
 
@@ -149,6 +155,8 @@ def test_wrong_arguments_are_refused_where_they_are_given(place, name, tmp_path,
     if abstract:
         pytest.skip("cannot be made")
     assert told(tricorn, place, name) is None
+    if isinstance(told(keras, place, name), ImportError):
+        pytest.skip("Keras needs a package for it that is not installed")
     bad = []
     for argument, kind in itertools.product(dict.fromkeys(arguments(place, name)), WRONG):
         theirs = told(keras, place, name, {argument: WRONG[kind]})

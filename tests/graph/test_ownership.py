@@ -15,6 +15,8 @@ from tests.layers.cases import ALL
 from tricorn import layers, losses, metrics, optimizers, regularizers
 from tricorn.graph.ownership import is_ours
 
+pytestmark = pytest.mark.heavy
+
 
 def classes(module: Any, base: type) -> list[type]:
     found = [getattr(module, name) for name in dir(module)]

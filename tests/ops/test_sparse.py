@@ -10,6 +10,8 @@ from tests.oracle import array, quick
 from tricorn import layers, ops
 from tricorn.graph import op as op_module
 
+pytestmark = pytest.mark.heavy
+
 A = np.array([[1, 0, 0, -2], [0, 3, 0, 0], [0, 0, 0, 4]], "float32")
 B = np.array([[0, 5, 0, 1], [0, 3, 0, 0], [7, 0, 0, 0]], "float32")
 CUBE = np.stack([A, B])

@@ -6,6 +6,8 @@ import pytest
 
 import tricorn as keras
 
+pytestmark = pytest.mark.heavy
+
 X = np.random.default_rng(0).normal(size=(22, 3)).astype("float32")
 Y = X.sum(1, keepdims=True)
 STARTS = range(0, 22, 4)

@@ -22,6 +22,8 @@ from tests.pipelines.faulty import COUNT, Batches
 from tricorn import utils, workers
 from tricorn.data import Dataset
 
+pytestmark = pytest.mark.heavy
+
 #: no test waits longer for what is to end, in seconds
 SOON = 60
 

@@ -8,6 +8,8 @@ import pytest
 import tricorn
 from tests.oracle import array, cached, close
 
+pytestmark = pytest.mark.heavy
+
 rng = np.random.default_rng(0)
 X = rng.normal(size=(5, 6)).astype("float32")
 #: every group of rows has values of both signs

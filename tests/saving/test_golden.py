@@ -27,6 +27,8 @@ from tricorn.saving.older import symbols
 from tricorn.saving.older.configs import Translation
 from tricorn.saving.older.origin import origin_of
 
+pytestmark = pytest.mark.heavy
+
 DATA = Path(__file__).parent.parent / "data"
 PREDICT, RELATIVE, WEIGHTS = 1e-5, 1e-4, 1e-4
 

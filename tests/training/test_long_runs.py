@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.heavy
+
 PATH = Path(__file__).parents[2] / "benchmarks" / "long_runs.py"
 if not PATH.exists() or not Path("/proc/self/fd").exists():
     pytest.skip("needs the benchmarks, and a system with /proc", allow_module_level=True)

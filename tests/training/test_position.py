@@ -10,6 +10,8 @@ import tricorn as keras
 from tricorn import layers, random, seeds
 from tricorn.training import adapters, loop
 
+pytestmark = pytest.mark.heavy
+
 N = 12
 ROWS = np.arange(N, dtype="float32").reshape(N, 1)
 

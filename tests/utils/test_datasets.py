@@ -10,7 +10,7 @@ import pytest
 import tricorn
 from tricorn import layers, utils
 
-pytestmark = pytest.mark.engine_free
+pytestmark = [pytest.mark.heavy, pytest.mark.engine_free]
 Image = pytest.importorskip("PIL.Image")
 tf = pytest.importorskip("tensorflow")
 

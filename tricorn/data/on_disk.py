@@ -41,7 +41,7 @@ class Rows:
         else:  # files read rows in their order only, and each once
             rows, places = np.unique(np.arange(len(self))[key], return_inverse=True)
             found = np.asarray(self.data[self.start + rows])[places]
-        found = np.asarray(found)  # of lists, and tensors of any engine
+        found = np.asarray(found)[()]  # of lists, and tensors of any engine; a number of one row
         return found if self.normalizer is None else self.normalizer(found)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

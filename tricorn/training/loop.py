@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import contextvars
 import dataclasses
 import functools
 import signal
@@ -105,7 +106,8 @@ class _Signals:
         if self.waiting and (overdue or len(self.came) > 1):
             self.check()
         elif self.waiting:
-            again = threading.Timer(_PATIENCE, self._insist, (number, self.came))
+            run = contextvars.copy_context().run
+            again = threading.Timer(_PATIENCE, run, (self._insist, number, self.came))
             again.daemon = True
             again.start()
         elif len(self.came) > 2:  # somebody really wants out

@@ -245,7 +245,9 @@ def _extract(archive: Path, folder: Path, formats: Any) -> None:
             try:
                 with tarfile.open(archive) as tar:
                     _check_members(archive, _members_of_tar(tar), most)
-                    tar.extractall(inner, filter="data")
+                    # what the filter refuses is refused above; Python before 3.11.4 has none
+                    filtered = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+                    tar.extractall(inner, **filtered)  # type: ignore[arg-type]
             except damage as error:
                 raise ValueError(f"{archive} is not extracted: {error}") from error
         elif "zip" in formats and zipfile.is_zipfile(archive):
