@@ -31,10 +31,10 @@ def test_using_a_model_leaves_nothing(what):
     assert (objects < rounds / 2, files, threads) == (True, 0, 0)
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("what", ["models_cleared", "models"])
-def test_models_leave_nothing(what):
+def test_models_leave_nothing(what, engine):
+    kept = engine.name == "tensorflow" and what == "models"  # until clear_session(), see the docs
     _, more = long_runs.growth(getattr(long_runs, what), 50, 30, windows=2)
     memory, objects, files, threads = more
-    assert memory < 0.3  # MB a model, of which an engine's own caches take some
+    assert memory < (1.5 if kept else 0.3)  # MB a model, of which an engine's own caches take some
     assert objects < 2 and (files, threads) == (0, 0)  # JAX keeps a weak reference for each
