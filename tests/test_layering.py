@@ -58,6 +58,7 @@ FLOORS = [
     ["classic"],
     ["demo"],
     ["cli"],
+    ["__main__"],
     [""],
 ]
 #: the imports that run upward, inside of functions: a model's methods that save it,

@@ -2,7 +2,8 @@
 
 XLA compiles a step only when the user says so (`jit`): a whole step takes it seconds, its
 convolutions on a CPU are several times slower than oneDNN's, and it draws otherwise from the same
-key.  Where it pays, in recurrent layers and large updates, single ops go through it (`windows.py`).
+key.  Where it pays, in large updates, single ops go through it (`windows.py`).  Loops over time do
+not: parts of them that only their gradients need cannot leave what XLA compiled.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tricorn import config, tree
+from tricorn import config
 from tricorn.engines import common
 from tricorn.engines.contract import OfValues
 from tricorn.engines.tensorflow import primitives
@@ -396,39 +396,13 @@ def adam(composed: Callable, values: list, *others: Any) -> Any:
     return [found[i] for i in range(len(values))]
 
 
-def by_xla(composed: Callable, *args: Any, **kwargs: Any) -> Any:
-    """An op with a loop over time and its gradient, each as one kernel that XLA makes.
-
-    A training step of an LSTM of 64 units over 80 time steps, batch 32, took 26 to 28 ms with
-    TensorFlow's own loops on two cores, 20 ms so, and 18 ms when XLA compiled all of the step, for
-    which it takes three seconds more.
-    """
-    # in a graph for sessions the gradients of loops are written in operations that XLA lacks
-    if not _may_use_xla() or not tf.compat.v1.executing_eagerly_outside_functions():
-        return NotImplemented
-    leaves, structure = tree.take_apart((args, kwargs))
-    tensors = [i for i, x in enumerate(leaves) if isinstance(x, tf.Tensor)]
-
-    @tf.function(autograph=False, jit_compile=True)
-    def fused(*values: tf.Tensor) -> Any:
-        filled = list(leaves)
-        for i, x in zip(tensors, values):
-            filled[i] = x
-        args, kwargs = tree.unflatten(structure, filled)
-        return composed(*args, **kwargs)
-
-    return fused(*(leaves[i] for i in tensors))
-
-
 OVERRIDES: dict[str, Any] = {
     **primitives.OVERRIDES,
     "adam": OfValues(adam),
     "add_bias": add_bias,
     "affine_transform": OfValues(affine_transform),
     "batch_norm": batch_norm,
-    "gru": OfValues(by_xla),
     "layer_norm": layer_norm,
-    "lstm": OfValues(by_xla),
     "log_softmax": common.along_one(tf.nn.log_softmax),
     "softmax": common.along_one(tf.nn.softmax),
 }
