@@ -1,7 +1,7 @@
 """What holds for every test: the engines' environment, settings of its own, and the engine.
 
 Tests marked ``heavy`` are left out unless ``-m`` names them: ``-m heavy`` runs them alone, and
-``-m "heavy or not heavy"`` all.
+``-m "heavy or not heavy"`` all but those marked ``live``, which ``-m live`` runs.
 
 Every test runs once on each installed engine, which is the engine of the whole process meanwhile;
 ``--engine torch`` chooses some of them.  Two markers say otherwise, on a test or a module:
@@ -67,10 +67,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    if "heavy" not in config.option.markexpr:
-        left = [item for item in items if item.get_closest_marker("heavy")]
-        items[:] = [item for item in items if not item.get_closest_marker("heavy")]
-        config.hook.pytest_deselected(items=left)
+    chosen = config.option.markexpr
+    for marker in ("heavy", "live"):
+        if marker not in chosen and "live" not in chosen:
+            left = [item for item in items if item.get_closest_marker(marker)]
+            items[:] = [item for item in items if not item.get_closest_marker(marker)]
+            config.hook.pytest_deselected(items=left)
 
 
 def leave_alone_what_is_imported():

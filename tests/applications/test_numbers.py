@@ -23,9 +23,9 @@ RECORDED = json.loads((Path(__file__).parent / "keras-3.15.1.json").read_text())
 
 
 def live(names):
-    """A test that runs Keras's networks: of two families, and with ``-m heavy`` of all."""
+    """A test that runs Keras's networks: of two families, and with ``-m live`` of all."""
     light = ("MobileNet", "MobileNetV3Small")
-    params = [name if name in light else pytest.param(name, marks=pytest.mark.heavy)
+    params = [name if name in light else pytest.param(name, marks=pytest.mark.live)
               for name in names]  # fmt: skip
     return pytest.mark.parametrize("pair", params, indirect=True, scope="module")
 

@@ -77,7 +77,7 @@ SAME = [
 #: draw otherwise than Keras on JAX: the same numbers are given to both
 OTHER_DRAWS = {"MixUp", "CutMix", "RandomElasticTransform"}
 #: of which Keras makes no program
-ONE_BY_ONE = {"RandomCrop", "MaxNumBoundingBoxes", "RandomElasticTransform"}
+ONE_BY_ONE = {"RandomCrop", "MaxNumBoundingBoxes", "RandomElasticTransform", "RandomColorJitter"}
 #: what is drawn has another form
 OTHER_FORM = {"RandomCrop", "CenterCrop", "RandomColorJitter", "RandomElasticTransform", "Resizing"}
 #: Keras has no method for them, or does not what it says (see docs/differences.md)
