@@ -68,11 +68,13 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     chosen = config.option.markexpr
-    for marker in ("heavy", "live"):
-        if marker not in chosen and "live" not in chosen:
-            left = [item for item in items if item.get_closest_marker(marker)]
-            items[:] = [item for item in items if not item.get_closest_marker(marker)]
-            config.hook.pytest_deselected(items=left)
+    if "live" in chosen:
+        return
+    markers = ("live",) if "heavy" in chosen else ("heavy", "live")
+    left = [item for item in items if any(map(item.get_closest_marker, markers))]
+    config.hook.pytest_deselected(items=left)
+    out = set(left)
+    items[:] = [item for item in items if item not in out]
 
 
 def leave_alone_what_is_imported():

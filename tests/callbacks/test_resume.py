@@ -596,7 +596,6 @@ def over(process):
     return out[out.index("over") :]
 
 
-@pytest.mark.heavy
 def test_a_process_that_is_killed_at_any_moment(engine, tmp_path):
     """kill -9 at random moments of training and saving, until it comes to its end."""
     expected = over(start(tmp_path / "whole", engine.name, "epoch", 0))
@@ -621,7 +620,6 @@ def test_a_process_that_is_killed_at_any_moment(engine, tmp_path):
     assert over(start(tmp_path / "part", engine.name, 1, 0)) == expected
 
 
-@pytest.mark.heavy
 @pytest.mark.engine("jax")
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a process can handle")
 def test_a_process_that_is_told_to_end_saves_first(tmp_path):

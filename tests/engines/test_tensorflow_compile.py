@@ -25,6 +25,7 @@ def test_what_xla_lacks_runs_without_it():
     for _ in range(2):
         found, _ = run([], x)
         np.testing.assert_array_equal(found.numpy(), x * 2)
+    assert not run.compiled._jit_compile
 
 
 def trained(kind, jit_compile):

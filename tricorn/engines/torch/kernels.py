@@ -393,10 +393,7 @@ class _LSTM(torch.autograd.Function):
         if torch.is_grad_enabled():  # to be differentiated again
             outputs, *last = ctx.composed(*given, None, ctx.reverse)
             outs = outputs.transpose(0, 1), *last
-            needed = ctx.needs_input_grad[2:]
-            wrt = [x for x, need in zip(given, needed) if need]
-            slopes = iter(torch.autograd.grad(outs, wrt, upstream, create_graph=True))
-            return None, None, *(next(slopes) if need else None for need in needed)
+            return tuple(_gradients(ctx, (None, None, *given), outs, upstream))
         slopes = _onednn_lstm_gradient(list(given), list(found), list(upstream), ctx.reverse)
         return None, None, *slopes
 
