@@ -301,6 +301,41 @@ def test_weights_files(source, target, tmp_path):
     assert_close(again.predict_on_batch(x), model.predict_on_batch(x))
 
 
+@pytest.mark.engine_free
+@FACES
+def test_lists_that_properties_make(source, target, tmp_path):
+    """A list that is gone leaves its id to the next one, which is no list that was seen."""
+
+    def make(k):
+        class Held(k.layers.Layer):
+            a = property(lambda self: [self.z])
+            b = property(lambda self: [self.y])
+
+            def build(self, shape):
+                self.y, self.z = k.layers.Dense(2), k.layers.Dense(3)
+                for layer in (self.y, self.z):
+                    layer.build(shape)
+
+        x = inputs = k.Input((3,))
+        for count in range(1, 10):
+            x = k.Sequential([k.layers.Dense(3) for _ in range(count)])(x)
+        held = Held()
+        held.build((None, 3))
+        model = k.Model(inputs, x)
+        model.held = held
+        return model
+
+    one, other = make(source), make(target)
+    one.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5") as file:
+        members = []
+        file.visit(members.append)
+        assert {"held/a/dense/vars/0", "held/b/dense/vars/0"} <= set(members)
+    other.load_weights(tmp_path / "m.weights.h5")
+    for a, b in zip(other.get_weights(), one.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @FACES
 def test_json(source, target):
     model = functional(source)[0]

@@ -44,28 +44,28 @@ def saveables(model: Any, skip: Iterable[Any] = ()) -> Iterator[tuple[str, Any]]
     Args:
         skip: objects that are left out, with what only they lead to.
     """
-    return _walk(model, "", {id(obj) for obj in skip})
+    return _walk(model, "", {id(obj): obj for obj in skip})
 
 
-def _walk(obj: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+def _walk(obj: Any, path: str, seen: dict[int, Any]) -> Iterator[tuple[str, Any]]:
     if id(obj) in seen:
         return
-    seen.add(id(obj))
+    seen[id(obj)] = obj
     yield path, obj
     if not isinstance(obj, SeedGenerator):
         for name, child in _attributes(obj):
             yield from _walk_value(child, join(path, name), seen)
 
 
-def _walk_value(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+def _walk_value(value: Any, path: str, seen: dict[int, Any]) -> Iterator[tuple[str, Any]]:
     if _saveable(value):
         yield from _walk(value, path, seen)
     elif isinstance(value, (list, tuple, dict)) and id(value) not in seen:
-        seen.add(id(value))
+        seen[id(value)] = value  # kept: properties make lists, and the next may get the id of one
         yield from _walk_container(value, path, seen)
 
 
-def _walk_container(container: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+def _walk_container(container: Any, path: str, seen: dict[int, Any]) -> Iterator[tuple[str, Any]]:
     counts: dict[str, int] = {}
     for value in container.values() if isinstance(container, dict) else container:
         if isinstance(value, (list, tuple, dict)):
