@@ -18,6 +18,7 @@ import gc
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -52,6 +53,10 @@ from tricorn.engines import known, registry
 ENGINES = [
     name for name in known.installed() if importlib.util.find_spec(known.KNOWN[name][0]) is not None
 ]
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs are started
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):

@@ -32,8 +32,17 @@ from tricorn.engines.abstract import AbstractTensor
 BY_HAND = {
     *("tensor", "numpy", "is_tensor", "shape", "dtype", "device", "devices", "block"),
     *("place", "device_of", "is_eager"),
-    *("cond", "while_loop", "scan", "vmap", "vjp", "jvp", "custom_gradient", "checkpoint"),
-    *("eval_shape", "as_python", "compile", "all_reduce", "all_gather", "axis_index", "variable"),
+    *("cond", "while_loop", "scan", "kernel_scan", "vmap", "vjp", "jvp", "custom_gradient"),
+    *(
+        "checkpoint",
+        "eval_shape",
+        "as_python",
+        "compile",
+        "all_reduce",
+        "all_gather",
+        "axis_index",
+        "variable",
+    ),
     *("read", "write", "set_trainable", "is_live", "must_not_escape", "module", "unshared"),
     *("variant", "context_of", "direct", "training", "profile", "clear", "native_gradients"),
     *("random_state", "set_random_state"),
@@ -371,14 +380,16 @@ def test_while_loop(engine):
     assert engine.numpy(total[0]) == 10.5
 
 
+@pytest.mark.parametrize("name", ["scan", "kernel_scan"])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_scan(engine, reverse):
+def test_scan(engine, reverse, name):
     def body(carry, x):
         carry = engine.add(engine.multiply(carry, 2.0), x["a"])
         return carry, (carry, None)
 
     xs = {"a": tensor(engine, [1.0, 2, 3])}
-    last, (ys, nothing) = engine.scan(body, tensor(engine, 0.0), xs, None, reverse)
+    scan = getattr(engine, name)
+    last, (ys, nothing) = scan(body, tensor(engine, 0.0), xs, None, reverse)
     assert nothing is None
     order = [1.0, 2, 3][:: -1 if reverse else 1]
     carry, expected = 0.0, []
@@ -398,6 +409,42 @@ def test_scan_without_inputs_and_its_gradient(engine):
 
     assert engine.numpy(power(tensor(engine, 2.0))) == 8
     assert gradient(engine, power, 2.0)[0] == 12
+
+
+def test_kernel_scan_in_what_is_compiled(engine):
+    """Values and two derivatives, also by what the body closes over, are those of `scan`."""
+    if not engine.capabilities["differentiates"]:
+        pytest.skip(f"{engine.name} has no gradients")
+
+    def derivatives(scan):
+        def total(w, x):
+            def body(carry, row):
+                carry = engine.tanh(engine.add(engine.matmul(carry, w), row[0]))
+                return carry, (carry, row[1])
+
+            last, (ys, _) = scan(body, x[0], (x, None), 3, False)
+            return engine.add(summed(engine, engine.sin(ys)), summed(engine, last)), None
+
+        def slope(w, x):
+            value, pull, _ = engine.vjp(total, (w, x))
+            grads = pull(engine.full((), 1.0, "float32"))
+            sines = [summed(engine, engine.sin(g)) for g in grads]
+            return engine.add(*sines), (value, grads)
+
+        def both(state, w, x):
+            _, pull, first = engine.vjp(slope, (w, x))
+            return (first, pull(engine.full((), 1.0, "float32"))), state
+
+        return engine.compile(both, False)([], *tensors)[0]
+
+    tensors = tensor(engine, floats(4, 4)), tensor(engine, floats(3, 2, 4))
+    found = tree.leaves(derivatives(engine.kernel_scan))
+    for a, b in zip(found, tree.leaves(derivatives(engine.scan)), strict=True):
+        np.testing.assert_allclose(engine.numpy(a), engine.numpy(b), rtol=1e-4, atol=1e-5)
+
+
+def summed(engine, x):
+    return engine.sum(x, tuple(range(len(engine.shape(x)))), False)
 
 
 def test_vmap(engine):

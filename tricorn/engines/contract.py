@@ -740,6 +740,12 @@ def scan(body, init, xs, length, reverse):
 
 
 @primitive
+def kernel_scan(body, init, xs, length, reverse):
+    """`scan` of a body of products and elementwise operations, the loop of an op of ours; an engine
+    may compile it apart from what stands around it."""
+
+
+@primitive
 def vmap(fn, in_axes, out_axes):
     """`fn` mapped over an axis of its arguments.  `in_axes` is one axis for all, or a tuple with an
     entry per argument; an entry is an axis, None (not mapped), or a tree of them that begins like

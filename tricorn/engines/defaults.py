@@ -348,6 +348,10 @@ def scan(
     return carry, tree.map(lambda *ys: engine.stack(ys, 0), found[0], *found[1:])
 
 
+def kernel_scan(engine: Any, *args: Any) -> tuple:
+    return engine.scan(*args)
+
+
 def vmap(engine: Any, fn: Callable, in_axes: Any, out_axes: Any) -> Callable:
     def mapped(*args: Any) -> Any:
         leaves, structure = tree.take_apart(args)
@@ -543,10 +547,11 @@ DEFAULTS: dict[str, Callable] = {
         profile, clear, native_gradients, random_state, set_random_state, unshared, rsqrt,
         sigmoid, relu, clip,
         stop_gradient, mean, expand_dims, squeeze, stack, flip, repeat, nonzero, unique, conv,
-        conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, vmap, vjp, jvp,
-        custom_gradient, checkpoint, eval_shape, as_python, compile, all_reduce, all_gather,
-        axis_index, real, imag, bernoulli, read, write, set_trainable, is_live, must_not_escape,
-        module, tape, own_graph, foreign, is_sparse, sparse, entries, dense, sparse_matmul,
+        conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, kernel_scan, vmap,
+        vjp, jvp, custom_gradient, checkpoint, eval_shape, as_python, compile, all_reduce,
+        all_gather, axis_index, real, imag, bernoulli, read, write, set_trainable, is_live,
+        must_not_escape, module, tape, own_graph, foreign, is_sparse, sparse, entries, dense,
+        sparse_matmul,
     )
 }  # fmt: skip
 DEFAULTS |= dict.fromkeys(("complex", "fft", "ifft", "rfft", "irfft", "eig"), _needs_complex)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tricorn.engines import registry
 from tricorn.graph import transforms
 from tricorn.graph.op import Tensor, op
 from tricorn.ops.arrays import (
@@ -91,7 +92,7 @@ def lstm(
 
             dhs, dh, dc = upstream
             rows = (dhs, o * (1 - t * t), concatenate(slopes, axis=-1), f, present)
-            (dh, dc), dz = transforms.scan(back, (dh, dc), rows, reverse=not reverse)
+            (dh, dc), dz = _scan(back, (dh, dc), rows, not reverse)
             return dz, dh, dc, tensordot(h_before, dz, [[0, 1], [0, 1]]), None
 
         return (hs, h, c), gradient
@@ -137,51 +138,90 @@ def gru(
     Source: Cho et al. 2014, arXiv:1406.1078 (v1: reset before, v3: after).
     """
 
-    def all_steps(x: Any, h0: Any, kernel: Any, bias: Any, present: Any) -> tuple:
+    @transforms.custom_gradient
+    def run(x: Any, h0: Any, kernel: Any, bias: Any, present: Any) -> tuple:
         def step(state: tuple, x: Any) -> tuple:
             return (gru_step(x, state[0], kernel, bias, reset_after, tanh, sigmoid),)
 
         (hs,), (h,) = _over_time(step, x, (h0,), present, reverse)
-        return hs, h
-
-    @transforms.custom_gradient
-    def run(x: Any, h0: Any, kernel: Any, bias: Any, present: Any) -> tuple:
-        hs, h = all_steps(x, h0, kernel, bias, present)
 
         def gradient(upstream: tuple) -> tuple:
+            derive = _gru_gradient if reset_after else _early_reset_gradient
             h_before = _before(hs, h0, reverse)
-            inner = matmul(h_before, kernel)
-            u_z, u_r, u_g = split(inner if bias is None else add(inner, bias), 3, axis=-1)
-            x_z, x_r, x_g = split(x, 3, axis=-1)
-            z, r = sigmoid(add(x_z, u_z)), sigmoid(add(x_r, u_r))
-            g = tanh(add(x_g, multiply(r, u_g)))
-            of_g = (1 - z) * (1 - g * g)
-            of_z, of_r = _slope(z, h_before - g), of_g * _slope(r, u_g)
-
-            def back(state: tuple, now: tuple) -> tuple:
-                (dh,), (dy, slopes, z, present) = state, now
-                dh = dh + dy
-                du = concatenate([dh, dh, dh], axis=-1) * slopes
-                before = matmul(du, swapaxes(kernel, 0, 1)) + dh * z
-                if present is not None:
-                    du = where(present, du, zeros_like(du))
-                    before, dh = where(present, before, dh), where(present, dh, zeros_like(dh))
-                return (before,), (du, dh)
-
-            dhs, dh = upstream
-            rows = (dhs, concatenate([of_z, of_r, of_g * r], axis=-1), z, present)
-            (dh,), (du, of_h) = transforms.scan(back, (dh,), rows, reverse=not reverse)
-            dx = concatenate([get_item(du, (..., slice(None, -z.shape[-1]))), of_h * of_g], axis=-1)
-            dkernel = tensordot(h_before, du, [[0, 1], [0, 1]])
-            return dx, dh, dkernel, None if bias is None else sum(du, axis=(0, 1)), None
+            return *derive(upstream, x, h_before, kernel, bias, present, not reverse), None
 
         return (hs, h), gradient
 
-    # with the reset before, the second product stands inside of the cell
-    compute = run if reset_after else all_steps
     projected = _projected(x, kernel, bias)
-    outputs, h = compute(projected, h0, recurrent_kernel, recurrent_bias, _steps(mask))
+    outputs, h = run(projected, h0, recurrent_kernel, recurrent_bias, _steps(mask))
     return swapaxes(outputs, 0, 1), h
+
+
+def _gru_gradient(
+    upstream: tuple, x: Any, h_before: Any, kernel: Any, bias: Any, present: Any, reverse: bool
+) -> tuple:
+    """The gradients of x, the first h, kernel and bias, of `gru` with `reset_after`."""
+    inner = matmul(h_before, kernel)
+    u_z, u_r, u_g = split(inner if bias is None else add(inner, bias), 3, axis=-1)
+    x_z, x_r, x_g = split(x, 3, axis=-1)
+    z, r = sigmoid(add(x_z, u_z)), sigmoid(add(x_r, u_r))
+    g = tanh(add(x_g, multiply(r, u_g)))
+    of_g = (1 - z) * (1 - g * g)
+    of_z, of_r = _slope(z, h_before - g), of_g * _slope(r, u_g)
+
+    def back(state: tuple, now: tuple) -> tuple:
+        (dh,), (dy, slopes, z, present) = state, now
+        dh = dh + dy
+        du = concatenate([dh, dh, dh], axis=-1) * slopes
+        before = matmul(du, swapaxes(kernel, 0, 1)) + dh * z
+        if present is not None:
+            du = where(present, du, zeros_like(du))
+            before, dh = where(present, before, dh), where(present, dh, zeros_like(dh))
+        return (before,), (du, dh)
+
+    dhs, dh = upstream
+    rows = (dhs, concatenate([of_z, of_r, of_g * r], axis=-1), z, present)
+    (dh,), (du, of_h) = _scan(back, (dh,), rows, reverse)
+    dx = concatenate([get_item(du, (..., slice(None, -z.shape[-1]))), of_h * of_g], axis=-1)
+    dkernel = tensordot(h_before, du, [[0, 1], [0, 1]])
+    return dx, dh, dkernel, None if bias is None else sum(du, axis=(0, 1))
+
+
+def _early_reset_gradient(
+    upstream: tuple, x: Any, h_before: Any, kernel: Any, bias: Any, present: Any, reverse: bool
+) -> tuple:
+    """As `_gru_gradient`, where the reset gate acts before the product; there is no bias."""
+    units = kernel.shape[0]
+    gates, candidate = (get_item(kernel, (slice(None), at)) for at in _halves(units))
+    u_z, u_r = split(matmul(h_before, gates), 2, axis=-1)
+    x_z, x_r, x_g = split(x, 3, axis=-1)
+    z, r = sigmoid(add(x_z, u_z)), sigmoid(add(x_r, u_r))
+    kept = multiply(r, h_before)
+    g = tanh(add(x_g, matmul(kept, candidate)))
+    slopes = concatenate([_slope(z, h_before - g), (1 - z) * (1 - g * g)], axis=-1)
+
+    def back(state: tuple, now: tuple) -> tuple:
+        (dh,), (dy, slopes, of_r, z, r, present) = state, now
+        dh = dh + dy
+        dx_z, dx_g = split(concatenate([dh, dh], axis=-1) * slopes, 2, axis=-1)
+        dkept = matmul(dx_g, swapaxes(candidate, 0, 1))
+        of_gates = concatenate([dx_z, dkept * of_r], axis=-1)
+        before = matmul(of_gates, swapaxes(gates, 0, 1)) + dkept * r + dh * z
+        dx = concatenate([of_gates, dx_g], axis=-1)
+        if present is not None:
+            dx, before = where(present, dx, zeros_like(dx)), where(present, before, dh)
+        return (before,), (dx,)
+
+    dhs, dh = upstream
+    (dh,), (dx,) = _scan(back, (dh,), (dhs, slopes, _slope(r, h_before), z, r, present), reverse)
+    of_gates, of_g = (get_item(dx, (..., at)) for at in _halves(units))
+    products = [tensordot(a, b, [[0, 1], [0, 1]]) for a, b in ((h_before, of_gates), (kept, of_g))]
+    return dx, dh, concatenate(products, axis=-1), None
+
+
+def _halves(units: int) -> tuple[slice, slice]:
+    """Where the gates stand of a GRU's kernel, and its candidate."""
+    return slice(None, 2 * units), slice(2 * units, None)
 
 
 def gru_step(
@@ -204,8 +244,7 @@ def gru_step(
         z, r = gate(add(x_z, u_z)), gate(add(x_r, u_r))
         g = activation(add(x_g, multiply(r, u_g)))
     else:
-        gates = get_item(recurrent_kernel, (slice(None), slice(None, 2 * units)))
-        candidate = get_item(recurrent_kernel, (slice(None), slice(2 * units, None)))
+        gates, candidate = (get_item(recurrent_kernel, (slice(None), at)) for at in _halves(units))
         u_z, u_r = split(matmul(h, gates), 2, axis=-1)
         z, r = gate(add(x_z, u_z)), gate(add(x_r, u_r))
         g = activation(add(x_g, matmul(multiply(r, h), candidate)))
@@ -222,8 +261,14 @@ def _over_time(step: Callable, x: Any, states: tuple, present: Any, reverse: boo
             after = tuple(where(present, new, old) for new, old in zip(after, states))
         return after, after
 
-    last, every = transforms.scan(body, states, (x, present), reverse=reverse)
+    last, every = _scan(body, states, (x, present), reverse)
     return every, last
+
+
+def _scan(body: Callable, init: tuple, xs: tuple, reverse: bool) -> tuple:
+    """`scan` in an op that has a gradient of its own."""
+    engine = registry.active()
+    return engine.kernel_scan(body, init, xs, engine.shape(xs[0])[0], reverse)
 
 
 def _projected(x: Any, kernel: Any, bias: Any) -> Any:

@@ -215,9 +215,7 @@ class State:
                 value = value.astype("uint32").view("int32")
             variable.assign(value)
 
-    def _optimizer_plan(
-        self, optimizer: Any, places: dict[str, str]
-    ) -> list[tuple[Any, str, str]]:
+    def _optimizer_plan(self, optimizer: Any, places: dict[str, str]) -> list[tuple[Any, str, str]]:
         """What is assigned to an optimizer: all of its state, or nothing."""
         if optimizer is None or not self.optimizer:
             return []

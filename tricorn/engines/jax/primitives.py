@@ -31,30 +31,6 @@ from tricorn.engines.jax.private import (
     LinearizeTracer,
 )
 
-__all__ = [
-    "CAPABILITIES",
-    "OVERRIDES",
-    "TENSOR_TYPES",
-    *sorted(
-        PRIMITIVES.keys()
-        - {
-            "compile",
-            "is_live",
-            "read",
-            "set_trainable",
-            "module",
-            "variant",
-            "training",
-            "clear",
-            "native_gradients",
-            "random_state",
-            "set_random_state",
-        }
-        - {"as_python", "tape", "own_graph"}
-        - {"dense", "entries", "is_sparse", "sparse", "sparse_matmul"}
-    ),
-]
-
 for _kind, _flatten, _unflatten in tracking.as_trees():
     jax.tree_util.register_pytree_node(_kind, _flatten, _unflatten)
 
@@ -768,3 +744,5 @@ def must_not_escape(x: jax.Array) -> bool:
 
 
 foreign = common.foreign("jax", "tricorn.engines.jax.programs")
+
+__all__ = ["CAPABILITIES", "OVERRIDES", "TENSOR_TYPES", *(PRIMITIVES.keys() & globals())]

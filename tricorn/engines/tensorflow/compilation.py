@@ -2,8 +2,9 @@
 
 XLA compiles a step only when the user says so (`jit`): a whole step takes it seconds, its
 convolutions on a CPU are several times slower than oneDNN's, and it draws otherwise from the same
-key.  Where it pays, in large updates, single ops go through it (`windows.py`).  Loops over time do
-not: parts of them that only their gradients need cannot leave what XLA compiled.
+key.  Where it pays, parts of a step go through it: large updates (`windows.py`) and the loops over
+time of ops that have gradients of their own (`transforms.py`): what only the derivative needs of a
+loop cannot leave what XLA compiled.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tricorn import tree
 from tricorn.engines import common
 from tricorn.engines.tensorflow.primitives import dtype
 from tricorn.engines.tensorflow.sparse import is_sparse
-from tricorn.engines.tensorflow.windows import without_xla
+from tricorn.engines.tensorflow.transforms import without_xla
 
 
 def compile(fn: Callable, loop: bool, jit: bool | None = None) -> Callable:

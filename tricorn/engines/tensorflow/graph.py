@@ -202,6 +202,8 @@ class _Place:
         with self._loops():
             return eager.scan(*args)
 
+    kernel_scan = scan
+
     def _loops(self) -> Any:
         """Users may differentiate what they build, but not what stands in a program of ours."""
         return _keeping(self._graph_object.graph, _kept[-1] is not False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import tensorflow as tf
@@ -15,7 +16,13 @@ from tricorn import dtypes, tree
 from tricorn.engines import common
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
 from tricorn.engines.tensorflow.primitives import FLOATING, shape
-from tricorn.engines.tensorflow.private import EagerTensor, pywrap_tfe, record
+from tricorn.engines.tensorflow.private import (
+    EagerTensor,
+    FuncGraph,
+    in_xla,
+    pywrap_tfe,
+    record,
+)
 
 
 class _Flat:
@@ -80,6 +87,44 @@ def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) 
           zip(ys, specs[kept:])]  # fmt: skip
     _, y_structure = step.result.children
     return tree.unflatten(carry_structure, list(carry)), tree.unflatten(y_structure, ys)
+
+
+def kernel_scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
+    """A loop that XLA compiles alone: a recurrent layer of 80 steps is a third faster (two cores).
+
+    What XLA compiled can neither be differentiated, nor can a whole step be compiled in less than
+    three seconds; two loops take it a tenth of one.  So the derivative is that of TensorFlow's own
+    loop, which is made only where somebody asks: our ops have gradients of their own.
+    """
+    leaves, structure = tree.take_apart((init, xs))
+
+    def flat(*tensors: tf.Tensor) -> list:
+        nonlocal result
+        out, result = tree.take_apart(
+            scan(body, *tree.unflatten(structure, list(tensors)), length, reverse)
+        )
+        return out
+
+    result: Any = None
+    if not may_use_xla():
+        return scan(body, init, xs, length, reverse)
+    compiled = tf.function(flat, autograph=False, jit_compile=True)
+    around = _captured(compiled, leaves)
+
+    @tf.custom_gradient
+    def run(*tensors: tf.Tensor) -> tuple[list, Callable]:
+        points = tensors[: len(leaves)]
+
+        def pull(*cotangents: tf.Tensor) -> Sequence:
+            with tf.GradientTape() as tape:  # another one that records sees what this one does
+                tape.watch(tensors)
+                outs = flat(*points)
+            return tape.gradient(outs, [*points, *around], cotangents)
+
+        with record.stop_recording():  # of a tape, which would keep what cannot leave
+            return compiled(*points), pull
+
+    return tree.unflatten(result, list(run(*leaves, *around)))
 
 
 def _scan_eagerly(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
@@ -278,10 +323,26 @@ def checkpoint(fn: Callable) -> Callable:
 
 def _closed_over(fn: Callable, leaves: Sequence) -> list[tf.Tensor]:
     """The tensors besides its arguments that a function computes with."""
-    traced = tf.function(fn, autograph=False)
+    return _captured(tf.function(fn, autograph=False), leaves)
+
+
+def _captured(fn: Any, leaves: Sequence) -> list[tf.Tensor]:
+    """The floating tensors that a `tf.function` captures when it is given what is like `leaves`."""
     specs = [tf.TensorSpec(x.shape, x.dtype) for x in leaves]
-    captures = traced.get_concrete_function(*specs).graph.captures
+    captures = fn.get_concrete_function(*specs).graph.captures
     return [outer for outer, _ in captures if outer.dtype in FLOATING]
+
+
+# --------------------------------------------------------------------------------------------- XLA
+
+#: whether nothing may be compiled by XLA, as the user said
+without_xla: ContextVar[bool] = ContextVar("tricorn_tensorflow_without_xla", default=False)
+
+
+def may_use_xla() -> bool:
+    """Whether XLA may compile a part of what is traced."""
+    graph = tf.compat.v1.get_default_graph()
+    return isinstance(graph, FuncGraph) and not in_xla(graph) and not without_xla.get()
 
 
 def _after(x: tf.Tensor, cotangents: Sequence) -> tf.Tensor:

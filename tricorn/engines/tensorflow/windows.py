@@ -9,7 +9,6 @@ from __future__ import annotations
 import builtins as py
 import functools
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,8 @@ from tricorn.engines import common
 from tricorn.engines.contract import OfValues
 from tricorn.engines.tensorflow import primitives
 from tricorn.engines.tensorflow.primitives import packed, reshape, shape, to_last
-from tricorn.engines.tensorflow.private import EagerTensor, FuncGraph, in_xla
+from tricorn.engines.tensorflow.private import EagerTensor, in_xla
+from tricorn.engines.tensorflow.transforms import may_use_xla
 
 _raw = tf.raw_ops
 
@@ -361,16 +361,6 @@ def add_bias(x: tf.Tensor, bias: tf.Tensor) -> Any:
     return tf.ensure_shape(reshape(biased, shape(x)), x.shape)
 
 
-#: whether no op may be compiled by XLA, as the user said
-without_xla: ContextVar[bool] = ContextVar("tricorn_tensorflow_without_xla", default=False)
-
-
-def _may_use_xla() -> bool:
-    """Whether XLA may compile a part of what is traced."""
-    graph = tf.compat.v1.get_default_graph()
-    return isinstance(graph, FuncGraph) and not in_xla(graph) and not without_xla.get()
-
-
 #: elements from which on a variable's update goes through XLA
 _LARGE = 2**18
 
@@ -382,7 +372,7 @@ def adam(composed: Callable, values: list, *others: Any) -> Any:
     of 65,536 it is not worth that.
     """
     large = [i for i, w in enumerate(values) if (w.shape.num_elements() or 0) >= _LARGE]
-    if not large or not _may_use_xla():
+    if not large or not may_use_xla():
         return NotImplemented
     lists, numbers = (values, *others[:4]), others[4:]
 

@@ -267,9 +267,7 @@ class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
         query, key, value, mask, causal, scale = args
-        y, sums = private.attention(
-            query, key, value, 0.0, causal, attn_mask=mask, scale=scale
-        )
+        y, sums = private.attention(query, key, value, 0.0, causal, attn_mask=mask, scale=scale)
         ctx.save_for_backward(query, key, value, mask, y, sums)
         ctx.causal, ctx.scale = causal, scale
         return y
