@@ -93,8 +93,12 @@ def layers_of(model: Any, name: Callable[[Any], str] = lambda layer: layer.name)
 def facts(model: Any, name: Callable[[Any], str] = lambda layer: layer.name) -> list:
     """The name of a model, how many weights it has, how many layers, and a digest of the layers."""
     layers = layers_of(model, name)
-    digest = hashlib.sha256(json.dumps(layers).encode()).hexdigest()[:16]
-    return [model.name, int(model.count_params()), len(layers), digest]
+    return [model.name, int(model.count_params()), len(layers), digest(layers)]
+
+
+def digest(told: Any) -> str:
+    """A short name of what can be written as JSON."""
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
 def settings(found: Any) -> Any:
@@ -123,8 +127,7 @@ def settings(found: Any) -> Any:
 
 def wiring(model: Any) -> str:
     """A digest of all layers' settings, and of what each is called with."""
-    told = json.dumps(settings(json.loads(json.dumps(model.get_config()))))
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    return digest(settings(json.loads(json.dumps(model.get_config()))))
 
 
 def cases() -> dict[str, tuple[str, dict]]:

@@ -1,8 +1,8 @@
 """Records what genuine networks are made of: ``python -m tests.applications.record``.
 
-``keras-3.15.1.json`` has what `networks.facts` and `networks.wiring` tell of Keras's, the files of
-weights that they ask for, with and without the classifier, and what some networks give for weights
-and images that are drawn; ``keras-2.3.1.json`` the facts of those of Keras 2.3.1, which
+``keras-3.15.1.json`` has what `networks.facts` and `networks.wiring` tell of Keras's, digests of
+their files of weights, ``.weights.h5`` and ``.h5``, the files that they ask for, with and without
+the classifier, and what some networks give for weights and images that are drawn; ``keras-2.3.1.json`` the facts of those of Keras 2.3.1, which
 are in the package keras_applications 1.0.8, made here of the layers of tf_keras.
 """
 
@@ -70,6 +70,12 @@ def modern(found: Record) -> None:
             model = getattr(keras.applications, name)(weights=None, **arguments)
             found[title] = [*networks.facts(model), networks.wiring(model)]
             del model
+    for name in networks.VARIANTS:
+        if f"{name}, its files" not in found:
+            keras.utils.clear_session()
+            model = getattr(keras.applications, name)(weights=None)
+            found[f"{name}, its files"] = list(map(networks.digest, files(model)))
+            del model
     for name, arguments in networks.FILES:
         key, asked = json.dumps([name, arguments]), []
         for top in (True, False) if key not in found else ():
@@ -79,6 +85,31 @@ def modern(found: Record) -> None:
                 asked.append(error.args[0])
         if asked:
             found[key] = asked
+
+
+def files(model) -> tuple[list, list]:
+    """(path, shapes) of what Keras writes to ``.weights.h5``, sorted, and to ``.h5``, in order."""
+    from keras.src.legacy.saving import legacy_h5_format
+    from keras.src.saving import saving_lib
+
+    class Store(saving_lib.H5IOStore):
+        """A file that is not written."""
+
+        def __init__(self):
+            self.found = {}
+
+        def __bool__(self):
+            return True
+
+        def make(self, path, metadata=None):
+            return self.found.setdefault(path, {})
+
+    shapes = lambda weights: [list(weight.shape) for weight in weights]
+    store = Store()
+    saving_lib._save_state(model, store, None, "", set())
+    members = [[path, shapes(own.values())] for path, own in sorted(store.found.items()) if own]
+    rows = [[x.name, shapes(legacy_h5_format._legacy_weights(x))] for x in model.layers]
+    return members, rows
 
 
 def numbers(found: Record) -> None:

@@ -11,6 +11,8 @@ import tricorn
 from tests.applications import networks
 from tricorn import applications, config, naming
 from tricorn.applications import architecture
+from tricorn.saving.conversions import ordered, units
+from tricorn.saving.weights import own_variables, saveables
 
 pytestmark = [pytest.mark.heavy, pytest.mark.engine_free]
 
@@ -33,6 +35,17 @@ def test_layers_and_weights(title, empty):
     *facts, wiring = KERAS[title]
     assert networks.facts(model) == facts, networks.layers_of(model)
     assert networks.wiring(model) == wiring, networks.settings(model.get_config())
+    if title in networks.VARIANTS:
+        assert list(map(networks.digest, files(model))) == KERAS[f"{title}, its files"]
+
+
+def files(model):
+    """What `record.files` tells of Keras's, of ours."""
+    shapes = lambda weights: [list(weight.shape) for weight in weights]
+    held = ((path, own_variables(x)) for path, x in saveables(model))
+    members = [[path, shapes(own)] for path, own in sorted(held) if own]
+    rows = [[x.name, shapes(v for _, v in ordered(units(x)))] for x in model.layers]
+    return members, rows
 
 
 def test_all_that_keras_has_is_tested():
