@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from tricorn.engines import registry
 from tricorn.engines.jax import kernels, policy
 
 pytestmark = [pytest.mark.heavy, pytest.mark.engine("jax")]
@@ -91,6 +92,29 @@ def test_conv_takes_each_axis_on_its_own(rng):
     kernel = draw(rng, 3, 2, 40, 4, dtype="float32")
     arguments = ((1, 2), ((0, 2), (1, 0)), (2, 1), 1, True)
     compare(lambda x, k: kernels.conv(x, k, *arguments), (x, kernel), "float32")
+
+
+@pytest.mark.parametrize("case", [c for c in CONVOLUTIONS if "dense" in c or "grouped" in c])
+def test_a_convolution_in_a_loop_is_a_product(case, rng):
+    """XLA runs its own convolutions in loops as naive code."""
+    size, stride, pad, dilation, groups, channels, filters = CONVOLUTIONS[case]
+    engine = registry.load("jax")
+    x = draw(rng, 2, 2, 8, 7, channels, dtype="float32")
+    kernel = draw(rng, size, size, channels // groups, filters, dtype="float32")
+    arguments = ((stride, stride), (pad, pad), (dilation, dilation), groups)
+
+    def body(total, row, kernel):
+        y = engine.conv(row, kernel, *arguments, True)
+        return total + (y * y).mean(), y
+
+    def loop(x, kernel):
+        return engine.scan(lambda c, row: body(c, row, kernel), jnp.zeros(()), x, None, False)
+
+    compare(loop, (x, kernel), "float32")
+    traced = jax.make_jaxpr(jax.grad(lambda *a: loop(*a)[0], (0, 1)))(x, kernel)
+    names = {eqn.primitive.name for eqn in policy.equations(traced)}
+    assert "scan" in names
+    assert "conv_general_dilated" not in names
 
 
 POOLS = [

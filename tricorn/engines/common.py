@@ -246,3 +246,19 @@ def along_one(kernel: Callable) -> Callable:
         return kernel(x, axis) if inside and x.shape[axis] != 1 else NotImplemented
 
     return run
+
+
+def in_equal_parts(kernel: Callable) -> Callable:
+    """The op `split` by ``kernel(x, parts, axis)``, where a few equal parts are asked for: its
+    gradient joins them once, those of as many slices are each as large as x."""
+
+    def run(x: Any, parts: Any, axis: Any = 0) -> Any:
+        if type(parts) is not int or not 0 < parts <= 16 or type(axis) is not int:
+            return NotImplemented
+        if not -len(x.shape) <= axis < len(x.shape):
+            return NotImplemented
+        length = x.shape[axis]  # None: known when it runs
+        whole = length is None or (length and not length % parts)
+        return list(kernel(x, parts, axis)) if whole else NotImplemented
+
+    return run

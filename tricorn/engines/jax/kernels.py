@@ -30,26 +30,40 @@ from jax import Array, lax
 Pads = Sequence[tuple[int, int]]
 Gates = tuple[Array, ...]
 
-_plain: contextvars.ContextVar[bool] = contextvars.ContextVar("plain", default=False)
-
-
-#: whether the plain formulations are asked for
-is_plain = _plain.get
+#: "fast", "looped" (fast inside of a loop) or "plain"
+_formulation: contextvars.ContextVar[str] = contextvars.ContextVar("formulation", default="fast")
+#: the formulations that are asked for
+formulation = _formulation.get
 
 
 @contextlib.contextmanager
-def plain_formulations() -> Iterator[None]:
-    """Within it every kernel traces as its plain ``jax.lax`` formulation."""
-    token = _plain.set(True)
+def formulations(kind: str) -> Iterator[None]:
+    """Within it every kernel traces as its formulation of this kind."""
+    token = _formulation.set(kind)
     try:
         yield
     finally:
-        _plain.reset(token)
+        _formulation.reset(token)
+
+
+def plain_formulations() -> contextlib.AbstractContextManager:
+    """Within it every kernel traces as its plain ``jax.lax`` formulation."""
+    return formulations("plain")
+
+
+def looped_formulations() -> contextlib.AbstractContextManager:
+    """For the body of a loop; the plain ones stay."""
+    return formulations("plain" if is_plain() else "looped")
+
+
+def is_plain() -> bool:
+    """Whether the plain formulations are asked for."""
+    return _formulation.get() == "plain"
 
 
 def is_fast() -> bool:
     """Whether the formulations for CPUs are asked for."""
-    return not _plain.get() and jax.default_backend() == "cpu"
+    return not is_plain() and jax.default_backend() == "cpu"
 
 
 # --- convolution ------------------------------------------------------------------------------
@@ -78,6 +92,8 @@ def conv(
     - 1x1 kernels and patches of few numbers: im2col, that is one matrix product (one input
       channel, 3x3, 28x28, batch 128: forward 3.5 to 1.3 ms, input gradient 8.4 to 1.7);
     - float64, for which XLA has naive loops only: im2col (4.9 to 1.6, gradient 8.9 to 1.7);
+    - inside of loops, where it has no others either: im2col, its patches made anew for the gradient
+      (training a ConvLSTM of 8 steps, 16x16x16, batch 32: 2.7 s a step to 0.16);
     - three axes: a sum of convolutions over two (16^3x32, batch 4: 34 to 13 ms, gradients 63
       and 36 to 15 and 8);
     - depthwise kernels: shifted multiply-adds (16x16x64, batch 32: 25 to 0.6 ms, gradients 5.6
@@ -140,6 +156,9 @@ def _dense_conv(x, kernel, strides, padding, dilation) -> Array:
     taps = math.prod(size)
     if taps == 1 or taps * channels <= FEW or x.dtype == jnp.float64:
         return _im2col_conv(x, kernel, strides, padding, dilation)
+    if formulation() == "looped":
+        once = functools.partial(_im2col_conv, strides=strides, padding=padding, dilation=dilation)
+        return jax.checkpoint(once)(x, kernel)
     if len(size) == 3:
         return _conv3d(x, kernel, strides, padding, dilation)
     return _lax_conv(x, kernel, strides, padding, dilation)
@@ -267,7 +286,7 @@ def smallest(x: Array, axis: Any, keepdims: bool) -> Array:
 
 
 def _extreme(x, axis, keepdims, reduce):
-    if _plain.get() or not jnp.issubdtype(x.dtype, jnp.floating) or 0 in x.shape:
+    if is_plain() or not jnp.issubdtype(x.dtype, jnp.floating) or 0 in x.shape:
         return reduce(x, axis, keepdims=keepdims)
     axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
     axes = tuple(sorted(i % x.ndim for i in axes))
@@ -493,7 +512,7 @@ def add_bias(x: Array, bias: Array) -> Array:
     Of sequences it is XLA's own: what stands around a dense layer there is fused with it
     (32x64x128, six layers: 14.5 to 12.0 ms).
     """
-    plain = _plain.get() or x.ndim == 3 or bias.ndim != 1
+    plain = is_plain() or x.ndim == 3 or bias.ndim != 1
     return x + bias if plain else _add_bias(x, bias)
 
 
@@ -509,7 +528,7 @@ def batch_norm(x: Array, gamma: Array, beta: Array, epsilon: float) -> tuple[Arr
     backward with the written-out gradient and :func:`column_sum`: 32x32x16, batch 64, 6.3 to
     2.6 ms; 8x8x64 1.5 to 0.4.
     """
-    if _plain.get():
+    if is_plain():
         return _batch_norm_forward(x, gamma, beta, epsilon)[0]
     return _batch_norm(x, gamma, beta, epsilon)
 
@@ -546,7 +565,7 @@ def layer_norm(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
     With the written-out gradient, six times with a dense layer on 32x64x128: 30.8 to 15.4 ms;
     sums over rows stay XLA's here, which fuses them (with :func:`column_sum` 18.4 ms).
     """
-    if _plain.get():
+    if is_plain():
         return _layer_norm_forward(x, gamma, beta, epsilon)[0]
     return _layer_norm(x, gamma, beta, epsilon)
 
@@ -693,7 +712,7 @@ def recurrence(
     the gates; ``mask`` is (batch, time). Gives the first state of every step as (batch, time,
     units), and the last states.
     """
-    if _plain.get():
+    if is_plain():
         return _plain_recurrence(cell, xs, states, kernel, bias, mask, reverse)
     if bias is None:
         bias = jnp.zeros((), kernel.dtype)

@@ -472,24 +472,25 @@ def solve_triangular(a: jax.Array, b: jax.Array, lower: bool) -> jax.Array:
 def _kernel(fn: Callable, *static: str) -> Callable:
     """A function of `kernels`, jitted; it chooses between formulations while it is traced."""
 
-    @functools.wraps(fn)
-    def plain(*args: Any, **kwargs: Any) -> Any:
-        with kernels.plain_formulations():
-            return fn(*args, **kwargs)
-
     @functools.cache
     def alone() -> Callable:
         options = policy.compiler_options() or None  # JAX refuses them inside of another trace
         return jax.jit(fn, static_argnames=static, compiler_options=options)
 
-    inside = jax.jit(fn, static_argnames=static, inline=True)
-    plain_inside = jax.jit(plain, static_argnames=static, inline=True)
+    @functools.cache
+    def inside(formulation: str) -> Callable:
+        @functools.wraps(fn)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with kernels.formulations(formulation):
+                return fn(*args, **kwargs)
+
+        return jax.jit(run, static_argnames=static, inline=True)
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if kernels.is_plain():
-            return plain_inside(*args, **kwargs)
-        return (alone() if policy.is_eager() else inside)(*args, **kwargs)
+        if policy.is_eager() and not kernels.is_plain():
+            return alone()(*args, **kwargs)
+        return inside(kernels.formulation())(*args, **kwargs)
 
     return call
 
@@ -528,6 +529,7 @@ OVERRIDES = {
     "i0": _jit(jax.scipy.special.i0),
     "printed": _printed,
     "on_host": _on_host,
+    "split": common.in_equal_parts(_jit(jnp.split, 1, 2)),
 }
 
 
@@ -592,12 +594,12 @@ def cond(pred: jax.Array, true_fn: Callable, false_fn: Callable, operands: Seque
 
 
 def while_loop(cond: Callable, body: Callable, state: tuple) -> tuple:
-    with _scoped(state):
+    with _scoped(state), kernels.looped_formulations():
         return lax.while_loop(lambda now: cond(*now), lambda now: tuple(body(*now)), tuple(state))
 
 
 def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) -> tuple:
-    with _scoped((init, xs)):
+    with _scoped((init, xs)), kernels.looped_formulations():
         return lax.scan(body, init, xs, length, reverse)
 
 

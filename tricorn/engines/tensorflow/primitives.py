@@ -892,4 +892,5 @@ OVERRIDES: dict[str, Callable] = {
     "i0": _i0,
     "printed": _printed,
     "on_host": _called_back,
+    "split": common.in_equal_parts(tf.split),
 }
