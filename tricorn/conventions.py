@@ -23,6 +23,7 @@ class Conventions:
             ``mean_absolute_error``, ``weighted_acc``).
         logged_losses: what the logs tell of the losses of several outputs: the mean over "samples",
             or over "batches".
+        added_losses: of what is no scalar `add_loss` takes the "sum" or the "mean".
         metric_masks: whether metrics leave out what a mask does.
         activity_penalty: penalties on outputs are a "mean" over the batch, or a "sum".
         moving_variance: what `BatchNormalization` averages of a batch of n values: its variance v,
@@ -35,6 +36,8 @@ class Conventions:
             none there is none; or by "and", of those that have one.
         same_padding: what "same" adds: "end" has the odd entry at the end and depends on strides;
             "centered", Theano's, is half the window at both ends.
+        bilinear: where `UpSampling2D` takes pixels to be: at the "centers" of squares, or at their
+            first "corners".
         shared_averages: which calls in a step move the averages of a `BatchNormalization`: "all",
             or the "first", on Theano.
         time_steps: how `TimeDistributed` calls a layer that looks at the whole batch in training:
@@ -52,6 +55,7 @@ class Conventions:
     loss_mean: str = "valid"
     metric_names: str = "given"
     logged_losses: str = "samples"
+    added_losses: str = "sum"
     metric_masks: bool = True
     activity_penalty: str = "mean"
     moving_variance: str = "biased"
@@ -59,6 +63,7 @@ class Conventions:
     masked_statistics: bool = True
     merged_masks: str = "or"
     same_padding: str = "end"
+    bilinear: str = "centers"
     shared_averages: str = "all"
     time_steps: str = "apart"
     masked_steps: str = "zeros"
@@ -76,11 +81,13 @@ MODERN = Conventions()
 KERAS_1 = Conventions(
     loss_mean="weighted",
     metric_names="functions",
+    added_losses="mean",
     metric_masks=False,
     activity_penalty="sum",
     frozen_statistics="batch",
     masked_statistics=False,
     merged_masks="and",
+    bilinear="corners",
     time_steps="together",
     masked_steps="before",
     step_count="after",

@@ -89,7 +89,8 @@ class Variable(Readable):
 
     Attributes:
         shape, dtype, name, trainable: as given.
-        path: ``owner/name``.
+        leaf: the name that it was made with, which files use; `name` is what people see.
+        path: ``owner/leaf``.
         regularizer, constraint: functions of the value, or None.
         overwrite_with_gradient: whether an optimizer lets it hold its gradient as it is.
         random: whether it is the state of a random generator.
@@ -121,8 +122,8 @@ class Variable(Readable):
         regularizer: Callable | None = None,
         constraint: Callable | None = None,
     ) -> None:
-        self.name = checks.name(self, name) or "variable"
-        self.path = "/".join((*names_around()[0], self.name))
+        self.name = self.leaf = checks.name(self, name) or "variable"
+        self.path = "/".join((*names_around()[0], self.leaf))
         self.regularizer, self.constraint = regularizer, constraint
         if aggregation not in (None, *_AGGREGATIONS):
             raise ValueError(

@@ -152,6 +152,30 @@ def test_files_of_layers(tmp_path):
     assert again.layers[0].get_vocabulary() == lookup.get_vocabulary()
 
 
+@pytest.mark.engine_free
+@pytest.mark.parametrize("name", ["../../out", "/tmp/tricorn-out", "..", "a\\..\\out"])
+def test_files_of_layers_stay_in_their_folder(name, tmp_path):
+    """Where the names of files in a checkpoint lead, Keras 3.14 and 3.15 write them."""
+    import orbax.checkpoint as orbax
+
+    lookup = tricorn.layers.IntegerLookup(vocabulary=[4, 7], output_mode="one_hot")
+    model = tricorn.Sequential(
+        [tricorn.Input((1,), dtype="int64"), lookup, tricorn.layers.Dense(1)]
+    )
+    state = model.get_state_tree(value_format="numpy_array")
+    weights = {key: state[key] for key in ("trainable_variables", "non_trainable_variables")}
+    parts = {"pytree": weights, "model_config": {"config": model.to_json()}}
+    for names in ([name], ["a", name]):
+        content = np.frombuffer(b"evil", "uint8")
+        for part in reversed(names):
+            content = {part: content}
+        path = tmp_path / "inside" / "deep" / str(len(names))
+        orbax.v1.save_checkpointables(path, {**parts, "assets": content})
+        with pytest.raises(ValueError, match="points outside its folder"):
+            tricorn.saving.load_model(path)
+    assert sorted(os.listdir(tmp_path)) == ["inside"] and not os.path.exists("/tmp/tricorn-out")
+
+
 def test_another_training_in_the_same_folder(tmp_path):
     """What is not saved is told; a callback serves for one training after the other."""
     model = tricorn.Sequential([tricorn.Input((3,)), tricorn.layers.Dense(2)])

@@ -283,3 +283,93 @@ def initial_weights(keras):
     found["lstm bias"] = lstm.get_weights()[2]
     found["limits"] = np.ceil(abs(lstm.get_weights()[0]).max())
     return found
+
+
+@case
+def enlarged(keras):
+    """Bilinear interpolation, with each pixel at the corner of its square; fully convolutional."""
+    L, K = keras.layers, keras.backend
+    x = L.Input((None, None, 2))
+    y = L.UpSampling2D((2, 3), interpolation="bilinear")(L.Conv2D(2, 1)(x))
+    model = filled(keras.models.Model(x, y))
+    model.compile("sgd", "mse")
+    found = trained(model, data(2, 3, 4, 2), np.ones((2, 6, 12, 2)), steps=2)
+    x = K.constant(data(1, 2, 3, 4))
+    found["K"] = K.eval(K.resize_images(x, 3, 2, "channels_first", interpolation="bilinear"))
+    return found
+
+
+@case
+def order_of_weights(keras):
+    """Of models in models: those that training changes come first, also where all are frozen."""
+    L = keras.layers
+
+    def normalized(trainable=True):
+        inner = keras.models.Sequential()
+        inner.add(L.Dense(3, input_shape=(2,)))
+        inner.add(L.BatchNormalization())
+        inner.add(L.Dense(4))
+        inner.add(L.BatchNormalization())
+        inner.trainable = trainable
+        return inner
+
+    x = L.Input((2,))
+    parts = [part(x) for part in (normalized(), normalized(False), L.Dense(5))]
+    model = keras.models.Model(x, parts)
+    found = {"weights": [w.shape[-1] for w in model.get_weights()]}
+    found["listed"] = [int(w.shape[-1]) for w in model.weights]
+    found["not trained"] = [int(w.shape[-1]) for w in model.non_trainable_weights]
+    model.set_weights([np.full(w.shape, i) for i, w in enumerate(model.get_weights())])
+    found["assigned"] = [w[0].mean() for layer in model.layers for w in layer.get_weights()]
+    return found
+
+
+@case
+def optimizers_state(keras):
+    """Its order, also of what is not used; a training goes on with it."""
+    found = {}
+    for name in ("SGD", "RMSprop", "Adam", "Nadam"):
+        x, y = data(6, 4), data(6, 2, seed=2)
+        more = {"momentum": 0.9} if name == "SGD" else {}  # without, nothing is kept here
+        models = []
+        for _ in range(2):
+            model = keras.models.Sequential([keras.layers.Dense(2, input_shape=(4,))])
+            filled(model).compile(getattr(keras.optimizers, name)(**more), "mse")
+            model._make_train_function()
+            models.append(model)
+        first, second = models
+        first.train_on_batch(x, y)
+        state = first.optimizer.get_weights()
+        found[name] = [np.sum(abs(array)) for array in state]
+        second.set_weights(first.get_weights())
+        second.optimizer.set_weights(state)
+        found[name + " on"] = first.train_on_batch(x, y) - second.train_on_batch(x, y)
+    return found
+
+
+@case
+def added_losses(keras):
+    """Losses of a graph that have a number for each sample, alone and beside another loss."""
+    L, K, found = keras.layers, keras.backend, {}
+    for loss in (None, "mae"):
+        x, t = L.Input((4,)), L.Input((3,))
+        y = L.Dense(3, kernel_regularizer="l2")(x)
+        model = filled(keras.models.Model([x, t], y))
+        model.add_loss(K.mean(K.square(y - t), axis=-1))
+        model.compile("sgd", loss)
+        given, target = [data(6, 4), data(6, 3, seed=3)], None if loss is None else data(6, 3)
+        found[str(loss)] = [model.train_on_batch(given, target) for _ in range(3)]
+        found[str(loss) + " losses"] = len(model.losses)
+        found[str(loss) + " weights"] = model.get_weights()[0]
+    return found
+
+
+@case
+def counted_names(keras):
+    """Of metrics: the numbers that their names end with."""
+    metrics, found = keras.metrics, {}
+    for _ in range(2):
+        made = [metrics.AUC(), metrics.Precision(), metrics.Recall(), metrics.TruePositives()]
+        for metric in made:
+            found[metric.name] = int(metric.name[-1])
+    return found

@@ -1,5 +1,8 @@
 """What scripts of Keras 2 ask of models and layers, answered as Keras 2.3.1 does."""
 
+import json
+
+import h5py
 import numpy as np
 import pytest
 
@@ -199,3 +202,105 @@ def test_the_best_weights_come_back_where_training_was_stopped(patience):
     model.fit(x, x[:, :1], epochs=3, verbose=0, callbacks=[keep, stop])
     best = seen[0] if patience == 1 else seen[-1]
     np.testing.assert_array_equal(model.get_weights()[0], best)
+
+
+class Own(layers.Layer):
+    """Weights of its own, and a layer inside that it calls."""
+
+    def build(self, input_shape):
+        self.a = self.add_weight("a", (2,), initializer="ones")
+        self.inner = layers.Dense(2, name="inside")
+        super().build(input_shape)
+
+    def call(self, inputs):
+        return self.inner(inputs) * self.a
+
+
+_GATES = ("kernel", "recurrent_kernel", "bias")
+#: layers -> the names of their weights in Keras 2.3.1
+NAMES = {
+    "dense_1/kernel dense_1/bias": lambda: layers.Dense(2),
+    "p_re_lu_1/alpha": layers.PReLU,
+    "time_distributed_1/kernel time_distributed_1/bias": lambda: layers.TimeDistributed(
+        layers.Dense(2, name="inner")
+    ),
+    " ".join(f"bidirectional_1/{side}_g/{w}" for side in ("forward", "backward") for w in _GATES): (
+        lambda: layers.Bidirectional(layers.GRU(2, name="g"))
+    ),
+    " ".join(f"rnn_1/{w}{n}" for n in ("", "_1") for w in _GATES): lambda: layers.RNN(
+        [layers.LSTMCell(2, name="c"), layers.GRUCell(3)]
+    ),
+    "own_1/a own_1/inside/kernel own_1/inside/bias": Own,
+}
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_names_of_weights(names):
+    x = layers.Input((4, 3))
+    made = NAMES[names]()
+    model = models.Model(x, made(x))
+    assert [w.name for w in model.weights] == [f"{name}:0" for name in names.split()]
+    outer = models.Model(x, models.Sequential([model], name="around")(x))
+    assert [w.name for w in outer.weights] == [w.name for w in made.weights]
+
+
+def test_names_of_weights_and_layers_as_files_have_them(tmp_path):
+    stack = [layers.DepthwiseConv2D(2, input_shape=(4, 4, 1)), layers.Reshape((1, 3, 3, 1))]
+    model = models.Sequential([*stack, layers.ConvLSTM2D(1, 2)])
+    names = [f"depthwise_conv2d_1/{name}" for name in ("depthwise_kernel", "bias")]
+    names = [f"{name}:0" for name in (*names, *(f"conv_lst_m2d_1/{gate}" for gate in _GATES))]
+    model.save(tmp_path / "m.h5")
+    again = models.load_model(tmp_path / "m.h5")
+    K.clear_session()
+    for one in (model, again, models.clone_model(again), models.model_from_json(model.to_json())):
+        assert [w.name for w in one.weights] == names
+    with h5py.File(tmp_path / "m.h5") as file:
+        groups = [
+            file["model_weights"][name] for name in file["model_weights"].attrs["layer_names"]
+        ]
+        assert [name.decode() for g in groups for name in g.attrs["weight_names"]] == names
+
+
+def test_clones_of_graphs():
+    x = layers.Input((3,))
+    model = models.Model(x, layers.Dense(2)(x))
+    clone = models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    ones = np.ones((2, 3))
+    np.testing.assert_array_equal(clone.predict(ones), model.predict(ones))
+    assert isinstance(clone, models.Model) and clone.layers[1] is not model.layers[1]
+
+
+def test_the_summary_counts_weights_alone():
+    model = models.Sequential([layers.Dense(2, input_shape=(3,)), layers.BatchNormalization()])
+    model.compile("adam", "mse")
+    model.train_on_batch(np.ones((2, 3)), np.ones((2, 2)))
+    lines = []
+    model.summary(print_fn=lines.append)
+    counts = [line.split(": ") for line in lines if "params" in line]
+    assert counts == [
+        ["Total params", "16"], ["Trainable params", "12"], ["Non-trainable params", "4"]
+    ]  # fmt: skip
+
+
+def test_losses_of_a_model_include_penalties_on_outputs():
+    x = layers.Input((3,))
+    penalized = layers.Dense(2, kernel_regularizer="l2", activity_regularizer="l1")
+    model = models.Model(x, penalized(x))
+    model.set_weights([np.ones((3, 2)), np.zeros(2)])
+    values = K.function([x], model.losses)([np.ones((4, 3))])
+    np.testing.assert_allclose(sorted(map(float, values)), [0.06, 0.24], rtol=1e-6)
+    assert len(model.get_losses_for(x)) == 1
+
+
+def test_what_callbacks_are_told_of_a_split():
+    seen = []
+    model = models.Sequential([layers.Dense(1, input_shape=(3,))])
+    model.compile("sgd", "mse")
+    told = callbacks.LambdaCallback(on_batch_end=lambda batch, logs: seen.append(logs["size"]))
+    history = model.fit(
+        np.ones((10, 3)), np.ones(10), batch_size=4, validation_split=0.4, verbose=0,
+        callbacks=[told],
+    )  # fmt: skip
+    assert seen == [4, 2] and history.params["samples"] == 6
+    json.dumps(history.params)

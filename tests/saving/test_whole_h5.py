@@ -5,11 +5,13 @@ predictions, when `writing` was written: `python tests/saving/test_whole_h5.py F
 """
 
 import sys
+import warnings
 
 import numpy as np
 import pytest
 
 import tricorn
+from tricorn import backend as K
 
 pytestmark = pytest.mark.heavy
 
@@ -184,6 +186,36 @@ def test_lambdas_are_bytecode_of_this_python(tmp_path):
     for factor, given in ((2, {"safe_mode": False}), (5, {"custom_objects": {"two": times_5}})):
         model = tricorn.models.load_model(path, **given)
         np.testing.assert_array_equal(outputs(model, ones)[0], factor * ones)
+
+
+@pytest.mark.engine("torch")
+def test_lambdas_tell_which_names_they_miss(tmp_path):
+    """Of the module that they were written in a file has nothing; as in Keras 2, custom objects are
+    found, and the backend as K."""
+    x, path = tricorn.Input((3,)), tmp_path / "m.keras"
+    for function in (
+        lambda x: times_5(x) + K.ones_like(x),
+        lambda x: (lambda y: times_5(y) + 1)(x),
+    ):
+        tricorn.Model(x, tricorn.layers.Lambda(function, name="more")(x)).save(path)
+        with pytest.raises(ValueError, match=r"'more' .* uses 'times_5' .*\{'times_5': times_5\}"):
+            tricorn.models.load_model(path, safe_mode=False)
+        given = {"times_5": times_5}
+        model = tricorn.models.load_model(path, custom_objects=given, safe_mode=False)
+        np.testing.assert_array_equal(outputs(model, np.ones((1, 3), "float32"))[0], [[6, 6, 6]])
+
+
+@pytest.mark.engine_free
+def test_masks_that_others_join_otherwise_are_told(tmp_path):
+    layers = tricorn.layers
+    x = layers.Input((4,))
+    for mask in (True, False):
+        both = [layers.Embedding(5, 3, mask_zero=mask)(x), layers.Embedding(5, 3)(x)]
+        model = tricorn.Model(x, layers.Add(name="joined")(both))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.save(tmp_path / "m.h5")
+        assert any("'joined' merge inputs with masks" in str(w.message) for w in caught) is mask
 
 
 def times_5(x):

@@ -11,6 +11,7 @@ from tricorn.backend.values import within
 from tricorn.classic.names import handed_on
 from tricorn.classic.spellings import VALUES, warn
 from tricorn.graph.function import Update
+from tricorn.ops.windows import enlarge_from_corners
 
 _ORDERINGS = {"channels_last": "tf", "channels_first": "th"}
 #: Keras 1's names
@@ -47,6 +48,20 @@ moving_average_update = _lazily(
     core.moving_average_update,
     lambda x, value, momentum: core.identity(x) * momentum + value * (1 - momentum),
 )
+
+
+def resize_images(
+    x: Any,
+    height_factor: int,
+    width_factor: int,
+    data_format: str | None,
+    interpolation: str = "nearest",
+) -> Any:
+    """Images enlarged by whole factors; "bilinear" has pixels at the first corners of squares."""
+    if interpolation != "bilinear":
+        return core.resize_images(x, height_factor, width_factor, data_format, interpolation)
+    last = data_format != "channels_first"
+    return enlarge_from_corners(x, (height_factor, width_factor), last)
 
 
 _find, __dir__ = handed_on(

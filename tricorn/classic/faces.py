@@ -191,11 +191,15 @@ def adopt(made: Any) -> Any:
 
 def adopted(model: Any) -> Any:
     """A model that the core made, and all layers inside, as those of this face."""
-    for layer in model._flatten_layers():
+    layers = model._flatten_layers()
+    for layer in layers:
         adopt(layer)
         graph = layer._tricorn.parts.get("graph")
         for one in [] if graph is None else graph.layers:
             adopt(one)
+    for layer in reversed(layers):  # whose name counts is the outermost one
+        if hasattr(layer, "_tricorn_name_weights"):
+            layer._tricorn_name_weights()
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None:
         model.optimizer = adopt(optimizer)

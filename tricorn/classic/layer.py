@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,22 +18,58 @@ from tricorn.classic.faces import Change, Written, face
 from tricorn.conventions import KERAS_2
 from tricorn.graph import symbolic
 from tricorn.graph.calls import training_now
-from tricorn.layers import InputLayer, input_spec, state
+from tricorn.graph.graphs import current_graph
+from tricorn.graph.scope import variable_behind
+from tricorn.layers import InputLayer, calling, input_spec, state
+from tricorn.models import Model
+from tricorn.saving.conversions import name_of
 from tricorn.tracking import changed
-from tricorn.variable import concretely
+from tricorn.variable import Variable, concretely
 
 
 def prepare(layer: Any, given: dict[str, Any]) -> None:
     """Before the constructor: the name, counted from 1; the conventions; the first weights."""
     layer._tricorn.conventions = KERAS_2
-    if given.get("name") is None:
-        kind = type(layer).__name__.removesuffix("Layer" * isinstance(layer, InputLayer))
-        prefix = naming.snake_case(kind)
-        given["name"] = f"{prefix}_{naming.uid(prefix)}"
+    name(layer, given)
     given.pop("input_dtype", None)
     weights = given.pop("weights", None)
     if weights is not None:
         layer._tricorn.parts["first weights"] = weights
+
+
+def name(made: Any, given: dict[str, Any]) -> None:
+    """The name of a layer or metric that was given none: that of its class, counted from 1."""
+    if given.get("name") is None:
+        kind = type(made).__name__.removesuffix("Layer" * isinstance(made, InputLayer))
+        prefix = _snake_case(kind)
+        given["name"] = f"{prefix}_{naming.uid(prefix)}"
+
+
+def _snake_case(name: str) -> str:
+    """``ConvLSTM2D`` -> ``conv_lst_m2d``: digits went with the letter before them."""
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    name = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+    return f"private{name}" if name.startswith("_") else name
+
+
+#: layers whose name alone the weights of the layers inside have
+_NAMELESS = (core.RNN, core.StackedRNNCells, core.Wrapper)
+
+
+def _named(layer: Any) -> Iterator[tuple[Variable, str]]:
+    """The weights that were made in a layer and in those that it calls, and the names of both."""
+
+    def visit(one: Any, scope: str) -> Iterator[tuple[Variable, str]]:
+        for weight in state.own_weights(one):
+            if weight.path.startswith(f"{layer._tricorn.path}/"):
+                yield weight, f"{scope}/{name_of(one, weight)}"
+        for inner in state.children(one):
+            if not isinstance(inner, Model):
+                yield from visit(
+                    inner, scope if isinstance(one, _NAMELESS) else f"{scope}/{inner.name}"
+                )
+
+    return visit(layer, layer.name)
 
 
 class Node(NamedTuple):
@@ -223,9 +261,28 @@ class LayerMethods(Written):
         if args and (args[0] is None or isinstance(args[0], str)):
             kwargs.update(zip(list(_ADD_WEIGHT.parameters)[1:], args))
             args = ()
-        return super().add_weight(*args, **kwargs)  # type: ignore[misc]
+        weight = super().add_weight(*args, **kwargs)  # type: ignore[misc]
+        weight.name = f"{self.name}/{name_of(self, weight)}:0"
+        return weight
 
     add_weight.__signature__ = _ADD_WEIGHT  # type: ignore[attr-defined]
+
+    def _tricorn_lock(self: Any) -> None:
+        super()._tricorn_lock()  # type: ignore[misc]
+        self._tricorn_name_weights()
+
+    def _tricorn_name_weights(self: Any) -> None:
+        """Let weights be called ``layer/weight:0``, and those after the first ``layer/weight_1:0``;
+        where layers call others, who is built last is the outermost one."""
+        counts: Counter[str] = Counter()
+        for weight, name in () if isinstance(self, Model) else _named(self):
+            weight.name = f"{name}_{counts[name]}:0" if counts[name] else f"{name}:0"
+            counts[name] += 1
+
+    @property
+    def weights(self: Any) -> list:
+        """All weights: those that training changes come first."""
+        return [*self.trainable_weights, *self.non_trainable_weights]
 
     @property
     def trainable_weights(self: Any) -> list:
@@ -238,8 +295,16 @@ class LayerMethods(Written):
 
     @property
     def non_trainable_weights(self: Any) -> list:
-        """The weights that training does not change."""
-        return super().non_trainable_weights  # type: ignore[misc]
+        """The weights that training does not change; of a frozen layer, those that it would train
+        come first, of a model those of the first layer."""
+        found = super().non_trainable_weights  # type: ignore[misc]
+        if not self.trainable:
+            kinds = self._tricorn_parameters()
+            return sorted(found, key=lambda weight: variable_behind(weight) not in kinds)
+        if isinstance(self, Model):
+            inner = [weight for layer in self.layers for weight in layer.non_trainable_weights]
+            found = list({id(weight): weight for weight in (*inner, *found)}.values())
+        return found
 
     @non_trainable_weights.setter
     def non_trainable_weights(self: Any, value: list) -> None:
@@ -320,9 +385,14 @@ InputSpec = face(
 
 
 def _added(nodes: list) -> list:
-    """The losses that calls added."""
+    """The losses that calls added, penalties on outputs included."""
     losses = (found for node in nodes for found in node.effects.losses.values())
-    return [loss for found in losses for loss in found]
+    added = [loss for found in losses for loss in found]
+    for node in nodes:
+        if getattr(node.operation, "activity_regularizer", None) is not None:
+            if not current_graph().owns_variables:  # there they are among the effects
+                added += calling.penalties(node.operation, node.outputs)
+    return added
 
 
 def _node(node: Any) -> Node:

@@ -9,6 +9,7 @@ import tricorn.metrics as core
 from tricorn import ops
 from tricorn.classic import losses
 from tricorn.classic.faces import Change, Written, face
+from tricorn.classic.layer import name
 from tricorn.classic.layers import Layer
 from tricorn.classic.losses import (
     MAE,
@@ -97,8 +98,16 @@ _names = (
     "SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy SpecificityAtSensitivity "
     "SquaredHinge Sum TopKCategoricalAccuracy TrueNegatives TruePositives"
 )
+#: those whose names are counted
+_counted = (
+    "AUC FalseNegatives FalsePositives MeanIoU Metric Precision Recall SensitivityAtSpecificity "
+    "SpecificityAtSensitivity TrueNegatives TruePositives"
+)
 for _name in _names.split():
-    globals()[_name] = face(getattr(core, _name), _changes.get(_name), (MetricMethods,), __name__)
+    globals()[_name] = face(
+        getattr(core, _name), _changes.get(_name), (MetricMethods,), __name__,
+        prepare=name if _name in _counted.split() else None,
+    )  # fmt: skip
 
 
 class Reduce(globals()["Metric"]):  # type: ignore[misc]

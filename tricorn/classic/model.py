@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tricorn import ops, saving, tree
-from tricorn.backend.values import is_placeholder
+from tricorn.backend.values import is_placeholder, within
 from tricorn.callbacks import Callback
 from tricorn.classic import callbacks as callbacks_
 from tricorn.classic.faces import adopt, adopted
@@ -58,6 +58,9 @@ class _Told(Callback):
     def set_params(self, params: dict[str, Any]) -> None:
         params.update(self.more)
         super().set_params(params)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.params.pop("position", None)  # what is left is data
 
     def _told(self, batch: int, logs: Any = None) -> None:
         if logs is not None:
@@ -109,6 +112,11 @@ class ModelMethods(LayerMethods):
     __slots__ = ()
 
     input_shape, output_shape = Model.input_shape, Model.output_shape
+
+    def _tricorn_listed(self: Any) -> list:
+        """The weights layer by layer; a layer has those that training changes first."""
+        found = [weight for layer in self.layers for weight in layer.weights]
+        return list(dict.fromkeys([*found, *super()._tricorn_listed()]))  # type: ignore[misc]
 
     # -------------------------------------------------------------------------------------- compile
 
@@ -226,7 +234,7 @@ class ModelMethods(LayerMethods):
         for source in (x, validation_data):
             _workers(source, workers, max_queue_size)
         rows = next((len(a) for a in tree.leaves(x) if hasattr(a, "__len__")), None)
-        samples = None if y is None else rows
+        samples = None if y is None or rows is None else int(rows * (1 - validation_split))
         told: dict[str, Any] = {
             "batch_size": batch_size or 32 if samples else batch_size,
             "samples": samples,
@@ -303,6 +311,15 @@ class ModelMethods(LayerMethods):
         """The loss, or a list of the loss and the metrics, of one batch."""
         with _kept_metrics(self, not reset_metrics):
             return super().test_on_batch(x, y, sample_weight)  # type: ignore[misc]
+
+    def _make_train_function(self: Any) -> None:
+        """Make the optimizer's state; the functions are made when they are needed."""
+        self.optimizer.build(state.trainable_variables(self))
+
+    def _make_test_function(self: Any) -> None:
+        """Nothing: see `_make_train_function`."""
+
+    _make_predict_function = _make_test_function
 
     def reset_metrics(self: Any) -> None:
         """Begin all metrics anew."""
@@ -407,6 +424,13 @@ class ModelMethods(LayerMethods):
             super().add_metric(value, name)  # type: ignore[misc]
         return outputs
 
+    @property
+    def losses(self: Any) -> list:
+        """Those of layers, see `Layer.losses`, and those that were added to the graph."""
+        more = self._tricorn.parts.get("added to the graph")
+        added = [] if more is None or within() else more.losses
+        return [*super().losses, *added]
+
     @classmethod
     def _tricorn_computes(cls) -> bool:
         return cls.call is not ModelMethods.call
@@ -469,11 +493,11 @@ class ModelMethods(LayerMethods):
         super().summary(line_length, positions, by_line if print_fn is not None else None)  # type: ignore[misc]
 
     @classmethod
-    def from_config(cls: Any, config: Any, custom_objects: Any = None) -> Any:
-        """The model of `get_config`'s result."""
+    def from_config(cls: Any, config: Any, custom_objects: Any = None, **kwargs: Any) -> Any:
+        """The model of `get_config`'s result; `kwargs`: see `Model.from_config` of the core."""
         if isinstance(config, list):  # Keras up to 2.2, of a Sequential
             config = {"name": None, "layers": config}
-        return adopted(super().from_config(config, custom_objects))  # type: ignore[misc]
+        return adopted(super().from_config(config, custom_objects, **kwargs))  # type: ignore[misc]
 
 
 class SequentialMethods(ModelMethods):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextvars
 from typing import Any
 
+import numpy as np
+
 import tricorn.optimizers as core
 from tricorn import backend as K
 from tricorn import ops
@@ -18,6 +20,7 @@ from tricorn.graph.symbolic import is_symbolic
 from tricorn.layers.operation import Operation
 from tricorn.optimizers import legacy
 from tricorn.optimizers.base import variables_for
+from tricorn.saving.older import writing
 from tricorn.variable import for_users
 
 
@@ -41,20 +44,26 @@ class OptimizerMethods(Written):
         return [v for v in self.variables if v is not self._learning_rate]
 
     def get_weights(self: Any) -> list:
-        """`weights` as arrays."""
-        return [variable.numpy() for variable in self.weights]
+        """The state as arrays, in the order of Keras 2."""
+        return [array for array, _ in self._listed()]
+
+    def _listed(self: Any) -> list[tuple[np.ndarray, Any]]:
+        """(array, Variable) of the state; where Keras 2 keeps what it does not use, None."""
+        found = [(array, variable) for _, array, variable in writing.state(self)]
+        return found or [(variable.numpy(), variable) for variable in self.weights]
 
     def set_weights(self: Any, weights: list) -> None:
-        """Assign `weights`.
+        """Assign what `get_weights` gave.
 
         Raises:
             ValueError: when the number differs.
         """
-        own = self.weights
+        own = self._listed()
         if len(own) != len(weights):
             raise ValueError(f"{self.name!r} has {len(own)} weights, got {len(weights)} arrays")
-        for variable, value in zip(own, weights):
-            variable.assign(value)
+        for (_, variable), value in zip(own, weights):
+            if variable is not None:
+                variable.assign(value)
 
     def get_gradients(self: Any, loss: Any, params: list) -> list:
         """The symbolic gradients of a loss, clipped as the optimizer was told."""

@@ -264,11 +264,15 @@ class Layer(Operation, captures=False):
             raise ValueError(f"layer {self.name!r} is not built yet, so it has no weights to count")
         return sum(w.size for w in self.weights)
 
+    def _tricorn_listed(self) -> list[Variable]:
+        """The weights in the order of `get_weights`."""
+        return self.weights
+
     @scope.library_code
     def get_weights(self) -> list[np.ndarray]:
         """The weights as arrays, in the order of `weights`: all before or after a step that another
         thread makes."""
-        own = self.weights
+        own = self._tricorn_listed()
         with Use(frozenset(own)):
             return [w.numpy() for w in own]
 
@@ -279,7 +283,7 @@ class Layer(Operation, captures=False):
         Raises:
             ValueError: when the number or a shape differs; nothing is changed then.
         """
-        own = self.weights
+        own = self._tricorn_listed()
         if len(own) != len(weights):
             raise ValueError(
                 f"layer {self.name!r} has {len(own)} weights, got {len(weights)} arrays"

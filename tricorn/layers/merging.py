@@ -231,6 +231,10 @@ class Concatenate(Layer):
         return joined(ops.concatenate(masks, axis=self.axis), axis=-1)
 
 
+#: layers that join the masks of their inputs
+MERGES = (_Merge, Concatenate)
+
+
 class Dot(Layer):
     """``Σ x₁ · x₂`` over one axis of each, sample by sample.
 

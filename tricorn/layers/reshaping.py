@@ -7,13 +7,14 @@ from typing import Any
 
 from tricorn import ops
 from tricorn.checks import wrong
+from tricorn.conventions import conventions_of
 from tricorn.docstrings import VOLUMES, arguments_of
 from tricorn.engines import active
 from tricorn.graph.op import SPARSE, SparseRule, Tensor, op
 from tricorn.layers.arguments import choice, data_format, ints, is_int, pairs, positive
 from tricorn.layers.base import Layer
 from tricorn.layers.input_spec import InputSpec
-from tricorn.ops.windows import enlarge
+from tricorn.ops.windows import enlarge, enlarge_from_corners
 
 _data_format = data_format
 
@@ -374,6 +375,8 @@ class UpSampling2D(_Spatial):
             for axis, factor in enumerate(self.size, self._first):
                 inputs = ops.repeat(inputs, factor, axis=axis)
             return inputs
+        if self.interpolation == "bilinear" and conventions_of(self).bilinear == "corners":
+            return enlarge_from_corners(inputs, self.size, self._first == 1)
         return enlarge(inputs, self.size, self.interpolation, self._first == 1)
 
 

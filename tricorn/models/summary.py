@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn import dtypes, tree
+from tricorn.conventions import MODERN, conventions_of
 from tricorn.graph.scope import library_code
 from tricorn.graph.symbolic import is_symbolic, node_of
 from tricorn.models.layer_graph import graph_of
@@ -122,6 +123,8 @@ def _totals(model: Any) -> list[str]:
         ("Trainable params", [w for w in weights if w in trainable]),
         ("Non-trainable params", [w for w in weights if w not in trainable]),
     ]
+    if conventions_of(model) is not MODERN:  # older versions counted the weights alone
+        return [f"{label}: {sum(v.size for v in vs):,}" for label, vs in rows]
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and getattr(optimizer, "built", False):
         rows[0] = ("Total params", [*weights, *optimizer.variables])

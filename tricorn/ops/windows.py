@@ -10,7 +10,15 @@ import numpy as np
 from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
 from tricorn.ops.arguments import letters, tuple_of
-from tricorn.ops.arrays import moveaxis, reshape, take
+from tricorn.ops.arrays import (
+    arange,
+    concatenate,
+    expand_dims,
+    moveaxis,
+    reshape,
+    shape,
+    take,
+)
 from tricorn.ops.linalg import einsum
 
 
@@ -125,4 +133,21 @@ def enlarge(x: Tensor, factors: tuple, method: str, channels_last: bool) -> Tens
     return engine.resize(x, size, method, channels_last, False)
 
 
-__all__ = ["conv_transpose_to", "enlarge", "local_conv"]
+def enlarge_from_corners(x: Tensor, factors: tuple, channels_last: bool) -> Tensor:
+    """`enlarge` by straight lines, with each pixel at the first corner of its square; what comes
+    after the last one is equal to it.
+
+    Source: Keras 2.3.1 on TensorFlow.
+    """
+    for axis, factor in enumerate(factors, 1 if channels_last else 2):
+        before = (slice(None),) * axis
+        after = concatenate([x[(*before, slice(1, None))], x[(*before, slice(-1, None))]], axis)
+        shares = reshape(arange(factor, dtype=x.dtype) / factor, (factor, *[1] * (3 - axis)))
+        lines = expand_dims(x, axis + 1) + expand_dims(after - x, axis + 1) * shares
+        sizes = list(shape(x))
+        sizes[axis] *= factor
+        x = reshape(lines, sizes)
+    return x
+
+
+__all__ = ["conv_transpose_to", "enlarge", "enlarge_from_corners", "local_conv"]

@@ -703,7 +703,7 @@ def _decays(optimizer: Optimizer, variable: Variable) -> bool:
     variables, pattern = optimizer._tricorn.no_decay
     if optimizer._tricorn_decay_of(variable) is None or variable in variables:
         return False
-    return pattern is None or pattern.search(variable.name) is None
+    return pattern is None or pattern.search(variable.leaf) is None
 
 
 def _decayed(optimizer: Optimizer, variable: Variable, learning_rate: Any) -> Any:

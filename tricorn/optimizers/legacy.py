@@ -44,7 +44,7 @@ class LegacyOptimizer(Optimizer):
             return super().apply(grads, trainable_variables)
         rows: dict[Variable, Any] = {}
         for gradient, variable in zip(grads, variables_for(self, grads, trainable_variables)):
-            if gradient is not None and variable.name == "embeddings":
+            if gradient is not None and variable.leaf == "embeddings":
                 row = ops.any(ops.not_equal(gradient, 0.0), axis=1, keepdims=True)
                 rows.update(dict.fromkeys((variable, *self._tricorn.slots[variable].values()), row))
         with Scope() as scope:

@@ -130,9 +130,9 @@ def _with_unnamed(named: list[tuple[str, Any]], own: list[Variable]) -> Iterator
     counts: collections.Counter[str] = collections.Counter()
     for each in own:
         if id(each) not in seen:
-            count = counts[each.name]
-            counts[each.name] += 1
-            name = f"{each.name}_{count}" if count or each.name in taken else each.name
+            count = counts[each.leaf]
+            counts[each.leaf] += 1
+            name = f"{each.leaf}_{count}" if count or each.leaf in taken else each.leaf
             yield name, each
 
 

@@ -84,6 +84,8 @@ def _reasons(layer: Any) -> Iterator[str]:
             yield f"its {name} is the hard sigmoid of Keras 2"
     if isinstance(layer, layers.BatchNormalization) and "moving_variance" in own:
         yield "in training it averages another variance"
+    if "bilinear" in own and getattr(layer, "interpolation", "") == "bilinear":
+        yield "its bilinear interpolation has pixels at the corners of squares"
     if "same_padding" in own and getattr(layer, "padding", "") == "same":
         yield 'its padding "same" is Theano\'s'
     if isinstance(layer, layers.Bidirectional) and layer.return_sequences and "masked_steps" in own:

@@ -43,6 +43,12 @@ class Origin(NamedTuple):
 # ------------------------------------------------------------------------------------------- units
 
 
+def name_of(layer: Layer, variable: Variable) -> str:
+    """What Keras 2 calls a weight of a layer's."""
+    depthwise = isinstance(layer, (layers.DepthwiseConv1D, layers.DepthwiseConv2D))
+    return f"{'depthwise_' * (depthwise and variable.leaf == 'kernel')}{variable.leaf}"
+
+
 class Unit(NamedTuple):
     """A layer whose weights are converted together.
 
@@ -169,7 +175,7 @@ def _places_by_name(
         if counts[i] != len(unit.trainable):
             return None
         for k, variable in enumerate(unit.variables):
-            key = (unit.layer.name, variable.name)
+            key = (unit.layer.name, name_of(unit.layer, variable))
             known[key] = None if key in known else (i, k)
     places = []
     for name in names:
@@ -189,7 +195,7 @@ def _agreement(
     for (i, k), name, array in zip(places, names, arrays):
         variables = found[i].variables
         if len(variables) > k:
-            own, leaf = variables[k].name, _parts(name)[-1]
+            own, leaf = variables[k].leaf, _parts(name)[-1]
             agree += leaf.endswith((own, f"_{_OLD_NAMES.get(own, own)}"))
             agree += array.shape == variables[k].shape
     return agree

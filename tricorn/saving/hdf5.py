@@ -82,7 +82,7 @@ def _write_layer(group: h5py.Group, found: list[conversions.Unit]) -> set[Variab
     names: list[str] = []
     variables = conversions.ordered(found)
     for unit, variable in variables:
-        name = plain = f"{unit.layer.name}/{variable.name}"
+        name = plain = f"{unit.layer.name}/{conversions.name_of(unit.layer, variable)}"
         count = 0
         while f"{name}:0" in names:
             count += 1
@@ -315,7 +315,7 @@ def _fit(
 ) -> list[tuple[Variable, np.ndarray]] | str:
     """The arrays for the units' Variables; or what does not fit."""
     variables = [v for unit in units for v in unit.variables]
-    own = [f"{v.name} {v.shape}" for v in variables]
+    own = [f"{v.leaf} {v.shape}" for v in variables]
     there = [f"{key} {stored.store.shape(key)}" for key in stored.names]
     differ = (
         f"the layer {stored.name!r} in the file has {len(there)} weights ({_listed(there)}), the "

@@ -512,11 +512,11 @@ def _compare(path: str, obj: Any, own: list[Variable], store: Store) -> Iterator
     for index, variable in enumerate(own):
         key = str(index)
         if key not in store:
-            yield Misfit(path, f"{title}: {variable.name!r} {variable.shape} is missing")
+            yield Misfit(path, f"{title}: {variable.leaf!r} {variable.shape} is missing")
         elif store.shape(key) != variable.shape:
             yield Misfit(
                 path,
-                f"{title}: {variable.name!r} has shape {variable.shape}, "
+                f"{title}: {variable.leaf!r} has shape {variable.shape}, "
                 f"the file has {store.shape(key)}",
             )
     built = "" if obj.built else ", and the layer is not built"

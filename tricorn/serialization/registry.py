@@ -297,7 +297,8 @@ def _load_lambda(config: dict, inner: dict) -> Callable:
         parts = inner["value"]
     code, defaults, closure = parts[0], *map(deserialize_keras_object, parts[1:])
     try:
-        return bytecode.load(code, defaults, closure, inner.get("python"))
+        python = inner.get("python")
+        return bytecode.load(code, defaults, closure, python, get_registered_object)
     except ValueError as error:
         raise ValueError(
             f"the bytecode of {_place(config)} cannot be run: {error}; {remedy}"

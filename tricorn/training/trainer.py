@@ -309,8 +309,9 @@ class Trainer(Layer):
             total = terms(y, y_pred, sample_weight)
             if total is not None:
                 parts.append(total)
+        joined = ops.mean if conventions_of(self).added_losses == "mean" else ops.sum
         for loss in self.losses:
-            parts.append(ops.sum(ops.cast(loss, parts[0].dtype if parts else ops.dtype(loss))))
+            parts.append(joined(ops.cast(loss, parts[0].dtype if parts else ops.dtype(loss))))
         if not parts:
             if training:
                 raise ValueError(

@@ -9,18 +9,23 @@ from __future__ import annotations
 import inspect
 import json
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import h5py
 import numpy as np
 
 from tricorn.conventions import conventions_of
+from tricorn.graph.symbolic import mask_of
+from tricorn.layers import merging
+from tricorn.layers.state import flatten
 from tricorn.optimizers.legacy import LegacyOptimizer
 from tricorn.saving import hdf5, weights
 from tricorn.saving.older import keras2
 from tricorn.saving.older.changes import Config
 from tricorn.saving.older.configs import MODELS, RECURRENT
 from tricorn.serialization import bytecode, names, registry
+from tricorn.variable import Variable
 
 #: the version whose configs are written
 KERAS_VERSION = "2.3.1"
@@ -79,6 +84,12 @@ def write(model: Any, file: h5py.File, include_optimizer: bool = True) -> None:
     """
     texts = {"keras_version": KERAS_VERSION, "backend": hdf5.BACKEND}
     texts["model_config"] = json.dumps(model_config(model))
+    if joined := [layer.name for layer in flatten(model) if _joins_masks(layer)]:
+        warnings.warn(
+            f"{', '.join(map(repr, joined))} merge inputs with masks: where one of them is masked, "
+            'Keras 2 and tf.keras mask the result; here all must be (`merged_masks` "or")',
+            stacklevel=2,
+        )
     own = {"conventions": conventions_of(model).differences(), "legacy": _legacy(model.optimizer),
            "python": bytecode.PYTHON}  # fmt: skip
     texts["tricorn_conventions"] = json.dumps(own)  # what no other library reads
@@ -89,11 +100,18 @@ def write(model: Any, file: h5py.File, include_optimizer: bool = True) -> None:
         file.attrs[key] = text.encode()
     hdf5.write(model, file.create_group("model_weights"))
     file["model_weights"].attrs["keras_version"] = KERAS_VERSION.encode()
-    if "training_config" in texts and (state := list(_state(model.optimizer))):
+    if "training_config" in texts and (found := list(state(model.optimizer))):
         group = file.create_group("optimizer_weights")
-        for name, array in state:
+        for name, array, _ in found:
             weights.write_array(group, name, array)
-        hdf5.write_strings(group, "weight_names", [name for name, _ in state])
+        hdf5.write_strings(group, "weight_names", [name for name, _, _ in found])
+
+
+def _joins_masks(layer: Any) -> bool:
+    """Whether Keras 2 joins masks of the layer's inputs in another way."""
+    if conventions_of(layer).merged_masks == "and" or not isinstance(layer, merging.MERGES):
+        return False
+    return any(mask_of(x) is not None for node in layer._tricorn.nodes for x in node.inputs)
 
 
 def _legacy(optimizer: Any) -> bool:
@@ -357,15 +375,18 @@ def _optimizer(entry: Config) -> Config:
     return {"class_name": name, "config": _value("", kept, name)}
 
 
-def _state(optimizer: Any) -> Any:
-    """(name, array) of the optimizer's state, in the order of Keras 2.3.1."""
+def state(optimizer: Any) -> Iterator[tuple[str, np.ndarray, Variable | None]]:
+    """(name, array, the Variable that has it) of the state of an optimizer that Keras 2 knows, in
+    the order of Keras 2.3.1."""
     kind = next((cls.__name__ for cls in type(optimizer).__mro__ if cls.__name__ in _KINDS), None)
     if kind is None or not optimizer.built:
         return
     made = optimizer._tricorn
-    yield "training/iterations:0", np.asarray(optimizer._iterations.numpy(), "int64")
+    steps = optimizer._iterations
+    yield "training/iterations:0", np.asarray(steps.numpy(), "int64"), steps
     if kind == "Nadam":
-        yield "training/m_schedule:0", next(iter(made.shared.values())).numpy()
+        product = next(iter(made.shared.values()))
+        yield "training/m_schedule:0", product.numpy(), product
     held_by_some = {slot for own in made.slots.values() for slot in own}
     for slot in keras2.SLOTS[kind]:
         if slot not in held_by_some and slot != _KEPT.get(kind):
@@ -377,4 +398,4 @@ def _state(optimizer: Any) -> Any:
                 array = np.zeros(shape, "float32")
             else:
                 array = held.numpy()
-            yield f"training/{kind}/{slot}_{number}:0", array
+            yield f"training/{kind}/{slot}_{number}:0", array, held
