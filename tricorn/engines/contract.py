@@ -740,9 +740,9 @@ def scan(body, init, xs, length, reverse):
 
 
 @primitive
-def kernel_scan(body, init, xs, length, reverse):
-    """`scan` of a body of products and elementwise operations, the loop of an op of ours; an engine
-    may compile it apart from what stands around it."""
+def kernel_scan(body, constants, init, xs, length, reverse):
+    """`scan` of ``body(constants, carry, x)``, products and elementwise operations of nothing but
+    these: the loop of an op of ours, which an engine may compile apart from what stands around."""
 
 
 @primitive

@@ -348,8 +348,8 @@ def scan(
     return carry, tree.map(lambda *ys: engine.stack(ys, 0), found[0], *found[1:])
 
 
-def kernel_scan(engine: Any, *args: Any) -> tuple:
-    return engine.scan(*args)
+def kernel_scan(engine: Any, body: Callable, constants: Any, *args: Any) -> tuple:
+    return engine.scan(functools.partial(body, constants), *args)
 
 
 def vmap(engine: Any, fn: Callable, in_axes: Any, out_axes: Any) -> Callable:

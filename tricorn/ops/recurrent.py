@@ -65,13 +65,13 @@ def lstm(
 
     @transforms.custom_gradient
     def run(x: Any, h0: Any, c0: Any, kernel: Any, present: Any) -> tuple:
-        def step(state: tuple, x: Any) -> tuple:
+        def step(kernel: Any, state: tuple, x: Any) -> tuple:
             h, c = state
             i, f, g, o = split(add(x, matmul(h, kernel)), 4, axis=-1)
             c = add(multiply(sigmoid(f), c), multiply(sigmoid(i), tanh(g)))
             return multiply(sigmoid(o), tanh(c)), c
 
-        (hs, cs), (h, c) = _over_time(step, x, (h0, c0), present, reverse)
+        (hs, cs), (h, c) = _over_time(step, kernel, x, (h0, c0), present, reverse)
 
         def gradient(upstream: tuple) -> tuple:
             h_before, c_before = _before(hs, h0, reverse), _before(cs, c0, reverse)
@@ -79,7 +79,7 @@ def lstm(
             i, f, g, o, t = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o), tanh(cs)
             slopes = [_slope(i, g), _slope(f, c_before), i * (1 - g * g), _slope(o, t)]
 
-            def back(state: tuple, now: tuple) -> tuple:
+            def back(kernel: Any, state: tuple, now: tuple) -> tuple:
                 (dh, dc), (dy, through, slopes, f, present) = state, now
                 dh = dh + dy
                 dc_now = dc + dh * through
@@ -92,7 +92,7 @@ def lstm(
 
             dhs, dh, dc = upstream
             rows = (dhs, o * (1 - t * t), concatenate(slopes, axis=-1), f, present)
-            (dh, dc), dz = _scan(back, (dh, dc), rows, not reverse)
+            (dh, dc), dz = _scan(back, kernel, (dh, dc), rows, not reverse)
             return dz, dh, dc, tensordot(h_before, dz, [[0, 1], [0, 1]]), None
 
         return (hs, h, c), gradient
@@ -140,10 +140,10 @@ def gru(
 
     @transforms.custom_gradient
     def run(x: Any, h0: Any, kernel: Any, bias: Any, present: Any) -> tuple:
-        def step(state: tuple, x: Any) -> tuple:
-            return (gru_step(x, state[0], kernel, bias, reset_after, tanh, sigmoid),)
+        def step(weights: tuple, state: tuple, x: Any) -> tuple:
+            return (gru_step(x, state[0], *weights, reset_after, tanh, sigmoid),)
 
-        (hs,), (h,) = _over_time(step, x, (h0,), present, reverse)
+        (hs,), (h,) = _over_time(step, (kernel, bias), x, (h0,), present, reverse)
 
         def gradient(upstream: tuple) -> tuple:
             derive = _gru_gradient if reset_after else _early_reset_gradient
@@ -169,7 +169,7 @@ def _gru_gradient(
     of_g = (1 - z) * (1 - g * g)
     of_z, of_r = _slope(z, h_before - g), of_g * _slope(r, u_g)
 
-    def back(state: tuple, now: tuple) -> tuple:
+    def back(kernel: Any, state: tuple, now: tuple) -> tuple:
         (dh,), (dy, slopes, z, present) = state, now
         dh = dh + dy
         du = concatenate([dh, dh, dh], axis=-1) * slopes
@@ -181,7 +181,7 @@ def _gru_gradient(
 
     dhs, dh = upstream
     rows = (dhs, concatenate([of_z, of_r, of_g * r], axis=-1), z, present)
-    (dh,), (du, of_h) = _scan(back, (dh,), rows, reverse)
+    (dh,), (du, of_h) = _scan(back, kernel, (dh,), rows, reverse)
     dx = concatenate([get_item(du, (..., slice(None, -z.shape[-1]))), of_h * of_g], axis=-1)
     dkernel = tensordot(h_before, du, [[0, 1], [0, 1]])
     return dx, dh, dkernel, None if bias is None else sum(du, axis=(0, 1))
@@ -200,8 +200,9 @@ def _early_reset_gradient(
     g = tanh(add(x_g, matmul(kept, candidate)))
     slopes = concatenate([_slope(z, h_before - g), (1 - z) * (1 - g * g)], axis=-1)
 
-    def back(state: tuple, now: tuple) -> tuple:
+    def back(kernel: Any, state: tuple, now: tuple) -> tuple:
         (dh,), (dy, slopes, of_r, z, r, present) = state, now
+        gates, candidate = (get_item(kernel, (slice(None), at)) for at in _halves(units))
         dh = dh + dy
         dx_z, dx_g = split(concatenate([dh, dh], axis=-1) * slopes, 2, axis=-1)
         dkept = matmul(dx_g, swapaxes(candidate, 0, 1))
@@ -213,7 +214,8 @@ def _early_reset_gradient(
         return (before,), (dx,)
 
     dhs, dh = upstream
-    (dh,), (dx,) = _scan(back, (dh,), (dhs, slopes, _slope(r, h_before), z, r, present), reverse)
+    rows = (dhs, slopes, _slope(r, h_before), z, r, present)
+    (dh,), (dx,) = _scan(back, kernel, (dh,), rows, reverse)
     of_gates, of_g = (get_item(dx, (..., at)) for at in _halves(units))
     products = [tensordot(a, b, [[0, 1], [0, 1]]) for a, b in ((h_before, of_gates), (kept, of_g))]
     return dx, dh, concatenate(products, axis=-1), None
@@ -251,24 +253,26 @@ def gru_step(
     return add(multiply(z, h), multiply(subtract(1.0, z), g))
 
 
-def _over_time(step: Callable, x: Any, states: tuple, present: Any, reverse: bool) -> tuple:
-    """(states of all steps, last states) of ``states = step(states, x_t)``."""
+def _over_time(
+    step: Callable, weights: Any, x: Any, states: tuple, present: Any, reverse: bool
+) -> tuple:
+    """(states of all steps, last states) of ``states = step(weights, states, x_t)``."""
 
-    def body(states: tuple, now: tuple) -> tuple:
+    def body(weights: Any, states: tuple, now: tuple) -> tuple:
         x, present = now
-        after = step(states, x)
+        after = step(weights, states, x)
         if present is not None:
             after = tuple(where(present, new, old) for new, old in zip(after, states))
         return after, after
 
-    last, every = _scan(body, states, (x, present), reverse)
+    last, every = _scan(body, weights, states, (x, present), reverse)
     return every, last
 
 
-def _scan(body: Callable, init: tuple, xs: tuple, reverse: bool) -> tuple:
-    """`scan` in an op that has a gradient of its own."""
+def _scan(body: Callable, weights: Any, init: tuple, xs: tuple, reverse: bool) -> tuple:
+    """`scan` in an op that has a gradient of its own, of ``body(weights, carry, x)``."""
     engine = registry.active()
-    return engine.kernel_scan(body, init, xs, engine.shape(xs[0])[0], reverse)
+    return engine.kernel_scan(body, weights, init, xs, engine.shape(xs[0])[0], reverse)
 
 
 def _projected(x: Any, kernel: Any, bias: Any) -> Any:

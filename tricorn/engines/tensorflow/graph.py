@@ -202,7 +202,8 @@ class _Place:
         with self._loops():
             return eager.scan(*args)
 
-    kernel_scan = scan
+    def kernel_scan(self, body: Callable, constants: Any, *args: Any) -> Any:
+        return self.scan(functools.partial(body, constants), *args)
 
     def _loops(self) -> Any:
         """Users may differentiate what they build, but not what stands in a program of ours."""
