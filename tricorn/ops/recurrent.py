@@ -141,7 +141,8 @@ def gru(
     @transforms.custom_gradient
     def run(x: Any, h0: Any, kernel: Any, bias: Any, present: Any) -> tuple:
         def step(weights: tuple, state: tuple, x: Any) -> tuple:
-            return (gru_step(x, state[0], *weights, reset_after, tanh, sigmoid),)
+            kernel, bias = weights
+            return (gru_step(x, state[0], kernel, bias, reset_after, tanh, sigmoid),)
 
         (hs,), (h,) = _over_time(step, (kernel, bias), x, (h0,), present, reverse)
 

@@ -106,9 +106,9 @@ def kernel_scan(
 
     def flat(*tensors: tf.Tensor) -> list:
         nonlocal result
-        fixed, *rest = tree.unflatten(structure, list(tensors))
-        out = scan(functools.partial(body, fixed), *rest, length, reverse)
-        out, result = tree.take_apart(out)
+        constants, init, xs = tree.unflatten(structure, list(tensors))
+        found = scan(functools.partial(body, constants), init, xs, length, reverse)
+        out, result = tree.take_apart(found)
         return out
 
     compiled = tf.function(flat, autograph=False, jit_compile=True)
