@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tricorn import backend as K
-from tricorn.classic import callbacks, layers, models, optimizers
+from tricorn.classic import callbacks, image, layers, models, optimizers
 
 
 @pytest.fixture(autouse=True)
@@ -304,3 +304,22 @@ def test_what_callbacks_are_told_of_a_split():
     )  # fmt: skip
     assert seen == [4, 2] and history.params["samples"] == 6
     json.dumps(history.params)
+
+
+def test_an_update_to_a_value_of_before_is_told():
+    x, count = K.placeholder((2,)), K.variable(0.0)
+    with pytest.warns(UserWarning, match=r"the update of 'variable.*K\.symbolic"):
+        K.function([x], [x], updates=[(count, count + 1)])
+    run = K.function([x], [x], updates=[(count, K.symbolic(lambda: count + 1)())])
+    for _ in range(2):
+        run([np.ones(2)])
+    assert K.get_value(count) == 2
+
+
+@pytest.mark.engine_free
+def test_gray_images(tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+    pillow.fromarray(np.zeros((4, 3, 3), "uint8")).save(tmp_path / "x.png")
+    with pytest.warns(DeprecationWarning, match="color_mode"):
+        found = image.load_img(tmp_path / "x.png", grayscale=True, target_size=(2, 5))
+    assert found.mode == "L" and found.size == (5, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from tricorn.backend.values import (
     to_dense,
     within,
 )
+from tricorn.engines import registry
 from tricorn.engines.abstract import AbstractTensor
 from tricorn.graph import function as graph
 from tricorn.graph import transforms
@@ -76,6 +78,14 @@ def function(
     if not isinstance(inputs, (list, tuple)):
         raise TypeError(f"the inputs of a function are a list of placeholders, got {inputs!r}")
     pairs = [] if updates is None else [pair for pair in updates if pair is not None]
+    for variable, value in pairs:
+        if registry.owner_of(value) is not None and not current_graph().holds(value):
+            warnings.warn(
+                f"function: the update of {getattr(variable, 'path', variable)!r} is to a value "
+                "that was computed before, the same in each call: operations on Variables alone "
+                "are done at once. Compute it in a function that is decorated with K.symbolic",
+                stacklevel=2,
+            )
     return _Function(inputs, [] if outputs is None else outputs, pairs, name)
 
 

@@ -40,6 +40,7 @@ PATHS = {
     f"{_HERE}.utils": "utils utils.conv_utils utils.data_utils utils.generic_utils utils.io_utils "
     "utils.layer_utils utils.multi_gpu_utils utils.np_utils utils.test_utils utils.training_utils "
     "utils.vis_utils utils.visualize_util engine.training_utils",
+    f"{_HERE}.image": "preprocessing.image",
     f"{_HERE}.text": "preprocessing.text",
     f"{_HERE}.scikit_learn": "wrappers.scikit_learn",
     "tricorn.datasets": "datasets",
