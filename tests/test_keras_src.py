@@ -1,5 +1,6 @@
 """What installed packages find below ``keras`` when it means this library."""
 
+import numpy as np
 import pytest
 
 import tricorn
@@ -68,6 +69,27 @@ def test_what_is_not_there(path):
 def test_names_that_are_not_there():
     with pytest.raises(AttributeError, match="has no 'Dence' here"):
         assert script.modern("src.layers.core.dense").Dence
+
+
+def test_results_without_computing():
+    found = script.modern("src.backend").compute_output_spec
+    layer = tricorn.layers.Dense(3)
+    y = found(layer, np.zeros((2, 4), "float32"))
+    assert layer.built and y.shape == (2, 3) and y.dtype == "float32"
+    pair = found(lambda x, n: {"twice": tricorn.ops.stack([x] * n)}, tricorn.Input((4,)), n=2)
+    assert pair["twice"].shape == (2, None, 4)
+
+
+def test_metrics_of_a_layer_itself():
+    class Held(tricorn.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.mean, self.inner = tricorn.metrics.Mean(), tricorn.layers.Dense(1)
+
+    layer = Held()
+    assert layer._metrics == [layer.mean]
+    layer._metrics = "mine"
+    assert layer._metrics == "mine"
 
 
 def test_masks_travel():

@@ -10,8 +10,12 @@ import functools
 import importlib
 import itertools
 import types
+from collections.abc import Callable
 from typing import Any
 
+from tricorn import dtypes, tree
+from tricorn.graph.symbolic import SymbolicTensor, is_symbolic
+from tricorn.layers.operation import Operation
 from tricorn.serialization import names
 
 #: path below ``keras.src`` -> our modules to look in besides, and name -> where it is here
@@ -22,6 +26,7 @@ _TABLE: dict[str, tuple[str, dict[str, str]]] = {
         "StatelessScope": "graph.stateless:StatelessScope",
         "SymbolicScope": "graph.stateless:SymbolicScope",
         "Variable": "variable:Variable",
+        "compute_output_spec": "keras_src:compute_output_spec",
         "device": "graph.placement:device",
         "get_keras_mask": "graph.calls:get_mask",
         "name_scope": "variable:name_scope",
@@ -55,6 +60,23 @@ def distribution() -> None:
 def in_grain_data_pipeline() -> bool:
     """Whether Grain is running the code: layers here compute on the engine's tensors there, too."""
     return False
+
+
+def compute_output_spec(fn: Callable, *args: Any, **kwargs: Any) -> Any:
+    """Symbolic results of a function, or of a layer, which is built; arrays and tensors count for
+    their shapes and dtypes."""
+    args, kwargs = tree.map(_symbolic, (args, kwargs))
+    operation: Any = fn
+    if not isinstance(fn, Operation):
+        operation = Operation()
+        operation.call = fn
+    return operation.compute_output_spec(*args, **kwargs)
+
+
+def _symbolic(x: Any) -> Any:
+    if is_symbolic(x) or not (hasattr(x, "shape") and hasattr(x, "dtype")):
+        return x
+    return SymbolicTensor(tuple(x.shape), dtypes.standardize(x.dtype))
 
 
 def lacking(path: str) -> Any:

@@ -30,9 +30,6 @@ FAMILIES = {
 }
 VARIANTS = [name for names in FAMILIES.values() for name in names]
 FIRST = [names[0] for names in FAMILIES.values()]
-#: of each family another, which differs by the most code
-SECOND = ["VGG19", "ResNet101", "ResNet101V2", "MobileNetV3Large", "DenseNet169",
-          "EfficientNetB1", "EfficientNetV2S", "ConvNeXtSmall", "NASNetLarge"]  # fmt: skip
 #: what Keras gives for them is recorded, for the engines on which Keras is not run
 RECORDED = ["MobileNet", "MobileNetV3Small", "ResNet50V2"]
 #: arguments that make a network another one
@@ -76,9 +73,12 @@ def arguments_of(name: str) -> dict:
 
 
 def images(name: str, count: int = 2) -> np.ndarray:
-    """Images for it: numbers of about 1, or pixels."""
+    """Images for it: numbers of about 1, or pixels.  The shallow ones of EfficientNet get dark and
+    light images, since they hardly tell others apart."""
     side, pixels = SIDES.get(name, 32), name.startswith(("Efficient", "MobileNetV3", "ConvNeXt"))
     found = np.random.default_rng(1).normal(size=(count, side, side, 3))
+    if name.startswith("EfficientNetB") and name < "EfficientNetB4":
+        found += np.linspace(-3, 3, count)[:, None, None, None]
     return ((100 if pixels else 1) * found).astype("float32")
 
 

@@ -2,8 +2,9 @@
 
 ``keras-3.15.1.json`` has what `networks.facts` and `networks.wiring` tell of Keras's, digests of
 their files of weights, ``.weights.h5`` and ``.h5``, the files that they ask for, with and without
-the classifier, and what some networks give for weights and images that are drawn; ``keras-2.3.1.json`` the facts of those of Keras 2.3.1, which
-are in the package keras_applications 1.0.8, made here of the layers of tf_keras.
+the classifier, and what some networks give for weights and images that are drawn;
+``keras-2.3.1.json`` the facts of those of Keras 2.3.1, which are in the package
+keras_applications 1.0.8, made here of the layers of tf_keras.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def forget(model):
 
 
 @pytest.mark.engine("jax")
-@live(networks.FIRST + networks.SECOND)
+@live(networks.VARIANTS)
 def test_predictions_and_files(pair, tmp_path, monkeypatch):
     """Equal predictions; Keras's files by name and by order to ours, and ours to Keras."""
     name, ours, theirs = pair

@@ -1,6 +1,9 @@
 """Agents of keras-rl 0.4, for Keras 2, learn to walk to the end of a line."""
 
+import random
+
 import numpy as np
+from keras.initializers import glorot_uniform
 from keras.layers import Concatenate, Dense, Flatten, Input
 from keras.models import Model, Sequential
 from keras.optimizers import Adam
@@ -33,8 +36,9 @@ class Line(Env):
 
 
 def network(outputs=2, last="linear"):
-    hidden = Dense(8, activation="relu")
-    return Sequential([Flatten(input_shape=(1, 5)), hidden, Dense(outputs, activation=last)])
+    hidden = Dense(8, activation="relu", kernel_initializer=glorot_uniform(seed=1))
+    end = Dense(outputs, activation=last, kernel_initializer=glorot_uniform(seed=2))
+    return Sequential([Flatten(input_shape=(1, 5)), hidden, end])
 
 
 def critic():
@@ -48,6 +52,7 @@ def memory():
 
 
 np.random.seed(0)
+random.seed(0)
 action, judge = critic()
 deep = {
     "nb_actions": 2, "nb_steps_warmup": 40, "target_model_update": 10,

@@ -24,7 +24,7 @@ for name, arguments in LAYERS.items():
     layer = TCN(**arguments)
     model = keras.Sequential([keras.Input((12, 3)), layer, keras.layers.Dense(1)])
     draw = np.random.default_rng(1)
-    model.set_weights([0.5 + 0.3 * draw.normal(size=w.shape) for w in model.get_weights()])
+    model.set_weights([draw.uniform(0.2, 0.8, w.shape) for w in model.get_weights()])
     found[f"{name}/output"] = model.predict(x, verbose=0)
     found[f"{name}/field"] = np.array(layer.receptive_field)
     y = np.zeros(found[f"{name}/output"].shape, "float32")

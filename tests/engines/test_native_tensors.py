@@ -155,6 +155,14 @@ def test_an_engine_without_modules(engine):
         model().as_module()
 
 
+@pytest.mark.engine("tensorflow")
+def test_the_strategy_in_force():
+    """What KerasTuner asks models for, to save them."""
+    import tensorflow as tf
+
+    assert model().distribute_strategy is tf.distribute.get_strategy()
+
+
 # --------------------------------------------------------------------------------------------- JAX
 
 

@@ -37,6 +37,7 @@ KNOWN = {
         "tensorflow",
         ("tensorflow",),
         ("differentiates", "complex", "graphs"),
+        module_methods=("distribute_strategy",),
     ),
     "torch": Known(
         "tricorn.engines.torch",

@@ -36,7 +36,8 @@ class Engine:
         tensor_types: frozenset of the concrete types of its tensors.
         overrides: name -> function for each composed op the engine replaces.
         module_types: the types of the framework's own layers, which ours may have as attributes.
-        module_methods: what layers have of the framework's own modules, by name.
+        module_methods: what layers have of the framework's own modules, or of their module
+            (`as_module`), by name.
         watch: lets tapes of the framework's own see that a variable was read as a tensor; None:
             they see it by themselves.
     """

@@ -84,6 +84,7 @@ class Layer(Operation, captures=False):
     _tricorn_composite = False
 
     _layers = _Inside(lambda layer: state.children(layer))
+    _metrics = _Inside(lambda layer: state.own_metrics(layer))
     _inbound_nodes = _Inside(lambda layer: layer._tricorn.nodes)
 
     def __init__(

@@ -21,6 +21,11 @@ class Module(tf.Module):
         self.layer = layer
         self.state = {v.path.replace("/", "."): self._handle(v) for v in layer.variables}
 
+    @property
+    def distribute_strategy(self) -> tf.distribute.Strategy:
+        """The strategy in force."""
+        return tf.distribute.get_strategy()
+
     @staticmethod
     def _handle(variable: Any) -> Any:
         return variable.native(registry.load("tensorflow"))

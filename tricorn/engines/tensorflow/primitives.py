@@ -22,6 +22,7 @@ from tricorn.arithmetic import Arithmetic
 from tricorn.engines import common
 from tricorn.engines.abstract import NeedsEngine
 from tricorn.engines.contract import EngineError
+from tricorn.engines.known import KNOWN
 from tricorn.engines.tensorflow.private import EagerTensor, SymbolicTensor, record
 
 CAPABILITIES = {
@@ -33,6 +34,7 @@ CAPABILITIES = {
 }
 TENSOR_TYPES = (EagerTensor, SymbolicTensor)
 HANDLE_TYPES = (tf.Variable,)
+MODULE_METHODS = KNOWN["tensorflow"].module_methods
 
 _raw = tf.raw_ops
 
