@@ -148,8 +148,9 @@ def drawn(model: Any, seed: int = 0) -> list[np.ndarray]:
     gain = 0.75 if model.name.startswith("efficientnetv2") else 1.0
     left = {id(w) for layer in model.layers if layer.name.rstrip("_0123456789") == "normalization"
             for w in layer.weights}  # fmt: skip
+    weights = [weight for layer in model.layers for weight in layer.weights]
     found = []
-    for weight, now in zip(model.weights, model.get_weights(), strict=True):
+    for weight, now in zip(weights, model.get_weights(), strict=True):  # of one order everywhere
         shape, name = tuple(weight.shape), weight.name
         if id(weight) in left:
             found.append(now)
