@@ -3,6 +3,7 @@ engine's shapes."""
 
 import contextlib
 import functools
+import inspect
 import signal
 import types
 
@@ -27,6 +28,7 @@ from tests.engines.cases import (
 from tricorn import tree
 from tricorn.engines import abstract, contract, registry
 from tricorn.engines.abstract import AbstractTensor
+from tricorn.graph.op import OPS
 
 #: Primitives that take functions, handles or devices; they have tests of their own.
 BY_HAND = {
@@ -830,3 +832,15 @@ def test_validation_lists_everything_at_once():
 def test_engines_are_complete(engine):
     contract.validate(engine, engine.name)
     assert all(map(callable, (getattr(engine, name) for name in contract.PRIMITIVES)))
+
+
+def test_overrides_take_the_ops_arguments_by_their_names(engine):
+    for name, override in engine.overrides.items():
+        if name not in OPS:  # of a primitive
+            continue
+        fn = override.kernel if isinstance(override, contract.OfValues) else override
+        there = inspect.signature(fn).parameters
+        if any(p.kind is p.VAR_POSITIONAL for p in there.values()):
+            continue  # a list of all
+        own = list(inspect.signature(OPS[name].op.fn).parameters)[OPS[name].op.count :]
+        assert set(own) <= there.keys(), name

@@ -56,7 +56,8 @@ CASES = {
     "a batch by a vector": (lambda o, x, w: o.matmul(x, w), [X, draw(6)]),
     "short parts": (lambda o, x: o.multiply(*o.split(o.sin(x), 2, -1)), [X]),
     "long parts": (lambda o, x: o.multiply(*o.split(o.sin(x), 2, 0)), [draw(4, 40)]),
-    "parts in the middle": (lambda o, x: o.add(*o.split(o.sin(x), 2, axis=1)), [X]),
+    "parts in the middle": (
+        lambda o, x: o.add(*o.split(o.sin(x), indices_or_sections=2, axis=1)), [X]),
 }  # fmt: skip
 
 #: einsums of two tensors and their shapes, among them what attention and its projections use

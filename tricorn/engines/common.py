@@ -252,7 +252,8 @@ def in_equal_parts(kernel: Callable) -> Callable:
     """The op `split` by ``kernel(x, parts, axis)``, where a few equal parts are asked for: its
     gradient joins them once, those of as many slices are each as large as x."""
 
-    def run(x: Any, parts: Any, axis: Any = 0) -> Any:
+    def run(x: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
+        parts = indices_or_sections
         if type(parts) is not int or not 0 < parts <= 16 or type(axis) is not int:
             return NotImplemented
         if not -len(x.shape) <= axis < len(x.shape):
