@@ -46,13 +46,16 @@ found = {}
 for name, (kind, settings, inputs) in MODELS.items():
     keras.utils.clear_session()
     model, draw = kind(**settings), np.random.default_rng(1)
-    for variable in model.weights:
+    weights = sorted(
+        model.weights, key=lambda v: v.path
+    )  # on PyTorch it makes them in another order
+    for variable in weights:
         if "variance" not in variable.path:
             variable.assign(0.3 * draw.normal(size=variable.shape))
     given = model.predict(inputs, verbose=0)
     for key, value in (given if isinstance(given, dict) else {"output": given}).items():
         found[f"{name}/{key}"] = value
-    found[f"{name}/paths"] = np.array([v.path for v in model.weights])
+    found[f"{name}/paths"] = np.array([v.path for v in weights])
     again = kind.from_config(model.get_config())
     assert again.count_params() == model.count_params()
 np.savez(sys.argv[1], **found)
