@@ -46,9 +46,8 @@ found = {}
 for name, (kind, settings, inputs) in MODELS.items():
     keras.utils.clear_session()
     model, draw = kind(**settings), np.random.default_rng(1)
-    weights = sorted(
-        model.weights, key=lambda v: v.path
-    )  # on PyTorch it makes them in another order
+    # on PyTorch it makes them in another order
+    weights = sorted(model.weights, key=lambda v: v.path)
     for variable in weights:
         if "variance" not in variable.path:
             variable.assign(0.3 * draw.normal(size=variable.shape))

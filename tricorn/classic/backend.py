@@ -60,7 +60,7 @@ def resize_images(
     """Images enlarged by whole factors; "bilinear" has pixels at the first corners of squares."""
     if interpolation != "bilinear":
         return core.resize_images(x, height_factor, width_factor, data_format, interpolation)
-    last = data_format != "channels_first"
+    last = core.normalize_data_format(data_format) == "channels_last"
     return enlarge_from_corners(x, (height_factor, width_factor), last)
 
 

@@ -388,10 +388,11 @@ def _added(nodes: list) -> list:
     """The losses that calls added, penalties on outputs included."""
     losses = (found for node in nodes for found in node.effects.losses.values())
     added = [loss for found in losses for loss in found]
+    if current_graph().owns_variables:  # penalties are among the effects
+        return added
     for node in nodes:
         if getattr(node.operation, "activity_regularizer", None) is not None:
-            if not current_graph().owns_variables:  # there they are among the effects
-                added += calling.penalties(node.operation, node.outputs)
+            added += calling.penalties(node.operation, node.outputs)
     return added
 
 

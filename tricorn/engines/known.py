@@ -43,6 +43,7 @@ KNOWN = {
         "tricorn.engines.torch",
         "torch",
         ("torch",),
+        ("differentiates", "complex", "modules"),
         module_methods=(
             *("buffers", "eval", "load_state_dict", "named_buffers", "named_parameters"),
             *("parameters", "state_dict", "train", "training", "zero_grad"),

@@ -137,8 +137,11 @@ def active_if_loaded() -> Engine | None:
 
 def has_modules() -> bool:
     """Whether the framework of the engine in force has layers of its own; asking loads none."""
-    engine = active_if_loaded() or KNOWN.get(config.backend())
-    return engine is not None and bool(engine.module_methods)
+    engine = active_if_loaded()
+    if engine is not None:
+        return bool(engine.module_types)
+    known = KNOWN.get(config.backend())
+    return known is not None and "modules" in known.abilities
 
 
 def has_module_method(method: str) -> bool:

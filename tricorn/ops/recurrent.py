@@ -201,9 +201,8 @@ def _early_reset_gradient(
     g = tanh(add(x_g, matmul(kept, candidate)))
     slopes = concatenate([_slope(z, h_before - g), (1 - z) * (1 - g * g)], axis=-1)
 
-    def back(kernel: Any, state: tuple, now: tuple) -> tuple:
-        (dh,), (dy, slopes, of_r, z, r, present) = state, now
-        gates, candidate = (get_item(kernel, (slice(None), at)) for at in _halves(units))
+    def back(kernels: tuple, state: tuple, now: tuple) -> tuple:
+        (dh,), (dy, slopes, of_r, z, r, present), (gates, candidate) = state, now, kernels
         dh = dh + dy
         dx_z, dx_g = split(concatenate([dh, dh], axis=-1) * slopes, 2, axis=-1)
         dkept = matmul(dx_g, swapaxes(candidate, 0, 1))
@@ -216,7 +215,7 @@ def _early_reset_gradient(
 
     dhs, dh = upstream
     rows = (dhs, slopes, _slope(r, h_before), z, r, present)
-    (dh,), (dx,) = _scan(back, kernel, (dh,), rows, reverse)
+    (dh,), (dx,) = _scan(back, (gates, candidate), (dh,), rows, reverse)
     of_gates, of_g = (get_item(dx, (..., at)) for at in _halves(units))
     products = [tensordot(a, b, [[0, 1], [0, 1]]) for a, b in ((h_before, of_gates), (kept, of_g))]
     return dx, dh, concatenate(products, axis=-1), None

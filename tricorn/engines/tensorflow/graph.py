@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tricorn import dtypes, tree
-from tricorn.engines import common, registry
+from tricorn.engines import common, defaults, registry
 from tricorn.engines.contract import EngineError
 from tricorn.engines.tensorflow import datasets, eager
 from tricorn.engines.tensorflow.private import (
@@ -202,8 +202,7 @@ class _Place:
         with self._loops():
             return eager.scan(*args)
 
-    def kernel_scan(self, body: Callable, constants: Any, *args: Any) -> Any:
-        return self.scan(functools.partial(body, constants), *args)
+    kernel_scan = defaults.kernel_scan
 
     def _loops(self) -> Any:
         """Users may differentiate what they build, but not what stands in a program of ours."""

@@ -90,13 +90,24 @@ def scan(body: Callable, init: Any, xs: Any, length: int | None, reverse: bool) 
     return tree.unflatten(carry_structure, list(carry)), tree.unflatten(y_structure, ys)
 
 
+#: whether nothing may be compiled by XLA, as the user said
+without_xla: ContextVar[bool] = ContextVar("tricorn_tensorflow_without_xla", default=False)
+
+
+def may_use_xla() -> bool:
+    """Whether XLA may compile a part of what is traced."""
+    graph = tf.compat.v1.get_default_graph()
+    return isinstance(graph, FuncGraph) and not in_xla(graph) and not without_xla.get()
+
+
 def kernel_scan(
     body: Callable, constants: Any, init: Any, xs: Any, length: int | None, reverse: bool
 ) -> tuple:
-    """A loop that XLA compiles alone: a recurrent layer of 80 steps is a third faster (two cores).
+    """A loop that XLA compiles alone: a training of a recurrent layer of 80 steps runs 1.1 to 1.27
+    times as fast (two cores).
 
-    What XLA compiled cannot be differentiated, and to compile a whole step takes three seconds,
-    two loops a tenth of one.  So the derivative is that of TensorFlow's own loop, which is made
+    What XLA compiled cannot be differentiated, and to compile a whole step takes three seconds, its
+    two loops a fifth of one.  So the derivative is that of TensorFlow's own loop, which is made
     only where somebody asks: our ops have gradients of their own.
     """
     if not may_use_xla():
@@ -330,18 +341,6 @@ def _closed_over(fn: Callable, leaves: Sequence) -> list[tf.Tensor]:
     specs = [tf.TensorSpec(x.shape, x.dtype) for x in leaves]
     captures = traced.get_concrete_function(*specs).graph.captures
     return [outer for outer, _ in captures if outer.dtype in FLOATING]
-
-
-# --------------------------------------------------------------------------------------------- XLA
-
-#: whether nothing may be compiled by XLA, as the user said
-without_xla: ContextVar[bool] = ContextVar("tricorn_tensorflow_without_xla", default=False)
-
-
-def may_use_xla() -> bool:
-    """Whether XLA may compile a part of what is traced."""
-    graph = tf.compat.v1.get_default_graph()
-    return isinstance(graph, FuncGraph) and not in_xla(graph) and not without_xla.get()
 
 
 def _after(x: tf.Tensor, cotangents: Sequence) -> tf.Tensor:
