@@ -213,20 +213,20 @@ class Variable(Readable):
         engine = registry.active()
         if engine.capabilities["abstract"]:
             return engine.AbstractTensor(self.shape, self.dtype)
-        return engine.read(self._handed_out(engine))
+        return self._handed_out(engine, engine.read)
 
-    def _handed_out(self, engine: registry.Engine) -> Any:
-        """The engine's handle, which others may keep from now on.  A thread that changes the
-        Variable is waited for."""
+    def _handed_out(self, engine: registry.Engine, of: Callable) -> Any:
+        """The engine's handle, or what is made `of` it, which others may keep from now on.  A
+        thread that changes the Variable is waited for."""
         if restorations and self._owner is None:
             _ask_waiting()
         with changing:
             if alone():
                 self._shared = True
-                return self.handle(engine)
+                return of(self.handle(engine))
         with Use((self,), engine=engine):
             self._shared = True
-            return self.handle(engine)
+            return of(self.handle(engine))
 
     def handle(self, engine: registry.Engine) -> Any:
         """The engine's handle, made or brought up to date: this engine owns the Variable now.  Only
@@ -265,7 +265,7 @@ class Variable(Readable):
         owner = self._owner
         if engine not in self._handles and owner is not None and graph_of(owner).owns_variables:
             return self._handles[owner]
-        return self._handed_out(engine)
+        return self._handed_out(engine, lambda handle: handle)
 
     def _owner_value(self) -> np.ndarray:
         if self._owner is None:

@@ -13,6 +13,7 @@ import pytest
 import tricorn as keras
 from tests.oracle import array
 from tricorn import layers, ops
+from tricorn.engines import registry
 from tricorn.graph import turns
 from tricorn.graph.turns import Use
 
@@ -167,6 +168,49 @@ def test_reads_while_fit_runs_never_fail(read):
     READS[read](model)
     with in_threads(lambda: READS[read](model)):
         fit_for(model, 0.4)
+
+
+def test_a_value_is_taken_while_nobody_changes_it(monkeypatch):
+    """PyTorch frees the memory of a tensor that is given another, in the middle of a read too."""
+    variable = keras.Variable(np.ones(3, "float32"), trainable=False)
+    variable.value  # noqa: B018  the engine has it
+    engine, changed = registry.active(), []
+    read = engine.read
+
+    def slowly(handle):
+        thread = threading.Thread(target=variable.assign, args=(np.zeros(3, "float32"),))
+        thread.start()
+        changed.append(thread)
+        thread.join(0.2)
+        assert thread.is_alive(), "it was changed while it was read"
+        return read(handle)
+
+    monkeypatch.setattr(engine, "read", slowly)
+    for other in (contextlib.nullcontext, lambda: Use((variable,))):
+        with in_another_thread(other):
+            assert array(variable.value).shape == (3,)
+        changed.pop().join(20)
+    assert variable.numpy().tolist() == [0, 0, 0]
+
+
+@contextlib.contextmanager
+def in_another_thread(enter):
+    """The block runs while another thread is in a context of its own."""
+    entered, over = threading.Event(), threading.Event()
+
+    def run():
+        with enter():
+            entered.set()
+            over.wait(20)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert entered.wait(20)
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(20)
 
 
 def test_assignments_while_fit_runs_last():

@@ -21,7 +21,7 @@ from tricorn.engines.contract import EngineError
 from tricorn.engines.known import KNOWN
 from tricorn.engines.torch import kernels, private
 from tricorn.engines.torch.kernels import in_functorch
-from tricorn.engines.torch.tape import is_held
+from tricorn.engines.torch.tape import is_held, move
 
 for _kind, _flatten, _unflatten in tracking.as_trees():
     private.register_tree(
@@ -748,7 +748,7 @@ def write(handle: torch.Tensor, value: Any) -> torch.Tensor:
     if not handle.requires_grad:
         handle.data = value.detach().to(handle.device)
     elif is_held(handle):
-        handle.data = value.detach().to(handle.device, copy=True)
+        move(handle, value.detach().to(handle.device, copy=True))
     else:
         with torch.no_grad():
             handle.copy_(value)

@@ -12,6 +12,7 @@ as it was.  Where others write in place (``torch.optim``), torch itself notices 
 from __future__ import annotations
 
 import contextlib
+import threading
 import weakref
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -43,6 +44,17 @@ def is_recording() -> bool:
 def is_held(handle: torch.Tensor) -> bool:
     """Whether a tape may still need what the handle holds now."""
     return bool(getattr(handle, "_tricorn_tapes", ()))
+
+
+#: held while a parameter gets other memory, and while a leaf is made that shares its memory: torch
+#: frees the one in the middle of the other
+_moving = threading.Lock()
+
+
+def move(handle: torch.Tensor, value: torch.Tensor) -> None:
+    """Give a parameter the memory of `value`; what tapes hold keeps the memory that it had."""
+    with _moving:
+        handle.data = value
 
 
 class Tape:
@@ -101,12 +113,13 @@ class Tape:
 
     def _point(self, handle: torch.nn.Parameter) -> torch.Tensor:
         """A leaf that shares the parameter's memory of now, the same one for all reads."""
-        found = self._points.get(id(handle))
-        if found is None or found[1].data_ptr() != handle.data_ptr():
-            if not hasattr(handle, "_tricorn_tapes"):
-                handle._tricorn_tapes = weakref.WeakSet()
-            handle._tricorn_tapes.add(self)
-            found = self._points[id(handle)] = handle, handle.detach().requires_grad_()
+        with _moving:
+            found = self._points.get(id(handle))
+            if found is None or found[1].data_ptr() != handle.data_ptr():
+                if not hasattr(handle, "_tricorn_tapes"):
+                    handle._tricorn_tapes = weakref.WeakSet()
+                handle._tricorn_tapes.add(self)
+                found = self._points[id(handle)] = handle, handle.detach().requires_grad_()
         return found[1]
 
     def recorded(self, x: torch.Tensor) -> bool:

@@ -29,7 +29,7 @@ from tricorn import dtypes, tree
 from tricorn.engines import common
 from tricorn.engines.torch import private
 from tricorn.engines.torch.primitives import default_device, dtype, tensor, write
-from tricorn.engines.torch.tape import is_held
+from tricorn.engines.torch.tape import is_held, move
 
 #: traces that are kept in the process; those that were not used for the longest time go first
 MOST = 64
@@ -312,7 +312,8 @@ class _Trace:
         results = self.result.count
         held = [i for i in self.in_place if is_held(handles[i])]
         for i in held:  # by a tape, which needs what it holds now
-            state[i] = handles[i].data = handles[i].detach().clone()
+            state[i] = handles[i].detach().clone()
+            move(handles[i], state[i])
         before = state
         try:
             for numbers in _numbers(steps):
