@@ -111,6 +111,17 @@ def test_moments_of_portable_draws(name):
     assert abs(values.var() / variance - 1) < 0.15
 
 
+@pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 1 / 3, 0.9, 0.002, 0.9995])
+def test_the_share_of_dropout(rate):
+    """Within five standard deviations, also of what neighbours have in common."""
+    kept = array(random.dropout(np.ones((700, 501), "f4"), rate, seed=7)).ravel() > 0
+    bound = 5 * np.sqrt(rate * (1 - rate) / kept.size)
+    assert abs(kept.mean() - (1 - rate)) < bound
+    for distance in (1, 2, 4, 501):
+        both = (kept[distance:] & kept[:-distance]).mean()
+        assert abs(both - (1 - rate) ** 2) < 3 * bound
+
+
 def test_too_many_integers_are_refused():
     tricorn.set_random_seed(0, portable=True)
     with pytest.raises(ValueError, match=r"randint: portable draws.*\[0, 4294967296\)"):

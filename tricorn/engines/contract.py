@@ -205,10 +205,11 @@ def direct(args, kwargs):
 
 
 @primitive
-def training():
+def training(trains=True):
     """A context manager that a training (`fit`) runs in: what an engine keeps for the next step
     inside (memory, say) it gives back at the end.  Several may be open at once, in several threads.
-    Default: one that does nothing."""
+    If not `trains`: that an evaluation or prediction of several batches runs in.  Default: one that
+    does nothing."""
 
 
 @primitive

@@ -75,7 +75,7 @@ def direct(engine: Any, args: tuple, kwargs: dict) -> bool:
     return True
 
 
-def training(engine: Any) -> contextlib.AbstractContextManager:
+def training(engine: Any, trains: bool = True) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 

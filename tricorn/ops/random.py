@@ -205,7 +205,8 @@ def dropout(inputs: Tensor, rate: float, noise_shape: Any = None, seed: Any = No
     shape = [n if m is None else m for n, m in zip(lengths, noise_shape or (None,) * len(lengths))]
     key, source = _draw(seed)
     keep = source.bernoulli(key, tuple(shape), 1.0 - rate)
-    return engine.where(keep, engine.multiply(inputs, 1.0 / (1.0 - rate)), zeros_like(inputs))
+    zero = convert(engine, 0, engine.dtype(inputs))
+    return engine.where(keep, engine.multiply(inputs, 1.0 / (1.0 - rate)), zero)
 
 
 @op

@@ -148,9 +148,10 @@ def following(chunks: Iterator) -> Any:
 
 
 @contextlib.contextmanager
-def training() -> Iterator[None]:
-    """A training on the active engine, which gives back at the end what it keeps between steps."""
-    with active().training():
+def training(trains: bool = True, batches: int | None = None) -> Iterator[None]:
+    """A run over so many batches (None: who knows) on the active engine, which gives back at the
+    end what it keeps between them."""
+    with contextlib.nullcontext() if batches == 1 else active().training(trains):
         yield
 
 

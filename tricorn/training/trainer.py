@@ -504,7 +504,8 @@ class Trainer(Layer):
             steps=steps or feed.steps,
         )  # fmt: skip
         users = _users_function(self, "test")
-        with loop.interruptible() as check:
+        batches = steps or feed.steps
+        with loop.interruptible() as check, loop.training(trains=False, batches=batches):
             pace = _pace(self, calls, "test", users)
             logs = _evaluate(self, feed, calls, pace, check, users)
         return logs if return_dict else _as_list(self, logs)
@@ -538,6 +539,7 @@ class Trainer(Layer):
         together = 1 if self.steps_per_execution == "auto" else int(self.steps_per_execution)
         groups = iter(lambda: list(itertools.islice(batches, together)), [])
         with loop.interruptible() as check, contextlib.ExitStack() as at_end:
+            at_end.enter_context(loop.training(trains=False, batches=steps or feed.steps))
             at_end.callback(feed.keep)
             calls.on_predict_begin()
             while group := loop.following(groups):

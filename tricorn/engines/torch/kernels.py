@@ -65,6 +65,22 @@ def uniform(key: torch.Tensor, shape: Sequence[int], dtype: torch.dtype) -> torc
     return torch.rand(shape, generator=generator(key), dtype=dtype, device=key.device)
 
 
+@_operator(
+    "bernoulli(Tensor key, SymInt[] shape, float probability) -> Tensor",
+    lambda key, shape, probability: key.new_empty(shape, dtype=torch.bool),
+)
+def bernoulli(key: torch.Tensor, shape: Sequence[int], probability: float) -> torch.Tensor:
+    """Four draws of 64 bits, in half the time, where 16 bits say the probability, and its
+    complement, to a ten-thousandth."""
+    limit, exact = round(probability * 2**16), probability * 2**16
+    if abs(limit - exact) > 1e-4 * min(exact, 2**16 - exact):
+        return uniform(key, shape, torch.float32) < probability
+    count = math.prod(shape)
+    words = key.new_empty((count + 3) // 4, dtype=torch.int64)
+    words.random_(-(2**63), None, generator=generator(key))
+    return words.view(torch.int16)[:count].view(shape) < limit - 2**15
+
+
 @_operator("normal(Tensor key, SymInt[] shape, ScalarType dtype) -> Tensor", _drawn)
 def normal(key: torch.Tensor, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     return torch.randn(shape, generator=generator(key), dtype=dtype, device=key.device)
