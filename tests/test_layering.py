@@ -28,6 +28,7 @@ FLOORS = [
         "config",
         "conventions",
         "docstrings",
+        "late",
         "memory",
         "naming",
         "signatures",

@@ -6,12 +6,12 @@ used: importing the package imports neither an engine nor NumPy.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tricorn import late
 from tricorn._version import __version__
 
-if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__getattr__`
+if TYPE_CHECKING:  # what editors and type checkers see; `_PLACES` says it to `__getattr__`
     from tricorn import (
         activations,
         applications,
@@ -79,63 +79,39 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_NAMES` says it to `__
     from tricorn.seeds import set_random_seed
     from tricorn.variable import Variable, name_scope
 
-_MODULES = (
-    "activations", "applications", "backend", "callbacks", "config", "constraints", "data",
-    "datasets", "distillation", "dtype_policies", "initializers", "layers", "legacy",
-    "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "preprocessing",
-    "quantizers", "random", "regularizers", "saving", "tree", "utils", "visualization",
-    "wrappers",
-)  # fmt: skip
-#: public name -> (module, name there)
-_NAMES = {
-    "Checkpoint": ("tricorn.saving.checkpoint", "Checkpoint"),
-    "CheckpointManager": ("tricorn.saving.checkpoint", "CheckpointManager"),
-    "DTypePolicy": ("tricorn.dtype_policies", "DTypePolicy"),
-    "FloatDTypePolicy": ("tricorn.dtype_policies", "FloatDTypePolicy"),
-    "Function": ("tricorn.graph.function", "Function"),
-    "GradientTape": ("tricorn.graph.tape", "GradientTape"),
-    "Initializer": ("tricorn.initializers", "Initializer"),
-    "Input": ("tricorn.layers.input_layer", "Input"),
-    "InputSpec": ("tricorn.layers.input_spec", "InputSpec"),
-    "KerasTensor": ("tricorn.graph.symbolic", "SymbolicTensor"),
-    "Layer": ("tricorn.layers.base", "Layer"),
-    "Loss": ("tricorn.losses", "Loss"),
-    "Metric": ("tricorn.metrics", "Metric"),
-    "Model": ("tricorn.models", "Model"),
-    "Operation": ("tricorn.layers.operation", "Operation"),
-    "Optimizer": ("tricorn.optimizers", "Optimizer"),
-    "Quantizer": ("tricorn.quantizers", "Quantizer"),
-    "Regularizer": ("tricorn.regularizers", "Regularizer"),
-    "RematScope": ("tricorn.graph.rematerialization", "RematScope"),
-    "Sequential": ("tricorn.models", "Sequential"),
-    "StatelessScope": ("tricorn.graph.stateless", "StatelessScope"),
-    "SymbolicScope": ("tricorn.graph.stateless", "SymbolicScope"),
-    "SymbolicTensor": ("tricorn.graph.symbolic", "SymbolicTensor"),
-    "Variable": ("tricorn.variable", "Variable"),
-    "cpu": ("tricorn.graph.placement", "cpu"),
-    "custom_gradient": ("tricorn.graph.transforms", "custom_gradient"),
-    "device": ("tricorn.graph.placement", "device"),
-    "engine": ("tricorn.engines", "use"),
-    "executing_eagerly": ("tricorn.graph.compiled", "executing_eagerly"),
-    "function": ("tricorn.graph.compiled", "Compiled"),
-    "gpu": ("tricorn.graph.placement", "gpu"),
-    "grad": ("tricorn.graph.transforms", "grad"),
-    "gradients": ("tricorn.graph.function", "gradients"),
-    "gradients_function": ("tricorn.graph.transforms", "gradients_function"),
-    "latest_checkpoint": ("tricorn.saving.checkpoint", "latest_checkpoint"),
-    "list_devices": ("tricorn.graph.placement", "list_devices"),
-    "name_scope": ("tricorn.variable", "name_scope"),
-    "num_gpus": ("tricorn.graph.placement", "num_gpus"),
-    "remat": ("tricorn.graph.transforms", "checkpoint"),
-    "set_engine": ("tricorn.engines", "set_engine"),
-    "set_random_seed": ("tricorn.seeds", "set_random_seed"),
-    "to_device": ("tricorn.graph.placement", "to_device"),
-    "value_and_grad": ("tricorn.graph.transforms", "value_and_grad"),
-    "value_and_gradients_function": (
-        "tricorn.graph.transforms",
-        "value_and_gradients_function",
-    ),
-}
+#: module -> the names that are taken from it, see `late`
+_PLACES = {
+    "": "activations applications backend callbacks config constraints data datasets distillation "
+        "dtype_policies initializers layers legacy losses metrics mixed_precision models ops "
+        "optimizers preprocessing quantizers random regularizers saving tree utils visualization "
+        "wrappers",
+    "dtype_policies": "DTypePolicy FloatDTypePolicy",
+    "engines": "engine=use set_engine",
+    "graph.compiled": "executing_eagerly function=Compiled",
+    "graph.function": "Function gradients",
+    "graph.placement": "cpu device gpu list_devices num_gpus to_device",
+    "graph.rematerialization": "RematScope",
+    "graph.stateless": "StatelessScope SymbolicScope",
+    "graph.symbolic": "KerasTensor=SymbolicTensor SymbolicTensor",
+    "graph.tape": "GradientTape",
+    "graph.transforms": "custom_gradient grad gradients_function remat=checkpoint value_and_grad "
+                        "value_and_gradients_function",
+    "initializers": "Initializer",
+    "layers.base": "Layer",
+    "layers.input_layer": "Input",
+    "layers.input_spec": "InputSpec",
+    "layers.operation": "Operation",
+    "losses": "Loss",
+    "metrics": "Metric",
+    "models": "Model Sequential",
+    "optimizers": "Optimizer",
+    "quantizers": "Quantizer",
+    "regularizers": "Regularizer",
+    "saving.checkpoint": "Checkpoint CheckpointManager latest_checkpoint",
+    "seeds": "set_random_seed",
+    "variable": "Variable name_scope",
+}  # fmt: skip
+_MODULES = tuple(_PLACES[""].split())
 
 __all__ = [
     "__version__", "activations", "applications", "backend", "callbacks", "config",
@@ -169,15 +145,8 @@ __dir__ = lambda: list(__all__)
 _NOT_HERE = {"distribution", "export"}
 
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        if name in _NAMES:
-            module, attribute = _NAMES[name]
-            value = getattr(importlib.import_module(module), attribute)
-        elif name in _MODULES:
-            value = importlib.import_module(f"tricorn.{name}")
-        else:
-            theirs = ". Keras has it; it is not here yet" if name in _NOT_HERE else ""
-            raise AttributeError(f"module 'tricorn' has no attribute {name!r}{theirs}")
-        globals()[name] = value
-        return value
+    __getattr__ = late.finder(
+        __name__,
+        _PLACES,
+        lambda name: ". Keras has it; it is not here yet" if name in _NOT_HERE else "",
+    )

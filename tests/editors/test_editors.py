@@ -57,15 +57,24 @@ def test_names_that_are_loaded_late_are_the_ones_that_type_checkers_see(module):
         assert given is (wanted or importlib.import_module(f"{where}.{there}")), name
 
 
+def listed(module: str) -> list[str]:
+    """`__all__` as type checkers read it in the source: a list, and those of modules inside that
+    ``__all__ += part.__all__`` adds."""
+    names: list[str] = []
+    for node in source_of(module).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            names += ast.literal_eval(node.value)
+        elif isinstance(node, ast.AugAssign) and ast.unparse(node.target) == "__all__":
+            part, name = ast.unparse(node.value).split(".")
+            assert name == "__all__"
+            names += listed(vars(importlib.import_module(module))[part].__name__)
+    return names
+
+
 @pytest.mark.parametrize("module", PUBLIC)
 def test_dir_and_all_are_the_public_names(module):
     real = importlib.import_module(module)
-    (listed,) = [
-        node.value
-        for node in source_of(module).body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-    ]
-    assert ast.literal_eval(listed) == real.__all__  # type checkers read it in the source
+    assert listed(module) == real.__all__
     assert dir(real) == sorted(real.__all__)
     handed_on = {
         name

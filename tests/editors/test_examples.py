@@ -50,8 +50,16 @@ WITHOUT = {
         "what the methods of `ImageDataGenerator` give, which has one",
     ),
     **dict.fromkeys(
-        ("apply_brightness_shift", "apply_channel_shift", "random_brightness",
-         "random_channel_shift", "random_rotation", "random_shear", "random_shift", "random_zoom"),
+        (
+            "apply_brightness_shift",
+            "apply_channel_shift",
+            "random_brightness",
+            "random_channel_shift",
+            "random_rotation",
+            "random_shear",
+            "random_shift",
+            "random_zoom",
+        ),
         "`ImageDataGenerator` does it, and has one",
     ),
     **dict.fromkeys(("GeneratorEnqueuer", "SequenceEnqueuer"), "see `OrderedEnqueuer`"),

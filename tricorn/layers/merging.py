@@ -351,3 +351,9 @@ def dot(inputs: list, axes: Any = -1, **kwargs: Any) -> Any:
         Array([[11.]], dtype=float32)
     """
     return Dot(axes=axes, **kwargs)(inputs)
+
+
+__all__ = [
+    "Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract", "add",
+    "average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract",
+]  # fmt: skip

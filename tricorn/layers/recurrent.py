@@ -1376,3 +1376,9 @@ class TimeDistributed(Wrapper):
             or (apart and training is not False and training is not None and own_frozen(layer))
             for layer in layers
         )
+
+
+__all__ = [
+    "Bidirectional", "GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "SimpleRNN", "SimpleRNNCell",
+    "StackedRNNCells", "TimeDistributed", "Wrapper",
+]  # fmt: skip

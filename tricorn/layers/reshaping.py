@@ -408,3 +408,10 @@ class UpSampling3D(_Spatial):
         for axis, factor in enumerate(self.size, self._first):
             inputs = ops.repeat(inputs, factor, axis=axis)
         return inputs
+
+
+__all__ = [
+    "Cropping1D", "Cropping2D", "Cropping3D", "Flatten", "Permute", "RepeatVector", "Reshape",
+    "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
+    "ZeroPadding3D",
+]  # fmt: skip

@@ -559,3 +559,13 @@ class CategoricalGeneralizedCrossEntropy(LossFunctionWrapper):
         if not 0 < q < 1:
             raise ValueError(f"q must be between 0 and 1, got {q!r}")
         super().__init__(categorical_generalized_cross_entropy, reduction, name, dtype, q=q)
+
+
+__all__ = [
+    "BinaryCrossentropy", "BinaryFocalCrossentropy", "CTC", "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy", "KLDivergence", "Poisson",
+    "SparseCategoricalCrossentropy", "binary_crossentropy", "binary_focal_crossentropy",
+    "categorical_crossentropy", "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy", "ctc", "kl_divergence", "poisson",
+    "sparse_categorical_crossentropy",
+]  # fmt: skip

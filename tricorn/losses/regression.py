@@ -299,3 +299,11 @@ class LogCosh(LossFunctionWrapper):
         dtype: Any = None,
     ) -> None:
         super().__init__(log_cosh, reduction, name, dtype)
+
+
+__all__ = [
+    "CosineSimilarity", "Huber", "LogCosh", "MeanAbsoluteError", "MeanAbsolutePercentageError",
+    "MeanSquaredError", "MeanSquaredLogarithmicError", "cosine_similarity", "huber", "log_cosh",
+    "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error",
+    "mean_squared_logarithmic_error",
+]  # fmt: skip

@@ -317,3 +317,11 @@ def classification(y_true_shape: tuple, y_pred_shape: tuple) -> str:
     flat = len(y_true_shape) < len(y_pred_shape)
     single = len(y_true_shape) > 0 and y_true_shape[-1] == 1 and (outputs or 0) > 1
     return "sparse_categorical" if flat or single else "categorical"
+
+
+__all__ = [
+    "Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy", "TopKCategoricalAccuracy", "binary_accuracy",
+    "categorical_accuracy", "resolve_accuracy", "sparse_categorical_accuracy",
+    "sparse_top_k_categorical_accuracy", "top_k_categorical_accuracy",
+]  # fmt: skip

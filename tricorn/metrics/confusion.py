@@ -725,3 +725,10 @@ class F1Score(FBetaScore):
         dtype: Any = None,
     ) -> None:
         super().__init__(average, 1.0, threshold, name, dtype)
+
+
+__all__ = [
+    "AUC", "F1Score", "FBetaScore", "FalseNegatives", "FalsePositives", "Precision",
+    "PrecisionAtRecall", "Recall", "RecallAtPrecision", "SensitivityAtSpecificity",
+    "SpecificityAtSensitivity", "TrueNegatives", "TruePositives",
+]  # fmt: skip

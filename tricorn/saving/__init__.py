@@ -4,9 +4,9 @@
 it is first used.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tricorn import late
 from tricorn.serialization.registry import (
     CustomObjectScope,
     custom_object_scope,
@@ -17,9 +17,6 @@ from tricorn.serialization.registry import (
     register_keras_serializable,
     serialize_keras_object,
 )
-
-_FILES = ("load_model", "load_weights", "model_from_json", "save_model", "save_weights")
-_CHECKPOINTS = ("Checkpoint", "CheckpointManager", "latest_checkpoint")
 
 __all__ = [
     "Checkpoint", "CheckpointManager", "CustomObjectScope", "KerasFileEditor",
@@ -41,12 +38,11 @@ if TYPE_CHECKING:
         save_weights,
     )  # fmt: skip
 else:
-
-    def __getattr__(name: str) -> Any:
-        if name in _FILES:
-            return getattr(importlib.import_module("tricorn.saving.keras_file"), name)
-        if name in _CHECKPOINTS:
-            return getattr(importlib.import_module("tricorn.saving.checkpoint"), name)
-        if name == "KerasFileEditor":
-            return importlib.import_module("tricorn.saving.file_editor").KerasFileEditor
-        raise AttributeError(f"tricorn.saving has no {name!r}")
+    __getattr__ = late.finder(
+        __name__,
+        {
+            "saving.checkpoint": "Checkpoint CheckpointManager latest_checkpoint",
+            "saving.file_editor": "KerasFileEditor",
+            "saving.keras_file": "load_model load_weights model_from_json save_model save_weights",
+        },
+    )

@@ -1,9 +1,8 @@
 """Helpers around models and data; what few programs need is loaded when it is first used."""
 
-import importlib as _importlib
 from typing import TYPE_CHECKING as _TYPE_CHECKING
-from typing import Any as _Any
 
+from tricorn import late as _late
 from tricorn.config import (
     disable_interactive_logging,
     enable_interactive_logging,
@@ -12,7 +11,7 @@ from tricorn.config import (
 from tricorn.dtypes import standardize as standardize_dtype
 from tricorn.graph.symbolic import is_symbolic as is_keras_tensor
 
-if _TYPE_CHECKING:  # what editors and type checkers see; `_LATER` says it to `__getattr__`
+if _TYPE_CHECKING:  # what editors and type checkers see; `_PLACES` says it to `__getattr__`
     from tricorn.data import Dataset
     from tricorn.data.on_disk import HDF5Matrix
     from tricorn.saving import (
@@ -56,54 +55,38 @@ if _TYPE_CHECKING:  # what editors and type checkers see; `_LATER` says it to `_
     from tricorn.utils.splitting import split_dataset
     from tricorn.utils.timeseries import timeseries_dataset_from_array
 
-#: public name -> module
-_LATER = {
-    "array_to_img": "utils.images",
-    "audio_dataset_from_directory": "utils.directories",
-    "clear_session": "utils.session",
-    "Config": "utils.settings",
-    "confusion_matrix": "utils.confusion",
-    "convert_all_kernels_in_model": "utils.kernels",
-    "convert_dense_weights_data_format": "utils.kernels",
-    "convert_kernel": "utils.kernels",
-    "custom_object_scope": "saving",
-    "CustomObjectScope": "saving",
-    "Dataset": "data",
-    "deserialize_keras_object": "saving",
-    "FeatureSpace": "utils.feature_space",
-    "GeneratorEnqueuer": "utils.enqueuers",
-    "get_custom_objects": "saving",
-    "get_file": "utils.files",
-    "get_registered_name": "saving",
-    "get_registered_object": "saving",
-    "get_source_inputs": "utils.source_inputs",
-    "H5Dict": "utils.hdf5_dict",
-    "HDF5Matrix": "data.on_disk",
-    "image_dataset_from_directory": "utils.directories",
-    "img_to_array": "utils.images",
-    "load_img": "utils.images",
-    "model_to_dot": "utils.drawing",
-    "multi_gpu_model": "utils.multi_gpu",
-    "normalize": "utils.numerical",
-    "OrderedEnqueuer": "utils.enqueuers",
-    "pack_x_y_sample_weight": "training.adapters",
-    "pad_sequences": "utils.sequences",
-    "plot_model": "utils.drawing",
-    "Progbar": "utils.progbar",
-    "PyDataset": "utils.py_dataset",
-    "register_keras_serializable": "saving",
-    "save_img": "utils.images",
-    "Sequence": "utils.py_dataset",
-    "SequenceEnqueuer": "utils.enqueuers",
-    "serialize_keras_object": "saving",
-    "set_random_seed": "seeds",
-    "split_dataset": "utils.splitting",
-    "text_dataset_from_directory": "utils.directories",
-    "timeseries_dataset_from_array": "utils.timeseries",
-    "to_categorical": "utils.numerical",
-    "unpack_x_y_sample_weight": "training.adapters",
-    "validate_file": "utils.files",
-}
+#: module -> the names that are taken from it, see `late`
+_PLACES = {
+    "": "bounding_boxes=utils.bounding_boxes legacy=utils.legacy",
+    "data": "Dataset",
+    "data.on_disk": "HDF5Matrix",
+    "saving": "CustomObjectScope custom_object_scope deserialize_keras_object get_custom_objects "
+              "get_registered_name get_registered_object register_keras_serializable "
+              "serialize_keras_object",
+    "seeds": "set_random_seed",
+    "training.adapters": "pack_x_y_sample_weight unpack_x_y_sample_weight",
+    "utils.confusion": "confusion_matrix",
+    "utils.directories": "audio_dataset_from_directory image_dataset_from_directory "
+                         "text_dataset_from_directory",
+    "utils.drawing": "model_to_dot plot_model",
+    "utils.enqueuers": "GeneratorEnqueuer OrderedEnqueuer SequenceEnqueuer",
+    "utils.feature_space": "FeatureSpace",
+    "utils.files": "get_file validate_file",
+    "utils.hdf5_dict": "H5Dict",
+    "utils.images": "array_to_img img_to_array load_img save_img",
+    "utils.kernels": "convert_all_kernels_in_model convert_dense_weights_data_format "
+                     "convert_kernel",
+    "utils.multi_gpu": "multi_gpu_model",
+    "utils.numerical": "normalize to_categorical",
+    "utils.progbar": "Progbar",
+    "utils.py_dataset": "PyDataset Sequence",
+    "utils.sequences": "pad_sequences",
+    "utils.session": "clear_session",
+    "utils.settings": "Config",
+    "utils.source_inputs": "get_source_inputs",
+    "utils.splitting": "split_dataset",
+    "utils.timeseries": "timeseries_dataset_from_array",
+}  # fmt: skip
 
 __all__ = [
     "array_to_img",
@@ -161,14 +144,5 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> _Any:
-    if name in ("bounding_boxes", "legacy"):
-        return _importlib.import_module(f"tricorn.utils.{name}")
-    if name not in _LATER:
-        raise AttributeError(f"tricorn.utils has no {name!r}")
-    value = getattr(_importlib.import_module(f"tricorn.{_LATER[name]}"), name)
-    globals()[name] = value
-    return value
-
-
+__getattr__ = _late.finder(__name__, _PLACES)
 __dir__ = lambda: list(__all__)

@@ -12,8 +12,8 @@ How it works with torch's own autograd:
 """
 
 from tricorn.engines.torch.module import Module as module
-from tricorn.engines.torch.primitives import *  # noqa: F403
+from tricorn.engines.torch.primitives import *
 from tricorn.engines.torch.sparse import dense, entries, is_sparse, sparse, sparse_matmul
 from tricorn.engines.torch.tape import tape
 from tricorn.engines.torch.tracing import as_python, compile
-from tricorn.engines.torch.transforms import *  # noqa: F403
+from tricorn.engines.torch.transforms import *

@@ -786,3 +786,6 @@ class IntegerLookup(IndexLookup):
                 "StringLookup is for strings"
             )
         return array.astype(np.int64)
+
+
+__all__ = ["CategoryEncoding", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup"]

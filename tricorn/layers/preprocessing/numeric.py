@@ -298,3 +298,6 @@ def _compressed(summary: np.ndarray, epsilon: float) -> np.ndarray:
     share = epsilon + np.arange(0.0, 1.0, epsilon)
     values, ranks = (np.interp(share, ranks / ranks[-1], row) for row in (summary[0], ranks))
     return np.stack([values, np.diff(ranks, prepend=0)]).astype(np.float32)
+
+
+__all__ = ["Discretization", "Normalization", "Rescaling"]
