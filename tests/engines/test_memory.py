@@ -199,9 +199,9 @@ print(json.dumps({"faults": seen[-1][0] - seen[3][0], "inside": seen[-1][1], "af
 
 @pytest.mark.skipif(settings.library() is None, reason="needs glibc")
 def test_steps_touch_no_new_memory_and_it_is_given_back(engine):
-    """Without the settings eight steps touch 120,000 pages anew (PyTorch 60,000), each time; and 400
-    MB (150) stay, if not given back.  With them it hangs on which threads XLA happens to compute:
-    the best of three."""
+    """Without the settings eight steps touch 120,000 pages anew (PyTorch 60,000), each time; and
+    400 MB (150) stay, if not given back.  With them it hangs on which threads XLA happens to
+    compute: the best of three."""
     most, back = (80_000, 200) if engine.name == "jax" else (10_000, 100)
 
     def measured():
