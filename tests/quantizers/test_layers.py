@@ -262,7 +262,16 @@ REFUSED = {
     "LoRA twice": (lambda: lora().enable_lora(2), ValueError, "already enabled"),
     "LoRA and GPTQ": (lambda: quantized("gptq").enable_lora(2), NotImplementedError, "gptq"),
     "LoRA and float8": (lambda: quantized("float8").enable_lora(2), NotImplementedError, "float8"),
+    "float8 and LoRA": (lambda: lora().quantize("float8"), NotImplementedError, "float8"),
+    "GPTQ and LoRA": (
+        lambda: lora().quantize(config=Q.GPTQConfig(None, None)), NotImplementedError, "gptq"
+    ),
+    "LoRA, float8 by the policy": (
+        lambda: tricorn.layers.Dense(2, lora_rank=1, dtype="float8_from_float32").build((1, 2)),
+        NotImplementedError, "float8",
+    ),
     "rank": (lambda: tricorn.layers.Dense(2, lora_rank=0), ValueError, "lora_rank"),
+    "rank of LoRA": (lambda: made(tricorn, "dense").enable_lora("2"), ValueError, "rank"),
 }  # fmt: skip
 
 

@@ -138,7 +138,8 @@ class Adaptable(Layer):
             a_initializer, b_initializer: of A and B.
 
         Raises:
-            ValueError: a layer that is not built, has LoRA already, or a constraint on its weight.
+            ValueError: a layer that is not built, has LoRA already, or a constraint on its weight;
+                a rank that is no positive integer.
             NotImplementedError: a layer quantized in a way that it cannot be merged with.
 
         Source: Hu et al. 2021, arXiv:2106.09685.
@@ -155,12 +156,7 @@ class Adaptable(Layer):
             )
         if self.lora_enabled:
             raise ValueError(f"lora is already enabled on the layer {self.name!r}")
-        config = _config(self)
-        if config is not None and config.mode not in ("int8", "int4"):
-            raise NotImplementedError(
-                f"lora is not supported with {config.mode!r}: what the layer {self.name!r} learns "
-                "could not be merged when it is saved; quantize it by 'int8' or 'int4'"
-            )
+        rank = integer(self, "rank", rank, 1)
         enable_lora(self, rank, lora_alpha, a_initializer, b_initializer)
 
     # ---------------------------------------------------------------------------------------- files
@@ -341,12 +337,26 @@ def _changing(layer: Layer) -> Iterator[None]:
     dtype_policies.layer_changed()
 
 
+def _check_mergeable(layer: Any, config: Any) -> None:
+    """Raise NotImplementedError for a config of weights that LoRA cannot be merged with."""
+    if config is not None and config.mode not in ("int8", "int4"):
+        raise NotImplementedError(
+            f"lora is not supported with {config.mode!r}: what the layer {layer.name!r} learns "
+            "could not be merged when it is saved; quantize it by 'int8' or 'int4'"
+        )
+
+
 def quantize(layer: Any, config: Any, seen: Any = None) -> None:
     """Hold the weights of a built layer as `config` says.
 
     Args:
         seen: of GPTQ and AWQ, what the inputs showed.
+
+    Raises:
+        NotImplementedError: LoRA could not be merged with them.
     """
+    if layer.lora_enabled:
+        _check_mergeable(layer, config)
     layer.quantization_config = config
     layer.inputs_quantizer = config.activation_quantizer
     with _changing(layer):
@@ -401,6 +411,7 @@ def _hold_float8(layer: Any) -> None:
 
 def enable_lora(layer: Any, rank: int, alpha: Any, a_initializer: Any, b_initializer: Any) -> None:
     """See `Adaptable.enable_lora`."""
+    _check_mergeable(layer, _config(layer))
     factor = next(_factors(layer))
     name, shape = factor.name, factor.shape
     with _changing(layer):
