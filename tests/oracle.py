@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 from collections.abc import Callable
 
 import jax
 import keras
 import numpy as np
+import pytest
 
 import tricorn
 from tricorn.engines import active
@@ -16,6 +18,17 @@ from tricorn.graph.scope import Scope
 
 #: for functions of a case that ask Keras alone: what it says is the same for every engine
 cached = functools.cache
+
+
+def first_of_each(cases: list, kind: Callable, most: int = 1) -> list:
+    """The cases, of which the first `most` of a kind are for everybody, the others heavy."""
+    seen: collections.Counter = collections.Counter()
+    found = []
+    for case in cases:
+        seen[kind(case)] += 1
+        marks = [pytest.mark.heavy] if seen[kind(case)] > most else []
+        found.append(pytest.param(case, marks=marks))
+    return found
 
 
 def quick(fn: Callable) -> Callable:

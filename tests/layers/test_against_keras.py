@@ -13,7 +13,7 @@ import pytest
 
 from tests.layers import cases
 from tests.layers.cases import Case
-from tests.oracle import array, cached, close, filled, quick
+from tests.oracle import array, cached, close, filled, first_of_each, quick
 from tricorn import layers, ops, tree
 from tricorn.graph.scope import Scope
 from tricorn.graph.transforms import value_and_grad
@@ -117,7 +117,9 @@ def _floating(x: Any) -> bool:
     return all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(x))
 
 
-@every_case
+@pytest.mark.parametrize(
+    "case", first_of_each(cases.ALL, lambda case: case.layer), ids=lambda case: case.id
+)
 def test_results_state_and_gradients(case: Case) -> None:
     ours, expected = _made(case, layers), _expected(case)
     weights = [ops.convert_to_tensor(v) for v in ours.get_weights()]

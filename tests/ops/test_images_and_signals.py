@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import tricorn
-from tests.ops.test_against_keras import close, leaves, loss, opened, parse
-from tests.oracle import array, cached, filled, quick
+from tests.ops.test_against_keras import close, leaves, loss, name_of, opened, parse
+from tests.oracle import array, cached, filled, first_of_each, quick
 from tricorn import ops, tree
 from tricorn.graph.symbolic import SymbolicTensor, is_symbolic
 from tricorn.graph.transforms import value_and_grad
@@ -186,7 +186,7 @@ def scalar(library, case):
     return values, fn
 
 
-@pytest.mark.parametrize("case", SMOOTH)
+@pytest.mark.parametrize("case", first_of_each(SMOOTH, name_of))
 def test_values_and_gradients(case):
     values, fn = scalar(OURS, case)
     (_, result), grads = quick(value_and_grad(fn, has_aux=True))(values)
@@ -205,7 +205,7 @@ def expected_gradients(case):
 ON_VALUES = {"rearrange", "bartlett", "blackman", "hamming", "hanning", "kaiser"}
 
 
-@pytest.mark.parametrize("case", DISCRETE)
+@pytest.mark.parametrize("case", first_of_each(DISCRETE, name_of))
 def test_values_and_dtypes(case):
     name, values, run = opened(case, "biufc", DATA)
     close(run(getattr(OURS, name), values), expected_values(case))
