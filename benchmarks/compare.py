@@ -196,7 +196,7 @@ def main() -> None:
         "--engine", action="append", choices=ENGINES, help="repeatable; by default all"
     )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="time for each measurement")
+    parser.add_argument("--seconds", type=float, default=8.0, help="time for each measurement")
     parser.add_argument("--write", type=Path, help="put the tables into this file of the docs")
     arguments = parser.parse_args()
     names, engines = arguments.workloads or list(WORKLOADS), arguments.engine or list(ENGINES)

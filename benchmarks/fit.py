@@ -263,7 +263,7 @@ def main() -> None:
     parser.add_argument("workloads", nargs="*", help="by default all: " + " ".join(WORKLOADS))
     parser.add_argument("--library", default="tricorn", choices=("tricorn", "keras"))
     parser.add_argument("--samples", type=int, help="samples an epoch")
-    parser.add_argument("--seconds", type=float, default=3.0, help="time for each workload")
+    parser.add_argument("--seconds", type=float, default=8.0, help="time for each workload")
     arguments = parser.parse_args()
     os.environ.setdefault("KERAS_BACKEND", "jax")
     for name in arguments.workloads or WORKLOADS:

@@ -1,5 +1,8 @@
 """Traced steps of the PyTorch engine compute what the same steps compute as Python."""
 
+import itertools
+import types
+
 import numpy as np
 import pytest
 
@@ -18,7 +21,8 @@ pytestmark = pytest.mark.engine("torch")
 @pytest.fixture
 def at_once(monkeypatch):
     """Steps are traced when they first run."""
-    monkeypatch.setattr(tracing.patience, "steps", 0)
+    monkeypatch.setattr(tracing.patience, "seconds", 0)
+    monkeypatch.setattr(tracing.patience, "learn", lambda seconds: None)
 
 
 def traces(compiled):
@@ -55,7 +59,7 @@ def recurrent():
 
 
 def trained(build, optimizer, patience, monkeypatch):
-    monkeypatch.setattr(tracing.patience, "steps", patience)
+    monkeypatch.setattr(tracing.patience, "seconds", patience)
     keras.set_random_seed(3)
     model = keras.Sequential([keras.Input((12,)), *build()])
     model.compile(optimizer(), "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -92,12 +96,20 @@ def test_the_same_training(build, optimizer, monkeypatch):
     np.testing.assert_allclose(traced[2], predictions, rtol=0, atol=1e-6)
 
 
-def test_the_first_runs_are_python(monkeypatch):
-    monkeypatch.setattr(tracing.patience, "steps", 2)
+@pytest.fixture
+def seconds(monkeypatch):
+    """Each step takes one."""
+    clock = types.SimpleNamespace(perf_counter=itertools.count().__next__)
+    monkeypatch.setattr(tracing, "time", clock)
+
+
+def test_the_first_runs_are_python(monkeypatch, seconds):
+    """The very first one, which may take long, does not count."""
+    monkeypatch.setattr(tracing.patience, "seconds", 2)
     compiled = Compiled(lambda x: ops.exp(x) * 2)
     for run in range(6):
         compiled(ops.ones(3))
-        assert len(traces(compiled)) == (run >= 4)
+        assert len(traces(compiled)) == (run >= 5)
 
 
 def test_another_layout_is_another_trace(at_once):
@@ -238,7 +250,7 @@ def looking_up():
 @pytest.mark.parametrize("dispatch", [1, 8])
 @pytest.mark.parametrize("traced", [True, False])
 def test_an_error_leaves_the_state_after_the_last_whole_step(bad, dispatch, traced, monkeypatch):
-    monkeypatch.setattr(tracing.patience, "steps", 0 if traced else 10**9)
+    monkeypatch.setattr(tracing.patience, "seconds", 0 if traced else 10**9)
     x, y = np.tile(np.arange(10, dtype="int32")[:8, None], 2), np.ones((8, 1), "float32")
     failing, other = looking_up(), looking_up()
     for model in (failing, other):
@@ -278,30 +290,29 @@ def test_no_more_traces_than_the_limit(at_once, monkeypatch):
     assert sorted(lengths) == [1, 4, 5]
 
 
-def test_what_comes_seldom_is_not_traced(monkeypatch):
-    """A kind of arguments is traced after about twice the steps that a trace has cost."""
-    monkeypatch.setattr(tracing.patience, "steps", 5)
-    monkeypatch.setattr(tracing.patience, "learn", lambda trace, step: None)
+def test_what_comes_seldom_is_not_traced(monkeypatch, seconds):
+    """A kind of arguments is traced after about twice the time that a trace takes."""
+    monkeypatch.setattr(tracing.patience, "seconds", 5)
+    monkeypatch.setattr(tracing.patience, "learn", lambda seconds: None)
     run = tracing.compile(lambda state, x: (x * 2, state), loop=False)
     for length in range(1, 30):
         for _ in range(4):
             run([], np.zeros(length, "float32"))
     assert traces_of(run) == []
-    for _ in range(7):
+    for _ in range(8):
         run([], np.zeros(1, "float32"))
     assert len(traces_of(run)) == 1
 
 
 def test_patience_grows_with_what_traces_cost():
     patience = tracing._Patience()
-    before = patience.steps
     for _ in range(5):
-        patience.learn(trace=2.0, step=0.01)
-    assert before < patience.steps <= 200
-    assert not patience.is_over(int(patience.steps))
+        patience.learn(20.0)
+    assert 15 < patience.seconds <= 20
+    assert not patience.is_over(30.0) and patience.is_over(40.0)
     for _ in range(10):
-        patience.learn(trace=0.1, step=0.01)
-    assert patience.steps < 12
+        patience.learn(0.1)
+    assert patience.is_over(0.3)
 
 
 def test_a_captured_tensor_of_another_kind_is_another_trace(at_once):

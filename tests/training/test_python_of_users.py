@@ -21,7 +21,8 @@ def at_once(monkeypatch, engine):
     if engine.name == "torch":
         from tricorn.engines.torch import tracing
 
-        monkeypatch.setattr(tracing.patience, "steps", 0)
+        monkeypatch.setattr(tracing.patience, "seconds", 0)
+        monkeypatch.setattr(tracing.patience, "learn", lambda seconds: None)
 
 
 class Counting(layers.Layer):
