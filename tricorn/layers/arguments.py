@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tricorn import activations, config, constraints, initializers, regularizers
@@ -19,14 +20,21 @@ _MAKERS = {
 }
 
 
-def resolve(layer: Layer, **given: Any) -> None:
-    """Set each argument as the layer's attribute of that name, names turned into objects.
+def resolve(layer: Layer, given: Mapping[str, Any]) -> None:
+    """Set the arguments that make or change weights, and activations, as the layer's attributes of
+    their names, names of functions turned into objects.
 
-    The last word of the argument's name says what it is: ``kernel_initializer``,
-    ``bias_regularizer``, ``gamma_constraint``, ``recurrent_activation``.
+    Args:
+        layer: in its constructor.
+        given: the constructor's arguments, ``locals()`` there.  The last word of an argument's name
+            says what it is: ``kernel_initializer``, ``bias_regularizer``, ``gamma_constraint``,
+            ``recurrent_activation``; other ones are left out.  (The ``activity_regularizer``
+            belongs to all layers, see `Layer`.)
     """
     for name, value in given.items():
-        setattr(layer, name, named(layer, name, _MAKERS[name.rpartition("_")[2]], value))
+        get = _MAKERS.get(name.rpartition("_")[2])
+        if get is not None and name != "activity_regularizer":
+            setattr(layer, name, named(layer, name, get, value))
 
 
 def weight(

@@ -224,9 +224,7 @@ class _Heads(Layer):
         self.flash_attention, self.seed = given["flash_attention"], given["seed"]
         window = given["sliding_window"]
         self.sliding_window = window and positive(self, "sliding_window", window)
-        for kind in ("initializer", "regularizer", "constraint"):
-            names = f"kernel_{kind}", f"bias_{kind}"
-            resolve(self, **{name: given[name] for name in names})
+        resolve(self, given)
         # the outputs that it looks at are those of the projections
         penalty = given["activity_regularizer"]
         self._activity_regularizer = named(self, "activity_regularizer", regularizers.get, penalty)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tricorn import activations, ops
-from tricorn.checks import named
+from tricorn import ops
 from tricorn.docstrings import SEQUENCES, VOLUMES, arguments_of
 from tricorn.layers.arguments import channel_axis, positive, resolve, weight
 from tricorn.layers.centered import convolved
@@ -54,22 +53,8 @@ class ConvLSTMCell(_Cell, _Convolution):
         self.rank, self.filters = rank, filters
         self._window(kernel_size, strides, padding, data_format, dilation_rate)
         _check_dilation(self)
-        get = activations.get
-        self.activation = named(self, "activation", get, activation)
-        self.recurrent_activation = named(self, "recurrent_activation", get, recurrent_activation)
         self.unit_forget_bias = unit_forget_bias
-        resolve(
-            self,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-        )
+        resolve(self, locals())
 
     def build(self, input_shape: tuple) -> None:
         channels, filters = self._channels(input_shape), self.filters

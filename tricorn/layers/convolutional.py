@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tricorn import activations, ops
-from tricorn.checks import named
+from tricorn import ops
 from tricorn.docstrings import SEQUENCES, VOLUMES, arguments_of
 from tricorn.layers.adaptation import Adaptable
 from tricorn.layers.arguments import (
@@ -40,6 +39,7 @@ class _Convolution(Layer):
     rank: int
     causal = False
     transposed = False
+    activation: Any
 
     def _window(
         self, kernel_size: Any, strides: Any, padding: str, data_format: Any, dilation_rate: Any
@@ -82,7 +82,7 @@ class _Convolution(Layer):
             outputs = add_bias(outputs, bias)
         elif bias is not None:
             outputs = ops.add(outputs, ops.reshape(bias, (-1, *(1,) * self.rank)))
-        return self.activation(outputs)  # type: ignore[attr-defined]
+        return self.activation(outputs)
 
 
 class _Conv(Adaptable, _Convolution):
@@ -120,17 +120,8 @@ class _Conv(Adaptable, _Convolution):
                 f"{type(self).__name__}: filters must be a multiple of groups, got "
                 f"filters={self.filters}, groups={self.groups}"
             )
-        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
-        resolve(
-            self,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-        )
+        resolve(self, locals())
 
     def build(self, input_shape: tuple) -> None:
         channels = self._channels(input_shape)
@@ -256,17 +247,8 @@ class _DepthwiseConv(_Convolution):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self._window(kernel_size, strides, padding, data_format, dilation_rate)
         self.depth_multiplier = positive(self, "depth_multiplier", depth_multiplier)
-        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
-        resolve(
-            self,
-            depthwise_initializer=depthwise_initializer,
-            bias_initializer=bias_initializer,
-            depthwise_regularizer=depthwise_regularizer,
-            bias_regularizer=bias_regularizer,
-            depthwise_constraint=depthwise_constraint,
-            bias_constraint=bias_constraint,
-        )
+        resolve(self, locals())
 
     def build(self, input_shape: tuple) -> None:
         channels = self._channels(input_shape)
@@ -356,20 +338,8 @@ class _SeparableConv(_Convolution):
         self.filters = positive(self, "filters", filters)
         self._window(kernel_size, strides, padding, data_format, dilation_rate)
         self.depth_multiplier = positive(self, "depth_multiplier", depth_multiplier)
-        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
-        resolve(
-            self,
-            depthwise_initializer=depthwise_initializer,
-            pointwise_initializer=pointwise_initializer,
-            bias_initializer=bias_initializer,
-            depthwise_regularizer=depthwise_regularizer,
-            pointwise_regularizer=pointwise_regularizer,
-            bias_regularizer=bias_regularizer,
-            depthwise_constraint=depthwise_constraint,
-            pointwise_constraint=pointwise_constraint,
-            bias_constraint=bias_constraint,
-        )
+        resolve(self, locals())
 
     def build(self, input_shape: tuple) -> None:
         channels = self._channels(input_shape)
@@ -473,17 +443,8 @@ class _ConvTranspose(_Convolution):
                     f"{type(self).__name__}: output_padding must be below strides, got "
                     f"output_padding={self.output_padding}, strides={self.strides}"
                 )
-        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
-        resolve(
-            self,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-        )
+        resolve(self, locals())
 
     def build(self, input_shape: tuple) -> None:
         shape = (*self.kernel_size, self.filters, self._channels(input_shape))

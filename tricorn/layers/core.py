@@ -41,6 +41,7 @@ class Dense(AdaptableProduct):
     """
 
     _tricorn_products = (Product("kernel", "...x,xy->...y"),)
+    activation: Any
 
     def __init__(
         self,
@@ -58,17 +59,8 @@ class Dense(AdaptableProduct):
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = positive(self, "units", units)
-        self.activation = named(self, "activation", activations.get, activation)
         self.use_bias = use_bias
-        resolve(
-            self,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-        )
+        resolve(self, locals())
         self.supports_masking = True
         self.input_spec = InputSpec(min_ndim=2)
 
@@ -124,12 +116,7 @@ class Embedding(AdaptableTable):
         super().__init__(**kwargs)
         self.input_dim = positive(self, "input_dim", input_dim)
         self.output_dim = positive(self, "output_dim", output_dim)
-        resolve(
-            self,
-            embeddings_initializer=embeddings_initializer,
-            embeddings_regularizer=embeddings_regularizer,
-            embeddings_constraint=embeddings_constraint,
-        )
+        resolve(self, locals())
         self.mask_zero = bool(mask_zero)
         self.supports_masking = self.mask_zero
         if weights is not None:

@@ -6,7 +6,7 @@ import copy
 import re
 from typing import Any
 
-from tricorn import activations, initializers, ops
+from tricorn import initializers, ops
 from tricorn.checks import shape as as_shape
 from tricorn.layers.adaptation import AdaptableProduct
 from tricorn.layers.arguments import is_int, resolve, weight
@@ -42,6 +42,8 @@ class EinsumDense(AdaptableProduct):
         (2, 5, 8)
     """
 
+    activation: Any
+
     @property
     def _tricorn_products(self) -> tuple[Product, ...]:  # type: ignore[override]
         return (Product("kernel", self.equation),)
@@ -64,17 +66,8 @@ class EinsumDense(AdaptableProduct):
         self.equation = equation
         sizes = (output_shape,) if is_int(output_shape) else output_shape
         self.partial_output_shape = as_shape(self, "output_shape", sizes)
-        self.activation = activations.get(activation)
         self.bias_axes = bias_axes
-        resolve(
-            self,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-        )
+        resolve(self, locals())
         self._operands()
 
     def _operands(self) -> tuple[str, str, str, bool, bool]:

@@ -45,15 +45,7 @@ class Highway(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.use_bias = use_bias
-        resolve(
-            self,
-            activation=activation,
-            kernel_initializer=kernel_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-        )
+        resolve(self, locals())
         self.input_spec = InputSpec(ndim=2)
 
     activation: Any
@@ -112,14 +104,7 @@ class MaxoutDense(Layer):
         self.units = positive(self, "units", units)
         self.features = positive(self, "features", features)
         self.use_bias = use_bias
-        resolve(
-            self,
-            kernel_initializer=kernel_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-        )
+        resolve(self, locals())
         self.input_spec = InputSpec(ndim=2)
 
     def build(self, input_shape: tuple) -> None:
@@ -182,7 +167,7 @@ class ParametricSoftplus(_PerEntry):
     ) -> None:
         super().__init__(shared_axes, **kwargs)
         given = {"alpha_initializer": alpha_initializer, "beta_initializer": beta_initializer}
-        resolve(self, **{key: _constant(value) for key, value in given.items()})
+        resolve(self, {key: _constant(value) for key, value in given.items()})
 
     def call(self, inputs: Any) -> Any:
         return ops.softplus(inputs * self.beta) * self.alpha
@@ -220,13 +205,7 @@ class SReLU(_PerEntry):
         **kwargs: Any,
     ) -> None:
         super().__init__(shared_axes, **kwargs)
-        resolve(
-            self,
-            t_left_initializer=t_left_initializer,
-            a_left_initializer=a_left_initializer,
-            t_right_initializer=t_right_initializer,
-            a_right_initializer=a_right_initializer,
-        )
+        resolve(self, locals())
 
     def call(self, inputs: Any) -> Any:
         width = ops.abs(self.t_right)
@@ -261,13 +240,7 @@ class SampleNormalization(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.epsilon = epsilon
-        resolve(
-            self,
-            gamma_initializer=gamma_initializer,
-            beta_initializer=beta_initializer,
-            gamma_regularizer=gamma_regularizer,
-            beta_regularizer=beta_regularizer,
-        )
+        resolve(self, locals())
         self.supports_masking = True
 
     def build(self, input_shape: tuple) -> None:

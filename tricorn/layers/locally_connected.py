@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tricorn import activations, ops
+from tricorn import ops
 from tricorn.docstrings import SEQUENCES, arguments_of
 from tricorn.layers.arguments import choice, positive, resolve, weight
 from tricorn.layers.convolutional import _Convolution
@@ -39,17 +39,8 @@ class _LocallyConnected(_Convolution):
         self._window(kernel_size, strides, padding, data_format, 1)
         choice(self, "padding", self.padding, ("valid", "same"))
         self.implementation = choice(self, "implementation", implementation, (1,))
-        self.activation = activations.get(activation)
         self.use_bias = use_bias
-        resolve(
-            self,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-        )
+        resolve(self, locals())
 
     def build(self, input_shape: tuple) -> None:
         channels = self._channels(input_shape)

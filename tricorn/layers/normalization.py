@@ -80,17 +80,7 @@ class BatchNormalization(Layer):
             raise ValueError(f"BatchNormalization: axis must be an integer, got {axis!r}")
         self.axis, self.momentum, self.epsilon = int(axis), float(momentum), float(epsilon)
         self.center, self.scale = center, scale
-        resolve(
-            self,
-            beta_initializer=beta_initializer,
-            gamma_initializer=gamma_initializer,
-            moving_mean_initializer=moving_mean_initializer,
-            moving_variance_initializer=moving_variance_initializer,
-            beta_regularizer=beta_regularizer,
-            gamma_regularizer=gamma_regularizer,
-            beta_constraint=beta_constraint,
-            gamma_constraint=gamma_constraint,
-        )
+        resolve(self, locals())
         self.supports_masking = True
 
     def build(self, input_shape: tuple) -> None:
@@ -211,15 +201,7 @@ class LayerNormalization(Layer):
             raise ValueError("LayerNormalization: rms_scaling=True is gone; use RMSNormalization")
         self.axis = _axes(self, axis)
         self.epsilon, self.center, self.scale = epsilon, center, scale
-        resolve(
-            self,
-            beta_initializer=beta_initializer,
-            gamma_initializer=gamma_initializer,
-            beta_regularizer=beta_regularizer,
-            gamma_regularizer=gamma_regularizer,
-            beta_constraint=beta_constraint,
-            gamma_constraint=gamma_constraint,
-        )
+        resolve(self, locals())
         self.supports_masking = True
         self.autocast = False
 
@@ -330,15 +312,7 @@ class GroupNormalization(Layer):
         super().__init__(**kwargs)
         self.groups = -1 if groups == -1 else positive(self, "groups", groups)
         self.axis, self.epsilon, self.center, self.scale = axis, epsilon, center, scale
-        resolve(
-            self,
-            beta_initializer=beta_initializer,
-            gamma_initializer=gamma_initializer,
-            beta_regularizer=beta_regularizer,
-            gamma_regularizer=gamma_regularizer,
-            beta_constraint=beta_constraint,
-            gamma_constraint=gamma_constraint,
-        )
+        resolve(self, locals())
         self.supports_masking = True
         self.autocast = False
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from tricorn import activations, initializers, naming, ops, random, tree
-from tricorn.checks import named, of_library, wrong
+from tricorn.checks import of_library, wrong
 from tricorn.conventions import conventions_of
 from tricorn.engines import active
 from tricorn.graph import transforms
@@ -46,6 +46,8 @@ class _Cell(Layer):
 
     gates = 1
     states = 1
+    activation: Any
+    recurrent_activation: Any
 
     def __init__(
         self, units: int, use_bias: bool, dropout: float, recurrent_dropout: float,
@@ -232,19 +234,7 @@ class SimpleRNNCell(_Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, use_bias, dropout, recurrent_dropout, seed, **kwargs)
-        self.activation = named(self, "activation", activations.get, activation)
-        resolve(
-            self,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-        )
+        resolve(self, locals())
 
     def advance(self, projected: Any, states: list, masks: list | None) -> list:
         return [self.activation(ops.add(projected, self.recur(states[0], masks)))]
@@ -305,23 +295,8 @@ class LSTMCell(_Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, use_bias, dropout, recurrent_dropout, seed, **kwargs)
-        self.activation = named(self, "activation", activations.get, activation)
-        self.recurrent_activation = named(
-            self, "recurrent_activation", activations.get, recurrent_activation
-        )
         self.unit_forget_bias = unit_forget_bias
-        resolve(
-            self,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-        )
+        resolve(self, locals())
 
     def bias_weight(self) -> Variable:
         if not self.unit_forget_bias:
@@ -404,23 +379,8 @@ class GRUCell(_Cell):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, use_bias, dropout, recurrent_dropout, seed, **kwargs)
-        self.activation = named(self, "activation", activations.get, activation)
-        self.recurrent_activation = named(
-            self, "recurrent_activation", activations.get, recurrent_activation
-        )
         self.reset_after = reset_after
-        resolve(
-            self,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-        )
+        resolve(self, locals())
 
     def bias_weight(self) -> Variable:
         columns = 3 * self.units
