@@ -54,17 +54,7 @@ class InputSpec:
         return f"InputSpec({', '.join(f'{k}={v}' for k, v in shown.items())})"
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            "dtype": self.dtype,
-            "shape": self.shape,
-            "ndim": self.ndim,
-            "max_ndim": self.max_ndim,
-            "min_ndim": self.min_ndim,
-            "axes": self.axes,
-            "allow_last_axis_squeeze": self.allow_last_axis_squeeze,
-            "name": self.name,
-            "optional": self.optional,
-        }
+        return dict(vars(self))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> InputSpec:

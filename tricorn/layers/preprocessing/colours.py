@@ -12,7 +12,7 @@ from tricorn import ops, random
 from tricorn.checks import named, number, wrong
 from tricorn.layers.arguments import fraction, ints, positive
 from tricorn.layers.preprocessing.images import (
-    BaseImagePreprocessingLayer,
+    ChangingLayer,
     interval,
     pixel_range,
     rectangles,
@@ -20,39 +20,17 @@ from tricorn.layers.preprocessing.images import (
 )
 
 
-class ColourLayer(BaseImagePreprocessingLayer):
-    """The base of layers that change colours.  Subclasses define `drawn` and `recoloured`."""
+class ColourLayer(ChangingLayer):
+    """The base of layers that change colours.  Subclasses define `drawn` and `changed_images`."""
 
-    #: whether images are changed outside of training, too
-    always = False
     value_range: tuple
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         return self.drawn(self.sizes(data), seed) if training or self.always else None
 
-    def transform_images(
-        self, images: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        images = ops.cast(images, self.compute_dtype)
-        return self.recoloured(images, transformation) if training or self.always else images
-
-    def transform_bounding_boxes(
-        self, bounding_boxes: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        return bounding_boxes
-
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        return segmentation_masks
-
     def drawn(self, sizes: tuple, seed: Any) -> Any:
         """What is drawn for a batch of sizes (images, height, width)."""
         return None
-
-    def recoloured(self, images: Any, transformation: Any) -> Any:
-        """A batch of images in the compute dtype with other colours."""
-        raise NotImplementedError
 
     def clipped(self, images: Any) -> Any:
         """Images with values in the layer's range."""
@@ -88,7 +66,7 @@ class RandomBrightness(ColourLayer):
         delta = self.draw(seed, (sizes[0], 1, 1, 1), *self.factor)
         return {"rgb_delta": delta * (high - low)}
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         return self.clipped(images + self.per_image(transformation["rgb_delta"]))
 
 
@@ -125,7 +103,7 @@ class RandomContrast(ColourLayer):
         least, greatest = 1.0 - self.factor[0], 1.0 + self.factor[1]
         return {"contrast_factor": self.draw(seed, (sizes[0], 1, 1, 1), least, greatest)}
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         mean = ops.mean(images, axis=self.axes[:2], keepdims=True)
         factor = self.per_image(transformation["contrast_factor"])
         return self.clipped((images - mean) * factor + mean)
@@ -166,7 +144,7 @@ class RandomColorDegeneration(ColourLayer):
     def drawn(self, sizes: tuple, seed: Any) -> Any:
         return {"factor": self.draw(seed, (sizes[0], 1, 1, 1), *self.factor)}
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         grey = ops.image.rgb_to_grayscale(images, self.data_format)
         return self.clipped(images + self.per_image(transformation["factor"]) * (grey - images))
 
@@ -191,7 +169,7 @@ class RandomSaturation(RandomColorDegeneration):
         share = self.draw(seed, (sizes[0],), *self.factor)
         return {"factor": share / (1.0 - share + 1e-7)}
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         factor = self.per_image(transformation["factor"])
         hue, saturation, value = self._in_hsv(images)
         return self._in_rgb(hue, ops.clip(saturation * factor, 0.0, 1.0), value)
@@ -225,7 +203,7 @@ class RandomHue(RandomSaturation):
         sign = ops.where(self.draw(seed, (sizes[0],)) > 0.5, -1.0, 1.0)
         return {"factor": sign * self.draw(seed, (sizes[0],), *self.factor) * 0.5}
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         hue, saturation, value = self._in_hsv(images)
         return self._in_rgb(hue + self.per_image(transformation["factor"]), saturation, value)
 
@@ -250,7 +228,7 @@ class RandomSharpness(RandomColorDegeneration):
     def drawn(self, sizes: tuple, seed: Any) -> Any:
         return {"factor": self.draw(seed, (sizes[0],), *self.factor)}
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         kernel = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], "float32")[..., None, None] / 13
         kernel = ops.cast(ops.convert_to_tensor(kernel), images.dtype)
         kernel = ops.repeat(kernel, images.shape[self.axes[2]], 2)
@@ -299,7 +277,7 @@ class RandomPosterization(ColourLayer):
         bits = random.randint((sizes[0],), int(least), int(greatest), "uint8", self.own(seed))
         return {"shift_factor": 8 - bits}
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         powers = ops.convert_to_tensor(2.0 ** np.arange(9, dtype="float32"))
         steps = ops.take(powers, ops.cast(transformation["shift_factor"], "int32"))
         steps = self.per_image(steps)
@@ -341,7 +319,7 @@ class RandomInvert(ColourLayer):
     def drawn(self, sizes: tuple, seed: Any) -> Any:
         return {"apply_inversion": self.chosen(seed, sizes[0])}
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         which = ops.reshape(transformation["apply_inversion"], (-1, 1, 1, 1))
         return ops.where(which, sum(self.value_range) - images, images)
 
@@ -377,12 +355,9 @@ class RandomGrayscale(ColourLayer):
     def drawn(self, sizes: tuple, seed: Any) -> Any:
         return ops.reshape(ops.less(self.draw(seed, (sizes[0],)), self.factor), (-1, 1, 1, 1))
 
-    def transform_images(
-        self, images: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        images = self.floats(images)
-        if not training:
-            return images
+    prepared = ColourLayer.floats
+
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         grey = ops.image.rgb_to_grayscale(images, self.data_format)
         return ops.where(transformation, grey, images)
 
@@ -431,7 +406,7 @@ class RandomGaussianBlur(ColourLayer):
         sigma = self.draw(seed, (2,), *self.sigma) + 1e-6
         return {"should_apply_blur": which, "blur_factor": sigma}
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         which = ops.reshape(transformation["should_apply_blur"], (-1, 1, 1, 1))
         sigma = transformation["blur_factor"]
         blurred = ops.image.gaussian_blur(images, self.kernel_size, sigma, self.data_format)
@@ -497,7 +472,7 @@ class RandomErasing(ColourLayer):
         fill = ops.cast(self.clipped(fill), self.compute_dtype)
         return {"apply_erasing": which, "batch_masks": masks, "fill_value": fill}
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         which = ops.reshape(transformation["apply_erasing"], (-1, 1, 1, 1))
         inside = ops.logical_and(transformation["batch_masks"], which)
         return ops.where(inside, transformation["fill_value"], images)
@@ -546,7 +521,7 @@ class Solarization(ColourLayer):
             for name, (least, greatest) in bounds.items()
         }
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         added, threshold = (self.per_image(transformation[k]) for k in ("additions", "thresholds"))
         x = ops.clip(rescaled(images, self.value_range, (0, 255)) + added, 0.0, 255.0)
         return rescaled(ops.where(x < threshold, x, 255.0 - x), (0, 255), self.value_range)
@@ -606,9 +581,9 @@ class RandomColorJitter(ColourLayer):
         seed = self.own(seed)
         return {name: layer.drawn(sizes, seed) for name, layer in self._layers().items()}
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         for name, layer in self._layers().items():
-            images = layer.recoloured(images, transformation[name])
+            images = layer.changed_images(images, transformation[name])
         return images
 
 
@@ -642,7 +617,7 @@ class AutoContrast(ColourLayer):
         super().__init__(**kwargs)
         self.value_range = pixel_range(self, value_range)
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         least = ops.min(images, self.axes[:2], keepdims=True)
         spread = ops.max(images, self.axes[:2], keepdims=True) - least
         share = ops.divide_no_nan(images - least, spread)
@@ -681,7 +656,7 @@ class Equalization(ColourLayer):
         self.bins = positive(self, "bins", bins)
         self.value_range = pixel_range(self, value_range)
 
-    def recoloured(self, images: Any, transformation: Any) -> Any:
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         planes = ops.moveaxis(ops.cast(images, "float32"), self.axes[2], 1)
         x = rescaled(planes, self.value_range, (0, 255))
         which = ops.cast(ops.clip(x * (self.bins - 1) / 255.0, 0, self.bins - 1), "int32")
@@ -746,10 +721,9 @@ class ContrastLimitedAdaptiveHistogramEqualization(ColourLayer):
         self.clip_limit = number(self, "clip_limit", clip_limit, 0)
         self.tile_grid_size = ints(self, "tile_grid_size", tile_grid_size, 2)
 
-    def transform_images(
-        self, images: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        images = self.floats(images)
+    prepared = ColourLayer.floats
+
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         planes = ops.moveaxis(ops.cast(images, "float32"), self.axes[2], 1)
         x = self._equalized(rescaled(planes, self.value_range, (0, 255)))
         x = rescaled(x, (0, 255), self.value_range)

@@ -11,7 +11,7 @@ from tricorn.engines import active
 from tricorn.graph.op import Tensor, op
 from tricorn.layers.arguments import positive
 from tricorn.layers.preprocessing.images import (
-    BaseImagePreprocessingLayer,
+    ChangingLayer,
     interval,
     known,
     pixel_range,
@@ -23,7 +23,7 @@ _FILL_MODES = ("reflect", "wrap", "constant", "nearest")
 _INTERPOLATIONS = ("nearest", "bilinear")
 
 
-class GeometricLayer(BaseImagePreprocessingLayer):
+class GeometricLayer(ChangingLayer):
     """The base of layers that move pixels.  Subclasses define `drawn`, `moved` and `moved_boxes`.
 
     A transformation has the shape of the images as ``"input_shape"``.
@@ -31,8 +31,6 @@ class GeometricLayer(BaseImagePreprocessingLayer):
 
     #: how values between pixels are found in images; in masks it is always the nearest pixel's
     interpolation = "bilinear"
-    #: whether images are changed outside of training, too
-    always = False
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         if not training and not self.always:
@@ -40,31 +38,20 @@ class GeometricLayer(BaseImagePreprocessingLayer):
         shape = ops.shape(data["images"] if isinstance(data, dict) else data)
         return {**self.drawn(self.sizes(data), training, seed), "input_shape": shape}
 
-    def transform_images(
-        self, images: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        images = ops.cast(images, self.compute_dtype)
-        return self._moved_in(training, images, transformation, self.interpolation)
+    def changes(self, transformation: Any, training: Any) -> Any:
+        return transformation is not None and super().changes(transformation, training)
 
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        return self._moved_in(training, segmentation_masks, transformation, "nearest")
+    def changed_images(self, images: Any, transformation: Any) -> Any:
+        return self.moved(images, transformation, self.interpolation)
 
-    def _moved_in(self, training: Any, x: Any, transformation: Any, interpolation: str) -> Any:
-        if transformation is None or not (training or self.always):
-            return x
-        return self.moved(x, transformation, interpolation)
+    def changed_masks(self, masks: Any, transformation: Any) -> Any:
+        return self.moved(masks, transformation, "nearest")
 
-    def transform_bounding_boxes(
-        self, bounding_boxes: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        if transformation is None or not (training or self.always):
-            return bounding_boxes
+    def changed_boxes(self, boxes: dict, transformation: Any) -> dict:
         shape = transformation["input_shape"]
         sizes = [ops.cast(shape[axis], "float32") for axis in self.axes[:2]]
         known_format = self.bounding_box_format or "xyxy"
-        found = box_ops.convert_format(bounding_boxes, known_format, "xyxy", *sizes)
+        found = box_ops.convert_format(boxes, known_format, "xyxy", *sizes)
         found["boxes"] = self.moved_boxes(found["boxes"], transformation, *sizes)
         sizes = self.result_sizes(*sizes)
         found = box_ops.clip_to_image_size(found, *sizes)
@@ -138,15 +125,10 @@ class Resizing(GeometricLayer):
         self.fill_mode = choice(self, "fill_mode", fill_mode, ("constant",))
         self.fill_value, self.antialias = number(self, "fill_value", fill_value), bool(antialias)
 
-    def transform_images(
-        self, images: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        return self.moved(self.floats(images), transformation, self.interpolation)
+    prepared = GeometricLayer.floats
 
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        return self.moved(segmentation_masks, transformation, "nearest")
+    def changes(self, transformation: Any, training: Any) -> bool:
+        return True  # and nothing is drawn
 
     def moved(self, images: Any, transformation: Any, interpolation: str) -> Any:
         return ops.image.resize(
@@ -694,11 +676,8 @@ class RandomElasticTransform(TransformLayer):
         moves = _stretches(images, scale, self.scale[1], self.axes, self.own(seed))
         return {"apply_transform": which, "displacements": moves}
 
-    def transform_images(
-        self, images: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        images = super().transform_images(images, transformation, training)
-        return ops.clip(images, *self.value_range) if training else images
+    def changed_images(self, images: Any, transformation: Any) -> Any:
+        return ops.clip(super().changed_images(images, transformation), *self.value_range)
 
     def moved(self, images: Any, transformation: Any, interpolation: str) -> Any:
         which = ops.reshape(transformation["apply_transform"], (-1, 1, 1, 1))
@@ -712,7 +691,7 @@ class RandomElasticTransform(TransformLayer):
         )
         return ops.where(which, moved, images)
 
-    def moved_boxes(self, boxes: Any, transformation: Any, height: Any, width: Any) -> Any:
+    def changed_boxes(self, boxes: dict, transformation: Any) -> dict:
         raise NotImplementedError(f"{type(self).__name__} cannot change bounding boxes")
 
 
@@ -740,7 +719,7 @@ def _stretches(images: Tensor, scale: Tensor, most: float, axes: tuple, seed: An
     return moves * (scale * (0.1 * max(height, width)))
 
 
-class MaxNumBoundingBoxes(BaseImagePreprocessingLayer):
+class MaxNumBoundingBoxes(ChangingLayer):
     """Data whose images have equally many boxes: those that are too many are left out, and boxes of
     `fill_value` with that label are added.
 
@@ -763,22 +742,15 @@ class MaxNumBoundingBoxes(BaseImagePreprocessingLayer):
         super().__init__(**kwargs)
         self.max_number, self.fill_value = positive(self, "max_number", max_number), int(fill_value)
 
-    def transform_images(
-        self, images: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
+    always = True
+
+    def prepared(self, images: Any) -> Any:
         return images
 
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        return segmentation_masks
-
-    def transform_bounding_boxes(
-        self, bounding_boxes: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        result = dict(bounding_boxes)
+    def changed_boxes(self, boxes: dict, transformation: Any) -> dict:
+        result = dict(boxes)
         for key in ("boxes", "labels"):
-            x = bounding_boxes[key]
+            x = boxes[key]
             after = [[0, self.max_number] if axis == 1 else [0, 0] for axis in range(len(x.shape))]
             x = ops.pad(x, after, constant_values=self.fill_value)  # in plenty, and the rest is cut
             result[key] = x[:, : self.max_number]

@@ -212,6 +212,63 @@ class BaseImagePreprocessingLayer(DataLayer):
         return images if whole else ops.cast(images, self.compute_dtype)
 
 
+class ChangingLayer(BaseImagePreprocessingLayer):
+    """The base of the library's own layers.  Subclasses say what becomes of the parts of data where
+    something changes; what they do not speak of stays as it is.
+    """
+
+    #: whether data change outside of training, too
+    always = False
+
+    def changes(self, transformation: Any, training: Any) -> Any:
+        """Whether data change."""
+        return training or self.always
+
+    def transform_images(
+        self, images: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        images = self.prepared(images)
+        changes = self.changes(transformation, training)
+        return self.changed_images(images, transformation) if changes else images
+
+    def transform_labels(self, labels: Any, transformation: Any, training: bool = True) -> Any:
+        changes = self.changes(transformation, training)
+        return self.changed_labels(labels, transformation) if changes else labels
+
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        changes = self.changes(transformation, training)
+        return self.changed_boxes(bounding_boxes, transformation) if changes else bounding_boxes
+
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        changes = self.changes(transformation, training)
+        masks = segmentation_masks
+        return self.changed_masks(masks, transformation) if changes else masks
+
+    def prepared(self, images: Any) -> Any:
+        """Images in the dtype that they have from now on."""
+        return ops.cast(images, self.compute_dtype)
+
+    def changed_images(self, images: Any, transformation: Any) -> Any:
+        """A batch of prepared images, changed."""
+        return images
+
+    def changed_labels(self, labels: Any, transformation: Any) -> Any:
+        """Their labels."""
+        return labels
+
+    def changed_boxes(self, boxes: dict, transformation: Any) -> dict:
+        """Their boxes with the boxes' labels."""
+        return boxes
+
+    def changed_masks(self, masks: Any, transformation: Any) -> Any:
+        """Their masks."""
+        return masks
+
+
 def _single(transform: Any, part: Any, transformation: Any, training: Any) -> Any:
     """A method for batches on what belongs to one image."""
     batch = tree.map(lambda x: ops.expand_dims(x, 0), part)

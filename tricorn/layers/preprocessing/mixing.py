@@ -12,7 +12,7 @@ from tricorn.graph.transforms import chosen
 from tricorn.layers.arguments import positive
 from tricorn.layers.preprocessing import colours, geometry
 from tricorn.layers.preprocessing.images import (
-    BaseImagePreprocessingLayer,
+    ChangingLayer,
     interval,
     known,
     pixel_range,
@@ -20,16 +20,17 @@ from tricorn.layers.preprocessing.images import (
 )
 
 
-class MixingLayer(BaseImagePreprocessingLayer):
+class MixingLayer(ChangingLayer):
     """The base of layers that mix each image of a batch with another one.
 
     A transformation has the other images' numbers as ``"permutation_order"`` (images,), and the
     share of the image itself as ``"mix_weight"`` (images,).
     """
 
-    def transform_labels(self, labels: Any, transformation: Any, training: bool = True) -> Any:
-        if not training or transformation is None:
-            return labels
+    def changes(self, transformation: Any, training: Any) -> Any:
+        return training and transformation is not None
+
+    def changed_labels(self, labels: Any, transformation: Any) -> Any:
         floats = labels if "float" in str(labels.dtype) else ops.cast(labels, self.compute_dtype)
         return self._blended(floats, transformation)
 
@@ -86,23 +87,14 @@ class MixUp(MixingLayer):
         weight = random.beta((count,), self.alpha, self.alpha, "float32", seed)
         return {"mix_weight": weight, "permutation_order": order}
 
-    def transform_images(
-        self, images: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        images = ops.cast(images, self.compute_dtype)
-        return self._blended(images, transformation) if training else images
+    def changed_images(self, images: Any, transformation: Any) -> Any:
+        return self._blended(images, transformation)
 
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        return self.transform_labels(segmentation_masks, transformation, training)
+    def changed_masks(self, masks: Any, transformation: Any) -> Any:
+        return self.changed_labels(masks, transformation)
 
-    def transform_bounding_boxes(
-        self, bounding_boxes: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        if not training:
-            return bounding_boxes
-        both = {k: (v, self._others(v, transformation)) for k, v in bounding_boxes.items()}
+    def changed_boxes(self, boxes: dict, transformation: Any) -> dict:
+        both = {k: (v, self._others(v, transformation)) for k, v in boxes.items()}
         return {k: ops.concatenate(pair, 1) for k, pair in both.items()}
 
 
@@ -149,22 +141,20 @@ class CutMix(MixingLayer):
         order = self._order(sizes[0], seed)
         return {"permutation_order": order, "batch_masks": masks, "mix_weight": 1.0 - covered}
 
-    def transform_images(
-        self, images: Any, transformation: Any = None, training: bool = True
+    def changed_images(self, images: Any, transformation: Any) -> Any:
+        return self.changed_masks(images, transformation)
+
+    def changed_masks(self, masks: Any, transformation: Any) -> Any:
+        others = self._others(masks, transformation)
+        return ops.where(transformation["batch_masks"], others, masks)
+
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any = None, training: bool = True
     ) -> Any:
-        images = ops.cast(images, self.compute_dtype)
-        return self.transform_segmentation_masks(images, transformation, training)
-
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        if not training or transformation is None:
-            return segmentation_masks
-        others = self._others(segmentation_masks, transformation)
-        return ops.where(transformation["batch_masks"], others, segmentation_masks)
+        raise NotImplementedError(f"{type(self).__name__} cannot change bounding boxes")
 
 
-class ChoosingLayer(BaseImagePreprocessingLayer):
+class ChoosingLayer(ChangingLayer):
     """The base of layers that choose among others, which are attributes of theirs."""
 
     def _make_layers(self, factor: tuple, pixels: tuple, seed: Any, interpolation: str) -> None:
@@ -269,25 +259,14 @@ class RandAugment(ChoosingLayer):
             x = chosen(transformation["layer_idxes"][i], changes)
         return x
 
-    def transform_images(
-        self, images: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        images = ops.cast(images, self.compute_dtype)
-        return self._changed("images", images, transformation) if training else images
+    def changed_images(self, images: Any, transformation: Any) -> Any:
+        return self._changed("images", images, transformation)
 
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        if not training:
-            return segmentation_masks
-        return self._changed("segmentation_masks", segmentation_masks, transformation)
+    def changed_masks(self, masks: Any, transformation: Any) -> Any:
+        return self._changed("segmentation_masks", masks, transformation)
 
-    def transform_bounding_boxes(
-        self, bounding_boxes: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        if not training:
-            return bounding_boxes
-        return self._changed("bounding_boxes", bounding_boxes, transformation)
+    def changed_boxes(self, boxes: dict, transformation: Any) -> dict:
+        return self._changed("bounding_boxes", boxes, transformation)
 
 
 class AugMix(ChoosingLayer):
@@ -388,26 +367,12 @@ class AugMix(ChoosingLayer):
             mixed = mixed + end * weights[i]
         return weight * x + (1.0 - weight) * mixed
 
-    def transform_images(
-        self, images: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        images = ops.cast(images, self.compute_dtype)
-        if not training:
-            return images
+    def changed_images(self, images: Any, transformation: Any) -> Any:
         return ops.clip(self._changed("images", images, transformation), *self.value_range)
 
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        if not training:
-            return segmentation_masks
-        masks = ops.cast(segmentation_masks, self.compute_dtype)
+    def changed_masks(self, masks: Any, transformation: Any) -> Any:
+        masks = ops.cast(masks, self.compute_dtype)
         return self._changed("segmentation_masks", masks, transformation)
-
-    def transform_bounding_boxes(
-        self, bounding_boxes: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        return bounding_boxes
 
 
 __all__ = ["AugMix", "CutMix", "MixUp", "RandAugment"]
