@@ -420,8 +420,9 @@ def test_data_with_boxes():
         without(data)
     with pytest.raises(ValueError, match="a dict with keys 'boxes' and 'labels'"):
         layer({"images": IMAGES, "bounding_boxes": {"boxes": BOXES["boxes"]}})
-    with pytest.raises(NotImplementedError, match="bounding boxes"):
-        made(tricorn, "CutMix", {})({"images": IMAGES, "bounding_boxes": BOXES})
+    for name in ("CutMix", "RandomElasticTransform"):
+        with pytest.raises(NotImplementedError, match="bounding boxes"):
+            made(tricorn, name, {})({"images": IMAGES, "bounding_boxes": BOXES}, training=True)
     with pytest.raises(ValueError, match="rank 3 .single image. or 4"):
         layer(IMAGES[0, 0])
     with pytest.raises(ValueError, match="the key 'images'"):

@@ -377,5 +377,5 @@ class TestManager:
     def test_the_list_is_plain(self, tmp_path):
         manager = self.make(tmp_path)
         manager.save()
-        assert _State.of(tmp_path).names == ["ckpt-1.ckpt"]
+        assert list(_State.of(tmp_path).saved) == ["ckpt-1.ckpt"]
         assert json.loads((tmp_path / "checkpoint").read_text())["saved"][0][0] == "ckpt-1.ckpt"

@@ -15,8 +15,7 @@ from tricorn.serialization import operations
 assert tricorn.ops  # fills OPS
 #: ops that have no class in Keras 3.15: they make tensors, or are functions made of others there
 WITHOUT_CLASS = {
-    "batch_normalization", "digamma", "empty", "eye", "identity", "layer_normalization", "lgamma",
-    "ones", "rms_normalization", "tri", "zeros",
+    "digamma", "empty", "eye", "identity", "lgamma", "ones", "tri", "zeros",
 }  # fmt: skip
 
 

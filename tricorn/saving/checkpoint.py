@@ -607,15 +607,13 @@ class _State:
     """The file ``checkpoint`` of a folder: which checkpoints it holds, in the order of saving.
 
     Attributes:
-        names: their file names.
-        times: when each was saved, in seconds.
+        saved: file name -> when it was saved, in seconds.
         preserved: the time of the last one that is to stay for good.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.names: list[str] = []
-        self.times: list[float] = []
+        self.saved: dict[str, float] = {}
         self.preserved: float | None = None
 
     @classmethod
@@ -646,30 +644,23 @@ class _State:
                 or "\\" in entry[0]
             ):
                 raise ValueError(f"{path}: {entry!r} is not [name of a file here, time]")
-        state.names, state.times = [e[0] for e in saved], [float(e[1]) for e in saved]
+        state.saved = {name: float(when) for name, when in saved}
         state.preserved = preserved
         return state
 
     def added(self, name: str, now: float) -> _State:
-        self.removed(name)
-        self.names.append(name)
-        self.times.append(now)
-        return self
-
-    def removed(self, name: str) -> _State:
-        if name in self.names:
-            at = self.names.index(name)
-            del self.names[at], self.times[at]
+        self.saved.pop(name, None)
+        self.saved[name] = now  # the last one
         return self
 
     def write(self) -> None:
-        saved = [list(pair) for pair in zip(self.names, self.times)]
+        saved = list(self.saved.items())
         with atomic.writing(self.folder / _STATE, "w") as file:
             json.dump({"saved": saved, "preserved": self.preserved}, file, indent=1)
 
     def paths(self) -> list[Path]:
         """The checkpoints that are there, oldest first."""
-        return [path for path in (self.folder / name for name in self.names) if path.exists()]
+        return [path for path in (self.folder / name for name in self.saved) if path.exists()]
 
 
 def latest_checkpoint(checkpoint_dir: str | os.PathLike) -> str | None:
@@ -806,8 +797,7 @@ class CheckpointManager:
         state = _State.of(self._folder)
         removed = []
         for path in self._checkpoints(state)[: -self.max_to_keep]:
-            saved = state.times[state.names.index(path.name)]
-            state.removed(path.name)
+            saved = state.saved.pop(path.name)
             hours = self.keep_checkpoint_every_n_hours
             last = self._began if state.preserved is None else state.preserved
             if hours is not None and saved - last >= hours * 3600:

@@ -20,7 +20,7 @@ import numpy as np
 from tricorn.layers.state import flatten
 from tricorn.saving import conversions, weights
 from tricorn.saving.conversions import Origin
-from tricorn.saving.weights import Misfit, Store, WeightsFile
+from tricorn.saving.weights import Store, WeightsFile
 from tricorn.variable import Variable
 
 #: the version whose layout is written, and the engine with whose kernels ours agree
@@ -161,7 +161,7 @@ def layout(file: WeightsFile) -> Layout | None:
         return None
     layers = [weights_of(file, group, name) for name in names]
     top = weights.join(group, _TOP) in file.groups and _TOP not in names
-    origin, sure = _origin(file, group, layers)
+    origin, sure = _origin(file, layers)
     return Layout(layers, weights_of(file, group, _TOP) if top else None, origin, sure)
 
 
@@ -197,17 +197,19 @@ def _strings(file: WeightsFile, group: str, key: str) -> list[str] | None:
     return [text for part in parts for text in part or ()] if parts else None
 
 
-def _origin(file: WeightsFile, group: str, layers: list[Stored]) -> tuple[Origin, bool]:
+def said(file: WeightsFile, key: str) -> str | None:
+    """The text of an attribute at a file's root, or where a whole model's weights are; None: there
+    is none."""
+    groups = (group for group in ("", _WHOLE) if group in file.groups)
+    return next((texts[0] for group in groups if (texts := file.strings(group, key))), None)
+
+
+def _origin(file: WeightsFile, layers: list[Stored]) -> tuple[Origin, bool]:
     """What wrote the file, and whether it says so.
 
     Keras 1 does not say its engine; but TensorFlow's names end in ":0", and Theano's do not.
     """
-
-    def said(key: str) -> str | None:
-        texts = file.strings(group, key) or file.strings("", key)
-        return texts[0] if texts else None
-
-    version, backend = said("keras_version") or "1", said("backend")
+    version, backend = said(file, "keras_version") or "1", said(file, "backend")
     major = version.partition(".")[0]
     if not major.isdecimal():
         raise ValueError(f"{file.name}: the attribute keras_version is {version!r}, not a version")
@@ -243,18 +245,14 @@ def read(
         ValueError: weights that do not fit: all are listed.
     """
     plan: list[tuple[Variable, np.ndarray]] = []
-    misfits: list[Misfit] = []
+    misfits: list[str] = []
     for units, stored in pairs(model, file, found, by_name):
         fit = _fit(units, stored, found.origin, reshape)
         if isinstance(fit, str):
-            misfits.append(Misfit(stored.path, fit))
+            misfits.append(fit)
         else:
             plan += fit
-    if misfits:
-        report = weights.report(file.name, misfits)
-        if not skip_mismatch:
-            raise ValueError(report)
-        warnings.warn(report, stacklevel=4)
+    weights.refuse(file.name, misfits, skip_mismatch)
     for variable, array in plan:
         variable.assign(array)
     if found.origin.flipped and not found.sure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ class Report:
     @property
     def parameters(self) -> int:
         """How many numbers the weights are."""
-        return sum(_size(shape) for layer in self.layers for shape in layer.weights.values())
+        return sum(math.prod(shape) for layer in self.layers for shape in layer.weights.values())
 
 
 def report(path: Path) -> Report:
@@ -107,13 +108,6 @@ def _shapes(store: weights.Store) -> Shapes:
     return {key: store.shape(key) for key in store}
 
 
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
-
-
 # -------------------------------------------------------------------------------------- the formats
 
 
@@ -144,20 +138,15 @@ def _of_paths(stores: Any) -> dict[str, Shapes]:
 
 
 def _older(file: weights.WeightsFile, layout: hdf5.Layout) -> Report:
-    def said(key: str) -> str | None:
-        groups = ("", "model_weights") if "model_weights" in file.groups else ("",)
-        texts = [file.strings(group, key) for group in groups]
-        return next((text[0] for text in texts if text), None)
-
     config, compiled = (
         None if text is None else limits.parse(text, f"{file.name}: {key}")
         for key in ("model_config", "training_config")
-        for text in [said(key)]
+        for text in [hdf5.said(file, key)]
     )
     origin = models.origin_in(file, config)
     found = Report("weights of Keras 2" if config is None else "a model of Keras 2")
     found.writer = origin.title.replace(
-        "{}.{}".format(*origin.version), said("keras_version") or "1"
+        "{}.{}".format(*origin.version), hdf5.said(file, "keras_version") or "1"
     )
     if layout.origin.flipped:
         found.changes.append("convolution kernels are turned around, as Theano's were")

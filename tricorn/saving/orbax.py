@@ -182,7 +182,7 @@ class State:
         own = [v for v in model.variables if not v.path.endswith(_SEEDS)]
         places = _matches([v.path for v in own], self.weights.keys() - set(seeds))
         plan: list[tuple[Any, str, str]] = []
-        misfits: list[weights.Misfit] = []
+        misfits: list[str] = []
         for variable in own:
             if id(variable) in left_out:
                 continue
@@ -194,15 +194,11 @@ class State:
             else:
                 plan.append((variable, "weights", place))
                 continue
-            misfits.append(weights.Misfit(variable.path, message))
+            misfits.append(message)
         for path in sorted(self.weights.keys() - set(places.values()) - set(seeds)):
-            message = f"{path} {np.shape(self.weights[path])}: the model has nothing at this path"
-            misfits.append(weights.Misfit(path, message))
-        if misfits:
-            differences = weights.report(self.name, misfits)
-            if not skip_mismatch:
-                raise ValueError(differences)
-            warnings.warn(differences, stacklevel=3)
+            shape = np.shape(self.weights[path])
+            misfits.append(f"{path} {shape}: the model has nothing at this path")
+        weights.refuse(self.name, misfits, skip_mismatch)
         if len(seeds) == len(own_seeds) and all(np.shape(self.weights[p]) == (2,) for p in seeds):
             plan += ((variable, "weights", path) for variable, path in zip(own_seeds, seeds))
         plan += self._optimizer_plan(getattr(model, "optimizer", None), places)

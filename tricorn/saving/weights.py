@@ -14,7 +14,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -408,13 +408,6 @@ def _is_bfloat16(dataset: h5py.Dataset) -> bool:
 # ------------------------------------------------------------------------------------------ reading
 
 
-class Misfit(NamedTuple):
-    """Something in which file and model differ."""
-
-    path: str
-    message: str
-
-
 class Stores(Protocol):
     """What weights are read from: a `WeightsFile`, or several."""
 
@@ -459,7 +452,7 @@ def read(
     plan: list[tuple[Variable, Store, str]] = []
     others: list[tuple[str, Any, Store]] = []
     fitting: list[Any] = []
-    misfits: list[Misfit] = []
+    misfits: list[str] = []
     then = False
     for path, obj in objects.items():
         store = stores.get(path, Store({}))
@@ -480,11 +473,7 @@ def read(
             fitting.append(obj)
     if whole:
         misfits += _surplus(dict(saveables(model)) if skip else objects, stores)
-    if misfits:
-        differences = report(file.name, misfits)
-        if not skip_mismatch:
-            raise ValueError(differences)
-        warnings.warn(differences, stacklevel=3)
+    refuse(file.name, misfits, skip_mismatch)
     for _, store, key in plan:
         store.check(key)
     _assign_others(others, file.name)
@@ -507,25 +496,20 @@ def own_variables(obj: Any) -> list[Variable] | None:
     return None
 
 
-def _compare(path: str, obj: Any, own: list[Variable], store: Store) -> Iterator[Misfit]:
+def _compare(path: str, obj: Any, own: list[Variable], store: Store) -> Iterator[str]:
     title = f"{path or 'the model itself'} ({type(obj).__name__} {obj.name!r})"
     for index, variable in enumerate(own):
         key = str(index)
         if key not in store:
-            yield Misfit(path, f"{title}: {variable.leaf!r} {variable.shape} is missing")
-        elif store.shape(key) != variable.shape:
-            yield Misfit(
-                path,
-                f"{title}: {variable.leaf!r} has shape {variable.shape}, "
-                f"the file has {store.shape(key)}",
-            )
+            yield f"{title}: {variable.leaf!r} {variable.shape} is missing"
+        elif (found := store.shape(key)) != variable.shape:
+            yield f"{title}: {variable.leaf!r} has shape {variable.shape}, the file has {found}"
     built = "" if obj.built else ", and the layer is not built"
     for key in list(store)[:]:
         if not (key.isdecimal() and int(key) < len(own)):
-            yield Misfit(
-                path,
+            yield (
                 f"{title}: the file has one more weight, vars/{key} {store.shape(key)}; the "
-                f"layer has {len(own)}{built}",
+                f"layer has {len(own)}{built}"
             )
 
 
@@ -539,30 +523,37 @@ def _by_paths(stores: dict[str, Store], objects: dict[str, Any]) -> dict[str, St
     return found
 
 
-def _surplus(objects: dict[str, Any], stores: dict[str, Store]) -> Iterator[Misfit]:
+def _surplus(objects: dict[str, Any], stores: dict[str, Store]) -> Iterator[str]:
     for path, store in stores.items():
         root = path.split("/")[0]  # tf.keras also kept the state of metrics
         if path in objects or root in ("optimizer", "metrics") or "seed_generator" in path:
             continue
         for key in store:
-            yield Misfit(
-                path, f"{path}/vars/{key} {store.shape(key)}: the model has nothing at this path"
-            )
+            yield f"{path}/vars/{key} {store.shape(key)}: the model has nothing at this path"
 
 
-def report(name: str, misfits: list[Misfit]) -> str:
-    """What an error or warning says about them."""
-    lines = [f"  {misfit.message}" for misfit in misfits[:40]]
+def refuse(name: str, misfits: list[str], skip_mismatch: bool) -> None:
+    """Say in what a file and a model differ, if in anything.
+
+    Raises:
+        ValueError: they do; with `skip_mismatch` it is a warning.
+    """
+    if not misfits:
+        return
+    listed = [f"  {misfit}" for misfit in misfits[:40]]
     if len(misfits) > 40:
-        lines.append(f"  ... and {len(misfits) - 40} more")
-    return "\n".join(
+        listed.append(f"  ... and {len(misfits) - 40} more")
+    report = "\n".join(
         [
             f"{name} does not fit the model ({len(misfits)} differences):",
-            *lines,
+            *listed,
             "Nothing differs when the model is made by the code that made the saved one; "
             "load_weights(..., skip_mismatch=True) loads what fits.",
         ]
     )
+    if not skip_mismatch:
+        raise ValueError(report)
+    warnings.warn(report, stacklevel=4)
 
 
 def _assign_others(others: list[tuple[str, Any, Store]], name: str) -> None:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tricorn import limits, tree
+from tricorn import limits, ops, tree
 from tricorn.arithmetic import OPS
 from tricorn.graph.op import Op
 from tricorn.graph.symbolic import Node
@@ -20,41 +20,35 @@ from tricorn.serialization.names import get_registered_name
 
 #: Keras's module of the classes that are not in ``keras.src.ops.numpy``
 _MODULES = {
-    "nn": """adaptive_average_pool adaptive_max_pool average_pool binary_crossentropy
-        categorical_crossentropy celu conv conv_transpose ctc_decode ctc_loss depth_to_space
-        depthwise_conv dot_product_attention elu fold gelu glu hard_shrink hard_sigmoid hard_silu
-        hard_tanh leaky_relu log_sigmoid log_softmax max_pool moments multi_hot normalize one_hot
-        polar psnr relu relu6 selu separable_conv sigmoid silu soft_shrink softmax softplus
-        softsign space_to_depth sparse_categorical_crossentropy sparse_plus sparse_sigmoid
-        sparsemax squareplus tanh_shrink threshold unfold""",
-    "core": """cast saturate_cast scatter scatter_update slice slice_update _stop_one unstack""",
-    "math": """cdist erf erfc erfinv extract_sequences fft fft2 ifft2 in_top_k irfft logdet
-        istft logsumexp rfft rsqrt segment_max segment_min segment_prod segment_sum stft top_k
-        view_as_complex view_as_real""",
-    "linalg": """cholesky cholesky_inverse det eig eigh inv lstsq lu_factor matrix_rank norm pinv qr
-        solve solve_triangular svd""",
-    "image": """affine_transform crop_images elastic_transform extract_patches gaussian_blur
-        hsv_to_rgb map_coordinates pad_images perspective_transform resize rgb_to_grayscale
-        rgb_to_hsv scale_and_translate sobel_edges ssim""",
-    "einops": "rearrange",
-}
-_MODULE = {op: module for module, names in _MODULES.items() for op in names.split()}
+    "nn": ops.nn.__all__,
+    "linalg": ops.linalg.__all__,
+    "image": ops.image.__all__,
+    "einops": ["rearrange"],
+    "core": ["cast", "saturate_cast", "scatter", "scatter_update", "slice", "slice_update",
+             "_stop_one", "unstack"],
+    "math": ["cdist", "erf", "erfc", "erfinv", "extract_sequences", "fft", "fft2", "ifft2",
+             "in_top_k", "irfft", "logdet", "istft", "logsumexp", "rfft", "rsqrt", "segment_max",
+             "segment_min", "segment_prod", "segment_sum", "stft", "top_k", "view_as_complex",
+             "view_as_real"],
+}  # fmt: skip
+_MODULE = {op: module for module, names in _MODULES.items() for op in names}
 #: classes whose names are not the op's in camel case
 _CLASSES = {
-    "allclose": "AllClose", "bitwise_invert": "BitwiseInvert", "bitwise_left_shift": "LeftShift",
-    "bitwise_right_shift": "RightShift", "cdist": "CDist", "conj": "Conjugate",
-    "ctc_decode": "CTCDecode", "ctc_loss": "CTCLoss", "_einsum": "Einsum",
+    "allclose": "AllClose", "batch_normalization": "BatchNorm", "bitwise_invert": "BitwiseInvert",
+    "bitwise_left_shift": "LeftShift", "bitwise_right_shift": "RightShift", "cdist": "CDist",
+    "conj": "Conjugate", "ctc_decode": "CTCDecode", "ctc_loss": "CTCLoss", "_einsum": "Einsum",
     "fft": "FFT", "fft2": "FFT2", "ifft2": "IFFT2", "irfft": "IRFFT", "isin": "IsIn",
-    "hsv_to_rgb": "HSVToRGB", "istft": "ISTFT", "psnr": "PSNR", "rfft": "RFFT",
-    "rgb_to_grayscale": "RGBToGrayscale", "rgb_to_hsv": "RGBToHSV",
-    "searchsorted": "SearchSorted", "ssim": "SSIM", "stft": "STFT", "_stop_one": "StopGradient",
-    "svd": "SVD",
+    "hsv_to_rgb": "HSVToRGB", "istft": "ISTFT", "layer_normalization": "LayerNorm", "psnr": "PSNR",
+    "rfft": "RFFT", "rgb_to_grayscale": "RGBToGrayscale", "rgb_to_hsv": "RGBToHSV",
+    "rms_normalization": "RMSNorm", "searchsorted": "SearchSorted", "ssim": "SSIM", "stft": "STFT",
+    "_stop_one": "StopGradient", "svd": "SVD",
 }  # fmt: skip
 _OPS = {class_name: op for op, class_name in _CLASSES.items()}
 #: call arguments of the classes where they are more than the op's tensors
 _CALL = {
     "arange": ("start", "stop", "step"),
     "average": ("x", "weights"),
+    "batch_normalization": ("x", "mean", "variance", "offset", "scale"),
     "digitize": ("x", "bins"),
     "dot_product_attention": ("query", "key", "value", "bias", "mask", "scale"),
     "full": ("fill_value",),
@@ -62,6 +56,7 @@ _CALL = {
     "geomspace": ("start", "stop"),
     "get_item": ("x", "key"),
     "isclose": ("x1", "x2", "rtol", "atol"),
+    "layer_normalization": ("x", "gamma", "beta"),
     "linspace": ("start", "stop"),
     "logspace": ("start", "stop"),
     "nanpercentile": ("x", "q"),
@@ -70,6 +65,7 @@ _CALL = {
     "percentile": ("x", "q"),
     "quantile": ("x", "q"),
     "rearrange": ("tensor", "pattern"),
+    "rms_normalization": ("x", "scale"),
     "scale_and_translate": ("images", "output_shape", "scale", "translation"),
     "select": ("condlist", "choicelist", "default"),
     "slice": ("inputs", "start_indices"),

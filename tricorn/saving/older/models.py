@@ -231,17 +231,11 @@ def translated(translate: Callable, config: Any, name: str) -> Any:
 def origin_in(file: WeightsFile, config: Any) -> Origin:
     """What wrote a file with this ``model_config``."""
 
-    def said(key: str) -> str | None:
-        return next(
-            (texts[0] for group in ("", "model_weights") if group in file.groups
-             and (texts := file.strings(group, key))), None,
-        )  # fmt: skip
-
-    engine = said("backend")
+    engine = hdf5.said(file, "backend")
     if engine is None:
         layout = hdf5.layout(file)
         engine = "theano" if layout is None or layout.origin.flipped else "tensorflow"
-    origin = origin_of(said("keras_version"), engine)
+    origin = origin_of(hdf5.said(file, "keras_version"), engine)
     if own := _json(file, "tricorn_conventions"):
         try:
             conventions = Conventions(**own["conventions"])
