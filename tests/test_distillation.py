@@ -291,3 +291,13 @@ def test_wrong_arguments(case):
     make, message = WRONG[case]
     with pytest.raises(ValueError, match=message):
         make(tricorn.distillation, *single(tricorn))
+
+
+def test_losses_of_several_dtypes_are_added():
+    """In mixed precision a function's loss is in bfloat16, a `Loss` object's in float32."""
+    tricorn.config.set_dtype_policy("mixed_bfloat16")
+    losses = [kl(tricorn), features(tricorn, "mse")]
+    distiller = tricorn.distillation.Distiller(*alike(tricorn), losses)
+    distiller.compile("sgd", sparse(tricorn))
+    history = distiller.fit(X, LABELS, epochs=2, verbose=0).history
+    assert history["loss"][1] < history["loss"][0]

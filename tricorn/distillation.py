@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from tricorn import losses, metrics, ops, tree
@@ -14,6 +15,11 @@ from tricorn.serialization.catalogue import Configured
 
 #: what a feature extractor calls the model's own output
 _FINAL = "final_output"
+
+
+def _sum(values: list) -> Any:
+    """The sum of numbers that may be of several dtypes."""
+    return functools.reduce(ops.add, values)
 
 
 class DistillationLoss(Configured):
@@ -69,7 +75,7 @@ class _ByOutput(DistillationLoss):
             lambda loss, *pair: 0.0 if loss is None else ops.mean(self._compared(loss, *pair)),
             self.loss, teacher_outputs, student_outputs,
         )  # fmt: skip
-        return sum(tree.flatten(parts))
+        return _sum(tree.flatten(parts))
 
     def _compared(self, loss: Any, teacher: Any, student: Any) -> Any:
         return loss(teacher, student)
@@ -318,10 +324,10 @@ class Distiller(Model):
             parts = tree.map_structure(
                 lambda loss, *pair: ops.mean(loss(*pair)), self._student_loss, y, y_pred
             )
-            own = sum(tree.flatten(parts))
+            own = _sum(tree.flatten(parts))
         if share < 1:
             distilled = self._distilled(x, y_pred, training)
-        total = share * own + (1 - share) * distilled
+        total = _sum([ops.multiply(share, own), ops.multiply(1 - share, distilled)])
         self.student_loss_tracker.update_state(own)
         self.distillation_loss_tracker.update_state(distilled)
         self.total_loss_tracker.update_state(total)
@@ -347,7 +353,7 @@ class Distiller(Model):
                     f"Distillation loss {type(loss).__name__} returned a non-scalar loss with "
                     f"shape {tuple(value.shape)}; its compute_loss must return a scalar"
                 )
-            total = total + weight * value
+            total = ops.add(total, ops.multiply(weight, value))
         return total
 
     def get_config(self) -> dict[str, Any]:

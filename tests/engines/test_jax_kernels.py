@@ -58,6 +58,7 @@ CONVOLUTIONS = {
     "depthwise": (3, 1, (1, 1), 1, 6, 6, 6),
     "depthwise strided, multiplier": (3, 2, (0, 1), 1, 4, 4, 12),
     "depthwise dilated": (2, 1, (1, 2), 2, 4, 4, 4),
+    "depthwise, stride beyond it": (2, 3, (1, 0), 1, 5, 5, 5),
     "grouped in one block": (3, 1, (1, 1), 1, 4, 8, 12),
     "grouped in blocks": (2, 2, (1, 1), 1, 6, 24, 12),
     "grouped wide": (3, 1, (0, 0), 2, 2, 40, 4),
@@ -92,6 +93,23 @@ def test_conv_takes_each_axis_on_its_own(rng):
     kernel = draw(rng, 3, 2, 40, 4, dtype="float32")
     arguments = ((1, 2), ((0, 2), (1, 0)), (2, 1), 1, True)
     compare(lambda x, k: kernels.conv(x, k, *arguments), (x, kernel), "float32")
+
+
+def test_depthwise_products_are_computed_once_for_all_readers(rng):
+    """Normalized in training, they are read by means, variances, outputs and gradients."""
+    x, kernel = draw(rng, 2, 8, 8, 16, dtype="float32"), draw(rng, 5, 5, 1, 16, dtype="float32")
+
+    def loss(x, kernel):
+        y = kernels.conv(x, kernel, (1, 1), ((2, 2), (2, 2)), (1, 1), 16, True)
+        centred = y - y.mean((0, 1, 2))
+        return jax.nn.silu(centred * jax.lax.rsqrt((centred**2).mean((0, 1, 2)))).sum()
+
+    compiled = policy.jit(jax.grad(loss, (0, 1))).lower(x, kernel).compile()
+    assert compiled.as_text().count(" multiply(") < 6 * 25
+    slope = lambda x, kernel: (jax.grad(loss)(x, kernel) ** 2).sum()
+    compare(slope, (x, kernel), "float32")  # second derivatives
+    kernel[0, 0] = np.inf
+    assert not np.isfinite(compiled(x, kernel)[0]).any()
 
 
 @pytest.mark.parametrize("case", [c for c in CONVOLUTIONS if "dense" in c or "grouped" in c])
