@@ -6,13 +6,12 @@ from typing import Any
 
 from tricorn import ops
 from tricorn.docstrings import SEQUENCES, VOLUMES, arguments_of
-from tricorn.layers.arguments import channel_axis, positive, resolve, weight
+from tricorn.layers.arguments import channel_axis, positive, resolve
 from tricorn.layers.centered import convolved
 from tricorn.layers.convolutional import _check_dilation, _Convolution
 from tricorn.layers.input_spec import InputSpec
-from tricorn.layers.recurrent import _Cell, _ForgetBias, _merge_time, _OneCellRNN, _split_time
+from tricorn.layers.recurrent import _Cell, _merge_time, _OneCellRNN, _split_time
 from tricorn.ops.fused import add_bias
-from tricorn.variable import Variable
 
 
 class ConvLSTMCell(_Cell, _Convolution):
@@ -69,18 +68,7 @@ class ConvLSTMCell(_Cell, _Convolution):
         spans = [(n, 0 if self.padding == "same" else (k - 1) * d, s) for n, k, s, d in windows]
         places = tuple((n - span - 1) // s + 1 for n, span, s in spans)
         self.state_shape = (*places, filters) if last else (filters, *places)
-        columns = 4 * filters
-        self.kernel = weight(self, "kernel", (*self.kernel_size, channels, columns))
-        self.recurrent_kernel = weight(
-            self, "recurrent_kernel", (*self.kernel_size, filters, columns), like="recurrent"
-        )
-        self.bias = self.bias_weight() if self.use_bias else None
-
-    def bias_weight(self) -> Variable:
-        initializer: Any = self.bias_initializer  # type: ignore[attr-defined]
-        if self.unit_forget_bias:
-            initializer = _ForgetBias(initializer)
-        return weight(self, "bias", (4 * self.filters,), initializer=initializer)
+        self.make_weights((*self.kernel_size, channels), (*self.kernel_size, filters))
 
     def get_initial_state(self, batch_size: int | None = None) -> list:
         """Zeros of the states' shape: h and c."""

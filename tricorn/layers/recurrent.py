@@ -46,8 +46,10 @@ class _Cell(Layer):
 
     gates = 1
     states = 1
+    unit_forget_bias = False
     activation: Any
     recurrent_activation: Any
+    bias_initializer: Any
 
     def __init__(
         self, units: int, use_bias: bool, dropout: float, recurrent_dropout: float,
@@ -65,16 +67,26 @@ class _Cell(Layer):
         self.output_size = self.units
 
     def build(self, input_shape: tuple) -> None:
+        self.make_weights((input_shape[-1],), (self.units,))
+
+    def make_weights(self, below: tuple, own: tuple) -> None:
+        """Make the weights.
+
+        Args:
+            below: the shape of a kernel for one entry of the output.
+            own: that of a recurrent kernel.
+        """
         columns = self.gates * self.units
-        self.kernel = weight(self, "kernel", (input_shape[-1], columns))
-        self.recurrent_kernel = weight(
-            self, "recurrent_kernel", (self.units, columns), like="recurrent"
-        )
+        self.kernel = weight(self, "kernel", (*below, columns))
+        self.recurrent_kernel = weight(self, "recurrent_kernel", (*own, columns), like="recurrent")
         self.bias = self.bias_weight() if self.use_bias else None
 
     def bias_weight(self) -> Variable:
         """Make the bias."""
-        return weight(self, "bias", (self.gates * self.units,))
+        initializer = self.bias_initializer
+        if self.unit_forget_bias:
+            initializer = _ForgetBias(initializer)
+        return weight(self, "bias", (self.gates * self.units,), initializer=initializer)
 
     def get_initial_state(self, batch_size: int | None = None) -> list:
         """Zeros of shape (batch_size, units), one for each tensor of the state."""
@@ -297,12 +309,6 @@ class LSTMCell(_Cell):
         super().__init__(units, use_bias, dropout, recurrent_dropout, seed, **kwargs)
         self.unit_forget_bias = unit_forget_bias
         resolve(self, locals())
-
-    def bias_weight(self) -> Variable:
-        if not self.unit_forget_bias:
-            return super().bias_weight()
-        initializer = _ForgetBias(self.bias_initializer)  # type: ignore[attr-defined]
-        return weight(self, "bias", (4 * self.units,), initializer=initializer)
 
     def advance(self, projected: Any, states: list, masks: list | None) -> list:
         gate, (h, c) = self.recurrent_activation, states

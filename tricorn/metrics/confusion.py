@@ -57,7 +57,6 @@ def confusion_counts(
     class_id: int | None = None,
     per_label: bool = False,
     label_weights: Any = None,
-    dtype: str | None = None,
 ) -> tuple[Any, Any, Any, Any]:
     """Weighted numbers of true positives, false positives, true negatives and false negatives.
 
@@ -70,12 +69,11 @@ def confusion_counts(
         class_id: count this label only.
         per_label: keep the labels apart, (batch, labels) input.
         label_weights: (labels,) weights, where they are not kept apart.
-        dtype: of the counts; None: floatx.
 
     Returns:
         Four tensors of shape (T,), or (T, labels) `per_label`.
     """
-    dtype = dtype or config.floatx()
+    dtype = config.floatx()
     y_true, y_pred = ops.cast(y_true, dtype), ops.cast(y_pred, dtype)
     y_pred, y_true = squeeze_or_expand_to_same_rank(y_pred, y_true)
     shapes = [tuple(y.shape) for y in (y_true, y_pred)]

@@ -501,7 +501,7 @@ def _instance(config: dict, inner: dict, module_objects: Mapping[str, Any] | Non
         instance = cls.from_config(inner)
         _finish(instance, config)
     except (ValueError, TypeError, NotImplementedError) as error:
-        _note_place(error, config)
+        _note_place(error)
         raise
     except (LookupError, AttributeError, RecursionError, MemoryError, OverflowError) as error:
         kind = type(error).__name__
@@ -627,7 +627,7 @@ def _path(outer: Any, target: Any) -> list[str]:
     return []
 
 
-def _note_place(error: BaseException, config: dict) -> None:
+def _note_place(error: BaseException) -> None:
     """Say once, in a note, which object was being made when `error` was raised."""
     if not getattr(error, "_tricorn_placed", False):
         error._tricorn_placed = True  # type: ignore[attr-defined]

@@ -44,18 +44,18 @@ OBJECTS = {
 }
 
 
-def _joined(target: str, *parts: str) -> Any:
-    """Arguments that became one: ``nb_row`` and ``nb_col`` became ``kernel_size``."""
+def _joined(*parts: str) -> Any:
+    """Arguments that became ``kernel_size``: ``nb_row`` and ``nb_col``."""
 
     def convert(config: Config, origin: Any) -> Config:
         if all(part in config for part in parts):
-            config[target] = [config.pop(part) for part in parts]
+            config["kernel_size"] = [config.pop(part) for part in parts]
         return config
 
     return convert
 
 
-_window = _joined("kernel_size", "nb_row", "nb_col")
+_window = _joined("nb_row", "nb_col")
 
 
 def _separable(config: Config, origin: Any) -> Config:
@@ -94,9 +94,7 @@ LAYERS = {
     "ConvLSTM2D": Change("ConvLSTM2D", convert=_recurrent),
     "Convolution1D": Change("Conv1D"),
     "Convolution2D": Change("Conv2D", convert=_window),
-    "Convolution3D": Change(
-        "Conv3D", convert=_joined("kernel_size", "kernel_dim1", "kernel_dim2", "kernel_dim3")
-    ),
+    "Convolution3D": Change("Conv3D", convert=_joined("kernel_dim1", "kernel_dim2", "kernel_dim3")),
     "Deconvolution2D": Change("Conv2DTranspose", {"output_shape": ""}, convert=_window),
     "Embedding": Change(
         "Embedding",

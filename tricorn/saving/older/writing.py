@@ -179,7 +179,7 @@ def _entry(entry: Config, layer: str) -> Config:
             continue
         found[renamed] = _value(key, value, layer)
     if name == "Bidirectional":
-        _bidirectional(found, layer)
+        _bidirectional(found)
     elif name == "Lambda":
         _lambda(found, layer)
     elif name == "MultiHeadAttention" and not entry.get("registered_name"):
@@ -213,7 +213,7 @@ def _value(key: str, value: Any, layer: str) -> Any:
     return value
 
 
-def _bidirectional(config: Config, layer: str) -> None:
+def _bidirectional(config: Config) -> None:
     """The layer backward is the one forward, turned around, unless something was said."""
     backward, forward = config.pop("backward_layer", None), config["layer"]
     for one in (forward, backward or forward):
