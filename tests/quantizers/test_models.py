@@ -134,6 +134,23 @@ def test_lora_is_merged_in_files(mode, theirs, tmp_path):
     close(predicted(model), known, tolerance)
 
 
+@pytest.mark.parametrize("mode", ["int8", "int4, groups"])
+def test_layers_that_are_made_by_others_come_back_quantized(mode, tmp_path):
+    """Keras saves such models, and cannot load them."""
+    x = tricorn.Input((5, 8))
+    model = tricorn.Model(x, tricorn.layers.MultiHeadAttention(2, 4)(x, x))
+    model.quantize(config=MODES[mode](tricorn.quantizers))
+    model.compile("adam", "mse")
+    data = np.random.default_rng(6).normal(size=(4, 5, 8)).astype("float32")
+    model.fit(data, data, verbose=0)
+    model.save(tmp_path / "ours.keras")
+    again = tricorn.saving.load_model(tmp_path / "ours.keras")
+    for _ in range(2):
+        close(again.predict(data, verbose=0), model.predict(data, verbose=0), 1e-6)
+        for one in (model, again):
+            one.fit(data, data, shuffle=False, verbose=0)
+
+
 @pytest.mark.engine("jax")
 @pytest.mark.parametrize(
     ("filters", "names"),

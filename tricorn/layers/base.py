@@ -452,6 +452,19 @@ class Layer(Operation, captures=False):
         """Build from the arguments of the first call."""
         calling.build(self, args, kwargs)
 
+    def _tricorn_quantized(self) -> dict[str, Any]:
+        """How layers inside of this one are quantized, by their places: a constructor that makes
+        them does not know."""
+        inside = enumerate(state.flatten(self, include_self=False))
+        known = ((str(i), layer._tricorn.parts.get("quantized")) for i, layer in inside)
+        return {place: config for place, config in known if config is not None}
+
+    def _tricorn_quantize_again(self, known: dict[str, Any]) -> None:
+        """Quantize layers inside of this one as another one's were, but for those that are."""
+        for i, layer in enumerate(list(state.flatten(self, include_self=False))):
+            if str(i) in known and layer.built and layer.quantization_mode is None:
+                layer.quantize(type_check=False, config=known[str(i)])
+
     def get_build_config(self) -> dict[str, Any] | None:
         """The shapes `build` was called with."""
         shapes = self._tricorn.build_shapes

@@ -212,6 +212,8 @@ def _serialize_instance(obj: Any) -> dict:
             config[part] = serialize_keras_object(value)
     if differences := conventions_of(obj).differences():
         config["conventions"] = differences
+    if quantized := getattr(obj, "_tricorn_quantized", lambda: None)():
+        config["quantized"] = serialize_keras_object(quantized)
     shared = _shared.get()
     if shared is not None:
         shared.written[id(obj)] = obj  # kept alive, so that its id stays its own
@@ -516,9 +518,10 @@ def _instance(config: dict, inner: dict, module_objects: Mapping[str, Any] | Non
 def _finish(instance: Any, config: dict) -> None:
     """Build and compile as the object that was written was."""
     build, compile_ = config.get("build_config"), config.get("compile_config")
-    conventions = config.get("conventions")
+    conventions, quantized = config.get("conventions"), config.get("quantized")
     for key, value in (
-        ("build_config", build), ("compile_config", compile_), ("conventions", conventions)
+        ("build_config", build), ("compile_config", compile_), ("conventions", conventions),
+        ("quantized", quantized),
     ):  # fmt: skip
         _expect(config, key, value, dict, type(None))
     if conventions:
@@ -526,6 +529,8 @@ def _finish(instance: Any, config: dict) -> None:
     if build and not getattr(instance, "built", True):
         instance.build_from_config(build)
         instance.built = True
+    if quantized and hasattr(instance, "_tricorn_quantize_again"):
+        instance._tricorn_quantize_again(deserialize_keras_object(quantized))
     if compile_ and hasattr(instance, "compile_from_config"):
         instance.compile_from_config(compile_)
 
