@@ -8,7 +8,7 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 #: parameters of mallopt(3)
@@ -55,9 +55,14 @@ def reuse() -> None:
     Arrays of some 100 KB would go back to the system, and touching fresh pages takes longer than
     what a pipeline computes in them (resizing an image: 480 against 220 microseconds).
     """
-    if library() is not None:
-        for parameter, value in SETTLED:
-            library().mallopt(parameter, value)
+    libc = library()
+    if libc is not None:
+        _set(libc, SETTLED)
+
+
+def _set(libc: Any, settings: Iterable[tuple[int, int]]) -> None:
+    for parameter, value in settings:
+        libc.mallopt(parameter, value)
 
 
 @contextlib.contextmanager
@@ -82,8 +87,7 @@ def kept(single_arena: bool = False) -> Iterator[None]:
     with _lock:
         _keeping += 1
         if _keeping == 1 and _waiter is None:
-            for parameter, value in ((ARENA_MAX, 1), *_KEEP) if single_arena else _KEEP:
-                libc.mallopt(parameter, value)
+            _set(libc, ((ARENA_MAX, 1), *_KEEP) if single_arena else _KEEP)
     try:
         yield
     finally:
@@ -102,8 +106,7 @@ def _wait_and_give_back(libc: Any) -> None:
         time.sleep(max(_ended + LINGER - time.monotonic(), LINGER / 4))
         with _lock:
             if not _keeping and time.monotonic() >= _ended + LINGER:
-                for parameter, value in _GIVE_BACK:
-                    libc.mallopt(parameter, value)
+                _set(libc, _GIVE_BACK)
                 libc.malloc_trim(0)
                 _waiter = None
                 return

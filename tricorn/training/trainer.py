@@ -499,13 +499,12 @@ class Trainer(Layer):
         feed = adapters.feed(x, y, sample_weight, batch_size=batch_size, steps=steps)
         ranges.refuse_text(self, feed)
         steps = _within_limit(feed, steps)
+        count = steps or feed.steps
         calls = CallbackList(
-            callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
-            steps=steps or feed.steps,
-        )  # fmt: skip
+            callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1, steps=count
+        )
         users = _users_function(self, "test")
-        batches = steps or feed.steps
-        with loop.interruptible() as check, loop.training(trains=False, batches=batches):
+        with loop.interruptible() as check, loop.training(trains=False, batches=count):
             pace = _pace(self, calls, "test", users)
             logs = _evaluate(self, feed, calls, pace, check, users)
         return logs if return_dict else _as_list(self, logs)
@@ -527,10 +526,10 @@ class Trainer(Layer):
         feed = adapters.feed(x, batch_size=batch_size, steps=steps, stack=False, inputs_only=True)
         ranges.refuse_text(self, feed)
         steps = _within_limit(feed, steps)
+        count = steps or feed.steps
         calls = CallbackList(
-            callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1,
-            steps=steps or feed.steps,
-        )  # fmt: skip
+            callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1, steps=count
+        )
         program, engine = _program(self, "predict", looped=False), active()
         users = _users_function(self, "predict")
         outputs: list = []
@@ -539,7 +538,7 @@ class Trainer(Layer):
         together = 1 if self.steps_per_execution == "auto" else int(self.steps_per_execution)
         groups = iter(lambda: list(itertools.islice(batches, together)), [])
         with loop.interruptible() as check, contextlib.ExitStack() as at_end:
-            at_end.enter_context(loop.training(trains=False, batches=steps or feed.steps))
+            at_end.enter_context(loop.training(trains=False, batches=count))
             at_end.callback(feed.keep)
             calls.on_predict_begin()
             while group := loop.following(groups):
