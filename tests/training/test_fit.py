@@ -290,7 +290,6 @@ class Branching(tricorn.Model):
 
 
 def test_run_eagerly_with_an_unbuilt_model_and_python_branches():
-    tricorn.utils.set_random_seed(0)
     model = Branching()
     model.compile("sgd", "mse", run_eagerly=True)
     history = model.fit(X, TARGETS, epochs=2, batch_size=50, verbose=0)
