@@ -24,6 +24,7 @@ GIVE_BACK = [("mallopt", -4, 65536), ("mallopt", -3, 32 << 20), ("mallopt", -1, 
 
 @pytest.fixture
 def keep(engine):
+    """What a training asks for whose layers nobody knows."""
     return [ONE_ARENA, *KEEP] if engine.name == "jax" else KEEP
 
 
@@ -74,12 +75,51 @@ def test_only_runs_of_several_batches_ask(asked, keep, engine):
     seen = []
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.extend(asked))
     made.fit(X, Y, verbose=0, callbacks=[watch])
-    assert seen == keep
+    assert seen == KEEP  # threads of so light a model have arenas of their own
     over()
-    assert asked == [*keep, *GIVE_BACK]
+    assert asked == [*KEEP, *GIVE_BACK]
 
 
-def test_it_is_given_back_after_an_error(asked, keep):
+def heavy():
+    inputs = keras.Input((64,))
+    inside = keras.Sequential(
+        [keras.Input((64,)), keras.layers.Dense(2**14), keras.layers.Dense(2)]
+    )
+    return keras.Model(inputs, inside(inputs))
+
+
+def own():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    return Own()
+
+
+@pytest.mark.parametrize(
+    "make, shape, batch_size, numbers",
+    [
+        (model, (3,), None, 32 * (3 + 2)),
+        (model, (3,), 7, 7 * (3 + 2)),
+        (heavy, (64,), None, 32 * (64 + (64 + 2**14 + 2) + 2)),
+        (own, (3,), 4, None),
+    ],
+)
+def test_an_engine_is_told_how_large_a_batch_is_inside(
+    make, shape, batch_size, numbers, asked, engine, monkeypatch
+):
+    told, training = [], engine.training
+    monkeypatch.setattr(engine, "training", lambda **k: told.append(k) or training(**k))
+    made = make()
+    made.compile("sgd", "mse")
+    x = np.ones((8, *shape), "float32")
+    made.fit(x, made.predict(x, verbose=0), batch_size=batch_size, verbose=0)
+    assert told[-1] == {"numbers": numbers}
+    light = numbers is not None and numbers < 2**19
+    assert (ONE_ARENA in asked) == (engine.name == "jax" and not light)
+
+
+def test_it_is_given_back_after_an_error(asked):
     def fail(*_):
         raise KeyError
 
@@ -87,7 +127,7 @@ def test_it_is_given_back_after_an_error(asked, keep):
     with pytest.raises(KeyError):
         model().fit(X, Y, verbose=0, callbacks=[watch])
     over()
-    assert asked == [*keep, *GIVE_BACK]
+    assert asked == [*KEEP, *GIVE_BACK]
 
 
 def test_a_training_that_begins_soon_finds_what_was_kept(asked, monkeypatch):

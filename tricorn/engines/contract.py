@@ -205,10 +205,11 @@ def direct(args, kwargs):
 
 
 @primitive
-def training(trains=True):
+def training(trains=True, numbers=None):
     """A context manager that a training (`fit`) runs in: what an engine keeps for the next step
     inside (memory, say) it gives back at the end.  Several may be open at once, in several threads.
-    If not `trains`: that an evaluation or prediction of several batches runs in.  Default: one that
+    If not `trains`: that an evaluation or prediction of several batches runs in.  `numbers`: how
+    many the layers give for a batch, all of them together, where that is known.  Default: one that
     does nothing."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import heapq
 import itertools
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -142,6 +143,18 @@ class LayerGraph:
         """The calls in the graph, when its inputs are among those with the ids `inputs`."""
         reached = inputs is None or bool(inputs & set(map(id, self.inputs)))
         return self.nodes if reached else []
+
+    def numbers(self) -> int | None:
+        """How many the layers and ops give for a sample, those of models inside too; None: there
+        are sizes that nobody knows."""
+        found = 0
+        for node in self.nodes:
+            inside = getattr(node.operation, "_tricorn_numbers", lambda: 0)()
+            sizes = [size for t in tree.leaves(node.outputs) for size in t.shape[1:]]
+            if inside is None or None in sizes:
+                return None
+            found += inside + sum(math.prod(t.shape[1:]) for t in tree.leaves(node.outputs))
+        return found
 
     # ---------------------------------------------------------------------------------- running it
 

@@ -149,6 +149,10 @@ class Model(Trainer):
         """Whether the class says what a call computes."""
         return cls.call is not Model.call
 
+    def _tricorn_numbers(self) -> int | None:
+        graph = graph_of(self)
+        return None if graph is None else graph.numbers()
+
     def _tricorn_lock(self) -> None:
         if graph_of(self) is None and self.built:
             super()._tricorn_lock()

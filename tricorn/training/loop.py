@@ -148,11 +148,25 @@ def following(chunks: Iterator) -> Any:
 
 
 @contextlib.contextmanager
-def training(trains: bool = True, batches: int | None = None) -> Iterator[None]:
-    """A run over so many batches (None: who knows) on the active engine, which gives back at the
-    end what it keeps between them."""
-    with contextlib.nullcontext() if batches == 1 else active().training(trains):
+def testing(batches: int | None) -> Iterator[None]:
+    """An evaluation or prediction of so many batches (None: who knows) on the active engine, which
+    gives back at the end what it keeps between them."""
+    with contextlib.nullcontext() if batches == 1 else active().training(trains=False):
         yield
+
+
+def training(fit: Callable) -> Callable:
+    """`fit` of a model, with what the active engine keeps between steps given back at its end."""
+
+    @functools.wraps(fit)
+    def kept(self: Any, x: Any = None, y: Any = None, batch_size: Any = None, *rest: Any, **named):
+        numbers = self._tricorn_numbers()
+        if numbers is not None:
+            numbers *= batch_size if isinstance(batch_size, int) else 32
+        with active().training(numbers=numbers):
+            return fit(self, x, y, batch_size, *rest, **named)
+
+    return kept
 
 
 @contextlib.contextmanager

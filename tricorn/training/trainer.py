@@ -76,6 +76,10 @@ class Trainer(Layer):
         """Whether the class says what a call computes."""
         return True
 
+    def _tricorn_numbers(self) -> int | None:
+        """How many numbers its layers give for a sample, where that is known."""
+        return None
+
     # -------------------------------------------------------------------------------------- compile
 
     @shortened
@@ -359,7 +363,7 @@ class Trainer(Layer):
     # ------------------------------------------------------------------------------------------ fit
 
     @shortened
-    @loop.training()
+    @loop.training
     @adapters.closing()
     def fit(
         self,
@@ -521,7 +525,7 @@ class Trainer(Layer):
             callbacks, add_progbar=verbose != 0, model=self, verbose=verbose, epochs=1, steps=count
         )
         users = _users_function(self, "test")
-        with loop.interruptible() as check, loop.training(trains=False, batches=count):
+        with loop.interruptible() as check, loop.testing(count):
             pace = _pace(self, calls, "test", users)
             logs = _evaluate(self, feed, calls, pace, check, users)
         return logs if return_dict else _as_list(self, logs)
@@ -555,7 +559,7 @@ class Trainer(Layer):
         together = 1 if self.steps_per_execution == "auto" else int(self.steps_per_execution)
         groups = iter(lambda: list(itertools.islice(batches, together)), [])
         with loop.interruptible() as check, contextlib.ExitStack() as at_end:
-            at_end.enter_context(loop.training(trains=False, batches=count))
+            at_end.enter_context(loop.testing(count))
             at_end.callback(feed.keep)
             calls.on_predict_begin()
             while group := loop.following(groups):

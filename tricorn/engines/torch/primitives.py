@@ -118,7 +118,7 @@ def arange(start: Any, stop: Any, step: Any, dtype: str) -> torch.Tensor:
     return tensor(np.arange(start, stop, step).astype(dtypes.to_numpy(dtype)), dtype)
 
 
-def training(trains: bool = True) -> contextlib.AbstractContextManager:
+def training(trains: bool = True, numbers: int | None = None) -> contextlib.AbstractContextManager:
     """On the CPU freed memory stays inside (`predict` of a small ResNet: 20 for 30 ms a batch)."""
     return memory.kept() if default_device().type == "cpu" else contextlib.nullcontext()
 
