@@ -28,7 +28,7 @@ MODULES = [
     "tricorn.legacy.saving", "tricorn.metrics.legacy", "tricorn.utils.legacy",
     *(f"tricorn.applications.{name}" for name in tricorn.applications.__all__ if name.islower()),
     *(f"tricorn.datasets.{name}" for name in tricorn.datasets.__all__),
-    "tricorn.preprocessing.image",
+    "tricorn.data.experimental", "tricorn.preprocessing.image",
     "tricorn.preprocessing.sequence", "tricorn.preprocessing.text", "tricorn.utils.bounding_boxes",
     "tricorn.wrappers.scikit_learn",
 ]  # fmt: skip

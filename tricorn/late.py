@@ -34,3 +34,19 @@ def finder(
         return value
 
     return find
+
+
+def left_out(package: str, reasons: Mapping[str, str]) -> Callable[[str], Any]:
+    """``__getattr__`` of a package that tells why names are not there.
+
+    Args:
+        package: its name.
+        reasons: names, in one text -> what to do instead, or why.
+    """
+    found = {name: reason for names, reason in reasons.items() for name in names.split()}
+
+    def refuse(name: str) -> Any:
+        reason = f": {found[name]}" if name in found else ""
+        raise AttributeError(f"module {package!r} has no attribute {name!r}{reason}")
+
+    return refuse

@@ -3,7 +3,11 @@
 ``python -m tests.pipelines.table`` records what TensorFlow's give in recorded.json.
 """
 
+import importlib
 import json
+import sqlite3
+import tempfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +32,60 @@ def join(d, first, second=None):
     """``Dataset.zip``, whose arguments have two forms."""
     return d.zip((first, second) if second is not None else first)
 
+
+def experimental(d):
+    """``data.experimental`` of the library whose `Dataset` it is."""
+    if d.__module__.startswith("tricorn"):
+        return importlib.import_module("tricorn.data").experimental
+    return importlib.import_module("tensorflow").data.experimental
+
+
+def apply(name, *args, **kwargs):
+    """The transformation of that name, as a function of a dataset."""
+
+    def made(d, dataset):
+        return dataset.apply(getattr(experimental(d), name)(*args, **kwargs))
+
+    return made
+
+
+def saved(d, dataset, shard_func=None, reader_func=None, compression=None):
+    """A dataset that was saved and loaded."""
+    folder = tempfile.mkdtemp(dir=FOLDER.name)
+    dataset.save(folder, compression, shard_func)
+    return d.load(folder, None, compression, reader_func)
+
+
+def in_turn(shards):
+    return shards.interleave(lambda shard: shard, cycle_length=3)
+
+
+def fails_at(d, *numbers):
+    """Numbers as floats, of which some cannot be computed."""
+
+    ours = d.__module__.startswith("tricorn")
+    tf = None if ours else importlib.import_module("tensorflow")
+
+    def compute(x):
+        if ours:
+            if x in numbers:
+                raise ValueError("an error")
+            return np.float32(x)
+        bad = tf.reduce_any([x == n for n in numbers])
+        return tf.debugging.check_numerics(tf.where(bad, np.inf, 0.0), "") + tf.cast(x, "float32")
+
+    return d.range(10).map(compute)
+
+
+def some_files(text):
+    """A file with a text, which stays as long as the program runs."""
+    file = Path(FOLDER.name) / f"{zlib.crc32(text.encode())}.csv"
+    file.write_text(text)
+    return str(file)
+
+
+FOLDER = tempfile.TemporaryDirectory()
+TABLE = "a,b,c,d\n1,x,2.5,\n,y,3,3000000000\n5,z,,7\n"
 
 #: name -> function of the class `Dataset` of a library
 PIPELINES = {
@@ -139,6 +197,82 @@ PIPELINES = {
     "windows of several sizes": lambda d: d.range(9).group_by_window(
         lambda x: x % 2, lambda key, window: window.batch(5), window_size_func=lambda key: key + 2
     ),
+    "unique": lambda d: d.from_tensor_slices(list("abacb")).unique(),
+    "unique rows": lambda d: d.from_tensor_slices([[1, 2], [1, 2], [1, 3]]).unique(),
+    "unique, repeated": lambda d: d.from_tensor_slices({"x": [3, 3, 1]}).unique().repeat(2),
+    "ignore_errors": lambda d: fails_at(d, 0, 4, 9).ignore_errors(),
+    "ignore_errors of batches": lambda d: fails_at(d, 4).padded_batch(3, []).ignore_errors(),
+    "ignore_errors, side by side": lambda d: (
+        join(d, fails_at(d, 4), d.range(20)).take(6).ignore_errors()
+    ),
+    "ignore_errors ahead": lambda d: fails_at(d, 4, 5).prefetch(2).ignore_errors().batch(4),
+    "ragged_batch": lambda d: ragged(d, 1, 3, 0, 2, 2).ragged_batch(2),
+    "ragged_batch of functions": lambda d: join(
+        d, ragged(d, 1, 3, 0).map(lambda x: x + 1), d.range(5)
+    ).ragged_batch(2, drop_remainder=True, row_splits_dtype="int32"),
+    "ragged_batch of rows": lambda d: d.from_generator(
+        lambda: (np.full((2, n, 2), n) for n in (1, 3)), "int64", output_shapes=(2, None, 2)
+    ).ragged_batch(2),
+    "sparse_batch": lambda d: ragged(d, 1, 3, 0, 2).sparse_batch(3, [4]),
+    "sparse_batch to the longest": lambda d: ragged(d, 1, 3, 0, 2).sparse_batch(3, [None]),
+    "sparse_batch of scalars": lambda d: d.range(3).sparse_batch(2, []),
+    "save": lambda d: saved(d, pairs(d)),
+    "save into files": lambda d: saved(d, d.range(7), lambda x: x % 3, in_turn, "GZIP"),
+    "save nothing": lambda d: saved(d, d.range(0)),
+    "snapshot": lambda d: (
+        d.range(5).snapshot(tempfile.mkdtemp(dir=FOLDER.name)).map(lambda x: x + 1)
+    ),
+    "with_options": lambda d: d.range(3).with_options(_options(d)),
+    "from_list": lambda d: experimental(d).from_list([(1, "a"), (2, "b")]),
+    "assert_cardinality": lambda d: apply("assert_cardinality", 3)(
+        d, d.range(6).filter(lambda x: x < 3)
+    ),
+    "pad_to_cardinality": lambda d: apply("pad_to_cardinality", 4)(
+        d, d.from_tensor_slices({"x": X[:2], "name": ["a", "b"]})
+    ),
+    "group_by_reducer": lambda d: apply(
+        "group_by_reducer",
+        lambda x: x % 3,
+        experimental(d).Reducer(
+            lambda key: (key * 100, np.int64(0)),
+            lambda state, x: (state[0] + x, state[1] + 1),
+            lambda total, count: {"total": total, "count": count},
+        ),
+    )(d, d.range(10)),
+    "map_and_batch": lambda d: apply("map_and_batch", lambda x: x * 2, 3, drop_remainder=True)(
+        d, d.range(7)
+    ),
+    "scan, by its older name": lambda d: apply("scan", np.int64(1), lambda s, x: (s + x, s * x))(
+        d, d.range(4)
+    ),
+    "dense_to_ragged_batch": lambda d: apply("dense_to_ragged_batch", 2)(d, ragged(d, 1, 3, 0)),
+    "make_csv_dataset": lambda d: experimental(d).make_csv_dataset(
+        some_files(TABLE), 2, num_epochs=1, shuffle=False
+    ),
+    "make_csv_dataset with labels": lambda d: experimental(d).make_csv_dataset(
+        some_files(TABLE), 2, None, [-1, 0.5], "c", [2, 0], num_epochs=2, shuffle=False
+    ),
+    "make_csv_dataset without a header": lambda d: experimental(d).make_csv_dataset(
+        some_files(TABLE),
+        3,
+        list("wxyz"),
+        label_name="w",
+        select_columns=["y", "w"],
+        header=False,
+        num_epochs=1,
+        shuffle=False,
+    ),
+    "damaged rows": lambda d: (
+        experimental(d)
+        .CsvDataset(some_files("1,2\nx,3\n4,5\n6\n7,8\n"), ["int32", "int32"])
+        .ignore_errors()
+    ),
+    "SqlDataset": lambda d: experimental(d).SqlDataset(
+        "sqlite",
+        _rows_in_sql(),
+        "select * from t",
+        (_dtype(d, "int32"), _dtype(d, "float64"), _dtype(d, "string")),
+    ),
     "rebatch": lambda d: d.range(7).batch(3).rebatch(2),
     "rebatch without a rest": lambda d: d.range(7).batch(3).rebatch(2, drop_remainder=True),
     "bucket_by_sequence_length": lambda d: ragged(
@@ -167,6 +301,29 @@ PIPELINES = {
 }
 
 
+def _options(d):
+    options = importlib.import_module(experimental(d).__name__.rpartition(".")[0]).Options()
+    options.deterministic = True
+    return options
+
+
+def _dtype(d, name):
+    return (
+        name
+        if d.__module__.startswith("tricorn")
+        else getattr(importlib.import_module("tensorflow"), name)
+    )
+
+
+def _rows_in_sql():
+    path = Path(FOLDER.name) / "rows.db"
+    if not path.exists():
+        with sqlite3.connect(path) as there:
+            there.execute("create table t (i int, x real, text text)")
+            there.executemany("insert into t values (?, ?, ?)", [(1, 2.5, "a"), (2, None, None)])
+    return str(path)
+
+
 def _size(x):
     import tensorflow as tf
 
@@ -179,6 +336,9 @@ def _text(data):
 
 def plain(element):
     """An element as JSON has it: arrays with their dtypes."""
+    for parts in (("indices", "values", "dense_shape"), ("values", "row_splits")):
+        if hasattr(element, parts[-1]):
+            return [plain(getattr(element, part)) for part in parts]
     if isinstance(element, (tuple, list)):
         return [plain(part) for part in element]
     if isinstance(element, dict):
@@ -190,7 +350,11 @@ def plain(element):
 
 
 def spec(element):
-    """Specs as JSON has them."""
+    """Specs as JSON has them; TensorFlow has none of the parts of sparse and ragged values."""
+    if hasattr(element, "row_splits") or hasattr(element, "dense_shape"):
+        return [spec(element.values)[0], None]
+    if not isinstance(element, (tuple, list, dict)) and not hasattr(element, "name"):
+        return [element.dtype.name, None]
     if isinstance(element, (tuple, list)):
         return [spec(part) for part in element]
     if isinstance(element, dict):
@@ -202,7 +366,7 @@ def spec(element):
 
 def outcome(dataset):
     """What there is to know of a dataset."""
-    first, second = ([plain(x) for x in dataset.as_numpy_iterator()] for _ in range(2))
+    first, second = ([plain(x) for x in dataset] for _ in range(2))
     assert first == second
     return {
         "elements": first,

@@ -1,5 +1,6 @@
 """`tricorn.data.Dataset` beside ``tf.data``: by what was recorded of it, and beside it."""
 
+import collections
 import gc
 import json
 import os
@@ -14,14 +15,14 @@ import pytest
 
 import tricorn as keras
 from tests.pipelines import table
-from tricorn.data import Dataset, OutOfRangeError
+from tricorn.data import Dataset, OutOfRangeError, TensorSpec
 from tricorn.data.elements import decode, encode
 
 pytestmark = pytest.mark.engine_free
 
 RECORDED = json.loads(table.RECORD.read_text())
 #: of what TensorFlow alone knows how many elements there are
-UNKNOWN = {"unbatch of rows", "sample_from_datasets"}
+UNKNOWN = {"unbatch of rows", "sample_from_datasets", "save into files"}
 #: what TensorFlow cannot be compared in
 OWN = {
     "shuffle": lambda d: d.range(20).shuffle(5, seed=1),
@@ -36,6 +37,15 @@ OWN = {
     "sample_from_datasets": lambda d: d.sample_from_datasets([d.range(4), d.range(10, 18)], seed=1),
     "rejection_resample": lambda d: d.range(30).rejection_resample(
         lambda x: x % 2, [0.9, 0.1], [0.5, 0.5], seed=1
+    ),
+    "save into shuffled files": lambda d: table.saved(
+        d,
+        d.range(9),
+        lambda x: x % 3,
+        lambda shards: shards.shuffle(3, seed=1).repeat(2).interleave(lambda s: s, 2, 2, 2),
+    ),
+    "sparse, ahead": lambda d: (
+        table.ragged(d, 1, 3, 0, 2).sparse_batch(2, [4]).map(lambda x: x, 2).shuffle(2, seed=1)
     ),
     "all in threads": lambda d: (
         d.range(6)
@@ -342,6 +352,98 @@ def test_files_keep_elements(tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.parametrize("keep", ["snapshot", "cache"])
+def test_files_that_a_killed_loop_was_writing(tmp_path, keep):
+    """They are written by the loop that goes on, so that the second epoch is the same."""
+
+    def make(name):
+        shuffled = Dataset.range(6).shuffle(6, seed=3)
+        return getattr(shuffled, keep)(tmp_path / name).repeat(2)
+
+    want = list(make("whole"))
+    assert want[:6] == want[6:] == list(make("whole"))[:6]
+    for at in (0, 4, 6, 8):
+        iterator = iter(make(f"{at}"))
+        for _ in range(at):
+            next(iterator)
+        position = decode(encode(iterator.get_state()), Dataset._listed)
+        del iterator
+        other = iter(make(f"{at}"))
+        other.set_state(position)
+        assert list(other) == want[at:]
+    gone = iter(make("gone"))
+    with pytest.raises(ValueError, match="not there"):
+        gone.set_state(position)
+
+
+def test_saved_folders(tmp_path):
+    path = tmp_path / "rows"
+    with pytest.raises(FileNotFoundError, match=r"Dataset\.save"):
+        Dataset.load(path)
+    table.ragged(Dataset, 1, 3).map(lambda x: x).save(path)
+    assert Dataset.load(path).element_spec == TensorSpec((None,), "int32")
+    with pytest.raises(ZeroDivisionError):
+        Dataset.range(3).map(lambda x: 1 // int(2 - x)).save(path)
+    assert len(list(path.iterdir())) == 2 and len(Dataset.load(path)) == 2  # as it was before
+    Dataset.range(4).save(path)
+    assert len(list(path.iterdir())) == 2 and list(Dataset.load(path)) == list(range(4))
+    for bad in ({"compression": "SNAPPY"}, {"checkpoint_args": {}}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            Dataset.range(2).save(path, **bad)
+    with pytest.raises(TypeError, match="reader_func must give a Dataset"):
+        Dataset.load(path, reader_func=list)
+
+
+Point = collections.namedtuple("Point", "x y")
+
+
+def test_named_tuples_in_positions():
+    data = Dataset.from_tensor_slices(Point([1, 2, 3], [4, 5, 6])).shuffle(3, seed=1)
+    iterator, other = (iter(data.map(lambda p: p._replace(x=p.x * 2))) for _ in range(2))
+    next(iterator)
+    other.set_state(decode(encode(iterator.get_state()), Dataset._listed))
+    assert list(other) == (rest := list(iterator)) and type(rest[0]) is Point
+    local = collections.namedtuple("Local", "x")(1)
+    found = decode(encode(local), list)
+    assert type(found).__name__ == "Local" and found._fields == ("x",) and found == (1,)
+    text = encode(local).replace(b"test_datasets", b"other").replace(b'"Local"', b'"1 + 1"')
+    with pytest.raises(ValueError, match="damaged"):
+        decode(text, list)
+
+
+def test_options_are_kept():
+    options, later = keras.data.Options(), keras.data.Options()
+    options.deterministic, options.threading.private_threadpool_size = False, 3
+    later.deterministic = True
+    data = Dataset.range(3).with_options(options).map(lambda x: x).with_options(later)
+    assert data.options().deterministic and "size=3" in repr(data.options().threading)
+    assert Dataset.range(3).options().deterministic is None
+    for part in (options, options.autotune):
+        with pytest.raises(AttributeError, match="no option 'speed'"):
+            part.speed = 1
+
+
+def test_optionals():
+    iterator = iter(Dataset.range(1))
+    there, end = (keras.data.experimental.get_next_as_optional(iterator) for _ in range(2))
+    assert there.has_value() and there.get_value() == 0
+    assert there.element_spec == TensorSpec((), "int64") and not end.has_value()
+    with pytest.raises(ValueError, match="no value"):
+        end.get_value()
+
+
+def test_what_tensorflow_has_is_here_or_it_is_said_why_not():
+    tf = pytest.importorskip("tensorflow")
+    for theirs, ours in [
+        (tf.data, keras.data), (tf.data.experimental, keras.data.experimental),
+        (tf.data.Dataset, Dataset), (tf.compat.v1.data, keras.data),
+    ]:  # fmt: skip
+        for name in (name for name in dir(theirs) if not name.startswith("_")):
+            if name not in dir(ours) and not (ours is Dataset and name == "fingerprint"):
+                with pytest.raises(AttributeError, match=f"'{name}': "):
+                    getattr(ours, name)
+
+
 MEMORY = {"a": [1, (2.5, None)], "b": {3: b"x", "c": np.array([b"\0", b"y"], object)}}
 
 
@@ -387,6 +489,25 @@ def test_positions_are_data():
         (lambda d: d.list_files("nowhere/*"), FileNotFoundError, "nowhere"),
         (lambda d: len(d.range(3).repeat()), TypeError, "infinite"),
         (lambda d: len(d.range(3).filter(bool)), TypeError, "not known"),
+        (lambda d: list(d.range(3).sparse_batch(2, [1])), ValueError, "row_shape"),
+        (lambda d: list(d.zip(d.range(3), d.range(3)).sparse_batch(2, [])), ValueError, "one part"),
+        (lambda d: list(table.apply("assert_cardinality", 2)(d, d.range(3))), ValueError, "more"),
+        (lambda d: list(table.apply("assert_cardinality", 4)(d, d.range(3))), ValueError, "only 3"),
+        (lambda d: table.apply("pad_to_cardinality", 4)(d, d.range(3)), ValueError, "dicts"),
+        (lambda d: table.experimental(d).at(d.range(3), 3), IndexError, "no element 3"),
+        (lambda d: table.experimental(d).from_list([]), ValueError, "empty"),
+        (
+            lambda d: table.experimental(d).SqlDataset("mysql", "", "", ()),
+            ValueError,
+            "sqlite",
+        ),
+        (
+            lambda d: table.experimental(d).make_csv_dataset(
+                table.some_files(table.TABLE), 2, label_name="q"
+            ),
+            ValueError,
+            "no column 'q'",
+        ),
         (lambda d: d.sample_from_datasets([d.range(3)], [0.5, 0.5]), ValueError, "weights"),
     ],
 )

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import glob
 import itertools
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from tricorn import checks, dtypes, tree, workers
-from tricorn.data import ahead, elements, iterators, kinds, on_disk, records
+from tricorn.data import ahead, elements, iterators, kept, kinds, on_disk, records
 from tricorn.data.elements import DatasetSpec, TensorSpec
 from tricorn.data.iterators import Iterator, of_graph
+from tricorn.data.options import Options
 
 AUTOTUNE = -1
 INFINITE_CARDINALITY = -1
@@ -80,6 +83,9 @@ class Dataset:
         [[4, 10], [18]]
     """
 
+    #: under which one in a file is known to `elements.KEYED`
+    key: str | None = None
+    _options = Options()
     class_names: list[str] | None = None
     file_paths: list[str] | None = None
 
@@ -94,6 +100,8 @@ class Dataset:
     ) -> None:
         self._kind, self._inputs, self._length = kind, inputs, length
         self._spec, self._settings = spec, settings
+        #: whether the spec is told, not that of a first element
+        self._told = spec is not None
         #: what loops leave for later ones
         self._memory: dict[str, Any] = {}
 
@@ -155,12 +163,9 @@ class Dataset:
             self._spec = self._spec()
         return self._spec
 
-    output_shapes = property(
-        lambda self: tree.map(lambda spec: spec.shape, self.element_spec), doc="Their shapes."
-    )
-    output_types = property(
-        lambda self: tree.map(lambda spec: spec.dtype, self.element_spec), doc="Their dtypes."
-    )
+    output_shapes = property(lambda self: get_output_shapes(self), doc="Their shapes.")
+    output_types = property(lambda self: get_output_types(self), doc="Their dtypes.")
+    output_classes = property(lambda self: get_output_classes(self), doc="Their classes.")
 
     def _sampled(self) -> Any:
         """The spec of the first element.  A size that is not known in what it was made of, and is
@@ -209,9 +214,47 @@ class Dataset:
     def _listed(cls, listed: list) -> Dataset:
         """The elements of a list."""
         spec = functools.partial(elements.spec_of, listed[0]) if listed else None
-        return cls._of(
+        made = cls._of(
             kinds.Indexed, length=len(listed), spec=spec, get=listed.__getitem__, listed=listed
         )
+        made._told = len(listed) == 1  # others may have other shapes
+        return made
+
+    @classmethod
+    def _of_file(
+        cls, path: str, compression: str = "", length: Length = None, spec: Any = None
+    ) -> Dataset:
+        """The elements in a file of `kept`."""
+
+        def read(file: Any) -> Any:
+            record = records.read_record(file, path)
+            return None if record is None else elements.decode(record, Dataset._listed)
+
+        opened = functools.partial(records.opened, path, compression)
+        return cls._of(kinds.Records, length=length, spec=spec, opened=opened, read=read)
+
+    @classmethod
+    def _of_folder(cls, path: str, spec: Any, reader: Callable | None) -> Dataset | None:
+        """See `load`; None: there is none."""
+        found = kept.noted(path)
+        if found is None:
+            return None
+        spec = found["spec"] if spec is None else elements.specs(spec)
+        shards = []
+        for number, length in found["shards"]:
+            file = os.path.join(path, found["run"], f"{number:08}")
+            shard = cls._of_file(file, found["compression"], length, spec)
+            shard.key = f"{found['run']}/{number}"
+            shards.append(elements.KEYED.setdefault(shard.key, shard))
+        made = cls._listed(shards)
+        if reader is not None:
+            made = reader(made)
+            if not isinstance(made, Dataset):
+                raise TypeError(f"reader_func must give a Dataset, got {type(made).__name__}")
+            return made
+        made = made.flat_map(lambda shard: shard)
+        made._spec, made._length = spec, sum(length for _, length in found["shards"])
+        return made
 
     def listed(self) -> list | None:
         """The elements, where the dataset is a list of them, such as a window."""
@@ -431,7 +474,9 @@ class Dataset:
         join = lambda rows: elements.padded(rows, padded_shapes, padding_values)
         return self._batched(batch_size, drop_remainder, join, padded_shapes)
 
-    def _batched(self, size: int, drop: bool, join: Callable, shapes: Any = None) -> Dataset:
+    def _batched(
+        self, size: int, drop: bool, join: Callable, shapes: Any = None, spec: Any = None
+    ) -> Dataset:
         size = checks.integer(self, "batch_size", size, 1)
 
         def part(spec: TensorSpec, shape: Any) -> TensorSpec:
@@ -444,7 +489,7 @@ class Dataset:
 
         return self._then(
             kinds.Batch, _times(self._length, count), size=size, drop=drop, join=join,
-            spec=lambda: tree.map_up_to(part, self.element_spec, shapes),
+            spec=spec or (lambda: tree.map_up_to(part, self.element_spec, shapes)),
         )  # fmt: skip
 
     def unbatch(self, name: Any = None) -> Dataset:
@@ -463,6 +508,80 @@ class Dataset:
     ) -> Dataset:  # fmt: skip
         """The rows of the elements in batches of another size."""
         return self.unbatch().batch(batch_size, drop_remainder)
+
+    def ragged_batch(
+        self, batch_size: int, drop_remainder: bool = False, row_splits_dtype: Any = "int64",
+        name: Any = None,
+    ) -> Dataset:  # fmt: skip
+        """Elements of different lengths put together as they are, parts with axes as
+        `RaggedTensorValue`; parts whose shape is known as arrays.  Of a function's results it is
+        not known.
+
+        Args:
+            row_splits_dtype: "int64" or "int32".
+
+        Raises:
+            ValueError: in the loop, for elements that differ in another axis than an open one.
+        """
+        told = self._is_told()
+
+        def open_axes(spec: TensorSpec) -> int:
+            if spec.shape is None:
+                raise ValueError("ragged_batch: the number of axes must be known")
+            axes = [axis + 1 for axis, n in enumerate(spec.shape) if n is None or not told]
+            return max(axes, default=0)
+
+        ranks = functools.cache(
+            lambda: [open_axes(part) for part in tree.leaves(self.element_spec)]
+        )
+
+        def part(spec: TensorSpec) -> Any:
+            size, rank = batch_size if drop_remainder else None, open_axes(spec)
+            if rank == 0:
+                return TensorSpec((size, *spec.shape), spec.dtype)  # type: ignore[misc]
+            made: Any = TensorSpec((None, *spec.shape[rank:]), spec.dtype)  # type: ignore[index]
+            for axis in range(rank):
+                count = size + 1 if size and axis == rank - 1 else None
+                made = elements.RaggedTensorValue(made, TensorSpec((count,), row_splits_dtype))
+            return made
+
+        join = lambda rows: elements.ragged(rows, ranks(), row_splits_dtype)
+        return self._batched(
+            batch_size, drop_remainder, join, spec=lambda: tree.map(part, self.element_spec)
+        )
+
+    def sparse_batch(self, batch_size: int, row_shape: Any, name: Any = None) -> Dataset:
+        """Elements of different shapes put together as a `SparseTensorValue` of all their values.
+
+        Args:
+            row_shape: into which all elements fit; None or -1 in it: as long as the longest.
+
+        Raises:
+            ValueError: in the loop, for elements of several parts, and one that does not fit.
+        """
+        axes = 1 + len(row_shape)
+
+        def spec() -> Any:
+            values = TensorSpec((None,), self.element_spec.dtype)
+            indices, shape = TensorSpec((None, axes), "int64"), TensorSpec((axes,), "int64")
+            return elements.SparseTensorValue(indices, values, shape)
+
+        join = lambda rows: elements.sparse(rows, row_shape)
+        return self._batched(batch_size, False, join, spec=spec)
+
+    def unique(self, name: Any = None) -> Dataset:
+        """The elements that have not come before; those that have are held in memory."""
+        return self._then(kinds.Unique, None)
+
+    def ignore_errors(self, log_warning: bool = False, name: Any = None) -> Dataset:
+        """The elements without those that fail; with one that fails in a batch those are left
+        out that the batch had before it.
+
+        Args:
+            log_warning: tell each error by ``logging``.
+        """
+        spec = "same" if self._is_told() else None  # the first element may fail
+        return self._then(kinds.Errorless, None, spec=spec, log=log_warning)
 
     def window(
         self, size: int, shift: int | None = None, stride: int = 1, drop_remainder: bool = False,
@@ -605,8 +724,14 @@ class Dataset:
         return transformation_func(self)
 
     def with_options(self, options: Any, name: Any = None) -> Dataset:
-        """The dataset itself; for programs that also run elsewhere."""
-        return self
+        """The same elements; see `Options`."""
+        made = copy.copy(self)
+        made._options = self._options.merge(options)
+        return made
+
+    def options(self) -> Options:
+        """What `with_options` was given, here and before."""
+        return functools.reduce(Options.merge, [one._options for one in self._ancestors()][::-1])
 
     # ---------------------------------------------------------------------- with memory, in threads
 
@@ -639,14 +764,96 @@ class Dataset:
         path = os.fsdecode(filename)
         if not path:
             return self._then(kinds.Cache, self._length)
+        written = Dataset._of_file(path)
+        return self._then(
+            kinds.FileCache,
+            self._length,
+            kept=lambda: written if os.path.exists(path) else None,
+            writing=functools.partial(kept.File, path),
+        )
 
-        def read(file: Any) -> Any:
-            record = records.read_record(file, path)
-            return None if record is None else elements.decode(record, Dataset._listed)
+    def snapshot(
+        self, path: Any, compression: str | None = "AUTO", reader_func: Callable | None = None,
+        shard_func: Callable | None = None, name: Any = None,
+    ) -> Dataset:  # fmt: skip
+        """The same elements, kept in a folder by the first loop that reads them all; what is in
+        the folder is read by later loops and processes, whatever pipeline has written it.
 
-        opened = functools.partial(open, path, "rb")
-        written = Dataset._of(kinds.Records, length=None, opened=opened, read=read)
-        return self._then(kinds.FileCache, self._length, path=path, written=written)
+        Args:
+            path: of the folder.
+            compression, shard_func: see `save`.
+            reader_func: see `load`.
+        """
+        path = os.fsdecode(path)
+        return self._then(
+            kinds.FileCache,
+            self._length,
+            kept=lambda: Dataset._of_folder(path, None, reader_func),
+            writing=lambda: self._folder(path, compression, shard_func),
+        )
+
+    def save(
+        self, path: Any, compression: str | None = None, shard_func: Callable | None = None,
+        checkpoint_args: None = None,
+    ) -> None:  # fmt: skip
+        """Write the elements into a folder, for `load`.  What was saved there before is replaced
+        when all is written.
+
+        Args:
+            path: of the folder.
+            compression: ``"GZIP"``, or None, ``"NONE"``, ``"AUTO"``: none.
+            shard_func: function of an element that gives the number of the file it is put into;
+                None: one file.
+            checkpoint_args: must be None: a saving that was interrupted leaves what was there.
+
+        Raises:
+            ValueError: for another compression, and for `checkpoint_args`.
+        """
+        if checkpoint_args is not None:
+            raise ValueError("save writes all or nothing: checkpoint_args must be None")
+        folder = self._folder(os.fsdecode(path), compression, shard_func)
+        try:
+            for element in self:
+                folder.write(element)
+            folder.close()
+        finally:
+            folder.drop()
+
+    def _folder(self, path: str, compression: str | None, shard: Any) -> Any:
+        spec = self.element_spec if self._is_told() else None
+        return kept.Folder(path, compression, shard, spec)
+
+    def _is_told(self) -> bool:
+        """Whether the spec is known without reading an element."""
+        return all(node._told for node in self._ancestors())
+
+    @staticmethod
+    @of_graph
+    def load(
+        path: Any, element_spec: Any = None, compression: str | None = None,
+        reader_func: Callable | None = None, wait: bool = False,
+    ) -> Any:  # fmt: skip
+        """The elements that `save` has written into a folder, in the order of the files and in
+        them.
+
+        Args:
+            path: of the folder.
+            element_spec: of the elements; None: as it was when they were saved.
+            compression: of no effect, the folder says it.
+            reader_func: function that makes a dataset of the dataset of the files' datasets.
+            wait: until the folder is there.
+
+        Raises:
+            FileNotFoundError: there is none, or none that `save` has written to its end.
+        """
+        path = os.fsdecode(path)
+        found = Dataset._of_folder(path, element_spec, reader_func)
+        while found is None and wait:
+            time.sleep(0.1)
+            found = Dataset._of_folder(path, element_spec, reader_func)
+        if found is None:
+            raise FileNotFoundError(f"{path} is no folder that `Dataset.save` has written")
+        return found
 
     def prefetch(self, buffer_size: int | None = None, name: Any = None) -> Dataset:
         """The same elements; the next ones are read in a thread meanwhile.
@@ -814,6 +1021,36 @@ class Dataset:
     def make_initializable_iterator(self, shared_name: Any = None) -> Any:
         """An iterator that begins when its ``initializer`` is called."""
         return make_initializable_iterator(self, shared_name)
+
+
+def get_output_types(dataset_or_iterator: Any) -> Any:
+    """The dtypes of the parts of the elements.
+
+    Example:
+        >>> keras.data.get_output_types(keras.data.Dataset.range(3))
+        'int64'
+    """
+    return tree.map(lambda spec: spec.dtype, dataset_or_iterator.element_spec)
+
+
+def get_output_shapes(dataset_or_iterator: Any) -> Any:
+    """The shapes of the parts of the elements.
+
+    Example:
+        >>> keras.data.get_output_shapes(keras.data.Dataset.range(3))
+        ()
+    """
+    return tree.map(lambda spec: spec.shape, dataset_or_iterator.element_spec)
+
+
+def get_output_classes(dataset_or_iterator: Any) -> Any:
+    """The classes of the parts of the elements.
+
+    Example:
+        >>> keras.data.get_output_classes(keras.data.Dataset.range(3)).__name__
+        'ndarray'
+    """
+    return tree.map(lambda spec: np.ndarray, dataset_or_iterator.element_spec)
 
 
 @of_graph

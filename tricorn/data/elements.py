@@ -4,11 +4,16 @@ form as data in a file."""
 from __future__ import annotations
 
 import base64
+import collections
 import dataclasses
+import functools
+import itertools
 import json
+import sys
 import threading
+import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,6 +69,47 @@ class DatasetSpec:
     """
 
     element_spec: Any
+
+
+class SparseTensorValue(NamedTuple):
+    """A sparse array: what `parse_example` makes of features of any length, and `sparse_batch` of
+    elements.
+
+    Args:
+        indices: of the values, (n, axes).
+        values: (n,).
+        dense_shape: (axes,).
+
+    Example:
+        >>> keras.data.SparseTensorValue([[0, 1]], [5.0], [1, 2]).values
+        [5.0]
+    """
+
+    indices: Any
+    values: Any
+    dense_shape: Any
+
+
+class RaggedTensorValue(NamedTuple):
+    """Rows of different lengths, one after the other: what `ragged_batch` makes of elements.
+
+    Args:
+        values: all rows, an array; or again one of these.
+        row_splits: where each row begins, and the end of the last.
+
+    Example:
+        >>> keras.data.RaggedTensorValue(np.array([1, 2, 3]), np.array([0, 1, 3])).to_list()
+        [[1], [2, 3]]
+    """
+
+    values: Any
+    row_splits: Any
+
+    def to_list(self) -> list:
+        """The rows as lists."""
+        flat = self.values
+        values = flat.to_list() if isinstance(flat, RaggedTensorValue) else flat.tolist()
+        return [values[a:b] for a, b in itertools.pairwise(self.row_splits.tolist())]
 
 
 def spec_of(element: Any) -> Any:
@@ -345,13 +391,7 @@ def padded(rows: list, shapes: Any, values: Any) -> Any:
 
 def _filled(column: list, shape: Any, value: Any) -> np.ndarray:
     arrays = [np.asarray(row, object if is_text(row) else None) for row in column]
-    longest = np.max([array.shape for array in arrays], 0, initial=0).astype(int).tolist()
-    wanted = [None] * len(longest) if shape is None else list(shape)
-    size = [m if n in (None, -1) else int(n) for n, m in zip(wanted, longest)]
-    if len(wanted) != len(longest) or any(n < m for n, m in zip(size, longest)):
-        raise ValueError(
-            f"padded_shapes: elements of the shape {tuple(longest)} do not fit into {tuple(wanted)}"
-        )
+    size = _room_for(arrays, shape, "padded_shapes")
     if not size:
         return stacked(column)
     empty = b"" if arrays[0].dtype == object else 0
@@ -361,7 +401,69 @@ def _filled(column: list, shape: Any, value: Any) -> np.ndarray:
     return out
 
 
+def _room_for(arrays: list, shape: Any, what: str) -> list[int]:
+    """The shape into which all arrays fit."""
+    longest = np.max([array.shape for array in arrays], 0, initial=0).astype(int).tolist()
+    wanted = [None] * len(longest) if shape is None else list(shape)
+    size = [m if n in (None, -1) else int(n) for n, m in zip(wanted, longest)]
+    if len(wanted) != len(longest) or any(n < m for n, m in zip(size, longest)):
+        raise ValueError(
+            f"{what}: elements of the shape {tuple(longest)} do not fit into {tuple(wanted)}"
+        )
+    return size
+
+
+def sparse(rows: list, shape: Any) -> Any:
+    """Elements as a `SparseTensorValue` of all their values.
+
+    Args:
+        shape: of a row, which may be larger than all; None in it: the longest.
+
+    Raises:
+        ValueError: for an element that does not fit.
+    """
+    first = rows[0]
+    if isinstance(first, (tuple, dict)) and not isinstance(first, SparseTensorValue):
+        raise ValueError("sparse_batch is for elements of one part; map them to it first")
+    arrays = [np.asarray(row, object if is_text(row) else None) for row in rows]
+    size = _room_for(arrays, shape, "row_shape")
+    found = [np.argwhere(np.ones(array.shape, bool)) for array in arrays]
+    numbers = np.repeat(np.arange(len(rows)), [array.size for array in arrays])
+    indices = np.column_stack([numbers, np.concatenate(found)]).astype(np.int64)
+    values = np.concatenate([array.ravel() for array in arrays])
+    return SparseTensorValue(indices, values, np.array([len(rows), *size], np.int64))
+
+
+def ragged(rows: list, ranks: Any, dtype: Any) -> Any:
+    """`stacked`, with parts whose axes may differ as `RaggedTensorValue`.
+
+    Args:
+        ranks: for each part, how many of its first axes may.
+        dtype: of `row_splits`.
+    """
+
+    def joined(column: list, rank: int) -> Any:
+        if rank == 0:
+            return stacked(column)
+        lengths = [len(part) for part in column]
+        splits = np.concatenate([[0], np.cumsum(lengths)]).astype(dtype)
+        if rank > 1:
+            return RaggedTensorValue(joined(list(itertools.chain(*column)), rank - 1), splits)
+        shapes = {part.shape[1:] for part in column}
+        if len(shapes) > 1:
+            raise ValueError(f"ragged_batch: the rows of the elements differ in shape: {shapes}")
+        return RaggedTensorValue(np.concatenate(column), splits)
+
+    parts, structures = zip(*map(tree.take_apart, rows))
+    columns = [joined(list(column), rank) for column, rank in zip(zip(*parts), ranks)]
+    return tree.unflatten(structures[0], columns)
+
+
 # -------------------------------------------------------------------------------- as data in a file
+
+#: key -> dataset that is read from a file by `load`: as an element it is written as its key
+KEYED: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+_SPECS: dict[str, Any] = {"TensorSpec": TensorSpec, "DatasetSpec": DatasetSpec}
 
 
 def encode(value: Any) -> bytes:
@@ -377,15 +479,37 @@ def _plain(x: Any) -> Any:
         texts = x.dtype == object
         data = list(map(_plain, x.flat)) if texts else base64.b64encode(x.tobytes()).decode()
         return {kind: data, "dtype": "string" if texts else x.dtype.name, "shape": x.shape}
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        place = [type(x).__module__, type(x).__qualname__]
+        return {"named": list(map(_plain, x)), "class": place, "fields": x._fields}
+    if isinstance(x, (TensorSpec, DatasetSpec)):
+        parts = (getattr(x, field.name) for field in dataclasses.fields(x))
+        return {type(x).__name__: list(map(_plain, parts))}
     if isinstance(x, (list, tuple)):
         return {"list" if isinstance(x, list) else "tuple": list(map(_plain, x))}
     if isinstance(x, dict):
         return {"dict": [[_plain(key), _plain(part)] for key, part in x.items()]}
+    if getattr(x, "key", None) in KEYED:
+        return {"keyed": x.key}
     if hasattr(x, "listed") and x.listed() is not None:
         return {"dataset": list(map(_plain, x.listed()))}
     if x is None or isinstance(x, (bool, int, float, str)):
         return x
     raise TypeError(f"an iterator's position with {x!r} in it cannot be saved")
+
+
+@functools.cache
+def _named_tuple(module: str, name: str, fields: tuple) -> type:
+    """The class of named tuples of a place, if it is there and has such fields, else another one
+    with them: nothing is imported or called for it."""
+    found = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    if (
+        isinstance(found, type)
+        and issubclass(found, tuple)
+        and found.__dict__.get("_fields") == fields
+    ):
+        return found
+    return collections.namedtuple(name.rpartition(".")[2], fields)
 
 
 def decode(data: bytes, dataset: Callable[[list], Any]) -> Any:
@@ -414,8 +538,15 @@ def decode(data: bytes, dataset: Callable[[list], Any]) -> Any:
             return array.reshape(x["shape"])[() if kind == "scalar" else ...]
         if kind == "dict":
             return {read(key): read(part) for key, part in body}
+        if kind == "keyed":
+            return KEYED[body]
+        parts = list(map(read, body))
+        if kind == "named":
+            return tuple.__new__(_named_tuple(*x["class"], tuple(x["fields"])), parts)
+        if kind in _SPECS:
+            return _SPECS[kind](*parts)
         kinds: dict[str, Callable] = {"list": list, "tuple": tuple, "dataset": dataset}
-        return kinds[kind](list(map(read, body)))
+        return kinds[kind](parts)
 
     try:
         return read(json.loads(data))

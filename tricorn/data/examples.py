@@ -9,6 +9,7 @@ import numpy as np
 
 from tricorn import dtypes
 from tricorn.data import elements
+from tricorn.data.elements import SparseTensorValue
 from tricorn.data.iterators import of_graph
 from tricorn.data.records import delimited, fields, integers, varint
 from tricorn.docstrings import complete
@@ -68,24 +69,6 @@ class FixedLenSequenceFeature(NamedTuple):
     dtype: Any
     allow_missing: bool = False
     default_value: Any = None
-
-
-class SparseTensorValue(NamedTuple):
-    """A sparse array, what `parse_example` makes of features of any length.
-
-    Args:
-        indices: of the values, (n, axes).
-        values: (n,).
-        dense_shape: (axes,).
-
-    Example:
-        >>> keras.data.SparseTensorValue([[0, 1]], [5.0], [1, 2]).values
-        [5.0]
-    """
-
-    indices: Any
-    values: Any
-    dense_shape: Any
 
 
 #: number of the kind of list -> dtype

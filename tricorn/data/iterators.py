@@ -44,6 +44,51 @@ class OutOfRangeError(Exception):
     """
 
 
+class Optional:
+    """A value, or none.
+
+    Args:
+        value: one at most.
+
+    Example:
+        >>> found = iter(keras.data.Dataset.range(0)).get_next_as_optional()
+        >>> found.has_value()
+        False
+    """
+
+    def __init__(self, *value: Any) -> None:
+        self._value = value
+
+    @classmethod
+    def from_value(cls, value: Any) -> Optional:
+        """One with a value."""
+        return cls(as_element(value))
+
+    @classmethod
+    def empty(cls, element_spec: Any = None) -> Optional:
+        """One without."""
+        return cls()
+
+    def has_value(self) -> bool:
+        """Whether there is one."""
+        return bool(self._value)
+
+    def get_value(self) -> Any:
+        """The value.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if not self._value:
+            raise ValueError("the Optional has no value: ask has_value() first")
+        return self._value[0]
+
+    @property
+    def element_spec(self) -> Any:
+        """The spec of the value."""
+        return elements.spec_of(self.get_value())
+
+
 class Iterator:
     """A walk over a dataset's elements that can tell where it is, and go there again.
 
@@ -108,6 +153,10 @@ class Iterator:
             return next(self)
         except StopIteration:
             raise OutOfRangeError("End of sequence") from None
+
+    def get_next_as_optional(self) -> Optional:
+        """The next element, or an `Optional` without a value at the end."""
+        return Optional(*itertools.islice(self, 1))
 
     @staticmethod
     @of_graph

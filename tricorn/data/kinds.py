@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import os
-import sys
+import logging
 import weakref
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tricorn import tree
-from tricorn.data import records
 from tricorn.data.elements import as_element, encode, protected, stacked
 from tricorn.data.iterators import Draws, Iterator, call, result
+
+_LOG = logging.getLogger("tricorn")
 
 # ----------------------------------------------------------------------------------------- sources
 
@@ -78,6 +77,7 @@ class Generated(Iterator):
 
     def __next__(self) -> Any:
         if self.elements is None:
+            self.elements = iter(())  # if it cannot begin, an error comes once
             self.elements = iter(self.begin())
         element = next(self.elements)
         self.count += 1
@@ -101,19 +101,26 @@ class Records(Iterator):
     Attributes:
         opened: opens the file.
         read: function of the file that gives the next element, or None at the end.
+        lines: whether a ValueError is one of an element only, and the next ones can be read.
     """
 
     offset = 0
     file: Any = None
+    lines = False
 
     def __next__(self) -> Any:
-        if self.file is None:
-            if self.offset < 0:
-                raise StopIteration
-            self.file = self.opened()
-            if self.offset:
-                self.file.seek(self.offset)
-        element = self.read(self.file)
+        try:
+            if self.file is None:
+                if self.offset < 0:
+                    raise StopIteration
+                self.file = self.opened()
+                if self.offset:
+                    self.file.seek(self.offset)
+            element = self.read(self.file)
+        except Exception as error:
+            if not (self.lines and isinstance(error, ValueError)):
+                self.close()
+            raise
         if element is None:
             self.close()
             raise StopIteration
@@ -129,7 +136,7 @@ class Records(Iterator):
     def close(self) -> None:
         if self.file is not None:
             self.file.close()
-            self.file, self.offset = None, -1
+        self.file, self.offset = None, -1
 
 
 # ------------------------------------------------------------------------------ one after the other
@@ -166,8 +173,9 @@ class Take(Iterator):
     def __next__(self) -> Any:
         if self.count == 0:
             raise StopIteration
+        element = next(self.source)
         self.count -= 1  # below 0: all
-        return next(self.source)
+        return element
 
 
 class Nth(Iterator):
@@ -279,7 +287,17 @@ class Zip(Iterator):
         self.sources = [self.source, *(one._iterator() for one in self.dataset._inputs[1:])]
 
     def __next__(self) -> Any:
-        return self.build([next(source) for source in self.sources])
+        found, errors = [], []
+        for source in self.sources:  # also after an error: they stay side by side
+            try:
+                found.append(next(source))
+            except StopIteration:
+                raise
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return self.build(found)
 
 
 class Chosen(Zip):
@@ -342,14 +360,13 @@ class Shuffle(Iterator):
     def many(self, count: int) -> list:
         """See `Iterator`: fill the buffer, draw, fill its place, draw ..."""
         buffer, size = self.buffer, self.size
-        coming: list = []
+        later: list = []
         if not self.ended:
-            wanted = min(size - len(buffer) + count - 1, sys.maxsize)
-            coming = self.source.many(wanted)
-            self.ended = len(coming) < wanted
-        room = size - len(buffer)
-        buffer += coming[:room]
-        later, found = coming[room:], []
+            buffer.extend(itertools.islice(self.source, size - len(buffer)))  # up to an error
+            if len(buffer) == size:
+                later = self.source.many(count - 1)
+            self.ended = len(buffer) < size or len(later) < count - 1
+        found = []
         draws = self.draws.many(self.drawn, min(count, len(buffer) + len(later)))
         for draw, element in zip(draws, later):
             place = int(draw * size)
@@ -423,42 +440,87 @@ class Cache(Iterator):
 
 
 class FileCache(Iterator):
-    """Elements that are kept in a file by a loop that reads all of them."""
+    """Elements that are kept in files by a loop that reads all of them.  One that goes on in the
+    middle reads and keeps again what came before, so that later loops read the same.
+
+    Attributes:
+        kept: function that gives the dataset of what is kept, or None.
+        writing: function that gives what keeps elements: ``write(element)``, ``close()`` for the
+            end, ``drop()`` when the loop does not get there.
+    """
+
+    writer: Any = None
 
     def _begin(self) -> None:
-        self._open(os.path.exists(self.path))
+        self._open(self.kept())
 
-    def _open(self, whole: bool) -> None:
-        self.whole, self.fresh = whole, not whole
-        self.part: Any = None
-        if whole:
-            self.source = self.written._iterator()
+    def _open(self, kept: Any) -> None:
+        self.whole, self.count, self.writer = kept is not None, 0, None
+        self.source = (kept or self.dataset._inputs[0])._iterator()
+        self.first = None if self.whole else self.source.get_state()
 
     def __next__(self) -> Any:
-        if self.fresh:
-            self.fresh = False
-            self.part = open(f"{self.path}.{os.getpid()}-{id(self)}", "wb")  # noqa: SIM115
-            weakref.finalize(self, Path(self.part.name).unlink, missing_ok=True)
+        if not self.whole and self.count == 0:
+            self.writer = self.writing()
+            weakref.finalize(self, self.writer.drop)
         try:
             element = next(self.source)
         except StopIteration:
-            if self.part is not None and not self.part.closed:
-                self.part.close()
-                os.replace(self.part.name, self.path)
+            if self.writer is not None:
+                self.writer.close()
+                self.writer = None
             raise
-        if self.part is not None:
-            self.part.write(records.framed(encode(element)))
+        if self.writer is not None:
+            self.writer.write(element)
+        self.count += 1
         return element
 
     def get_state(self) -> Any:
-        return {"whole": self.whole, "source": self.source.get_state()}
+        if self.whole:
+            return {"whole": True, "source": self.source.get_state()}
+        return {"whole": False, "source": self.first, "count": self.count}
 
     def set_state(self, state: Any) -> None:
-        if state["whole"] != self.whole:
-            self.source = self.dataset._inputs[0]._iterator()
-            self._open(state["whole"])
-        self.fresh, self.part = False, None  # the file would lack the elements before
+        kept = self.kept() if state["whole"] else None
+        if state["whole"] and kept is None:
+            raise ValueError("the position is one in kept elements, whose files are not there")
+        self._open(kept)
         self.source.set_state(state["source"])
+        if not self.whole:
+            self.first = state["source"]
+            deque(itertools.islice(self, state["count"]), maxlen=0)
+
+
+class Unique(Iterator):
+    """The elements that have not come before."""
+
+    _position = ("source", "seen")
+
+    def _begin(self) -> None:
+        self.seen: dict[Any, None] = {}
+
+    def __next__(self) -> Any:
+        while True:
+            element = next(self.source)
+            single = isinstance(element, (bytes, np.integer, np.bool_))
+            key = element if single else encode(element)
+            if key not in self.seen:
+                self.seen[key] = None
+                return element
+
+
+class Errorless(Iterator):
+    """The elements that come without an error."""
+
+    def __next__(self) -> Any:
+        while True:
+            try:
+                return next(self.source)
+            except StopIteration:
+                raise
+            except Exception as error:
+                if self.log:
+                    _LOG.warning("ignore_errors: %s: %s", type(error).__name__, error)
 
 
 class Buckets(Iterator):
@@ -486,6 +548,55 @@ class Buckets(Iterator):
             raise StopIteration
         key = min(self.groups)
         return self.join(key, self.groups.pop(key))
+
+
+class Counted(Iterator):
+    """The elements, of which there must be `expected`."""
+
+    _position = ("source", "count")
+    count = 0
+
+    def __next__(self) -> Any:
+        try:
+            element = next(self.source)
+        except StopIteration:
+            if self.count < self.expected:
+                raise self._wrong(f"only {self.count}") from None
+            raise
+        self.count += 1
+        if self.count > self.expected:
+            raise self._wrong("more")
+        return element
+
+    def _wrong(self, found: str) -> ValueError:
+        return ValueError(f"assert_cardinality: expected {self.expected} elements, got {found}")
+
+
+class Reduced(Iterator):
+    """An element for each group of elements with equal keys, by a reducer."""
+
+    _position = ("source", "states", "over")
+    over = False
+
+    def _begin(self) -> None:
+        self.states: dict[int, Any] = {}
+
+    def __next__(self) -> Any:
+        reducer = self.reducer
+        while not self.over:
+            try:
+                element = next(self.source)
+            except StopIteration:
+                self.over = True
+                break
+            key = int(call(self.key, element))
+            state = self.states.get(key)
+            if key not in self.states:
+                state = as_element(reducer.init_func(np.int64(key)))
+            self.states[key] = as_element(reducer.reduce_func(state, element))
+        if not self.states:
+            raise StopIteration
+        return result(reducer.finalize_func, self.states.pop(min(self.states)))
 
 
 class Interleave(Iterator):

@@ -35,9 +35,10 @@ def _of_files(
 
 
 def _records(
-    filenames: Any, compression: Any, reads: Any, read: Callable[[Any, bytes], Any], spec: Any
-) -> Dataset:
-    """What ``read(file, name)`` gives until it is None."""
+    filenames: Any, compression: Any, reads: Any, read: Callable[[Any, bytes], Any], spec: Any,
+    lines: bool = False,
+) -> Dataset:  # fmt: skip
+    """What ``read(file, name)`` gives until it is None; `lines`: see `kinds.Records`."""
 
     def one(name: bytes) -> Dataset:
         return Dataset._of(
@@ -46,6 +47,7 @@ def _records(
             spec=spec,
             opened=functools.partial(records.opened, name, compression),
             read=lambda file: read(file, name),
+            lines=lines,
         )
 
     return _of_files(filenames, reads, spec, one)
@@ -218,7 +220,7 @@ def CsvDataset(
             for column, kind, default in zip(chosen, kinds, defaults)
         )
 
-    return _records(filenames, compression_type, None, read, spec)
+    return _records(filenames, compression_type, None, read, spec, lines=True)
 
 
 def _column(default: Any) -> tuple[str, Any]:
