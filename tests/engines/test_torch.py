@@ -123,3 +123,21 @@ def test_equal_seeds_and_different_layers_draw_differently(engine):
     keys = [torch.tensor(k, dtype=torch.int32) for k in ((1, 0), (2, 0), (0, 1), (1, 1))]
     draws = [tuple(engine.bits(key, (4,)).tolist()) for key in keys]
     assert len(set(draws)) == 4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "biases, reverse, steps", [(2, False, 4), (2, True, 3), (1, True, 1), (0, False, 2)]
+)
+def test_torchs_own_gru_where_nothing_is_differentiated(biases, reverse, steps, dtype, engine):
+    shapes = [(steps, 2, 3), (2, 5), (3, 15), (5, 15), *[(15,)] * biases]
+    given = [torch.from_numpy(floats(*shape).astype(dtype)) for shape in shapes]
+    given += [None] * (6 - len(given))
+    arguments = (*given, None, reverse)
+    with torch.no_grad():
+        found = engine.overrides["gru"](*arguments)
+        assert all(x.dtype == given[0].dtype for x in found)
+    given[2].requires_grad_()
+    assert engine.overrides["gru"](*arguments) is NotImplemented
+    for composed, own in zip(ops.recurrent.gru(*arguments), found, strict=True):
+        np.testing.assert_allclose(own, composed.detach(), atol=1e-6)

