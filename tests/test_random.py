@@ -1,5 +1,11 @@
 """Seeds: equal initial weights and shuffles on every engine, portable draws, runs that repeat."""
 
+import os
+import random as builtin_random
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import keras
 import numpy as np
@@ -214,6 +220,23 @@ def trained(portable):
 def trained_on_jax():
     with registry.use("jax"):
         return trained(True)
+
+
+def test_loading_an_engine_draws_nothing(engine):
+    """What a program draws after it has seeded does not depend on when an engine is loaded."""
+    program = (
+        "import random, numpy as np, tricorn\n"
+        "tricorn.set_random_seed(7)\n"
+        "tricorn.ops.ones(2)\n"
+        "print(np.random.random(), random.random())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True,
+        env={**os.environ, "KERAS_BACKEND": engine.name}, cwd=Path(tricorn.__file__).parent.parent,
+    )  # fmt: skip
+    assert done.stdout.split() == [
+        str(np.random.RandomState(7).random()), str(builtin_random.Random(7).random())
+    ]  # fmt: skip
 
 
 def test_training_is_equal_from_equal_seeds():

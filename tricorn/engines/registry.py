@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import random
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
+
+import numpy as np
 
 from tricorn import config
 from tricorn.engines import contract, defaults
@@ -112,6 +115,7 @@ def _load(name: str) -> Engine:
             "module that fulfils tricorn/engines/contract.py. The name comes from set_engine, "
             "set_backend, KERAS_BACKEND or keras.json"
         )
+    drawn = np.random.get_state(), random.getstate()
     try:
         module = importlib.import_module(known.module if known else name)
     except ImportError as error:
@@ -120,6 +124,9 @@ def _load(name: str) -> Engine:
         else:
             hint = f'install it with: pip install "tricorn{known.extra and f"[{known.extra}]"}"'
         raise EngineError(f"the engine {name!r} cannot be loaded: {error}; {hint}") from error
+    finally:  # JAX draws numbers while it is imported
+        np.random.set_state(drawn[0])
+        random.setstate(drawn[1])
     return Engine(name, module)
 
 
