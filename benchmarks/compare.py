@@ -1,7 +1,7 @@
 """Tricorn beside Keras 3 on the same engine and beside loops written by hand, in one run.
 
-    python benchmarks/compare.py [mlp cnn resnet ...] [--engine jax ...]
-                                 [--rounds N] [--seconds S] [--write FILE]
+    python benchmarks/compare.py [mlp cnn resnet ... start] [--engine jax ...]
+                                 [--rounds N] [--seconds S] [--keep FILE] [--write FILE]
 
 The three are alive at the same time and take turns, epoch by epoch (`turns.py`), so a machine
 whose speed drifts treats them alike; a figure is the median over the turns, a ratio that of the
@@ -10,12 +10,16 @@ one sample in milliseconds, the first, short `fit` in seconds from the library's
 without programs compiled earlier, in a process for each of the rounds.
 Then our fastest engine beside the fastest of the others; at last, on JAX: the import, the first and
 second start of a script, and the memory that 200 models leave behind.
+
+`--keep` puts every number into a JSON file, and into the tables what that file has of other
+workloads and engines, so that the whole may be measured in pieces.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import json
 import math
 import os
 import platform
@@ -33,15 +37,17 @@ ENGINES = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
 
 FIRST_STEP = """
 import json, time
-start = time.perf_counter()
-import numpy as np, tricorn as keras
+begin = time.perf_counter()
+import jax, numpy as np, tricorn as keras
+keras.ops.ones(1)  # names come with their first use
 layers = keras.layers
+start = time.perf_counter()
 model = keras.Sequential([keras.Input((28, 28, 1)), layers.Conv2D(32, 3, activation="relu"),
     layers.Conv2D(64, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten(),
     layers.Dense(128, activation="relu"), layers.Dense(10, activation="softmax")])
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 model.train_on_batch(np.zeros((128, 28, 28, 1), "float32"), np.zeros(128, "int32"))
-print(json.dumps(time.perf_counter() - start))
+print(json.dumps([start - begin, time.perf_counter() - start]))
 """
 MEMORY = """
 import gc, json, resource
@@ -78,17 +84,30 @@ LIBRARIES = ("tricorn", "keras")
 MEASURES = ("fit", "evaluate", "predict", "one")
 
 
-class Row:
-    """What was measured of a workload on an engine, turn by turn, of each party."""
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
 
-    def __init__(self, engine: str, name: str, rounds: int, seconds: float):
+
+class Row:
+    """What was measured of a workload on an engine, turn by turn, of each party.
+
+    Args:
+        found: party -> measure -> numbers.
+    """
+
+    def __init__(self, found: dict[str, dict[str, list[float]]]):
+        self.found = found
+
+    @classmethod
+    def measured(cls, engine: str, name: str, rounds: int, seconds: float) -> Row:
+        """A new one; it takes its time."""
         samples = ["--samples", str(WORKLOADS[name].turn)]
         commands = {
             library: ["fit.py", name, "--library", library, *samples] for library in LIBRARIES
         }
         if name not in BESIDE_KERAS:
             commands["hand"] = [f"handwritten_{engine}.py", SAME.get(name, name), *samples]
-        self.found: dict[str, dict[str, list[float]]] = {party: {} for party in commands}
+        self = cls({party: {} for party in commands})
         for number in range(rounds):
             order = list(commands) if number % 2 == 0 else list(reversed(commands))
             for party in order:  # the first `fit`s, by turns too
@@ -100,11 +119,12 @@ class Row:
         for party in parties.values():
             party.close()
         print(engine, name, self.line(), file=sys.stderr, flush=True)
+        return self
 
     def _begin(self, engine: str, party: str, command: list[str]) -> Party:
         begun = Party(engine, *command)
         if party != "hand":
-            self.found[party].setdefault("first", []).append(begun.first)
+            self.found[party].setdefault("first", []).append(_rounded(begun.first))
         return begun
 
     def _turns(self, parties: dict[str, Party], what: str, seconds: float) -> None:
@@ -119,7 +139,7 @@ class Row:
         while turns < 3 or time.perf_counter() < end:
             turns += 1
             for name, party in able.items():
-                self.found[name].setdefault(what, []).append(party.turn(what))
+                self.found[name].setdefault(what, []).append(_rounded(party.turn(what)))
 
     def median(self, column: str, party: str = "tricorn") -> float:
         values = self.found.get(party, {}).get(column)
@@ -161,11 +181,13 @@ def table(engine: str, rows: dict[str, Row]) -> list[str]:
     ]
 
 
-def best(tables: dict[str, dict[str, Row]], names: list[str]) -> list[str]:
+def best(tables: dict[str, dict[str, Row]]) -> list[str]:
     """The lines that compare our fastest engine with the fastest of the others."""
     lines = ["", "| best against best | Tricorn | Keras 3 | by hand | ratio to Keras |",
              "|---|---|---|---|---|"]  # fmt: skip
-    for name in (name for name in names if name not in SAME):
+    for name in (
+        n for n in WORKLOADS if n not in SAME and all(n in rows for rows in tables.values())
+    ):
 
         def fastest(party: str, name: str = name) -> tuple[float, str]:
             found = [(rows[name].median("fit", party), ENGINES[e]) for e, rows in tables.items()]
@@ -178,17 +200,65 @@ def best(tables: dict[str, dict[str, Row]], names: list[str]) -> list[str]:
     return lines
 
 
+def start(rounds: int) -> dict[str, Any]:
+    """On JAX: the seconds of `import tricorn`, of imports and of what follows them up to a CNN's
+    first step, in a first and a second start, and the memory of many models."""
+    imports = (
+        "import time, json; t = time.perf_counter(); import tricorn; "
+        "print(json.dumps(time.perf_counter() - t))"
+    )
+    starts = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            cache = {"TRICORN_COMPILATION_CACHE": folder}
+            starts.append([script(FIRST_STEP, **cache) for _ in range(2)])
+    return {
+        "import": [script(imports) for _ in range(5)],
+        "starts": starts,
+        "memory": script(MEMORY),
+    }
+
+
+def start_table(found: dict[str, Any]) -> list[str]:
+    imports = statistics.median(pair[0] for one in found["starts"] for pair in one)
+    first, second = (statistics.median(one[i][1] for one in found["starts"]) for i in range(2))
+    return [
+        "",
+        "| what, on JAX | Tricorn | |",
+        "|---|---|---|",
+        f"| `import tricorn` | {statistics.median(found['import']):.3f} s | |",
+        f"| from the imports, of {imports:.2f} s, to the first trained step of a CNN | "
+        f"{first:.2f} s, second start {second:.2f} s | {first / second:.1f} times faster |",
+        f"| memory after 20, 110, 200 × (build, fit, predict, clear) | {found['memory']} MB | |",
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workloads", nargs="*", help="by default all: " + " ".join(WORKLOADS))
+    known = [*WORKLOADS, "start"]
+    parser.add_argument("names", nargs="*", help=f"of {' '.join(known)}; by default all")
     parser.add_argument(
         "--engine", action="append", choices=ENGINES, help="repeatable; by default all"
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=12.0, help="time for the turns of `fit`")
+    parser.add_argument("--keep", type=Path, help="a JSON file of all that was measured")
     parser.add_argument("--write", type=Path, help="put the tables into this file of the docs")
     arguments = parser.parse_args()
-    names, engines = arguments.workloads or list(WORKLOADS), arguments.engine or list(ENGINES)
+    names, file = arguments.names or known, arguments.keep
+    found = json.loads(file.read_text()) if file is not None and file.exists() else {}
+    for engine in arguments.engine or ENGINES:
+        for name in WORKLOADS:
+            # "step": elsewhere Keras's steps are otherwise made
+            if name in names and (name != "step" or engine == "torch"):
+                row = Row.measured(engine, name, arguments.rounds, arguments.seconds)
+                found.setdefault(engine, {})[name] = row.found
+                if file is not None:
+                    file.write_text(json.dumps(found))
+    if "start" in names:
+        found["start"] = start(arguments.rounds)
+        if file is not None:
+            file.write_text(json.dumps(found))
     versions = ", ".join(
         f"{label} {importlib.metadata.version(package)}"
         for label, package in (("JAX", "jax"), ("TensorFlow", "tensorflow-cpu"),
@@ -196,41 +266,19 @@ def main() -> None:
     )  # fmt: skip
     lines = [
         f"Measured on {platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}, {versions}; rounds: {arguments.rounds}.  "
-        "Ours : Keras 3's = the ratio."
+        f"{platform.python_version()}, {versions}; processes for the first `fit`: "
+        f"{arguments.rounds}.  Ours : Keras 3's = the ratio."
     ]
     tables = {
-        engine: {
-            name: Row(engine, name, arguments.rounds, arguments.seconds)
-            for name in names
-            if name != "step" or engine == "torch"  # elsewhere Keras's steps are otherwise made
-        }
-        for engine in engines
+        engine: {name: Row(found[engine][name]) for name in WORKLOADS if name in found[engine]}
+        for engine in ENGINES
+        if engine in found
     }
     for engine, rows in tables.items():
         lines += table(engine, rows)
-    lines += best(tables, names)
-    imports = [
-        script("import time, json; t = time.perf_counter(); import tricorn; "
-               "print(json.dumps(time.perf_counter() - t))")
-        for _ in range(5)
-    ]  # fmt: skip
-    starts = []
-    for _ in range(arguments.rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            kept = {"TRICORN_COMPILATION_CACHE": folder}
-            starts.append([script(FIRST_STEP, **kept) for _ in range(2)])
-    first, second = (statistics.median(column) for column in zip(*starts))
-    memory = script(MEMORY)
-    lines += [
-        "",
-        "| what, on JAX | Tricorn | |",
-        "|---|---|---|",
-        f"| `import tricorn` | {statistics.median(imports):.3f} s | |",
-        f"| start to first trained step of a CNN | {first:.2f} s, second start {second:.2f} s | "
-        f"{first / second:.1f} times faster |",
-        f"| memory after 20, 110, 200 × (build, fit, predict, clear) | {memory} MB | |",
-    ]
+    lines += best(tables)
+    if "start" in found:
+        lines += start_table(found["start"])
     text = "\n".join(lines) + "\n"
     print(text)
     if arguments.write:

@@ -444,10 +444,10 @@ def _gru_shapes(x: torch.Tensor, h: torch.Tensor, *others: Any) -> tuple:
     "bool reverse) -> (Tensor, Tensor)",
     _gru_shapes,
 )
-def _native_gru(x: Any, h: Any, *weights: Any) -> Any:
+def _native_gru(x: Any, h: Any, *others: Any) -> Any:
     """(all steps of h, time first; last h).  Torch has the reset gate first, and a row for each
     unit; its loop over the steps is in C++."""
-    *weights, reverse = weights
+    *weights, reverse = others
     gates = (w.chunk(3, -1) for w in weights)
     flat = [torch.cat([reset, update, new], -1).t() for update, reset, new in gates]
     x = x.flip(0) if reverse else x
