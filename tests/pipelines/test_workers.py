@@ -372,3 +372,25 @@ def test_a_program_that_each_process_would_run_again(tmp_path):
         _, errors = running.communicate(timeout=60)
     assert running.returncode == 1
     assert 'needs `if __name__ == "__main__":`' in errors.splitlines()[-2], errors
+
+
+@pytest.mark.engine_free
+@pytest.mark.parametrize("top", [True, False])
+def test_classes_of_a_program_itself(top, tmp_path):
+    """Processes find those at its top, and are told to say what is wrong with others."""
+    rows = (
+        "class Rows(keras.utils.PyDataset):\n"
+        "    __len__ = lambda self: 3\n"
+        "    __getitem__ = lambda self, index: index\n"
+    )
+    main = 'if __name__ == "__main__":\n'
+    run = "    print(list(Rows(workers=2, use_multiprocessing=True)))\n"
+    below = main + "    " + rows.replace("\n", "\n    ").rstrip(" ")
+    code = "import tricorn as keras\n" + (rows + main if top else below) + run
+    with program(tmp_path, code) as running:
+        shown, errors = running.communicate(timeout=60)
+    if top:
+        assert shown == "[0, 1, 2]\n", errors
+    else:
+        assert running.returncode == 1 and "AttributeError" in errors
+        assert "belong at the top of a module, not below `if __name__" in errors
