@@ -1,5 +1,6 @@
 """Traced steps of the PyTorch engine compute what the same steps compute as Python."""
 
+import inspect
 import itertools
 import types
 
@@ -401,3 +402,22 @@ def test_adam_is_the_composed_op(dtype):
     for a, b in zip(found[:3], expected):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=0)
     assert kernels._adam(*[w.clone().requires_grad_(), *given[1:]]) is NotImplemented
+
+
+def test_between_steps_nobody_computes_a_result(monkeypatch):
+    """What only the result needs is left out of all steps but the last one."""
+    monkeypatch.setattr(tracing.patience, "seconds", 0)
+    total = keras.Variable(0.0)
+
+    def step(number, x):
+        total.assign_add(ops.sum(x))
+        return ops.sqrt(total)
+
+    compiled = Compiled(step, loop=True)
+    x = np.ones((3,), "float32")
+    for _ in range(3):
+        result = compiled(0, 4, x)
+    (trace,) = traces(compiled)
+    assert "sqrt" in inspect.getsource(trace.call)
+    assert "sqrt" not in inspect.getsource(trace.call_between)
+    assert float(result) == pytest.approx(6.0)

@@ -381,31 +381,27 @@ def slice(x: torch.Tensor, key: tuple) -> torch.Tensor:
     return torch.flip(x[key], reverse)
 
 
-def _block(x: torch.Tensor, start: Sequence, size: Sequence[int]) -> list[torch.Tensor]:
-    """For each axis the positions of the block at `start`, moved back so that it fits."""
-    places = []
-    for begin, count, length in zip(start, size, x.shape):
-        last = length - count
-        if isinstance(begin, torch.Tensor):
-            begin = begin.clamp(0, last)
-        else:
-            begin = py.min(py.max(begin, 0), last)
-        places.append(torch.arange(count, device=x.device) + begin)
-    return places
+def _block(x: torch.Tensor, axis: int, begin: Any, count: int) -> torch.Tensor:
+    """The positions of a block along an axis, moved back so that it fits."""
+    last = x.shape[axis] - count
+    if isinstance(begin, torch.Tensor):
+        begin = begin.clamp(0, last)
+    else:
+        begin = py.min(py.max(begin, 0), last)
+    return torch.arange(count, device=x.device) + begin
 
 
 def dynamic_slice(x: torch.Tensor, start: Sequence, size: tuple[int, ...]) -> torch.Tensor:
-    if not py.any(isinstance(begin, torch.Tensor) for begin in start):
-        for i, (begin, count) in enumerate(zip(start, size)):
+    for i, (begin, count) in enumerate(zip(start, size)):
+        if isinstance(begin, torch.Tensor):
+            x = x.index_select(i, _block(x, i, begin, count))
+        elif count != x.shape[i]:
             x = x.narrow(i, py.min(py.max(begin, 0), x.shape[i] - count), count)
-        return x
-    for i, places in enumerate(_block(x, start, size)):
-        x = x.index_select(i, places)
     return x
 
 
 def update_slice(x: torch.Tensor, start: Sequence, update: torch.Tensor) -> torch.Tensor:
-    places = _block(x, start, update.shape)
+    places = [_block(x, i, *at) for i, at in enumerate(zip(start, update.shape))]
     grid = [p.reshape([-1 if j == i else 1 for j in range(x.ndim)]) for i, p in enumerate(places)]
     return x.index_put(tuple(grid), update) if grid else update
 

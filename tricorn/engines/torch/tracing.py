@@ -40,6 +40,9 @@ _CONSTANT = 1 << 16
 
 _log = logging.getLogger("tricorn.torch")
 _OPS = torch.ops.aten
+#: calls that take of a tensor its shape and dtype
+_OF_KIND = {_OPS.ones_like.default, _OPS.zeros_like.default, _OPS.full_like.default,
+            _OPS.new_zeros.default, _OPS.new_ones.default, _OPS.new_full.default}  # fmt: skip
 #: stands for the storage of a tensor that is a part of one
 _PART = -1
 
@@ -159,7 +162,7 @@ class _Program:
         """Run the steps as Python; after an error the state is that after the last whole one."""
         after, result = state, None
         try:
-            for numbers in _numbers(steps):
+            for numbers, _ in _numbers(steps):
                 start = time.perf_counter()
                 result, after = self.fn(list(after), *numbers, *args)
                 kind.seconds += (time.perf_counter() - start) if kind.steps else 0.0
@@ -205,9 +208,12 @@ class _Loop(_Program):
         return self.run(handles, tuple(rest), range(start, stop))
 
 
-def _numbers(steps: range | None) -> Iterator[tuple]:
-    """The argument with the number of each step; none for what has no steps."""
-    return iter([()]) if steps is None else ((tensor(i, "int32"),) for i in steps)
+def _numbers(steps: range | None) -> Iterator[tuple[tuple, bool]]:
+    """The argument with the number of each step, none for what has no steps; and whether the step
+    is the last."""
+    if steps is None:
+        return iter([((), True)])
+    return (((tensor(i, "int32"),), i == steps[-1]) for i in steps)
 
 
 def _borrowed(x: Any) -> torch.Tensor:
@@ -288,7 +294,10 @@ class _Trace:
             flat, tracing_mode="fake", _allow_non_fake_inputs=True
         )(*example)
         _tidy(program)
-        if not _writes_outside(program.graph):
+        writes_outside = _writes_outside(program.graph)
+        _bind(program.graph)
+        program.recompile()
+        if not writes_outside:
             program.forward(*example)  # layouts that are not as foretold show here
         inputs = program.graph.find_nodes(op="placeholder")
         places = {inputs[k]: self.result.count + i for i, k in enumerate(self.assigned)}
@@ -303,6 +312,8 @@ class _Trace:
         taken = [getattr(program, str(n.target)) for n in program.graph.find_nodes(op="get_attr")]
         self.captured = [(x, _layout(x)) for x in taken if isinstance(x, torch.Tensor)]
         self.call = program.forward
+        #: the same for all steps but the last one, whose result nobody asks for
+        self.call_between = _without(program, self.result.count) if numbered else self.call
 
     def run(
         self, handles: list, state: list, leaves: list, steps: range | None
@@ -315,8 +326,9 @@ class _Trace:
             move(handles[i], state[i])
         before = state
         try:
-            for numbers in _numbers(steps):
-                found = self.call(*state, *numbers, *leaves)
+            for numbers, is_last in _numbers(steps):
+                call = self.call if is_last else self.call_between
+                found = call(*state, *numbers, *leaves)
                 following = list(state)
                 for i, value in zip(self.assigned, found[results:]):
                     following[i] = value
@@ -384,6 +396,16 @@ def _outputs(graph: Graph) -> list[Node]:
     return list(graph.output_node().args[0])
 
 
+def _without(program: GraphModule, count: int) -> Callable:
+    """The program without its first results, and what only those need."""
+    graph = Graph()
+    results: Any = graph.graph_copy(program.graph, {})
+    graph.output([None] * count + results[count:])
+    graph.set_codegen(torch.fx.graph.CodeGen())
+    graph.eliminate_dead_code()
+    return GraphModule(program, graph).forward
+
+
 def _schema(node: Node) -> Any:
     return getattr(node.target, "_schema", None) if node.op == "call_function" else None
 
@@ -444,7 +466,8 @@ def _is_draw(node: Node) -> bool:
 
 
 def _fold(traced: GraphModule, fixed: set[Node]) -> None:
-    """Compute once what depends on nothing: no input, no captured tensor, which may change."""
+    """Compute once what depends on nothing: no input's values, no captured tensor's, which may
+    change."""
     graph = traced.graph
     values: dict[Node, torch.Tensor] = {}
     for node in list(graph.nodes):
@@ -453,9 +476,14 @@ def _fold(traced: GraphModule, fixed: set[Node]) -> None:
         schema = _schema(node)
         if schema is None or schema.is_mutable or node.target.namespace != "aten":
             continue
-        if not py.all(x in values for x in node.all_input_nodes):
+        known: Any = values
+        if node.target in _OF_KIND:  # what is like something takes its shape and dtype only
+            known = {x: _empty(x.meta["val"]) for x in node.all_input_nodes}
+        elif node.target is _OPS.lift_fresh_copy.default and node.args[0].op == "get_attr":
+            known = {node.args[0]: getattr(traced, str(node.args[0].target))}  # written as numbers
+        if not py.all(x in known for x in node.all_input_nodes):
             continue
-        args, kwargs = torch.fx.map_arg((node.args, node.kwargs), values.__getitem__)
+        args, kwargs = torch.fx.map_arg((node.args, node.kwargs), known.__getitem__)
         value = node.target(*args, **kwargs)
         if not isinstance(value, torch.Tensor) or value.numel() > _CONSTANT:
             continue
@@ -467,6 +495,11 @@ def _fold(traced: GraphModule, fixed: set[Node]) -> None:
         values[constant] = value
         node.replace_all_uses_with(constant)
         graph.erase_node(node)
+
+
+def _empty(fake: torch.Tensor) -> torch.Tensor:
+    """A tensor that is no fake one, of the same kind."""
+    return torch.empty_strided(*_layout(fake)[:2], dtype=fake.dtype, device=fake.device)
 
 
 def _share(graph: Graph, touched: set[Node], outputs: set[Node]) -> None:
@@ -488,6 +521,26 @@ def _share(graph: Graph, touched: set[Node], outputs: set[Node]) -> None:
         if first is not node and node not in outputs and first not in outputs:
             node.replace_all_uses_with(first)
             graph.erase_node(node)
+
+
+#: operators that torch's own functions call faster than the operator itself is called
+_BOUND = {
+    getattr(getattr(_OPS, name), overload): getattr(torch, name)
+    for overload, names in {
+        "default": "bmm clamp detach exp index_select log mm neg relu rsqrt sigmoid sqrt t tanh",
+        "Tensor": "add div eq mul sub",
+        "Scalar": "eq ge gt le lt rsub",
+        "self": "where",
+        "dim_IntList": "sum",
+    }.items()
+    for name in names.split()
+}
+
+
+def _bind(graph: Graph) -> None:
+    """Call by Python's bindings what has them: 1 to 3 microseconds less for each call."""
+    for node in graph.nodes:
+        node.target = _BOUND.get(node.target, node.target)
 
 
 def _adam_in_place(graph: Graph, places: dict[Node, int]) -> None:
