@@ -102,7 +102,7 @@ def lstm(samples: int | None = None) -> Iterator[float]:
     def forward(w: Weights, statistics: Weights, x: Array, key: Array):
         x = apply_dense(w, "lstm", w["embedding"][x.T])
         zero = jnp.zeros((x.shape[1], 64))
-        _, h, _ = kernels.lstm(x, zero, zero, w["recurrent"], None, False)
+        _, h, _ = kernels.lstm(x, zero, zero, None, w["recurrent"], None, None, False)
         return apply_dense(w, "top", h), statistics
 
     return train("lstm", forward, weights, {}, samples, loop=True)
