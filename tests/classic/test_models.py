@@ -1,6 +1,7 @@
 """What scripts of Keras 2 ask of models and layers, answered as Keras 2.3.1 does."""
 
 import json
+import warnings
 
 import h5py
 import numpy as np
@@ -412,3 +413,35 @@ def test_files_of_keras_3_have_their_layout(tmp_path, end):
     again.load_weights(path)
     for one, other in zip(again.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.heavy
+def test_keras_3_reads_keras_files(tmp_path):
+    """With predictions, losses and metrics; what will differ is said of each layer."""
+    keras = pytest.importorskip("keras")
+    x = layers.Input((3,), name="x")
+    shared = layers.Dense(4, activation="tanh")(x)
+    outputs = [layers.Dense(2, name="a")(shared), layers.Dense(1, name="b")(shared)]
+    model = models.Model(x, outputs)
+    model.compile("adam", "mse", loss_weights=[0.2, 0.8], metrics=["cosine_proximity", "logcosh"])
+    draw = np.random.RandomState(0).rand
+    data = draw(5, 3), [draw(5, 2), draw(5, 1)]
+    model.train_on_batch(*data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.save(str(tmp_path / "m.keras"))
+    theirs = keras.saving.load_model(tmp_path / "m.keras")
+    for one, other in zip(theirs.predict(data[0], verbose=0), model.predict(data[0])):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    for step in ("test_on_batch", *["train_on_batch"] * 3):
+        ours = getattr(model, step)(*data)
+        np.testing.assert_allclose(getattr(theirs, step)(*data)[:3], ours[:3], rtol=1e-5)
+    np.testing.assert_allclose(theirs.test_on_batch(*data), model.test_on_batch(*data), rtol=1e-5)
+
+    ids = layers.Input((4,))
+    words = layers.Embedding(5, 2, mask_zero=True)(ids)
+    words = layers.concatenate([words, layers.Embedding(5, 3)(ids)], name="joined")
+    gates = layers.LSTM(2, recurrent_activation="hard_sigmoid", name="gates")(words)
+    told = "'joined': it masks.*'gates': its recurrent_activation is the hard sigmoid of Keras 2"
+    with pytest.warns(UserWarning, match=told):
+        models.Model(ids, gates).save(str(tmp_path / "n.keras"))

@@ -227,3 +227,16 @@ def test_units_of_a_layer():
     assert [[len(unit.variables) for unit in units] for units in found] == [
         [3], [3], [3], [2], [3, 3], [6], [2], [3, 3]
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", [2, 3])
+def test_locally_connected_kernels_in_weights_files(how, tmp_path):
+    """In the forms that two of tf.keras's three ways to compute them have."""
+    local = tf_keras.layers.LocallyConnected1D(3, 2, strides=2, implementation=how)
+    theirs = tf_keras.Sequential([tf_keras.layers.Input((7, 2)), local])
+    fill(theirs)
+    theirs.save_weights(tmp_path / "m.weights.h5")
+    ours = [tricorn.Input((7, 2)), tricorn.layers.LocallyConnected1D(3, 2, strides=2)]
+    model = tricorn.Sequential(ours)
+    model.load_weights(tmp_path / "m.weights.h5")
+    agree(theirs, model, [(7, 2)])

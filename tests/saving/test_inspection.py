@@ -13,6 +13,7 @@ import pytest
 
 import tricorn
 from tricorn import cli, layers
+from tricorn.conventions import KERAS_2, set_conventions
 from tricorn.saving import inspection
 
 pytestmark = pytest.mark.engine("jax")
@@ -149,9 +150,12 @@ def test_older_models_become_keras_3s_where_that_is_exact(tmp_path, capsys):
     for name, optimizer in (
         ("SGD", tricorn.optimizers.legacy.SGD(0.5, momentum=0.9, decay=0.3)),
         ("Adam", tricorn.optimizers.legacy.Adam(0.1)),
+        ("Adam of Keras 2", tricorn.optimizers.legacy.Adam(0.1, decay=0.3, amsgrad=True)),
         ("RMSprop", tricorn.optimizers.legacy.RMSprop(0.1)),
     ):
         model = make(tricorn)
+        if "Keras 2" in name:  # steps are counted "after"
+            set_conventions(model, KERAS_2)
         model.compile(optimizer, "mse")
         for _ in range(2):
             model.train_on_batch(x, y)

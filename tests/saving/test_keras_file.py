@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,8 @@ import numpy as np
 import pytest
 
 import tricorn
+from tricorn.conventions import KERAS_2, MODERN, set_conventions
+from tricorn.optimizers import legacy
 from tricorn.saving import keras_file
 from tricorn.serialization import registry
 
@@ -263,6 +266,50 @@ def test_optimizer_state_survives(optimizer, source, target, tmp_path):
     assert_close([np.asarray(v) for v in again.optimizer.variables], before.state)
     for losses in before.losses:
         assert_close(again.train_on_batch(*before.data), losses)
+
+
+OLDER = [
+    (legacy.SGD, {"momentum": 0.9, "nesterov": True, "decay": 0.3}, MODERN, ""),
+    (legacy.SGD, {"decay": 0.3}, KERAS_2, ""),
+    (legacy.Adam, {"decay": 0.3, "amsgrad": True}, MODERN, ""),
+    (legacy.Adam, {"global_clipnorm": 0.1}, MODERN, ""),
+    (legacy.Adam, {}, KERAS_2, ""),
+    (legacy.Adam, {"decay": 0.3}, KERAS_2, "counts steps"),
+    (legacy.Adamax, {}, MODERN, ""),
+    (legacy.Adadelta, {"decay": 0.1}, KERAS_2, ""),
+    (legacy.RMSprop, {"decay": 0.1}, MODERN, "another formula"),
+    (legacy.RMSprop, {"momentum": 0.5}, MODERN, ""),
+    (legacy.Adagrad, {}, KERAS_2, "another formula"),
+    (legacy.Nadam, {"schedule_decay": 0.1}, MODERN, "another formula"),
+    (legacy.SGD, {"clipvalue": 0.5, "clipnorm": 0.1}, MODERN, "clips by clipnorm and by clipvalue"),
+]
+
+
+@pytest.mark.parametrize("make, arguments, version, why", OLDER)
+def test_optimizers_of_older_versions_are_keras_3s_to_others(
+    make, arguments, version, why, tmp_path
+):
+    """And what Keras 3's compute in another way is said."""
+    layers, x, y = tricorn.layers, floats(6, 3), floats(6, 2)
+    model = tricorn.Sequential([tricorn.Input((3,)), layers.Dense(4, "tanh"), layers.Dense(2)])
+    set_conventions(model, version)
+    model.compile(optimizer := make(0.05, **arguments), "mse")
+    for _ in range(2):
+        model.train_on_batch(x, y)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model.save(tmp_path / "m.keras")
+    assert [why in str(one.message) for one in told] == [True] * bool(why)
+    ours, theirs = (k.saving.load_model(tmp_path / "m.keras") for k in (tricorn, keras))
+    assert type(ours.optimizer) is type(optimizer)
+    assert ours.optimizer.get_config() == optimizer.get_config()
+    assert type(theirs.optimizer) is getattr(keras.optimizers, type(optimizer).__name__)
+    assert int(theirs.optimizer.iterations) == int(ours.optimizer.iterations) == 2
+    for _ in range(3):
+        losses = model.train_on_batch(x, y)
+        assert_close(ours.train_on_batch(x, y), losses)
+        if not why:
+            assert_close(theirs.train_on_batch(x, y), losses)
 
 
 @pytest.mark.parametrize("make", MODELS, ids=lambda f: f.__name__)

@@ -164,17 +164,14 @@ def cosine_proximity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 
 
 cosine = cosine_similarity = cosine_proximity
-#: names that only Keras 2 had -> functions of targets and predictions
-OLDER = {
-    **losses.OLDER,
-    **dict.fromkeys(("cosine", "cosine_proximity", "cosine_similarity"), cosine),
-}
 
 
 def known_today(given: Any) -> Any:
-    """A metric for ``compile``: a name that only Keras 2 had as its function, under that name."""
-    if isinstance(given, str) and given in OLDER:
-        return core.MeanMetricWrapper(OLDER[given], name=given)
+    """A metric for ``compile``: what only Keras 2 had, as one of today under the name it had."""
+    if isinstance(given, str) and given in ("cosine", "cosine_proximity", "cosine_similarity"):
+        return core.CosineSimilarity(name=given)
+    if isinstance(given, str) and given in losses.OLDER:
+        return core.MeanMetricWrapper(losses.OLDER[given], name=given)
     return given
 
 

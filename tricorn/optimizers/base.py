@@ -490,22 +490,26 @@ class Optimizer(Configured):
         for variable, weight in zip(self.variables, weights):
             variable.assign(weight)
 
+    def _tricorn_stored(self) -> list[Variable]:
+        """The Variables that files hold."""
+        return self.variables
+
     def save_own_variables(self, store: Any) -> None:
         """Write `variables` into a dict-like store under "0", "1", ..."""
-        for i, variable in enumerate(self.variables):
+        for i, variable in enumerate(self._tricorn_stored()):
             store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         """Read what `save_own_variables` wrote; warns and reads nothing when the numbers differ."""
-        if len(store.keys()) != len(self.variables):
+        if len(store.keys()) != len(own := self._tricorn_stored()):
             built = "" if self.built else "; it is not built yet, call build(variables) first"
             warnings.warn(
                 f"the state of {self.name!r} is not loaded: the file has {len(store.keys())} "
-                f"variables, the optimizer {len(self.variables)}{built}",
+                f"variables, the optimizer {len(own)}{built}",
                 stacklevel=2,
             )
             return
-        for i, variable in enumerate(self.variables):
+        for i, variable in enumerate(own):
             variable.assign(np.asarray(store[str(i)]))
 
     def get_config(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tricorn.conventions import conventions_of
 from tricorn.graph.scope import Scope
 from tricorn.optimizers import adam, adaptive, sgd
 from tricorn.optimizers.base import Optimizer, variables_for
+from tricorn.optimizers.schedules import InverseTimeDecay
 from tricorn.variable import Variable
 
 
@@ -35,6 +36,8 @@ class LegacyOptimizer(Optimizer):
 
     #: whether tf.keras changed only those rows of an embedding that were looked up
     _by_rows = False
+    #: whether the formula has the number of the step in it, besides the decay
+    _by_steps = False
 
     def apply(
         self, grads: Iterable[Any], trainable_variables: Iterable[Variable] | None = None
@@ -62,11 +65,48 @@ class LegacyOptimizer(Optimizer):
         return rate / (1.0 + self.decay * ops.cast(self._tricorn_steps(), rate.dtype))
 
     def _tricorn_steps(self) -> Any:
-        after = conventions_of(self).step_count == "after" and self._tricorn_may_count_after()
-        return self.iterations + 1 if after else self.iterations
+        return self.iterations + 1 if self._tricorn_counts_after() else self.iterations
+
+    def _tricorn_counts_after(self) -> bool:
+        return conventions_of(self).step_count == "after" and self._tricorn_may_count_after()
 
     def _tricorn_may_count_after(self) -> bool:
         """Whether recorded runs show it, see `Conventions.step_count`."""
+        return True
+
+    def _tricorn_today(self, ahead: bool = False) -> tuple[dict[str, Any], list[str]]:
+        """(the arguments of today's optimizer of this name, what that computes otherwise).
+
+        Args:
+            ahead: where steps are counted "after", its count begins with one more.
+        """
+        config = self.get_config()
+        decay, rate = config.pop("decay", 0.0), config.get("learning_rate")
+        config.pop("schedule_decay", None)
+        why = [] if self._tricorn_same_formula() else ["it has another formula today"]
+        clips = ("clipnorm", "global_clipnorm", "clipvalue")
+        if len(given := [name for name in clips if config.get(name)]) > 1:
+            why.append(f"it clips by {' and by '.join(given)}")
+            config.update(dict.fromkeys(given[1:]))
+        if self._tricorn_counts_after() and not ahead:
+            if self._by_steps:
+                why.append("it counts steps in another way")
+            elif decay and isinstance(rate, float):
+                rate, decay = rate / (1 + decay), decay / (1 + decay)
+        if decay and isinstance(rate, float):
+            config["learning_rate"] = InverseTimeDecay(rate, 1, decay)
+        elif decay:
+            why.append("its schedule decays")
+        embeddings = any(v.leaf == "embeddings" for v in self._tricorn.slots)
+        if embeddings and self._by_rows and conventions_of(self).embedding_rows != "all":
+            why.append("it changes only those rows of an embedding that were looked up")
+        return config, why
+
+    def _tricorn_stored(self) -> list[Variable]:
+        """Those of today's optimizer: a schedule is none of them."""
+        return [v for v in self.variables if not (self.decay and v is self._learning_rate)]
+
+    def _tricorn_same_formula(self) -> bool:
         return True
 
     decay: float
@@ -100,9 +140,15 @@ class RMSprop(_Outside, adaptive.RMSprop):
             return super()._root(square, less)
         return adaptive.RMSprop._root(self, square, less)
 
+    def _tricorn_same_formula(self) -> bool:
+        return self.momentum > 0
+
 
 class Adagrad(_Outside, adaptive.Adagrad):
     """w ← w - η g / (√Σ g² + ε)."""
+
+    def _tricorn_same_formula(self) -> bool:
+        return False
 
 
 class Adadelta(LegacyOptimizer, adaptive.Adadelta):
@@ -120,6 +166,8 @@ class Ftrl(LegacyOptimizer, adaptive.Ftrl):
 class Adam(LegacyOptimizer, adam.Adam):
     """See `LegacyOptimizer`."""
 
+    _by_steps = True
+
     def _tricorn_may_count_after(self) -> bool:
         clips = self.clipnorm, self.clipvalue, self.global_clipnorm
         return bool(self.amsgrad or self.decay or any(clips))
@@ -128,7 +176,7 @@ class Adam(LegacyOptimizer, adam.Adam):
 class Adamax(LegacyOptimizer, adam.Adamax):
     """See `LegacyOptimizer`."""
 
-    _by_rows = True
+    _by_rows = _by_steps = True
 
 
 class Nadam(LegacyOptimizer, adam.Nadam):
@@ -143,6 +191,10 @@ class Nadam(LegacyOptimizer, adam.Nadam):
         self.schedule_decay = schedule_decay
 
     _of_variables = False
+    _by_steps = True
+
+    def _tricorn_same_formula(self) -> bool:
+        return False
 
     def _mu(self, step: Any) -> Any:
         return self.beta_1 * (1.0 - 0.5 * 0.96 ** (step * self.schedule_decay))

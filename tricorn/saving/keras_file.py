@@ -29,6 +29,7 @@ from tricorn import _version, atomic, limits
 from tricorn.graph.scope import library_code
 from tricorn.saving import hdf5, orbax, safetensors, shards, weights
 from tricorn.saving.older import models, states, writing
+from tricorn.saving.older.differences import differences
 from tricorn.serialization import registry
 from tricorn.tracebacks import shortened
 
@@ -102,11 +103,23 @@ def save_model(
             "folder (zipped=False) does not"
         )
     _check_overwrite(path, overwrite)
+    _tell(model)
     if is_archive:
         with atomic.writing(path) as file:
             _write_archive(model, file)
     else:
         _write_folder(model, path)
+
+
+def _tell(model: Any) -> None:
+    """Say what Keras 3 will compute otherwise with a model of an older version."""
+    if reasons := differences(model):
+        more = f"; and {len(reasons) - 10} more" if len(reasons) > 10 else ""
+        warnings.warn(
+            f"Keras 3 computes some things otherwise with {model.name!r} than here, where the file "
+            f"goes on exactly: {'; '.join(reasons[:10])}{more}",
+            stacklevel=4,
+        )
 
 
 def _check_overwrite(path: Path, overwrite: bool) -> None:
@@ -309,7 +322,7 @@ def load_model(
         config = limits.parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
         if not isinstance(config, dict) or "class_name" not in config:
             raise ValueError(f"{parts.name}: {CONFIG} does not describe a model")
-        config, older = models.modern(config, _written_by(parts), parts.name)
+        config = models.modern(config, _written_by(parts), parts.name)
         if not compile:
             config["compile_config"] = None
         with parts.weights() as file:
@@ -319,9 +332,6 @@ def load_model(
                 raise ValueError(
                     f"{parts.name}: {CONFIG} describes a {type(model).__name__}, expected a model"
                 )
-            if older and isinstance(file, weights.WeightsFile):
-                with limits.budget(limits.allowed(file.stored)):
-                    models.convert_kernels(model, file)
             _read(model, file)
         _load_assets(model, parts)
     return model
@@ -354,7 +364,10 @@ def _read(model: Any, file: Any, **options: Any) -> None:
     with limits.budget(limits.allowed(file.stored)):
         if isinstance(file, orbax.State):
             file.read(model, **options)
-        elif weights.read(model, file, **options):
+            return
+        if isinstance(file, weights.WeightsFile):
+            models.convert_kernels(model, file)
+        if weights.read(model, file, **options):
             states.complete(model.optimizer)
 
 

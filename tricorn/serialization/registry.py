@@ -214,6 +214,9 @@ def _serialize_instance(obj: Any) -> dict:
         config["conventions"] = differences
     if quantized := getattr(obj, "_tricorn_quantized", lambda: None)():
         config["quantized"] = serialize_keras_object(quantized)
+    if registered is None and hasattr(obj, "_tricorn_today"):  # others do not have it
+        today = serialize_keras_object(obj._tricorn_today()[0])
+        config = {**config, "module": "keras.optimizers", "config": today, "original": config}
     shared = _shared.get()
     if shared is not None:
         shared.written[id(obj)] = obj  # kept alive, so that its id stays its own
@@ -418,6 +421,10 @@ def _deserialize(config: Any, module_objects: Mapping[str, Any] | None) -> Any:
         return config  # plain, or an object that is made already
     if "class_name" not in config or "config" not in config:
         return {key: _deserialize(value, None) for key, value in config.items()}
+    if "original" in config:
+        _expect(config, "original", config["original"], dict)
+        shared = {key: config[key] for key in ("shared_object_id",) if key in config}
+        return _deserialize({**config["original"], **shared}, module_objects)
     class_name: str = config["class_name"]
     inner: Any = config["config"]
     _expect(config, "class_name", class_name, str)

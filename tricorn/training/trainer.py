@@ -11,7 +11,7 @@ import functools
 import inspect
 import itertools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from tricorn import (
 )
 from tricorn.callbacks import CallbackList, History, backup
 from tricorn.callbacks.callback_list import Run, as_floats
-from tricorn.conventions import conventions_of, set_conventions
+from tricorn.conventions import MODERN, Conventions, conventions_of, set_conventions
 from tricorn.engines import active
 from tricorn.engines.abstract import NeedsEngine
 from tricorn.graph.compiled import Compiled, checked_jit_compile
@@ -180,6 +180,7 @@ class Trainer(Layer):
             return None
         given = dict(arguments)
         given["optimizer"] = self.optimizer
+        _by_output(given, _names_of_outputs(self) or (), conventions_of(self))
         if given["steps_per_execution"] == "auto":
             given["steps_per_execution"] = 1  # Keras knows numbers only; ours is the default
         return {key: registry.serialize_keras_object(value) for key, value in given.items()}
@@ -678,6 +679,22 @@ def _build_by_call(model: Trainer, x: Any) -> None:
 def _names_of_outputs(model: Trainer) -> list[str] | None:
     """The names of a graph's outputs; None for a model that is no graph."""
     return getattr(model, "output_names", None) if model.built else None
+
+
+def _by_output(arguments: dict[str, Any], names: Sequence[str], conventions: Conventions) -> None:
+    """Let arguments of `compile` that are for all of several outputs be said of each, where Keras 3
+    wants it so."""
+    loss, weights = arguments["loss"], arguments["loss_weights"]
+    if len(names) < 2:
+        return
+    if isinstance(weights, (list, dict)) and not tree.is_nested(loss):
+        several = isinstance(weights, list)
+        arguments["loss"] = [loss] * len(names) if several else dict.fromkeys(names, loss)
+    for key in ("metrics", "weighted_metrics"):
+        given = arguments[key]
+        flat = isinstance(given, list) and not any(map(tree.is_nested, given))
+        if flat and conventions is not MODERN:
+            arguments[key] = [given] * len(names)
 
 
 def _scaled(model: Trainer, loss: Any) -> Any:

@@ -96,9 +96,9 @@ def _build(model: Any, name: str, found: hdf5.Layout) -> None:
     )
 
 
-def modern(config: Any, version: str | None, name: str) -> tuple[Any, bool]:
-    """The config of a ``.keras`` file in Keras 3's form, and whether it had another: tf.keras from
-    2.12 on wrote such files.
+def modern(config: Any, version: str | None, name: str) -> Any:
+    """The config of a ``.keras`` file in Keras 3's form: tf.keras from 2.12 on wrote such files in
+    another.
 
     Args:
         config: what stands in the file.
@@ -106,7 +106,7 @@ def modern(config: Any, version: str | None, name: str) -> tuple[Any, bool]:
         name: the file's, for warnings.
     """
     if version is None or not version.startswith("2."):
-        return config, False
+        return config
     registry.check_tree(config)
     translation = Translation(origin_of(version, "tensorflow")._replace(tensorflow=True))
     found = translated(translation.entry, config, f"{name}: the config")
@@ -116,22 +116,22 @@ def modern(config: Any, version: str | None, name: str) -> tuple[Any, bool]:
         compiled = found["compile_config"]
         found["compile_config"] = translated(translation.compiled, compiled, f"{name}: compile")
     translation.tell(name)
-    return found, True
+    return found
 
 
 def convert_kernels(model: Any, file: WeightsFile) -> None:
-    """Let locally connected kernels, and the optimizer's slots of them, that a ``.keras`` file of
-    tf.keras has in another form be read in today's."""
+    """Let locally connected kernels, and the optimizer's slots of them, that a ``.keras`` or
+    ``.weights.h5`` file of tf.keras has in another form be read in today's."""
     local = [layer for layer in flatten(model) if isinstance(layer, conversions.LOCAL)]
     if not local:
         return
     kernels: dict[Variable, Any] = {layer.kernel: layer for layer in local}
-    if model.optimizer is not None:
+    if getattr(model, "optimizer", None) is not None:
         slots = weights.inner_of(model.optimizer)._tricorn.slots
         of = ((slot, layer) for layer in local for slot in slots.get(layer.kernel, {}).values())
         kernels.update(of)
     for path, obj in weights.saveables(model):
-        is_optimizer = obj is model.optimizer
+        is_optimizer = obj is getattr(model, "optimizer", None)
         own = weights.listed_by_tf_keras(obj) if is_optimizer else weights.own_variables(obj)
         if (store := file.stores.get(path)) is None:
             continue

@@ -16,14 +16,13 @@ import h5py
 import numpy as np
 
 from tricorn.conventions import conventions_of
-from tricorn.graph.symbolic import mask_of
-from tricorn.layers import merging
 from tricorn.layers.state import flatten
 from tricorn.optimizers.legacy import LegacyOptimizer
 from tricorn.saving import hdf5, weights
 from tricorn.saving.older import keras2
 from tricorn.saving.older.changes import Config
 from tricorn.saving.older.configs import MODELS, RECURRENT
+from tricorn.saving.older.differences import merges_masks
 from tricorn.serialization import bytecode, names, registry
 from tricorn.variable import Variable
 
@@ -109,9 +108,7 @@ def write(model: Any, file: h5py.File, include_optimizer: bool = True) -> None:
 
 def _joins_masks(layer: Any) -> bool:
     """Whether Keras 2 joins masks of the layer's inputs in another way."""
-    if conventions_of(layer).merged_masks == "and" or not isinstance(layer, merging.MERGES):
-        return False
-    return any(mask_of(x) is not None for node in layer._tricorn.nodes for x in node.inputs)
+    return conventions_of(layer).merged_masks != "and" and merges_masks(layer)
 
 
 def _legacy(optimizer: Any) -> bool:
@@ -356,6 +353,7 @@ def _function(value: Any) -> Any:
 
 
 def _optimizer(entry: Config) -> Config:
+    entry = entry.get("original", entry)
     name, config = entry["class_name"], dict(entry["config"])
     if config.get("clipnorm") is not None:
         raise ValueError(
