@@ -324,11 +324,7 @@ def where(condition: tf.Tensor, x: Any, y: Any) -> tf.Tensor:
 
 def clip(x: tf.Tensor, low: Any, high: Any) -> tf.Tensor:
     low, high = (tf.convert_to_tensor(v, x.dtype) for v in (low, high))
-    if x.dtype not in FLOATING:
-        return _raw.Minimum(x=_raw.Maximum(x=x, y=low), y=high)
-    inside = tf.logical_and(x >= low, x <= high)
-    bound = tf.where(x > high, high, tf.minimum(low, high))
-    return tf.where(tf.logical_or(inside, tf.math.is_nan(x)), x, bound)
+    return _raw.Minimum(x=_raw.Maximum(x=x, y=low), y=high)
 
 
 # ------------------------------------------------------------------------------- reduce and order
