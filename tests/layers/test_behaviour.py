@@ -100,6 +100,40 @@ def test_a_layer_that_loses_a_mask_says_so() -> None:
 # ------------------------------------------------------------------------------------------ state
 
 
+def cell_that_begins_with_ones(library: Any) -> Any:
+    class Cell(library.layers.Layer):
+        state_size, output_size = [3, 3], 3
+
+        def build(self, shape: Any) -> None:
+            self.kernel = self.add_weight(shape=(shape[-1], 3), name="kernel")
+
+        def call(self, x: Any, states: Any, training: Any = None) -> Any:
+            h, c = states
+            c = library.ops.tanh(library.ops.matmul(x, self.kernel) + 0.1 * h) + 0.5 * c
+            return c, [c, c]
+
+        def get_initial_state(self, batch_size: Any = None) -> Any:
+            return [library.ops.zeros((batch_size, 3)), library.ops.ones((batch_size, 3))]
+
+    return Cell()
+
+
+def test_states_begin_with_what_the_cell_says() -> None:
+    """Keras's own keeps no state on JAX, so its first call alone is compared."""
+    import tricorn
+
+    ours, theirs = twins(
+        layers.RNN(cell_that_begins_with_ones(tricorn), stateful=True),
+        keras.layers.RNN(cell_that_begins_with_ones(keras), stateful=True),
+        (2, 4, 5),
+    )
+    x = floats(2, 4, 5)
+    assert [float(array(state)[0, 0]) for state in ours.states] == [0.0, 1.0]
+    close(ours(x), theirs(x))
+    ours.reset_state()
+    assert [float(array(state)[0, 0]) for state in ours.states] == [0.0, 0.0]
+
+
 @pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "GRU"])
 def test_stateful_layers_go_on_where_they_were(name: str) -> None:
     shape = (2, 3, 4)

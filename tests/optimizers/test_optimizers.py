@@ -372,10 +372,9 @@ def test_optimizer_written_for_keras_3():
         def build(self, variables):
             super().build(variables)
             self.speeds = self.add_optimizer_variables(variables, "speed")
-            self.order = {id(v): i for i, v in enumerate(variables)}
 
         def update_step(self, gradient, variable, learning_rate):
-            speed = self.speeds[self.order[id(variable)]]
+            speed = self.speeds[self._get_variable_index(variable)]
             self.assign(speed, speed * 0.9 - gradient * ops.cast(learning_rate, variable.dtype))
             self.assign_add(variable, speed)
 
@@ -387,6 +386,9 @@ def test_optimizer_written_for_keras_3():
         ours.apply(grads, variables)
         reference.apply(grads, expected)
     close([v.numpy() for v in variables], [v.numpy() for v in expected])
+    assert float(ours._get_current_learning_rate()) == pytest.approx(0.1)
+    with pytest.raises(ValueError, match="was not built for"):
+        ours._get_variable_index(expected[0])
 
 
 def test_the_engine_may_fuse_the_update(monkeypatch):

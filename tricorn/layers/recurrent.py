@@ -705,12 +705,19 @@ class RNN(Layer):
                 f"sequences of shape {tuple(sequences_shape)}; give the Input a batch_shape"
             )
 
-        def state(size: int) -> Variable:
-            shape = (batch, *self._tricorn_state_shape(size))
-            return Variable("zeros", shape, self.variable_dtype, trainable=False, name="rnn_state")
+        sizes, structure = tree.take_apart(self.state_size)
+
+        def state(number: int) -> Variable:
+            shape = (batch, *self._tricorn_state_shape(sizes[number]))
+            first: Any = "zeros" if _splits(self.cell) else functools.partial(self._first, number)
+            return Variable(first, shape, self.variable_dtype, trainable=False, name="rnn_state")
 
         with name_scope(self.name, self):
-            self.states = tree.map(state, self.state_size)
+            self.states = tree.unflatten(structure, [state(i) for i in range(len(sizes))])
+
+    def _first(self, number: int, shape: tuple[int, ...], dtype: str) -> Any:
+        """What one of the kept states begins with: what the cell says."""
+        return ops.cast(tree.leaves(self.get_initial_state(shape[0]))[number], dtype)
 
     def _tricorn_state_shape(self, size: int) -> tuple[int, ...]:
         """The shape, without the batch axis, of a state of that size."""

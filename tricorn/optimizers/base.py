@@ -44,6 +44,7 @@ class OptimizerState:
     """What the library keeps on an optimizer besides Keras's attributes: ``optimizer._tricorn``.
 
     Attributes:
+        places: variable -> its number.
         slots: variable -> name -> what the optimizer keeps for it.
         shared: name -> the scalars that all variables share.
         averages, accumulators: variable -> its moving average, its gradients so far.
@@ -53,6 +54,7 @@ class OptimizerState:
     """
 
     def __init__(self) -> None:
+        self.places: dict[Variable, int] = {}
         self.slots: dict[Variable, dict[str, Variable]] = {}
         self.shared: dict[str, Variable] = {}
         self.averages: dict[Variable, Variable] = {}
@@ -209,6 +211,7 @@ class Optimizer(Configured):
             return
         variables = list(map(variable_behind, variables))
         self._trainable_variables = variables
+        self._tricorn.places = {v: i for i, v in enumerate(variables)}
         if self.use_ema:
             self._tricorn.averages = {
                 v: self.add_variable_from_reference(v, "average") for v in variables
@@ -424,6 +427,20 @@ class Optimizer(Configured):
         variable.assign(value)
         for name, slot in changed.items():
             self._tricorn.slots[variable][name].assign(slot)
+
+    def _get_variable_index(self, variable: Variable) -> int:
+        """The place of a variable among those that the optimizer was built for: where a subclass
+        that makes its slots in `build`, list by list, finds them in `update_step`."""
+        if variable not in self._tricorn.places:
+            known = ", ".join(v.path for v in self._trainable_variables)
+            raise ValueError(
+                f"the optimizer {self.name!r} was not built for {variable.path}, but for {known}"
+            )
+        return self._tricorn.places[variable]
+
+    def _get_current_learning_rate(self) -> Any:
+        """`learning_rate`, by the name that Keras's subclasses have for it."""
+        return self.learning_rate
 
     def assign(self, variable: Variable, value: Any) -> None:
         """Let a variable hold a value."""
