@@ -1024,7 +1024,7 @@ class Dataset:
 
 
 def get_output_types(dataset_or_iterator: Any) -> Any:
-    """The dtypes of the parts of the elements.
+    """The dtypes of the parts of the elements of `dataset_or_iterator`.
 
     Example:
         >>> keras.data.get_output_types(keras.data.Dataset.range(3))
@@ -1034,7 +1034,7 @@ def get_output_types(dataset_or_iterator: Any) -> Any:
 
 
 def get_output_shapes(dataset_or_iterator: Any) -> Any:
-    """The shapes of the parts of the elements.
+    """The shapes of the parts of the elements of `dataset_or_iterator`.
 
     Example:
         >>> keras.data.get_output_shapes(keras.data.Dataset.range(3))
@@ -1044,7 +1044,7 @@ def get_output_shapes(dataset_or_iterator: Any) -> Any:
 
 
 def get_output_classes(dataset_or_iterator: Any) -> Any:
-    """The classes of the parts of the elements.
+    """The classes of the parts of the elements of `dataset_or_iterator`.
 
     Example:
         >>> keras.data.get_output_classes(keras.data.Dataset.range(3)).__name__
