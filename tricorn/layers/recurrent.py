@@ -709,13 +709,15 @@ class RNN(Layer):
 
         def state(number: int) -> Variable:
             shape = (batch, *self._tricorn_state_shape(sizes[number]))
-            first: Any = "zeros" if _splits(self.cell) else functools.partial(self._first, number)
+            first: Any = (
+                "zeros" if _splits(self.cell) else functools.partial(self._tricorn_first, number)
+            )
             return Variable(first, shape, self.variable_dtype, trainable=False, name="rnn_state")
 
         with name_scope(self.name, self):
             self.states = tree.unflatten(structure, [state(i) for i in range(len(sizes))])
 
-    def _first(self, number: int, shape: tuple[int, ...], dtype: str) -> Any:
+    def _tricorn_first(self, number: int, shape: tuple[int, ...], dtype: str) -> Any:
         """What one of the kept states begins with: what the cell says."""
         return ops.cast(tree.leaves(self.get_initial_state(shape[0]))[number], dtype)
 

@@ -11,13 +11,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tricorn import seeds, tree
 from tricorn.callbacks import display
 from tricorn.engines import active
+
+F = TypeVar("F", bound=Callable)
 
 #: a dispatch is to take about so long, in seconds
 DISPATCH = 0.05
@@ -155,18 +157,20 @@ def testing(batches: int | None) -> Iterator[None]:
         yield
 
 
-def training(fit: Callable) -> Callable:
+def training(fit: F) -> F:
     """`fit` of a model, with what the active engine keeps between steps given back at its end."""
 
     @functools.wraps(fit)
-    def kept(self: Any, x: Any = None, y: Any = None, batch_size: Any = None, *rest: Any, **named):
+    def kept(
+        self: Any, x: Any = None, y: Any = None, batch_size: Any = None, *rest: Any, **named: Any
+    ) -> Any:
         numbers = self._tricorn_numbers()
         if numbers is not None:
             numbers *= batch_size if isinstance(batch_size, int) else 32
         with active().training(numbers=numbers):
             return fit(self, x, y, batch_size, *rest, **named)
 
-    return kept
+    return kept  # type: ignore[return-value]
 
 
 @contextlib.contextmanager
