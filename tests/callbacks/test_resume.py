@@ -586,35 +586,63 @@ import hashlib, json, sys, time
 import numpy as np
 import tricorn as keras
 
-folder, save_freq, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
-keras.utils.set_random_seed(1)
-x = np.random.normal(size=(64, 4)).astype("float32")
-y = (x.sum(1) > 0).astype("float32")[:, None]
-
 class Slow(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if batch == 0:
             print("begun", flush=True)
         time.sleep(pause)
 
-model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, "relu"),
-                          keras.layers.Dropout(0.5), keras.layers.Dense(1, "sigmoid")])
-model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-backup = keras.callbacks.BackupAndRestore(
-    folder, int(save_freq) if save_freq.isdigit() else save_freq, delete_checkpoint=False, keep=2)
-plateau = keras.callbacks.ReduceLROnPlateau("val_loss", patience=1)
-history = model.fit(x, y, 8, 5, verbose=0, callbacks=[Slow(), plateau], resume=backup,
-                    validation_split=0.25)
-after = [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
-digest = hashlib.sha256(b"".join(a.tobytes() for a in after)).hexdigest()
-print("over", digest, json.dumps(history.history), plateau.wait, np.random.random())
+class Rows(keras.utils.PyDataset):
+    order = list(range(6))
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        number = self.order[index]
+        x = np.random.default_rng(number).normal(size=(8, 4)) * (1e4 if number == 3 else 1)
+        return x, (x.sum(1) > 0)[:, None]
+
+    def on_epoch_end(self):
+        self.order = self.order[2:] + self.order[:2][::-1]
+
+def main():
+    keras.utils.set_random_seed(1)
+    x = np.random.normal(size=(64, 4)).astype("float32")
+    y = (x.sum(1) > 0).astype("float32")[:, None]
+    optimizer = "adam"
+    if kind == "half":  # the scale of losses changes in the first steps
+        keras.mixed_precision.set_global_policy("mixed_float16")
+        optimizer = keras.optimizers.LossScaleOptimizer(
+            keras.optimizers.Adam(use_ema=True), initial_scale=2.0**22, dynamic_growth_steps=5)
+    model = keras.Sequential([
+        keras.Input((4,)), keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5),
+        keras.layers.Dense(1, "sigmoid", dtype="float32")])
+    model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
+    backup = keras.callbacks.BackupAndRestore(
+        folder, int(save_freq) if save_freq.isdigit() else save_freq, delete_checkpoint=False,
+        keep=2)
+    plateau = keras.callbacks.ReduceLROnPlateau("val_loss", patience=1)
+    data = {"x": x, "y": y, "batch_size": 8, "validation_split": 0.25}
+    if kind == "half":
+        data = {"x": Rows(workers=2, use_multiprocessing=True), "validation_data": (x, y)}
+    history = model.fit(**data, epochs=5, verbose=0, callbacks=[Slow(), plateau], resume=backup)
+    after = [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
+    digest = hashlib.sha256(b"".join(a.tobytes() for a in after)).hexdigest()
+    print("over", digest, json.dumps(history.history), plateau.wait, np.random.random())
+
+if __name__ == "__main__":
+    folder, kind, save_freq, pause = *sys.argv[1:4], float(sys.argv[4])
+    main()
 """
 
 
-def start(folder, engine, *settings):
+def start(folder, engine, *settings, kind="single"):
     environment = {**os.environ, "KERAS_BACKEND": engine, "PYTHONPATH": str(ROOT)}
+    program = folder.with_name("program.py")
+    program.write_text(PROGRAM)
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(folder), *map(str, settings)],
+        [sys.executable, str(program), str(folder), kind, *map(str, settings)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -628,13 +656,16 @@ def over(process):
     return out[out.index("over") :]
 
 
-def test_a_process_that_is_killed_at_any_moment(engine, tmp_path):
-    """kill -9 at random moments of training and saving, until it comes to its end."""
-    expected = over(start(tmp_path / "whole", engine.name, "epoch", 0))
+@pytest.mark.parametrize("kind", ["single", "half"])
+def test_a_process_that_is_killed_at_any_moment(engine, kind, tmp_path):
+    """kill -9 at random moments of training and saving, until it comes to its end: of arrays; of
+    process workers, in half precision with a scale of losses that changes."""
+    expected = over(start(tmp_path / "whole", engine.name, "epoch", 0, kind=kind))
     draw = random.Random(os.urandom(8))
     kills = 0
     for number in range(6):
-        process = start(tmp_path / "part", engine.name, draw.choice([1, 2, 3, "epoch"]), 0.02)
+        save_freq = draw.choice([1, 2, 3, "epoch"])
+        process = start(tmp_path / "part", engine.name, save_freq, 0.02, kind=kind)
         first = process.stdout.readline()
         assert first in ("begun\n", "") or first.startswith("over"), process.stderr.read()
         if first != "begun\n" or number == 5:
@@ -649,22 +680,21 @@ def test_a_process_that_is_killed_at_any_moment(engine, tmp_path):
     process.kill()
     process.communicate()
     assert kills >= 2
-    assert over(start(tmp_path / "part", engine.name, 1, 0)) == expected
+    assert over(start(tmp_path / "part", engine.name, 1, 0, kind=kind)) == expected
 
 
-@pytest.mark.engine("jax")
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a process can handle")
-def test_a_process_that_is_told_to_end_saves_first(tmp_path):
-    expected = over(start(tmp_path / "whole", "jax", "epoch", 0))
+def test_a_process_that_is_told_to_end_saves_first(engine, tmp_path):
+    expected = over(start(tmp_path / "whole", engine.name, "epoch", 0))
     for number, code in ((signal.SIGTERM, 75), (signal.SIGINT, -signal.SIGINT)):
-        process = start(tmp_path / "part", "jax", 10**6, 0.05)
+        process = start(tmp_path / "part", engine.name, 10**6, 0.05)
         assert process.stdout.readline() == "begun\n"
         time.sleep(0.12)
         process.send_signal(number)
         process.communicate(timeout=60)
         assert process.returncode == code
         assert max(tmp_path.glob("part/step-*")).stem[-1] != "0"
-    assert over(start(tmp_path / "part", "jax", 10**6, 0)) == expected
+    assert over(start(tmp_path / "part", engine.name, 10**6, 0)) == expected
 
 
 @pytest.mark.engine("jax")
