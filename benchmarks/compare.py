@@ -74,9 +74,9 @@ print(json.dumps(found))
 """
 
 
-def script(code: str, engine: str = "jax", **extra: str) -> Any:
-    """What a program prints last, as JSON."""
-    return answer(engine, "-c", code, **extra)
+def script(code: str, **extra: str) -> Any:
+    """What a program prints last on JAX, as JSON."""
+    return answer("jax", "-c", code, **extra)
 
 
 LIBRARIES = ("tricorn", "keras")
@@ -185,9 +185,8 @@ def best(tables: dict[str, dict[str, Row]]) -> list[str]:
     """The lines that compare our fastest engine with the fastest of the others."""
     lines = ["", "| best against best | Tricorn | Keras 3 | by hand | ratio to Keras |",
              "|---|---|---|---|---|"]  # fmt: skip
-    for name in (
-        n for n in WORKLOADS if n not in SAME and all(n in rows for rows in tables.values())
-    ):
+    everywhere = [name for name in WORKLOADS if all(name in rows for rows in tables.values())]
+    for name in (name for name in everywhere if name not in SAME):
 
         def fastest(party: str, name: str = name) -> tuple[float, str]:
             found = [(rows[name].median("fit", party), ENGINES[e]) for e, rows in tables.items()]
@@ -220,6 +219,7 @@ def start(rounds: int) -> dict[str, Any]:
 
 
 def start_table(found: dict[str, Any]) -> list[str]:
+    """The lines about what `start` has found."""
     imports = statistics.median(pair[0] for one in found["starts"] for pair in one)
     first, second = (statistics.median(one[i][1] for one in found["starts"]) for i in range(2))
     return [
@@ -247,18 +247,21 @@ def main() -> None:
     arguments = parser.parse_args()
     names, file = arguments.names or known, arguments.keep
     found = json.loads(file.read_text()) if file is not None and file.exists() else {}
+
+    def keep() -> None:
+        if file is not None:
+            file.write_text(json.dumps(found))
+
     for engine in arguments.engine or ENGINES:
         for name in WORKLOADS:
             # "step": elsewhere Keras's steps are otherwise made
             if name in names and (name != "step" or engine == "torch"):
                 row = Row.measured(engine, name, arguments.rounds, arguments.seconds)
                 found.setdefault(engine, {})[name] = row.found
-                if file is not None:
-                    file.write_text(json.dumps(found))
+                keep()
     if "start" in names:
         found["start"] = start(arguments.rounds)
-        if file is not None:
-            file.write_text(json.dumps(found))
+        keep()
     versions = ", ".join(
         f"{label} {importlib.metadata.version(package)}"
         for label, package in (("JAX", "jax"), ("TensorFlow", "tensorflow-cpu"),

@@ -377,12 +377,11 @@ def _in_order(dataset: Dataset, buffer: int, seed: Any, epochs: int | None) -> D
 
 def _dtype(fields: Iterator[str], na_value: str) -> str:
     """The first dtype that takes all of the fields."""
-    kinds = ["int32", "int64", "float32", "float64", "string"]
-    at = 0
+    wider = ["int32", "int64", "float32", "float64", "string"]
     for field in fields:
-        while field not in ("", na_value) and not _is(field, kinds[at]):
-            at += 1
-    return kinds[at]
+        while field not in ("", na_value) and not _is(field, wider[0]):
+            del wider[0]
+    return wider[0]
 
 
 def _is(field: str, kind: str) -> bool:

@@ -26,21 +26,20 @@ class File:
     """
 
     def __init__(self, path: str) -> None:
-        self.path, self.part = path, f"{path}.{os.getpid()}-{time.time_ns()}"
-        self.file = open(self.part, "wb")  # noqa: SIM115
+        self.writing = atomic.writing(path)
+        self.file = self.writing.__enter__()
 
     def write(self, element: Any) -> None:
         self.file.write(records.framed(elements.encode(element)))
 
     def close(self) -> None:
-        self.file.close()
-        os.replace(self.part, self.path)
+        self.writing.__exit__(None, None, None)
 
     def drop(self) -> None:
         """Leave nothing, if it was not closed."""
-        self.file.close()
-        if os.path.exists(self.part):
-            os.remove(self.part)
+        if not self.file.closed:
+            error = InterruptedError()
+            self.writing.__exit__(InterruptedError, error, None)
 
 
 class Folder:

@@ -523,22 +523,29 @@ class Errorless(Iterator):
                     _LOG.warning("ignore_errors: %s: %s", type(error).__name__, error)
 
 
-class Buckets(Iterator):
+class Grouped(Iterator):
+    """One that still has elements to give when its source has ended."""
+
+    over = False
+
+    def _coming(self) -> Any:
+        """The elements of the source up to its end, after which it is not asked again."""
+        if not self.over:
+            for element in self.source:  # noqa: UP028 (`yield from` closes it when one stops)
+                yield element
+            self.over = True
+
+
+class Buckets(Grouped):
     """Batches of elements with equal keys, by `join`."""
 
     _position = ("source", "groups", "over")
 
     def _begin(self) -> None:
         self.groups: dict[int, list] = {}
-        self.over = False
 
     def __next__(self) -> Any:
-        while not self.over:
-            try:
-                element = next(self.source)
-            except StopIteration:
-                self.over = True
-                break
+        for element in self._coming():
             key = call(self.key, element)
             group = self.groups.setdefault(key, [])
             group.append(element)
@@ -572,23 +579,17 @@ class Counted(Iterator):
         return ValueError(f"assert_cardinality: expected {self.expected} elements, got {found}")
 
 
-class Reduced(Iterator):
+class Reduced(Grouped):
     """An element for each group of elements with equal keys, by a reducer."""
 
     _position = ("source", "states", "over")
-    over = False
 
     def _begin(self) -> None:
         self.states: dict[int, Any] = {}
 
     def __next__(self) -> Any:
         reducer = self.reducer
-        while not self.over:
-            try:
-                element = next(self.source)
-            except StopIteration:
-                self.over = True
-                break
+        for element in self._coming():
             key = int(call(self.key, element))
             state = self.states.get(key)
             if key not in self.states:

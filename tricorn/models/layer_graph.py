@@ -144,17 +144,15 @@ class LayerGraph:
         reached = inputs is None or bool(inputs & set(map(id, self.inputs)))
         return self.nodes if reached else []
 
+    @functools.cached_property
     def numbers(self) -> int | None:
         """How many the layers and ops give for a sample, those of models inside too; None: there
         are sizes that nobody knows."""
-        found = 0
-        for node in self.nodes:
-            inside = getattr(node.operation, "_tricorn_numbers", lambda: 0)()
-            sizes = [size for t in tree.leaves(node.outputs) for size in t.shape[1:]]
-            if inside is None or None in sizes:
-                return None
-            found += inside + sum(math.prod(t.shape[1:]) for t in tree.leaves(node.outputs))
-        return found
+        inside = [getattr(node.operation, "_tricorn_numbers", lambda: 0)() for node in self.nodes]
+        shapes = [t.shape[1:] for node in self.nodes for t in tree.leaves(node.outputs)]
+        if None in inside or any(None in shape for shape in shapes):
+            return None
+        return sum(inside) + sum(map(math.prod, shapes))
 
     # ---------------------------------------------------------------------------------- running it
 

@@ -151,7 +151,7 @@ class Model(Trainer):
 
     def _tricorn_numbers(self) -> int | None:
         graph = graph_of(self)
-        return None if graph is None else graph.numbers()
+        return None if graph is None else graph.numbers
 
     def _tricorn_lock(self) -> None:
         if graph_of(self) is None and self.built:

@@ -158,7 +158,8 @@ def testing(batches: int | None) -> Iterator[None]:
 
 
 def training(fit: F) -> F:
-    """`fit` of a model, with what the active engine keeps between steps given back at its end."""
+    """`fit` of a model, with what the active engine keeps between steps given back at its end.  It
+    is told how large a batch is inside; one of a source of batches is taken to have 32 samples."""
 
     @functools.wraps(fit)
     def kept(

@@ -24,7 +24,7 @@ import jax
 from tricorn import memory
 
 #: a model whose layers give fewer numbers for a batch is light: between the heaviest that gained by
-#: arenas of its threads (420,000, 2.5 MB with what an LSTM keeps) and the lightest that lost
+#: arenas of its threads (an embedding, 420,000) and the lightest that lost (a ConvLSTM, a million)
 _LIGHT = 2**19
 
 

@@ -381,27 +381,28 @@ def slice(x: torch.Tensor, key: tuple) -> torch.Tensor:
     return torch.flip(x[key], reverse)
 
 
-def _block(x: torch.Tensor, axis: int, begin: Any, count: int) -> torch.Tensor:
-    """The positions of a block along an axis, moved back so that it fits."""
-    last = x.shape[axis] - count
+def _fitting(begin: Any, last: int) -> Any:
+    """The beginning of a block, moved back so that it fits."""
     if isinstance(begin, torch.Tensor):
-        begin = begin.clamp(0, last)
-    else:
-        begin = py.min(py.max(begin, 0), last)
-    return torch.arange(count, device=x.device) + begin
+        return begin.clamp(0, last)
+    return py.min(py.max(begin, 0), last)
 
 
 def dynamic_slice(x: torch.Tensor, start: Sequence, size: tuple[int, ...]) -> torch.Tensor:
     for i, (begin, count) in enumerate(zip(start, size)):
+        begin = _fitting(begin, x.shape[i] - count)
         if isinstance(begin, torch.Tensor):
-            x = x.index_select(i, _block(x, i, begin, count))
+            x = x.index_select(i, torch.arange(count, device=x.device) + begin)
         elif count != x.shape[i]:
-            x = x.narrow(i, py.min(py.max(begin, 0), x.shape[i] - count), count)
+            x = x.narrow(i, begin, count)
     return x
 
 
 def update_slice(x: torch.Tensor, start: Sequence, update: torch.Tensor) -> torch.Tensor:
-    places = [_block(x, i, *at) for i, at in enumerate(zip(start, update.shape))]
+    places = [
+        torch.arange(count, device=x.device) + _fitting(begin, length - count)
+        for begin, count, length in zip(start, update.shape, x.shape)
+    ]
     grid = [p.reshape([-1 if j == i else 1 for j in range(x.ndim)]) for i, p in enumerate(places)]
     return x.index_put(tuple(grid), update) if grid else update
 

@@ -389,7 +389,6 @@ def _tidy(program: GraphModule) -> None:
     _share(graph, touched, outputs)
     graph.eliminate_dead_code()
     graph.lint()
-    program.recompile()
 
 
 def _outputs(graph: Graph) -> list[Node]:

@@ -22,12 +22,12 @@ def differences(model: Any, ahead: bool = False) -> list[str]:
     found = [f"the layer {one.name!r}: {why}" for one in flatten(model) for why in _of_layer(one)]
     optimizer = getattr(model, "optimizer", None)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    whys = []
+    kind, whys = type(optimizer).__name__, []
     if isinstance(optimizer, LegacyOptimizer):
         whys = optimizer._tricorn_today(ahead)[1]
-    elif "nadam_product" in conventions_of(optimizer).differences():
-        whys = ["its schedule goes on with each variable"] * (type(optimizer).__name__ == "Nadam")
-    found += [f"the optimizer {type(optimizer).__name__}: {why}" for why in whys]
+    elif kind == "Nadam" and "nadam_product" in conventions_of(optimizer).differences():
+        whys = ["its schedule goes on with each variable"]
+    found += [f"the optimizer {kind}: {why}" for why in whys]
     own = conventions_of(model).differences()
     if getattr(model, "compiled", False) and own.get("loss_mean") and _masks(model):
         found.append("the loss: its mean counts masked entries in another way")
