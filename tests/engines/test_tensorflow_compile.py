@@ -7,7 +7,8 @@ tf = pytest.importorskip("tensorflow")
 
 import tricorn as keras  # noqa: E402
 from tricorn import layers  # noqa: E402
-from tricorn.engines.tensorflow import compilation, windows  # noqa: E402
+from tricorn.engines import common  # noqa: E402
+from tricorn.engines.tensorflow import compilation, draws, transforms, windows  # noqa: E402
 from tricorn.ops import fused  # noqa: E402
 
 pytestmark = pytest.mark.engine("tensorflow")
@@ -82,3 +83,38 @@ def test_one_row_has_no_variance():
 def test_other_floats_are_declined():
     x = tf.ones((2, 3), tf.float64)
     assert windows.batch_norm(x, x[0], x[0], 1e-3) is NotImplemented
+
+
+@pytest.mark.parametrize("key", [(7, 8), (-3, 2**31 - 1)])
+def test_masks_of_many_elements_are_the_same_however_they_are_drawn(key):
+    key, shape = tf.constant(key, tf.int32), (256, 257)
+    words = (int(k) % 2**32 for k in key)
+    counters = np.arange(np.prod(shape), dtype=np.uint32)
+    with np.errstate(over="ignore"):
+        words = common.hashed(*map(np.uint32, words), counters, np.bitwise_xor, np.right_shift)
+
+    for probability in (0.9, 1e-4):
+        expected = (words / 2**32 < probability).reshape(shape)
+        assert abs(expected.mean() - probability) < 5 * np.sqrt(probability / expected.size)
+
+        def draw(key, shape=shape, probability=probability):
+            return draws.bernoulli(key, shape, probability)
+
+        token = transforms.without_xla.set(True)
+        forms = [draw, tf.function(draw)]
+        found = [form(key) for form in forms]
+        transforms.without_xla.reset(token)
+        found += [tf.function(draw, jit_compile=jit)(key) for jit in (None, True)]
+        dynamic = tf.function(
+            lambda key, n: draw(key, (n, shape[1])), jit_compile=True, autograph=False
+        )
+        for mask in [*found, dynamic(key, tf.constant(shape[0]))]:
+            np.testing.assert_array_equal(mask, expected)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("shape", [(64,), (2**16,)])
+def test_masks_have_their_probability(shape, probability):
+    mask = draws.bernoulli(tf.constant([3, 4], tf.int32), shape, probability).numpy()
+    assert mask.dtype == bool
+    assert abs(mask.mean() - probability) <= 5 * np.sqrt(probability * (1 - probability) / mask.size)

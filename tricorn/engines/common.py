@@ -263,3 +263,31 @@ def in_equal_parts(kernel: Callable) -> Callable:
         return list(kernel(x, parts, axis)) if whole else NotImplemented
 
     return run
+
+
+# ---------------------------------------------------------------------------------------- random
+
+
+def hashed(first: Any, second: Any, counters: Any, xor: Callable, right: Callable) -> Any:
+    """Random 32-bit patterns, a pure function of a key's two words and of the counters.
+
+    That of counter i is ``mix(a + k1) ^ a`` with ``a = mix(i ^ k0)``, where ``mix`` is a bijective
+    32-bit finalizer (xor-shift, multiply; C. Wellons' search, bias below 0.11) and (k0, k1) are the
+    key's words mixed together, so that neighbouring seeds or counters share nothing. The xor of two
+    permutations makes it a function with the collisions of chance. Not cryptographic; a key serves
+    arrays of up to 2**32 elements.
+
+    Args:
+        first, second, counters: unsigned numbers of 32 bits.
+        xor, right: the framework's operations on them.
+    """
+
+    def mix(h: Any) -> Any:
+        h = xor(h, right(h, np.uint32(16))) * np.uint32(0x21F0AAAD)
+        h = xor(h, right(h, np.uint32(15))) * np.uint32(0xD35A2D97)
+        return xor(h, right(h, np.uint32(15)))
+
+    k0 = mix(first + mix(xor(second, np.uint32(0x9E3779B9))))
+    k1 = mix(second + mix(k0))
+    a = mix(xor(counters, k0))
+    return xor(mix(a + k1), a)

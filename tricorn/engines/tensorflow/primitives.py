@@ -797,31 +797,6 @@ def unique(x: tf.Tensor) -> tuple[tf.Tensor, ...]:
     return tuple(_on_host(find, [x.dtype, tf.int32, tf.int32, tf.int32], x))
 
 
-# ----------------------------------------------------------------------------------------- random
-
-
-def bits(key: tf.Tensor, shape: tuple) -> tf.Tensor:
-    return tf.random.stateless_uniform(packed(shape), key, None, None, tf.int32)
-
-
-def uniform(key: tf.Tensor, shape: tuple, dtype: str) -> tf.Tensor:
-    return tf.random.stateless_uniform(packed(shape), key, dtype=dtype)
-
-
-def normal(key: tf.Tensor, shape: tuple, dtype: str) -> tf.Tensor:
-    return tf.random.stateless_normal(packed(shape), key, dtype=dtype)
-
-
-def randint(key: tf.Tensor, shape: tuple, low: Any, high: Any, dtype: str) -> tf.Tensor:
-    drawn = tf.random.stateless_uniform(packed(shape), key, low, high, tf.int64)
-    return tf.cast(drawn, dtype)
-
-
-def gamma(key: tf.Tensor, alpha: tf.Tensor, dtype: str) -> tf.Tensor:
-    alpha = cast(alpha, dtype)
-    return tf.random.stateless_gamma(tf.shape(alpha), key, alpha, dtype=dtype)
-
-
 # -------------------------------------------------------------------------------------- variables
 
 
