@@ -8,7 +8,7 @@ tf = pytest.importorskip("tensorflow")
 import tricorn as keras  # noqa: E402
 from tricorn import layers  # noqa: E402
 from tricorn.engines import common  # noqa: E402
-from tricorn.engines.tensorflow import compilation, draws, transforms, windows  # noqa: E402
+from tricorn.engines.tensorflow import compilation, draws, primitives, transforms, windows  # noqa: E402
 from tricorn.ops import fused  # noqa: E402
 
 pytestmark = pytest.mark.engine("tensorflow")
@@ -117,4 +117,33 @@ def test_masks_of_many_elements_are_the_same_however_they_are_drawn(key):
 def test_masks_have_their_probability(shape, probability):
     mask = draws.bernoulli(tf.constant([3, 4], tf.int32), shape, probability).numpy()
     assert mask.dtype == bool
-    assert abs(mask.mean() - probability) <= 5 * np.sqrt(probability * (1 - probability) / mask.size)
+    deviation = np.sqrt(probability * (1 - probability) / mask.size)
+    assert abs(mask.mean() - probability) <= 5 * deviation
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (2, 5, 3), (0, 3)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_sums_of_rows(shape, dtype):
+    x = tf.cast(tf.random.normal(shape), dtype)
+    expected = tf.reduce_sum(x, range(len(shape) - 1))
+    tolerance = 0.02 if dtype == "bfloat16" else 1e-6
+    for found in (primitives.row_sum(x), tf.function(primitives.row_sum)(x)):
+        assert found.dtype == x.dtype
+        np.testing.assert_allclose(
+            tf.cast(found, "float64"), tf.cast(expected, "float64"), tolerance, tolerance
+        )
+
+
+def test_a_bias_in_what_is_differentiated_has_the_sum_of_rows():
+    @tf.function
+    def derived(x, bias):
+        fn = lambda b: (tf.reduce_sum(tf.square(tf.nn.bias_add(x, b))), None)
+        _, pull, _ = transforms.vjp(fn, (bias,))
+        return pull(tf.constant(1.0))[0]
+
+    for shape in [(4, 3), (2, 4, 3), (2, 4, 4, 3)]:
+        x, bias = tf.random.normal(shape), tf.constant([1.0, -2.0, 0.5])
+        expected = tf.reduce_sum(2 * (x + bias), range(len(shape) - 1))
+        np.testing.assert_allclose(derived(x, bias), expected, 1e-5, 1e-5)
+        kinds = {o.type for o in derived.get_concrete_function(x, bias).graph.get_operations()}
+        assert ("BiasAddGrad" in kinds) == (len(shape) > 2)

@@ -583,6 +583,17 @@ def scatter(x: tf.Tensor, indices: tf.Tensor, updates: tf.Tensor, mode: str) -> 
 # --------------------------------------------------------------------------------- linear algebra
 
 
+def row_sum(x: tf.Tensor) -> tf.Tensor:
+    """The sum of floating numbers over all axes but the last, as a product with ones.
+
+    It takes 0.4 to 0.8 of the time of `BiasAddGrad`, and that no more than that of `Sum` (50 to
+    32,768 rows of 32 to 1,024, two cores).
+    """
+    rows = reshape(x, (-1, x.shape[-1]))
+    ones = tf.ones([shape(rows)[0], 1], x.dtype)
+    return tf.squeeze(_raw.MatMul(a=rows, b=ones, transpose_a=True), 1)
+
+
 def matmul(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     left, right = len(x.shape) == 1, len(y.shape) == 1
     x = tf.expand_dims(x, 0) if left else x

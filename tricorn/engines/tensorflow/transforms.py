@@ -5,7 +5,6 @@ TensorFlow's own structures take no None, so its functions are given flat lists.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -16,7 +15,7 @@ import tensorflow as tf
 from tricorn import dtypes, tree
 from tricorn.engines import common
 from tricorn.engines.abstract import AbstractTensor, NeedsEngine
-from tricorn.engines.tensorflow.primitives import FLOATING, shape
+from tricorn.engines.tensorflow.primitives import FLOATING, row_sum, shape
 from tricorn.engines.tensorflow.private import (
     EagerTensor,
     FuncGraph,
@@ -224,6 +223,19 @@ def vjp(fn: Callable, primals: tuple) -> tuple:
     return out, pullback, aux
 
 
+#: operations of what is differentiated in a graph -> what gives their gradients
+_GRADIENTS = {"BiasAdd": "TricornBiasAdd"}
+
+
+@tf.RegisterGradient("TricornBiasAdd")
+def _of_bias(operation: tf.Operation, dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    if len(operation.outputs[0].shape) == 2:
+        return dy, row_sum(dy)
+    # a fused gradient of convolutions has it
+    layout = operation.get_attr("data_format")
+    return dy, tf.raw_ops.BiasAddGrad(out_backprop=dy, data_format=layout)
+
+
 def _vjp(fn: Callable, primals: Sequence) -> tuple[list, Callable]:
     """`vjp` of a function of a flat list; the cotangents of what is not differentiated are None."""
     moving = [i for i, x in enumerate(primals) if x.dtype in FLOATING]
@@ -231,7 +243,8 @@ def _vjp(fn: Callable, primals: Sequence) -> tuple[list, Callable]:
     tape = None
     if tf.executing_eagerly():
         tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
-    with tape or contextlib.nullcontext():
+    graph = tf.compat.v1.get_default_graph()
+    with tape or graph.gradient_override_map(_GRADIENTS):
         for i in moving:  # tensors of their own: what else comes from the same ones stays
             points[i] = tf.identity(primals[i])
             if tape is not None:
