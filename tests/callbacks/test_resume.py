@@ -194,6 +194,13 @@ def dataset():
     return tricorn.data.Dataset.from_tensor_slices((ROWS, TARGETS)).shuffle(9, seed=4)
 
 
+def kept(folder):
+    rows = dataset().snapshot(folder, shard_func=lambda x, y: y)
+    if not folder.exists():
+        list(rows)
+    return rows
+
+
 def doubled(x, y):
     return 2 * x, y
 
@@ -214,6 +221,13 @@ SOURCES = {
     "a Dataset without end": lambda _: {
         "x": dataset().map(doubled, num_parallel_calls=2).repeat().batch(4).prefetch(3),
         "steps_per_epoch": 4},
+    "windows": lambda _: {
+        "x": tricorn.data.Dataset.range(22).window(3, 1, drop_remainder=True).shuffle(5, seed=1)
+        .flat_map(lambda window: window.batch(3)).unique().batch(4)
+        .map(lambda rows: (ROWS[rows].mean(1), TARGETS[rows[:, 0]]))},
+    "numbers": lambda _: {"x": tricorn.data.Dataset.range(22).unique().shuffle(5, seed=1).batch(4)
+                          .map(lambda rows: (ROWS[rows], TARGETS[rows]))},
+    "a snapshot": lambda folder: {"x": kept(folder / "rows").batch(4)},
     "what begins anew": lambda _: {"x": Anew()},
     "validation by a generator": lambda _: {"x": Numbered(), "validation_data": endless(),
                                             "validation_steps": 2},

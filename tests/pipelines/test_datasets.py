@@ -99,7 +99,7 @@ def test_iterators_go_on_where_they_were(name):
         iterator, other = iter(first), iter(second)
         for _ in range(min(at, count)):
             next(iterator)
-        position = decode(encode(iterator.get_state()), Dataset._listed)
+        position = decode(encode(iterator.get_state()), Dataset._of_data)
         rest = list(map(table.plain, iterator))
         assert len(rest) == count - min(at, count)
         next(other, None)  # wherever it was
@@ -287,7 +287,7 @@ def test_threads_put_large_rows_into_their_batches(drop):
     wanted = list(Dataset.range(23).map(large).batch(5, drop_remainder=drop))
     iterator, positions, found = iter(make()), [], []
     for batch in iterator:
-        positions.append(decode(encode(iterator.get_state()), Dataset._listed))
+        positions.append(decode(encode(iterator.get_state()), Dataset._of_data))
         found.append(batch)
     assert all(batch["rows"].base is not None for batch in found)  # nobody has copied them
     for at, position in enumerate(positions):
@@ -366,7 +366,7 @@ def test_files_that_a_killed_loop_was_writing(tmp_path, keep):
         iterator = iter(make(f"{at}"))
         for _ in range(at):
             next(iterator)
-        position = decode(encode(iterator.get_state()), Dataset._listed)
+        position = decode(encode(iterator.get_state()), Dataset._of_data)
         del iterator
         other = iter(make(f"{at}"))
         other.set_state(position)
@@ -401,7 +401,7 @@ def test_named_tuples_in_positions():
     data = Dataset.from_tensor_slices(Point([1, 2, 3], [4, 5, 6])).shuffle(3, seed=1)
     iterator, other = (iter(data.map(lambda p: p._replace(x=p.x * 2))) for _ in range(2))
     next(iterator)
-    other.set_state(decode(encode(iterator.get_state()), Dataset._listed))
+    other.set_state(decode(encode(iterator.get_state()), Dataset._of_data))
     assert list(other) == (rest := list(iterator)) and type(rest[0]) is Point
     local = collections.namedtuple("Local", "x")(1)
     found = decode(encode(local), list)
@@ -454,7 +454,7 @@ def test_positions_are_data():
         "scalar": np.float64(2),
         "window": Dataset._listed([np.int64(1), np.int64(2)]),
     }
-    found = decode(encode(values), Dataset._listed)
+    found = decode(encode(values), Dataset._of_data)
     assert list(found.pop("window")) == [1, 2]
     values.pop("window")
     assert repr(found) == repr(values)

@@ -276,9 +276,15 @@ class BackupAndRestore(MonitorCallback):
             "feeds": [feed.state() for feed in self._run.feeds],
             "callbacks": dict(self._callbacks()),
         }
-        arrays: list = []
+        arrays: list[bytes] = []
         name = f"step-{epoch:08}-{step:010}.state"
-        self._writer.put(self._folder / name, run_state.encoded(state, arrays), arrays, best)
+        self._writer.put(self._folder / name, self._data("data", state, arrays), arrays, best)
+
+    def _data(self, whose: str, state: Any, kept: list) -> Any:
+        try:
+            return run_state.encoded(state, kept)
+        except run_state.NotData as error:
+            raise TypeError(f"the state of the {whose}: {error}") from None
 
     def _callbacks(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """The part of the other callbacks' state that is not as it began: settings that a program
@@ -286,10 +292,7 @@ class BackupAndRestore(MonitorCallback):
         for name, callback in self._others():
             began, state = self._began.get(name, {}), callback.get_state()
             changed = {k: v for k, v in state.items() if run_state.mark(v) != began.get(k)}
-            try:
-                run_state.encoded(changed, [])
-            except run_state.NotData as error:
-                raise TypeError(f"the state of the callback {name}: {error}") from None
+            self._data(f"callback {name}", changed, [])
             yield name, changed
 
     def _written(self, path: Path, best: bool) -> None:

@@ -2,8 +2,9 @@
 whole.
 
 A file is a zip archive without compression: the bytes of arrays as ``0``, ``1`` ..., and
-``state.json``, which names them.  Zip keeps a checksum (CRC-32) of each member, and its index
-stands at the end, so a damaged file or a part of one is told from a whole one.
+``state.json``, which names them and has the small ones.  Zip keeps a checksum (CRC-32) of each
+member, and its index stands at the end, so a damaged file or a part of one is told from a whole
+one.
 """
 
 from __future__ import annotations
@@ -19,60 +20,48 @@ from typing import Any
 import numpy as np
 
 from tricorn import atomic, seeds
+from tricorn.data.dataset import Dataset
+from tricorn.data.elements import NotData, in_text, of_text, plain, restored
 from tricorn.engines import active
 from tricorn.graph.turns import Use
 
-_PLAIN = (bool, int, float, str, type(None))
 METRICS = "variables of the metrics"
 #: bytes from which on an array is not compared
 _LARGE = 2**20
+#: bytes up to which they stand in ``state.json``
+_SMALL = 2**8
 #: of a layer's config: names differ from one building of a model to the next
 _NAMES = ("name", "inbound_nodes", "build_config", "module", "registered_name")
-
-
-class NotData(TypeError):
-    """A value is no plain data."""
 
 
 # ----------------------------------------------------------------------------------------- as data
 
 
-def encoded(value: Any, arrays: list[np.ndarray]) -> Any:
-    """Plain data (None, numbers, strings, bytes, arrays; lists, tuples and dicts of them) as what
-    JSON has forms for.  Copies of the arrays are added to `arrays`.
+def encoded(value: Any, kept: list) -> Any:
+    """Data as what JSON has forms for; see `plain`.  The bytes of arrays are added to `kept`, but
+    for small ones.
 
     Raises:
-        NotData: for anything else.
+        NotData: for what is no data.
     """
-    if type(value) in _PLAIN:
-        return value
-    if type(value) is list:
-        return [encoded(part, arrays) for part in value]
-    if type(value) is tuple:
-        return {"tuple": [encoded(part, arrays) for part in value]}
-    if type(value) is dict:
-        return {"dict": [[encoded(k, arrays), encoded(v, arrays)] for k, v in value.items()]}
-    if type(value) is bytes:
-        arrays.append(np.frombuffer(value, np.uint8))
-        return {"bytes": len(arrays) - 1}
-    if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.names:
-        raise NotData(f"{type(value).__name__} is no plain data")
-    if value.dtype == object:
-        return {"objects": encoded(value.ravel().tolist(), arrays), "shape": list(value.shape)}
-    arrays.append(np.array(value, order="C"))
-    kind = value.dtype.name if value.dtype.kind == "V" else value.dtype.str
-    return {"array": len(arrays) - 1, "dtype": kind, "shape": list(value.shape)}
+
+    def put(data: Any) -> int | str:
+        small = len(data) if isinstance(data, bytes) else data.nbytes
+        if small < _SMALL:
+            return in_text(data)
+        kept.append(data if isinstance(data, bytes) else data.tobytes())
+        return len(kept) - 1
+
+    return plain(value, put)
 
 
 def is_data(value: Any) -> bool:
     """Whether `encoded` takes it."""
-    if isinstance(value, (list, tuple)):
-        return type(value) in (list, tuple) and all(map(is_data, value))
-    if isinstance(value, dict):
-        return type(value) is dict and is_data(list(value)) and is_data(list(value.values()))
-    if isinstance(value, (np.ndarray, np.generic)):
-        return not value.dtype.names and (value.dtype != object or is_data(value.tolist()))
-    return type(value) in (*_PLAIN, bytes)
+    try:
+        plain(value, lambda _: None)
+    except NotData:
+        return False
+    return True
 
 
 def mark(value: Any) -> Any:
@@ -87,32 +76,11 @@ def mark(value: Any) -> Any:
     return type(value), repr(value)
 
 
-def decoded(value: Any, read: Any) -> Any:
-    """The inverse of `encoded`; ``read(number)`` gives the bytes of an array."""
-    if isinstance(value, list):
-        return [decoded(part, read) for part in value]
-    if not isinstance(value, dict):
-        return value
-    if "tuple" in value:
-        return tuple(decoded(part, read) for part in value["tuple"])
-    if "dict" in value:
-        return {decoded(k, read): decoded(v, read) for k, v in value["dict"]}
-    if "bytes" in value:
-        return read(value["bytes"])
-    if "objects" in value:
-        whole = np.empty(len(value["objects"]), object)
-        whole[:] = decoded(value["objects"], read)
-        return whole.reshape(value["shape"])
-    found = np.frombuffer(read(value["array"]), np.dtype(value["dtype"]))
-    return found.reshape(value["shape"]).copy()
-
-
-def write(path: Path, state: Any, arrays: list[np.ndarray]) -> None:
+def write(path: Path, state: Any, kept: list[bytes]) -> None:
     """Write what `encoded` has given: the file is there whole or not at all."""
     with atomic.writing(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for number, array in enumerate(arrays):
-            with archive.open(str(number), "w", force_zip64=True) as member:
-                member.write(array.reshape(-1).view(np.uint8).data)
+        for number, data in enumerate(kept):
+            archive.writestr(str(number), data)
         archive.writestr("state.json", json.dumps(state))
 
 
@@ -126,9 +94,11 @@ def read(path: Path) -> Any:
         with zipfile.ZipFile(path) as archive:
             if any(member.compress_type for member in archive.infolist()):
                 raise ValueError("it is compressed, which no state is")
-            state = json.loads(archive.read("state.json"))
-            return decoded(state, lambda number: archive.read(str(number)))
-    except (zipfile.BadZipFile, EOFError, KeyError, TypeError, RecursionError) as error:
+            get = lambda at: of_text(at) if isinstance(at, str) else archive.read(str(at))
+            return restored(json.loads(archive.read("state.json")), get, Dataset._of_data)
+    except (
+        zipfile.BadZipFile, EOFError, KeyError, TypeError, RecursionError, StopIteration,
+    ) as error:  # fmt: skip
         raise ValueError(f"{path} is damaged: {error}") from error
 
 

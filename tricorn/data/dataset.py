@@ -84,7 +84,7 @@ class Dataset:
     """
 
     #: under which one in a file is known to `elements.KEYED`
-    key: str | None = None
+    _key: str | None = None
     _options = Options()
     class_names: list[str] | None = None
     file_paths: list[str] | None = None
@@ -228,7 +228,7 @@ class Dataset:
 
         def read(file: Any) -> Any:
             record = records.read_record(file, path)
-            return None if record is None else elements.decode(record, Dataset._listed)
+            return None if record is None else elements.decode(record, Dataset._of_data)
 
         opened = functools.partial(records.opened, path, compression)
         return cls._of(kinds.Records, length=length, spec=spec, opened=opened, read=read)
@@ -244,8 +244,8 @@ class Dataset:
         for number, length in found["shards"]:
             file = os.path.join(path, found["run"], f"{number:08}")
             shard = cls._of_file(file, found["compression"], length, spec)
-            shard.key = f"{found['run']}/{number}"
-            shards.append(elements.KEYED.setdefault(shard.key, shard))
+            shard._key = f"{found['run']}/{number}"
+            shards.append(elements.KEYED.setdefault(shard._key, shard))
         made = cls._listed(shards)
         if reader is not None:
             made = reader(made)
@@ -256,9 +256,26 @@ class Dataset:
         made._spec, made._length = spec, sum(length for _, length in found["shards"])
         return made
 
-    def listed(self) -> list | None:
-        """The elements, where the dataset is a list of them, such as a window."""
-        return self._settings.get("listed")
+    def _tricorn_data(self) -> list | str | None:
+        """What the dataset is as data: the elements, where it is a list of them, such as a window;
+        or its key."""
+        return self._key or self._settings.get("listed")
+
+    @classmethod
+    def _of_data(cls, data: list | str) -> Dataset:
+        """The dataset of such data.  That of a key must be there when it is read."""
+        if isinstance(data, list):
+            return cls._listed(data)
+
+        def there(*_: Any) -> Dataset:
+            if data not in elements.KEYED:
+                raise ValueError(f"the saved elements of the position are not there: {data}")
+            return elements.KEYED[data]
+
+        spec = lambda: there().element_spec
+        made = cls._of(lambda _: there()._iterator(), length=None, spec=spec)
+        made._key = data
+        return made
 
     def __repr__(self) -> str:
         length = {None: "unknown length", math.inf: "no end"}.get(self._length, self._length)  # type: ignore

@@ -464,38 +464,109 @@ def ragged(rows: list, ranks: Any, dtype: Any) -> Any:
 #: key -> dataset that is read from a file by `load`: as an element it is written as its key
 KEYED: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 _SPECS: dict[str, Any] = {"TensorSpec": TensorSpec, "DatasetSpec": DatasetSpec}
+_PLAIN = (bool, int, float, str, type(None))
+
+
+class NotData(TypeError):
+    """A value is no plain data."""
+
+
+def plain(x: Any, put: Callable[[Any], Any]) -> Any:
+    """Data (None, numbers, strings, bytes, arrays and scalars of NumPy, specs, lists as datasets;
+    lists, tuples, named ones and dicts of them) as what JSON has forms for.
+
+    Args:
+        put: keeps bytes, or those of an array, and gives by what they are found again.
+
+    Raises:
+        NotData: for anything else.
+    """
+    kind, all_of = type(x), lambda parts: [plain(part, put) for part in parts]
+    if kind in _PLAIN:
+        return x
+    if kind is bytes:
+        return {"bytes": put(x)}
+    if isinstance(x, (np.ndarray, np.generic)) and not x.dtype.names:
+        form, own = "scalar" if isinstance(x, np.generic) else "array", x.dtype.kind == "V"
+        if x.dtype == object:
+            return {form: all_of(x.flat), "dtype": "string", "shape": x.shape}
+        dtype = x.dtype.name if own else x.dtype.str
+        return {form: put(x), "dtype": dtype, "shape": x.shape}
+    if kind is list:
+        return all_of(x)
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        place = [kind.__module__, kind.__qualname__]
+        return {"named": all_of(x), "class": place, "fields": x._fields}
+    if kind in _SPECS.values():
+        return {kind.__name__: all_of(getattr(x, part.name) for part in dataclasses.fields(x))}
+    if kind is tuple:
+        return {"tuple": all_of(x)}
+    if kind in (dict, collections.OrderedDict):
+        return {"dict" if kind is dict else "ordered": all_of(map(list, x.items()))}
+    listed = getattr(kind, "_tricorn_data", lambda x: None)(x)
+    if listed is not None:
+        return {"dataset": plain(listed, put)}
+    raise NotData(f"{kind.__name__} is no plain data")
+
+
+def restored(x: Any, get: Callable[[Any], bytes], dataset: Callable[[Any], Any]) -> Any:
+    """The inverse of `plain`.
+
+    Args:
+        get: gives the bytes for what `put` has given.
+        dataset: makes a dataset of a list of elements, or of a key of `KEYED`.
+    """
+    if isinstance(x, list):
+        return [restored(part, get, dataset) for part in x]
+    if not isinstance(x, dict):
+        return x
+    kind, body = next(iter(x.items()))
+    if kind == "bytes":
+        return get(body)
+    if kind in ("array", "scalar"):
+        if x["dtype"] == "string":
+            array = np.empty(len(body), object)
+            array[:] = restored(body, get, dataset)
+        else:
+            array = np.frombuffer(get(body), dtypes.to_numpy(x["dtype"])).copy()
+        return array.reshape(x["shape"])[() if kind == "scalar" else ...]
+    found = restored(body, get, dataset)
+    if kind == "named":
+        return tuple.__new__(_named_tuple(*x["class"], tuple(x["fields"])), found)
+    if kind in _SPECS:
+        return _SPECS[kind](*found)
+    kinds: dict[str, Callable] = {
+        "tuple": tuple, "dict": dict, "ordered": collections.OrderedDict, "dataset": dataset,
+    }  # fmt: skip
+    return kinds[kind](found)
+
+
+def in_text(data: Any) -> str:
+    """Bytes, or those of an array, in a string."""
+    return base64.b64encode(data.tobytes() if hasattr(data, "tobytes") else data).decode()
+
+
+of_text = base64.b64decode
 
 
 def encode(value: Any) -> bytes:
     """A position or an element as JSON, which `decode` reads; it holds data only."""
-    return json.dumps(_plain(value)).encode()
+    return json.dumps(plain(value, in_text)).encode()
 
 
-def _plain(x: Any) -> Any:
-    if isinstance(x, bytes):
-        return {"bytes": base64.b64encode(x).decode()}
-    if isinstance(x, (np.ndarray, np.generic)):
-        kind = "scalar" if isinstance(x, np.generic) else "array"
-        texts = x.dtype == object
-        data = list(map(_plain, x.flat)) if texts else base64.b64encode(x.tobytes()).decode()
-        return {kind: data, "dtype": "string" if texts else x.dtype.name, "shape": x.shape}
-    if isinstance(x, tuple) and hasattr(x, "_fields"):
-        place = [type(x).__module__, type(x).__qualname__]
-        return {"named": list(map(_plain, x)), "class": place, "fields": x._fields}
-    if isinstance(x, (TensorSpec, DatasetSpec)):
-        parts = (getattr(x, field.name) for field in dataclasses.fields(x))
-        return {type(x).__name__: list(map(_plain, parts))}
-    if isinstance(x, (list, tuple)):
-        return {"list" if isinstance(x, list) else "tuple": list(map(_plain, x))}
-    if isinstance(x, dict):
-        return {"dict": [[_plain(key), _plain(part)] for key, part in x.items()]}
-    if getattr(x, "key", None) in KEYED:
-        return {"keyed": x.key}
-    if hasattr(x, "listed") and x.listed() is not None:
-        return {"dataset": list(map(_plain, x.listed()))}
-    if x is None or isinstance(x, (bool, int, float, str)):
-        return x
-    raise TypeError(f"an iterator's position with {x!r} in it cannot be saved")
+def decode(data: bytes, dataset: Callable[[Any], Any]) -> Any:
+    """What `encode` was given.
+
+    Args:
+        dataset: see `restored`.
+
+    Raises:
+        ValueError: for other bytes.
+    """
+    try:
+        return restored(json.loads(data), of_text, dataset)
+    except (KeyError, TypeError, ValueError, RecursionError, StopIteration) as error:
+        raise ValueError(f"the position of an iterator is damaged: {error}") from error
 
 
 @functools.cache
@@ -510,45 +581,3 @@ def _named_tuple(module: str, name: str, fields: tuple) -> type:
     ):
         return found
     return collections.namedtuple(name.rpartition(".")[2], fields)
-
-
-def decode(data: bytes, dataset: Callable[[list], Any]) -> Any:
-    """What `encode` was given.
-
-    Args:
-        dataset: makes a dataset of a list of elements.
-
-    Raises:
-        ValueError: for other bytes.
-    """
-
-    def read(x: Any) -> Any:
-        if not isinstance(x, dict):
-            return x
-        kind, body = next(iter(x.items()))
-        if kind == "bytes":
-            return base64.b64decode(body)
-        if kind in ("array", "scalar"):
-            if x["dtype"] == "string":
-                array = np.empty(len(body), object)
-                array[:] = list(map(read, body))
-            else:
-                dtype = dtypes.to_numpy(dtypes.standardize(x["dtype"]))
-                array = np.frombuffer(base64.b64decode(body), dtype).copy()
-            return array.reshape(x["shape"])[() if kind == "scalar" else ...]
-        if kind == "dict":
-            return {read(key): read(part) for key, part in body}
-        if kind == "keyed":
-            return KEYED[body]
-        parts = list(map(read, body))
-        if kind == "named":
-            return tuple.__new__(_named_tuple(*x["class"], tuple(x["fields"])), parts)
-        if kind in _SPECS:
-            return _SPECS[kind](*parts)
-        kinds: dict[str, Callable] = {"list": list, "tuple": tuple, "dataset": dataset}
-        return kinds[kind](parts)
-
-    try:
-        return read(json.loads(data))
-    except (KeyError, TypeError, ValueError, RecursionError, StopIteration) as error:
-        raise ValueError(f"the position of an iterator is damaged: {error}") from error

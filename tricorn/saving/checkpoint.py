@@ -451,7 +451,7 @@ class _Restoration:
                 value = self.values.pop(node)
                 value = value.store.read(value.key) if isinstance(value, _Stored) else value
                 if isinstance(each, DataIterator):
-                    position = decode(value.astype(np.uint8).tobytes(), Dataset._listed)
+                    position = decode(value.astype(np.uint8).tobytes(), Dataset._of_data)
                     try:
                         each.set_state(position)
                     except (AttributeError, IndexError, KeyError, TypeError) as error:
