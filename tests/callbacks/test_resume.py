@@ -488,13 +488,27 @@ def test_a_disk_that_fails_does_not_end_the_training(call, tmp_path, monkeypatch
     assert_same(fit(small(), arrays, resume=backup(tmp_path, 1)), expected)
 
 
-@pytest.mark.engine("jax")
 def test_a_folder_that_vanishes_or_cannot_be_made(tmp_path):
-    class Vanish(callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            shutil.rmtree(tmp_path / "a", ignore_errors=True)
+    """What is saved later is in a new one, which is this training's again."""
+    folder, refused = tmp_path / "a", []
 
-    small().fit(ROWS, TARGETS, verbose=0, callbacks=[Vanish()], resume=backup(tmp_path / "a"))
+    class Vanish(callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                shutil.rmtree(folder)
+
+        def on_epoch_end(self, epoch, logs=None):
+            while epoch == 1 and not list(folder.glob("step-00000001*")):
+                time.sleep(0.01)
+            if epoch == 1:
+                with pytest.raises(RuntimeError, match="another training"):
+                    small().fit(ROWS, TARGETS, verbose=0, resume=backup(folder))
+                refused.append(epoch)
+
+    with pytest.warns(UserWarning, match="has vanished"):
+        whole = fit(small(), arrays, [Vanish()], backup(folder))
+    assert refused == [1]
+    assert_same(fit(small(), arrays, [Vanish()], backup(folder)), whole)
     (tmp_path / "file").write_text("no folder")
     with pytest.warns(UserWarning, match="cannot be written to"):
         small().fit(ROWS, TARGETS, verbose=0, resume=backup(tmp_path / "file" / "b"))

@@ -98,7 +98,7 @@ class BackupAndRestore(MonitorCallback):
         self._found: dict | None = None
         self._lock: IO | None = None
         self._run: Any = None
-        self._writer = _Writer(self._written)
+        self._writer = _Writer(self._hold, self._written)
         self._facts: dict[str, Any] = {}
         #: the other callbacks' attributes as `fit` began
         self._began: dict[str, dict[str, Any]] = {}
@@ -295,6 +295,20 @@ class BackupAndRestore(MonitorCallback):
             self._data(f"callback {name}", changed, [])
             yield name, changed
 
+    def _hold(self) -> None:
+        """In the background, before a file is written: the folder is there, and this training's.
+
+        Raises:
+            OSError, RuntimeError: it cannot be made, or is another one's.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._lock is not None and not _is_at(self._lock, self._folder / "lock"):
+            warnings.warn(
+                f"{self.backup_dir} has vanished, with the states in it, and is made again",
+                stacklevel=5,
+            )
+            self._take_lock()
+
     def _written(self, path: Path, best: bool) -> None:
         """In the background, when a file is whole."""
         if best:
@@ -358,12 +372,14 @@ class BackupAndRestore(MonitorCallback):
                 f"another training{f', of process {who},' if who else ''} saves in "
                 f"{self.backup_dir}; give this one a folder of its own"
             ) from None
-        if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        if not _is_at(file, path):
             file.close()  # the other one has just ended and removed it
             return self._take_lock()
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
+        if self._lock is not None:
+            self._lock.close()
         self._lock = file
 
 
@@ -385,11 +401,12 @@ class _Writer:
     the last one that is the best.
 
     Args:
+        hold: called before a file is written.
         written: called with the path when a file is whole, and what was said of it.
     """
 
-    def __init__(self, written: Any) -> None:
-        self.written = written
+    def __init__(self, hold: Any, written: Any) -> None:
+        self.hold, self.written = hold, written
         self._changed = threading.Condition()
         self._waiting: list[tuple] = []
         self._thread: threading.Thread | None = None
@@ -416,7 +433,7 @@ class _Writer:
                     return
                 path, state, arrays, best = self._waiting.pop(0)
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                self.hold()
                 run_state.write(path, state, arrays)
                 self.written(path, best)
             except Exception as error:
@@ -450,6 +467,14 @@ def _lock(file: IO) -> None:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_at(file: IO, path: Path) -> bool:
+    """Whether an open file has this path, still."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except OSError:
+        return False
 
 
 def _layer(one: str | None, other: str | None) -> str:
