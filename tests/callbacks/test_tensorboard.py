@@ -1,6 +1,15 @@
 """Event files, read by TensorFlow's reader and, where it is installed, by TensorBoard itself."""
 
+import contextlib
+import io
+import json
+import re
 import struct
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
 
 import numpy as np
 import pytest
@@ -182,3 +191,52 @@ def test_tensorboard_itself_reads_them(tmp_path):
     assert found["loss"][0].tensor_proto.tensor_content == np.float32(0.5).tobytes()
     assert set(events.PluginTagToContent("scalars")) == {"loss"}
     assert set(events.PluginTagToContent("histograms")) == {"weights"}
+
+
+@pytest.mark.heavy
+@pytest.mark.engine("jax")
+def test_what_its_server_shows(tmp_path):
+    pytest.importorskip("tensorboard")
+    image = pytest.importorskip("PIL.Image")
+    model, history = fit(log_dir=tmp_path, histogram_freq=1, write_images=True)
+    command = [sys.executable, "-m", "tensorboard.main", "--port", "0", "--logdir", tmp_path]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    def get(path):
+        with urllib.request.urlopen(f"{url}data/plugin/{path}", timeout=60) as answer:
+            return answer.read()
+
+    def points(path, run, tag, **more):
+        """Those of the three epochs."""
+        query = urllib.parse.urlencode({"run": run, "tag": tag, **more})
+        for _ in range(600):
+            with contextlib.suppress(urllib.error.HTTPError):
+                found = json.loads(get(f"{path}?{query}"))
+                if len(found) == 3:
+                    return found
+            time.sleep(0.1)  # it has not yet read so far
+
+    try:
+        url = next(filter(None, (re.search(r"http://\S+", line) for line in server.stderr)))[0]
+        for name, values in history.items():
+            run = "validation" if name.startswith("val_") else "train"
+            found = points("scalars/scalars", run, f"epoch_{name.removeprefix('val_')}")
+            assert [step for _, step, _ in found] == [0, 1, 2]
+            np.testing.assert_array_equal(np.float32([v for *_, v in found]), np.float32(values))
+        for variable in model.weights[:2]:
+            name, weight = variable.path, variable.numpy()
+            found = points("histograms/histograms", "train", f"{name}/histogram")
+            _, step, bars = found[-1]
+            assert (step, sum(count for *_, count in bars)) == (2, weight.size)
+            np.testing.assert_allclose((bars[0][0], bars[-1][1]), (weight.min(), weight.max()))
+            found = points("images/images", "train", f"{name}/image", sample=0)
+            picture = get("images/individualImage?" + found[-1]["query"])
+            with image.open(io.BytesIO(picture)) as shown:
+                shown = np.asarray(shown).reshape(weight.T.shape).T
+            grey = (weight - weight.min()) / (weight.max() - weight.min()) * 255 + 0.5
+            np.testing.assert_array_equal(shown, grey.astype("uint8"))
+        nodes = get("graphs/graph?run=train&conceptual=false").decode()
+        assert re.findall(r'op: "(.*?)"', nodes) == ["InputLayer", "Embedding", "Flatten", "Dense"]
+    finally:
+        server.kill()
+        server.communicate()
