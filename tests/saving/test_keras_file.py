@@ -404,6 +404,35 @@ def test_a_layer_shared_between_models_stays_one(tmp_path):
     assert_close(again.predict_on_batch(data), model.predict_on_batch(data))
 
 
+def within_and_beside(k):
+    """A model that stands inside another one and beside it, compiled and trained."""
+    layers = k.layers
+    inner = k.Sequential(
+        [layers.Input((3,)), layers.Dense(3, name="d"), layers.BatchNormalization()]
+    )
+    x = layers.Input((3,))
+    outer = k.Model(x, inner(x), name="outer")
+    x = layers.Input((3,))
+    model = k.Model(x, layers.Dense(2)(layers.Concatenate()([outer(x), inner(x)])))
+    model.compile("adam", "mse")
+    x, y = floats(6, 3), floats(6, 2)
+    model.train_on_batch(x, y)
+    return model, x, y
+
+
+@pytest.mark.parametrize(
+    ("writer", "end"), [("keras", "keras"), ("tf_keras", "keras"), ("tf_keras", "h5")]
+)
+def test_a_model_within_another_and_beside_it(writer, end, tmp_path):
+    """Which neither library loads as one: they mark the second alone."""
+    model, x, y = within_and_beside(pytest.importorskip(writer))
+    model.save(tmp_path / f"m.{end}")
+    again = tricorn.saving.load_model(tmp_path / f"m.{end}")
+    assert again.layers[1].layers[1] is again.layers[2]
+    for _ in range(2):
+        assert_close(again.train_on_batch(x, y), model.train_on_batch(x, y))
+
+
 def test_weights_from_a_whole_model(tmp_path):
     model, x, _ = sequential(tricorn)
     model.save(tmp_path / "m.keras")

@@ -322,6 +322,7 @@ def load_model(
         config = limits.parse(parts.read(CONFIG), f"{parts.name}: {CONFIG}")
         if not isinstance(config, dict) or "class_name" not in config:
             raise ValueError(f"{parts.name}: {CONFIG} does not describe a model")
+        registry.mark_first(config)
         config = models.modern(config, _written_by(parts), parts.name)
         if not compile:
             config["compile_config"] = None

@@ -100,13 +100,51 @@ def serialize_shared(obj: Any) -> Any:
     return data
 
 
+def mark_first(data: Any) -> None:
+    """Mark layers that stand in `data` twice where only the second one is marked: Keras forgets the
+    mark of one inside an inner model, and so cannot read its own file."""
+    counts = collections.Counter(config["shared_object_id"] for config in _marked(data))
+    alone = {
+        (config["class_name"], config["config"]["name"]): config
+        for config in _marked(data)
+        if counts[config["shared_object_id"]] == 1 and _is_named(config)
+    }
+    for config in list(_configs(data)) if alone else ():
+        second = (
+            alone.get((config["class_name"], config["config"]["name"]))
+            if _is_named(config)
+            else None
+        )
+        if second not in (None, config) and _unmarked(config["config"]) == _unmarked(
+            second["config"]
+        ):
+            config["shared_object_id"] = second["shared_object_id"]
+
+
+def _is_named(config: dict) -> bool:
+    inner = config.get("config")
+    return isinstance(inner, dict) and isinstance(inner.get("name"), str)
+
+
+def _unmarked(data: Any) -> Any:
+    """`data` without marks."""
+    if isinstance(data, dict):
+        return {key: _unmarked(value) for key, value in data.items() if key != "shared_object_id"}
+    return [_unmarked(value) for value in data] if isinstance(data, list) else data
+
+
 def _marked(data: Any) -> Iterator[dict]:
     """The configs in `data` that carry a mark."""
+    return (config for config in _configs(data) if "shared_object_id" in config)
+
+
+def _configs(data: Any) -> Iterator[dict]:
+    """The configs in `data`."""
     pending = [data]
     while pending:
         value = pending.pop()
         if isinstance(value, dict):
-            if "shared_object_id" in value and "class_name" in value:
+            if "class_name" in value:
                 yield value
             pending.extend(value.values())
         elif isinstance(value, (list, tuple)):

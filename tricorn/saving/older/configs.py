@@ -54,7 +54,12 @@ class Translation:
 
     def entry(self, entry: Config) -> Config:
         """A layer, model, initializer or the like, ``{"class_name": ..., "config": ...}``."""
-        name, config = entry["class_name"], entry["config"]
+        found = self._entry(entry["class_name"], entry["config"])
+        if "shared_object_id" in entry and "name" in found["config"]:
+            found["shared_object_id"] = entry["shared_object_id"]
+        return found
+
+    def _entry(self, name: str, config: Any) -> Config:
         package, _, plain = name.rpartition(">")
         if package and package != "Custom":
             plain = name

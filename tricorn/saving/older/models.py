@@ -211,6 +211,7 @@ def _guess(config: dict) -> str:
 
 def _made(config: Any, translation: Translation, custom_objects: Any, safe_mode: bool) -> Any:
     registry.check_tree(config)
+    registry.mark_first(config)
     with registry.custom_object_scope(custom_objects or {}), registry.sharing():
         entry = translated(translation.entry, config, "the config")
         model = registry.deserialize_keras_object(entry, safe_mode=safe_mode)

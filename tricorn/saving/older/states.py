@@ -86,12 +86,16 @@ def _leading_scalars(arrays: list, size: int) -> int:
 
 
 def _units(model: Any, file: WeightsFile, found: Layout) -> Iterator[_Unit]:
-    """The units with their arrays in the file, layer by layer."""
+    """The units with their arrays in the file, layer by layer; what stands there twice, once."""
+    seen: set[Variable] = set()
     for units, stored in hdf5.pairs(model, file, found, by_name=False):
         arrays = [stored.store[name] for name in stored.names]
         places = {id(array): name for array, name in zip(arrays, stored.names)}
         parts = conversions.distribute(units, stored.names, arrays) or []
         for unit, part in zip(units, parts):
+            if not seen.isdisjoint(unit.variables):
+                continue
+            seen.update(unit.variables)
             count = 0 if unit.frozen else len(part) - len(unit.fixed)
             yield _Unit(unit, [places[id(array)] for array in part], part, count)
 
