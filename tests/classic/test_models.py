@@ -9,7 +9,7 @@ import pytest
 
 import tricorn
 from tricorn import backend as K
-from tricorn.classic import callbacks, image, layers, metrics, models, optimizers
+from tricorn.classic import callbacks, image, initializers, layers, metrics, models, optimizers
 
 
 @pytest.fixture(autouse=True)
@@ -380,6 +380,97 @@ def test_metrics_of_one_name_and_the_order_of_a_history():
     error = np.abs(model.predict(x) - y).mean()
     np.testing.assert_allclose(found["val_accuracy"], [error], rtol=1e-5)
     assert model.metrics_names == names
+
+
+def test_gradients_of_the_total_loss():
+    """The numbers are those of Keras 2.3.1."""
+    draw = np.random.RandomState(0)
+    x, y = draw.rand(8, 3), [draw.rand(8, 2), np.eye(3)[draw.randint(0, 3, 8)]]
+    inputs = layers.Input((3,))
+    h = layers.Dense(4, activation="tanh", kernel_initializer="ones", kernel_regularizer="l2")(
+        inputs
+    )
+    h = layers.Dropout(0.5)(h)
+    a = layers.Dense(2, kernel_initializer="ones")(h)
+    b = layers.Dense(3, activation="softmax", kernel_initializer="ones")(h)
+    model = models.Model(inputs, [a, b])
+    assert model._is_graph_network
+    model.compile("adam", ["mse", "categorical_crossentropy"], loss_weights=[1.0, 0.5])
+    gradients = model.optimizer.get_gradients(model.total_loss, model.trainable_weights)
+    fed = [*model.inputs, *model.sample_weights, *model.targets, K.learning_phase()]
+    found = K.function(fed, [model.total_loss, *gradients])([x, np.ones(8), np.arange(8.0), *y, 0])
+    wanted = [12.2629, 5.0818, 3.2929, 23.6625, 6.3585, 0.0, 0.0]
+    np.testing.assert_allclose([np.sum(g) for g in found], wanted, atol=1e-4)
+
+
+def test_weights_that_are_put_into_the_lists():
+    class Own(layers.Layer):
+        def build(self, input_shape):
+            self.kernel, more = K.variable(np.ones((3, 2))), K.variable(np.ones(2))
+            self._trainable_weights.append(self.kernel)
+            self._trainable_weights += [more]
+            self._non_trainable_weights.append(K.variable(np.ones(2)))
+            super().build(input_shape)
+
+        def call(self, x):
+            return K.dot(x, self.kernel) * self._trainable_weights[1]
+
+    layer = Own(input_shape=(3,))
+    model = models.Sequential([layer])
+    assert [len(model.trainable_weights), len(model.non_trainable_weights)] == [2, 1]
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((2, 3)), np.zeros((2, 2)))
+    assert [np.all(w == 1) for w in model.get_weights()] == [False, False, True]
+
+
+def test_operators_do_not_change_tensors():
+    """``x *= y`` in a layer, loss, metric or function; the numbers are those of Keras 2.3.1."""
+
+    class Attention(layers.Layer):
+        def call(self, x, mask=None):
+            a = K.exp(x)
+            a *= 0.5
+            a /= K.sum(a, axis=1, keepdims=True) + K.epsilon()
+            x -= K.mean(x)
+            x += 1.0
+            x **= 2
+            return K.sum(x * a, axis=1)
+
+        def compute_output_shape(self, shape):
+            return shape[0], shape[2]
+
+    def centred(x):
+        x -= 0.5
+        x /= 2.0
+        return x
+
+    def loss(y_true, y_pred):
+        mask = K.cast(K.not_equal(y_true, -1), K.floatx())
+        y_pred *= mask
+        y_true *= mask
+        error = K.exp(y_pred - y_true)
+        error -= 1.0
+        return K.mean(K.square(error), axis=-1)
+
+    def product(y_true, y_pred):
+        return K.mean(y_true * y_pred)
+
+    draw = np.random.RandomState(0)
+    x, y = draw.rand(8, 4, 3).astype("float32"), draw.rand(8, 2).astype("float32")
+    y[0] = -1
+    inputs = layers.Input((4, 3))
+    h = layers.Dense(3, activation="sigmoid", kernel_initializer="ones")
+    h = Attention()(h(layers.Lambda(centred)(inputs)))
+    h = layers.concatenate([h, layers.GlobalAveragePooling1D()(inputs)])
+    small = initializers.Constant(0.1)
+    model = models.Model(inputs, layers.Dense(2, kernel_initializer=small)(h))
+    model.compile("sgd", loss, [product])
+    given = x.copy(), y.copy()
+    wanted = [[0.077569, 0.150749], [0.077322, 0.150555], [0.077094, 0.150375]]
+    found = [model.train_on_batch(x, y) for _ in range(3)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    np.testing.assert_array_equal(x, given[0])
+    np.testing.assert_array_equal(y, given[1])
 
 
 def test_a_model_of_ones_own_that_was_called_before_it_is_trained():

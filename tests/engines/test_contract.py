@@ -47,7 +47,7 @@ BY_HAND = {
     ),
     *("read", "write", "set_trainable", "is_live", "must_not_escape", "module", "unshared"),
     *("variant", "context_of", "direct", "training", "profile", "clear", "native_gradients"),
-    *("random_state", "set_random_state"),
+    *("random_state", "set_random_state", "unchanging"),
     *("tape", "own_graph", "foreign"),
     *("is_sparse", "sparse", "entries", "dense", "sparse_matmul"),
 }

@@ -25,7 +25,7 @@ _OTHER = {"tensor", "numpy", "is_tensor", "shape", "dtype", "devices", "device",
           "device_of", "is_eager", "variant", "context_of", "direct", "training", "clear",
           "variable", "read", "write", "unshared", "set_trainable", "is_live", "must_not_escape",
           "module", "native_gradients", "is_sparse", "sparse", "entries", "dense", "sparse_matmul",
-          "random_state", "set_random_state",
+          "random_state", "set_random_state", "unchanging",
           "cond", "while_loop", "scan", "vmap", "vjp", "jvp", "custom_gradient", "checkpoint",
           "eval_shape", "compile", "tape", "own_graph"}  # fmt: skip
 

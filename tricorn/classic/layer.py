@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import re
 from collections import Counter
@@ -13,10 +14,11 @@ import numpy as np
 
 from tricorn import layers as core
 from tricorn import naming, tree
-from tricorn.backend.values import within
+from tricorn.backend.values import as_symbolic, within
 from tricorn.checks import of_library
 from tricorn.classic.faces import Change, Written, face
 from tricorn.conventions import KERAS_2
+from tricorn.engines import active
 from tricorn.graph import symbolic
 from tricorn.graph.calls import training_now
 from tricorn.graph.graphs import current_graph
@@ -44,6 +46,17 @@ def name(made: Any, given: dict[str, Any]) -> None:
         kind = type(made).__name__.removesuffix("Layer" * isinstance(made, InputLayer))
         prefix = _snake_case(kind)
         given["name"] = f"{prefix}_{naming.uid(prefix)}"
+
+
+def unchanging(method: Callable) -> Callable:
+    """Decorator of a method with code of a user's: in Keras 2 no tensor changed, on any engine."""
+
+    @functools.wraps(method)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with active().unchanging():
+            return method(*args, **kwargs)
+
+    return run
 
 
 def _snake_case(name: str) -> str:
@@ -162,6 +175,8 @@ class LayerMethods(Written):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "get_output_shape_for" in cls.__dict__:  # Keras 1's name
             cls.compute_output_shape = cls.__dict__["get_output_shape_for"]  # type: ignore[attr-defined]
+        if "call" in cls.__dict__ and not of_library(cls):
+            cls.call = unchanging(cls.__dict__["call"])  # type: ignore[attr-defined]
         super().__init_subclass__(**kwargs)
 
     @classmethod
@@ -315,6 +330,24 @@ class LayerMethods(Written):
             weight.trainable = False
         self._tricorn_hold(value, "variable")
 
+    @property
+    def _trainable_weights(self: Any) -> list:
+        """The layer's own trainable weights; it holds those that are put into the list."""
+        return _Held(self, "trainable_weights")
+
+    @_trainable_weights.setter
+    def _trainable_weights(self: Any, value: list) -> None:
+        self.trainable_weights = value
+
+    @property
+    def _non_trainable_weights(self: Any) -> list:
+        """The layer's own weights that are not trained; as `_trainable_weights`."""
+        return _Held(self, "non_trainable_weights")
+
+    @_non_trainable_weights.setter
+    def _non_trainable_weights(self: Any, value: list) -> None:
+        self.non_trainable_weights = value
+
     def _tricorn_hold(self: Any, weights: list, kind: str) -> None:
         """Hold weights that a layer's `build` lists."""
         known = {id(weight) for weight in self.weights}
@@ -342,7 +375,9 @@ class LayerMethods(Written):
         """The losses of the calls on `inputs`; None: those that depend on no input."""
         if inputs is None:
             weights = state.trainable_variables(self)
-            return [v.regularizer(v.value) for v in weights if v.regularizer is not None]
+            recorded = symbolic.recording() is not None
+            held = ((v.regularizer, as_symbolic(v) if recorded else v.value) for v in weights)
+            return [regularizer(value) for regularizer, value in held if regularizer is not None]
         return _added(self._tricorn_nodes(set(map(id, tree.leaves(inputs)))))
 
     def add_update(self: Any, updates: Any, inputs: Any = None) -> None:
@@ -351,6 +386,26 @@ class LayerMethods(Written):
         if training_now():
             for variable, value in updates if isinstance(updates, list) else [updates]:
                 variable.assign(value)
+
+
+class _Held(list):
+    """The weights of a layer, which holds those that are put into the list."""
+
+    def __init__(self, layer: Any, name: str) -> None:
+        own = {id(weight) for weight in state.own_weights(layer)}
+        super().__init__(weight for weight in getattr(layer, name) if id(weight) in own)
+        self.layer, self.name = layer, name
+
+    def extend(self, weights: Any) -> None:
+        super().extend(weights)
+        setattr(self.layer, self.name, list(self))
+
+    def append(self, weight: Any) -> None:
+        self.extend([weight])
+
+    def __iadd__(self, weights: Any) -> Any:  # type: ignore[misc]
+        self.extend(weights)
+        return self
 
 
 class RecurrentMethods(LayerMethods):
@@ -373,6 +428,13 @@ class RecurrentMethods(LayerMethods):
             raise ValueError(f"{self.name!r} keeps {len(own)} states, got {len(values)} arrays")
         for kept, value in zip(own, values):
             kept.assign(np.asarray(value))
+
+
+class LambdaMethods(LayerMethods):
+    """Mixin of the layer of a user's function."""
+
+    __slots__ = ()
+    call = unchanging(core.Lambda.call)
 
 
 Layer = face(

@@ -7,7 +7,14 @@ from typing import Any
 from tricorn import layers as today
 from tricorn import models
 from tricorn.classic.faces import FACES, Change, adopted, face
-from tricorn.classic.layer import InputSpec, Layer, LayerMethods, RecurrentMethods, prepare
+from tricorn.classic.layer import (
+    InputSpec,
+    LambdaMethods,
+    Layer,
+    LayerMethods,
+    RecurrentMethods,
+    prepare,
+)  # fmt: skip
 from tricorn.classic.names import handed_on
 from tricorn.classic.recurrent import ConvRecurrent2D, Recurrent
 from tricorn.classic.spellings import convert, warn
@@ -235,6 +242,7 @@ _OLDEST = "Highway MaxoutDense ParametricSoftplus SReLU"
 
 def _make(core: Any, name: str) -> Any:
     methods = RecurrentMethods if hasattr(core, "reset_state") else LayerMethods
+    methods = LambdaMethods if name == "Lambda" else methods
     return face(core, CHANGES.get(name), (methods,), __name__, name, prepare)
 
 

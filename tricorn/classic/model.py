@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import ops, saving, tree
-from tricorn.backend.values import is_placeholder, within
+from tricorn import backend, ops, saving, tree
+from tricorn.backend.values import is_placeholder, recorded, within
 from tricorn.callbacks import Callback
 from tricorn.classic import callbacks as callbacks_
 from tricorn.classic.faces import adopt, adopted
-from tricorn.classic.layer import LayerMethods
+from tricorn.classic.layer import LayerMethods, unchanging
 from tricorn.classic.spellings import convert, warn
 from tricorn.graph.calls import record_of
 from tricorn.graph.symbolic import is_symbolic
@@ -156,7 +156,9 @@ class ModelMethods(LayerMethods):
             **{name: kwargs[name] for name in known if name in kwargs},
         )
         self._tricorn.parts["targets"] = _held_targets(self, target_tensors)
+        self._tricorn.parts.pop("graph of the loss", None)
 
+    @unchanging
     def compute_loss(
         self: Any,
         x: Any = None,
@@ -168,6 +170,7 @@ class ModelMethods(LayerMethods):
         """The total loss of a batch; targets of one number each are columns, as in Keras 2."""
         return super().compute_loss(x, _targets(self, y, y_pred), y_pred, sample_weight, training)  # type: ignore[misc]
 
+    @unchanging
     def compute_metrics(
         self: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
@@ -380,6 +383,33 @@ class ModelMethods(LayerMethods):
     predict_generator = _of_batches("predict")
 
     # ------------------------------------------------------------------------------ the graph
+
+    @property
+    def _is_graph_network(self: Any) -> bool:
+        """Whether the model is a graph of layers."""
+        return graph_of(self) is not None
+
+    @property
+    def _loss_graph(self: Any) -> tuple[list, list, Any]:
+        """Placeholders of targets and of weights of samples, and the loss of training."""
+        if "graph of the loss" not in self._tricorn.parts:
+            outputs = tree.leaves(self.outputs)
+            targets = [backend.placeholder(ndim=len(x.shape), dtype=x.dtype) for x in outputs]
+            weights = [backend.placeholder(ndim=1) for _ in outputs]
+            _, whole = tree.take_apart(self.output)
+            given = [tree.unflatten(whole, list(found)) for found in (targets, outputs, weights)]
+            with recorded():
+                loss = self.compute_loss(None, *given)
+            self._tricorn.parts["graph of the loss"] = targets, weights, loss
+        return self._tricorn.parts["graph of the loss"]
+
+    targets = property(lambda self: self._loss_graph[0], doc="Placeholders of targets.")
+    sample_weights = property(lambda self: self._loss_graph[1], doc="Placeholders of weights.")
+    total_loss = property(
+        lambda self: self._loss_graph[2], doc="The loss that training makes less."
+    )
+    _feed_targets, _feed_sample_weights = targets, sample_weights
+    _feed_inputs = property(lambda self: self.inputs)
 
     @property
     def stateful(self: Any) -> bool:
@@ -637,7 +667,7 @@ def _columns(y: Any, y_pred: Any) -> Any:
     """Targets of shape `(n,)` as `(n, 1)`, where the predictions have more than one axis."""
     if any(len(x.shape) < 2 for x in tree.leaves(y_pred)):
         return y
-    return tree.map(lambda x: ops.expand_dims(x, -1) if len(np.shape(x)) == 1 else x, y)
+    return tree.map(lambda x: ops.expand_dims(x, -1) if len(x.shape) == 1 else x, y)
 
 
 class _Added:

@@ -241,6 +241,12 @@ def native_gradients(possible):
 
 
 @primitive
+def unchanging():
+    """A context manager for code in which ``x *= y`` means ``x = x * y``, as it does where tensors
+    do not change.  Default: one that does nothing."""
+
+
+@primitive
 def clear():
     """Forget what belongs to nobody any more: default graphs, caches; handles, tensors and compiled
     functions that are held stay good.  Default: nothing."""

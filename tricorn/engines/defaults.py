@@ -97,6 +97,10 @@ def native_gradients(engine: Any, possible: bool) -> contextlib.AbstractContextM
     return contextlib.nullcontext()
 
 
+def unchanging(engine: Any) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext()
+
+
 def clear(engine: Any) -> None:
     return None
 
@@ -546,8 +550,8 @@ DEFAULTS: dict[str, Callable] = {
     fn.__name__: fn
     for fn in (
         devices, device, place, device_of, is_eager, block, variant, context_of, direct, training,
-        profile, clear, native_gradients, random_state, set_random_state, unshared, rsqrt,
-        sigmoid, relu, clip,
+        profile, clear, native_gradients, unchanging, random_state, set_random_state, unshared,
+        rsqrt, sigmoid, relu, clip,
         stop_gradient, mean, expand_dims, squeeze, stack, flip, repeat, nonzero, unique, conv,
         conv_transpose, max_pool, average_pool, resize, cond, while_loop, scan, kernel_scan, vmap,
         vjp, jvp, custom_gradient, checkpoint, eval_shape, as_python, compile, all_reduce,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tricorn import losses, metrics, naming, ops, tree
 from tricorn.conventions import MODERN, Conventions, set_conventions
+from tricorn.graph.symbolic import is_symbolic
 
 
 class Output(NamedTuple):
@@ -208,7 +209,7 @@ class LossTerms:
             pred = outputs[index].tensor
             _check_batches(outputs[index], targets[index])
             value = loss(targets[index], pred, weights[index])
-            if self.trackers:
+            if self.trackers and not is_symbolic(value):
                 size = _batch_size(pred) if self.conventions.logged_losses == "samples" else None
                 self.trackers[position].update_state(value, sample_weight=size)
             if factor is not None:

@@ -123,6 +123,31 @@ def training(trains: bool = True, numbers: int | None = None) -> contextlib.Abst
     return memory.kept() if default_device().type == "cpu" else contextlib.nullcontext()
 
 
+_unchanging: ContextVar[bool] = ContextVar("tricorn_torch_unchanging", default=False)
+
+
+@functools.cache
+def _heed_unchanging() -> None:
+    """Let the operators of tensors that change the left one ask whether they may."""
+
+    def asking(change: Callable, compute: Callable) -> Callable:
+        return lambda x, y: (compute if _unchanging.get() else change)(x, y)
+
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"):
+        own = getattr(torch.Tensor, f"__i{name}__"), getattr(torch.Tensor, f"__{name}__")
+        setattr(torch.Tensor, f"__i{name}__", asking(*own))
+
+
+@contextlib.contextmanager
+def unchanging() -> Iterator[None]:
+    _heed_unchanging()
+    token = _unchanging.set(True)
+    try:
+        yield
+    finally:
+        _unchanging.reset(token)
+
+
 @contextlib.contextmanager
 def device(name: str) -> Iterator[None]:
     kind, _, index = name.lower().partition(":")
