@@ -458,3 +458,49 @@ class TestCompilationCache:
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+def images_through(kind):
+    """A small model with convolutions, its inputs, and whether it predicts by the forward form."""
+    layers = tricorn.layers
+    stacks = {
+        "plain": ((9, 9, 1), [layers.Conv2D(4, 3), layers.Conv2D(16, 3), layers.MaxPool2D(2)]),
+        "products": ((9, 9, 1), [layers.Conv2D(4, 3), layers.AveragePooling2D(2)]),
+        "loop": ((3, 6, 6, 2), [layers.ConvLSTM2D(4, 3)]),
+        "groups": ((9, 9, 4), [layers.Conv2D(16, 3), layers.DepthwiseConv2D(3)]),
+        "dense": ((9,), [layers.Dense(4)]),
+    }
+    shape, stack = stacks[kind]
+    model = tricorn.Sequential([tricorn.Input(shape), *stack, layers.Flatten(), layers.Dense(2)])
+    x = np.random.default_rng(0).normal(size=(12, *shape)).astype("float32")
+    return model, x, kind in ("plain", "products", "loop")
+
+
+@pytest.mark.parametrize("kind", ["plain", "products", "loop", "groups", "dense"])
+def test_what_takes_no_derivative_has_convolutions_of_its_own(kind, monkeypatch):
+    model, x, forward = images_through(kind)
+    model.compile("sgd", "mse", metrics=["mae"])
+    asked, whole = [], policy.goes_forward
+    monkeypatch.setattr(policy, "goes_forward", lambda j: asked.append(whole(j)) or asked[-1])
+
+    y = np.ones((12, 2), "float32")
+    with kernels.plain_formulations():
+        expected = np.asarray(model(x, training=False))
+    np.testing.assert_allclose(model.predict(x, 4, verbose=0), expected, rtol=1e-4, atol=1e-5)
+    assert asked == [forward]
+    loss, mae = model.evaluate(x, y, 4, verbose=0)
+    assert asked == [forward, forward]
+    np.testing.assert_allclose([loss, mae], [((expected - 1) ** 2).mean(), abs(expected - 1).mean()],
+                               rtol=1e-4)  # fmt: skip
+    model.fit(x, y, 4, verbose=0)
+    assert asked == [forward, forward, False]
+
+
+def test_derivatives_are_found_wherever_they_are_taken():
+    x = jnp.ones((3, 3))
+    f = lambda x: jnp.tanh(x @ x).sum()
+    descent = lambda x: lax.scan(lambda c, _: (c - jax.grad(f)(c), None), x, None, length=2)
+    taken = [jax.grad(f), jax.jit(jax.hessian(f)), descent, lambda x: jax.vjp(f, x)[1](1.0),
+             jax.vmap(jax.grad(lambda x: f(x[None].T * x))), jax.jacfwd(f)]  # fmt: skip
+    assert all(policy.derives(jax.make_jaxpr(fn)(x)) for fn in taken)
+    assert not policy.derives(jax.make_jaxpr(jax.jit(f))(x))

@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from tricorn.engines import common
-from tricorn.engines.jax import policy, primitives
+from tricorn.engines.jax import kernels, policy, primitives
 from tricorn.engines.jax.private import trace_state_clean
 
 
@@ -60,9 +60,12 @@ class _Step:
             return self.dispatch(handles, args)
 
     def prepare(self, handles: list, *args: Any) -> None:
-        """Trace, to know what is assigned."""
+        """Trace, to know what is assigned, and which form is fast."""
         jaxpr = jax.make_jaxpr(self.pure)(handles, *args)
-        self.without = policy.unneeded(jaxpr, bool(self.assigned))
+        if policy.goes_forward(jaxpr) and not kernels.is_plain():
+            self.pure = jax.jit(kernels.formulations("forward")(self._pure), inline=True)
+            jaxpr = jax.make_jaxpr(self.pure)(handles, *args)
+        self.without = policy.unneeded(jaxpr)
         self.compile()
 
     def compile(self) -> None:
@@ -141,9 +144,8 @@ class _Loop(_Step):
     """``run(handles, start, stop, *args)``: the steps start .. stop-1, in one dispatch unless they
     are slow in a loop."""
 
-    def __init__(self, fn: Callable) -> None:
-        super().__init__(fn)
-        self.single: _Step | None = None
+    #: whether they are
+    single = False
 
     def __call__(self, handles: list, start: int, stop: int, *args: Any) -> tuple[Any, list]:
         common.check_bounds(start, stop)
@@ -152,25 +154,25 @@ class _Loop(_Step):
     def prepare(self, handles: list, start: Any, stop: Any, *args: Any) -> None:
         super().prepare(handles, start, *args)
         given = (handles, start, *args)
-        if not policy.loopable(jax.make_jaxpr(self.pure)(*given), given):
-            self.single = _Step(self.fn)
+        self.single = not policy.loopable(jax.make_jaxpr(self.pure)(*given), given)
 
-    def traced(
-        self, donated: dict, rest: dict, start: Any, stop: Any, *args: Any
-    ) -> tuple[Any, dict]:
+    def traced(self, donated: dict, rest: dict, start: Any, *args: Any) -> tuple[Any, dict]:
         step = super().traced
-        shapes, _ = jax.eval_shape(step, donated, rest, start, *args)
+        if self.single:
+            return step(donated, rest, start, *args)
+        stop, *others = args
+        shapes, _ = jax.eval_shape(step, donated, rest, start, *others)
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
         def body(i: Any, carry: tuple) -> tuple:
-            return step(carry[1], rest, i, *args)
+            return step(carry[1], rest, i, *others)
 
         return lax.fori_loop(start, stop, body, (zeros, donated))
 
     def dispatch(self, handles: list, args: tuple) -> tuple[Any, list]:
-        if self.single is None:
+        if not self.single:
             return super().dispatch(handles, args)
         start, stop, *rest = args
         for i in range(start, stop):
-            result, _ = self.single(handles, np.int32(i), *rest)
+            result, _ = super().dispatch(handles, (np.int32(i), *rest))
         return result, handles

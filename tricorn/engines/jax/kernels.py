@@ -29,11 +29,12 @@ import numpy as np
 from jax import Array, lax
 
 from tricorn.engines import common
+from tricorn.engines.jax import policy
 
 Pads = Sequence[tuple[int, int]]
 Gates = tuple[Array, ...]
 
-#: "fast", "looped" (fast inside of a loop) or "plain"
+#: "fast", "looped" (fast inside of a loop), "forward" (where no derivative is taken) or "plain"
 _formulation: contextvars.ContextVar[str] = contextvars.ContextVar("formulation", default="fast")
 #: the formulations that are asked for
 formulation = _formulation.get
@@ -55,8 +56,8 @@ def plain_formulations() -> contextlib.AbstractContextManager:
 
 
 def looped_formulations() -> contextlib.AbstractContextManager:
-    """For the body of a loop; the plain ones stay."""
-    return formulations("plain" if is_plain() else "looped")
+    """For the body of a loop; the plain ones stay, and those without derivatives."""
+    return formulations("looped" if formulation() == "fast" else formulation())
 
 
 def is_plain() -> bool:
@@ -99,6 +100,9 @@ def conv(
     - float64, for which XLA has naive loops only: im2col (4.9 to 1.6, gradient 8.9 to 1.7);
     - inside of loops, where it has no others either: im2col, its patches made anew for the gradient
       (training a ConvLSTM of 8 steps, 16x16x16, batch 32: 2.7 s a step to 0.16);
+    - where no derivative is taken, XLA's also of these, but in float64, and its pooling: there
+      a library has them (:mod:`.policy`), and loops have Eigen's (28x28 to 64 channels, `predict`:
+      1.3 times the samples; a ConvLSTM 1.5 times);
     - three axes: a sum of convolutions over two (16^3x32, batch 4: 34 to 13 ms, gradients 63
       and 36 to 15 and 8);
     - depthwise kernels: shifted multiply-adds (16x16x64, batch 32: 25 to 0.6 ms, gradients 5.6
@@ -158,8 +162,8 @@ def conv_transpose(
 
 def _dense_conv(x, kernel, strides, padding, dilation) -> Array:
     *size, channels, _ = kernel.shape
-    taps = math.prod(size)
-    if taps == 1 or taps * channels <= FEW or x.dtype == jnp.float64:
+    taps, forward = math.prod(size), formulation() == "forward"
+    if x.dtype == jnp.float64 or (not forward and (taps == 1 or taps * channels <= FEW)):
         return _im2col_conv(x, kernel, strides, padding, dilation)
     if formulation() == "looped":
         once = functools.partial(_im2col_conv, strides=strides, padding=padding, dilation=dilation)
@@ -183,6 +187,7 @@ def _taps(x: Array, size, strides, padding, dilation) -> list[Array]:
     return result
 
 
+@jax.named_scope(policy.PATCHES)
 def _im2col_conv(x, kernel, strides, padding, dilation) -> Array:
     *size, _, filters = kernel.shape
     taps = _taps(x, size, strides, padding, dilation)
@@ -206,6 +211,7 @@ def _conv3d(x, kernel, strides, padding, dilation) -> Array:
     return functools.reduce(jnp.add, terms)
 
 
+@jax.named_scope(policy.GROUPS)
 def _grouped(x, kernel, strides, padding, dilation, groups) -> Array:
     """Groups in blocks of about 16 input channels, each a dense convolution.
 
@@ -229,6 +235,7 @@ def _grouped(x, kernel, strides, padding, dilation, groups) -> Array:
     return jnp.concatenate(ys, -1)
 
 
+@jax.named_scope(policy.GROUPS)
 def _depthwise(x, kernel, strides, padding, dilation) -> Array:
     """Shifted multiply-adds; output channel ``c * multiplier + j`` reads input channel ``c``."""
     multiplier = kernel.shape[-1] // x.shape[-1]
@@ -408,7 +415,7 @@ def max_pool(
         channels_last: the layout of ``x`` and of the result.
     """
     low = _lowest(x.dtype)
-    if not is_fast() or max(size) > 254:
+    if not is_fast() or formulation() == "forward" or max(size) > 254:
         return lax.reduce_window(x, low, lax.max, *_windows(size, strides, padding, channels_last))
     for axis, *window in reversed(_passes(size, strides, padding, channels_last)):
         x = _max_along(x, axis, *window)
@@ -425,7 +432,7 @@ def average_pool(
         inside = np.pad(np.ones(x.shape[axis], x.dtype), (low, high))
         sums = np.lib.stride_tricks.sliding_window_view(inside, k)[::s].sum(-1)
         counts = counts * np.expand_dims(sums, [a for a in range(x.ndim) if a != axis])
-    if is_fast():
+    if is_fast() and formulation() != "forward":
         for axis, *window in reversed(passes):
             x = _sum_along(x, axis, x.shape[axis], *window)
     else:

@@ -20,8 +20,10 @@ from tricorn.engines.jax.private import ArrayImpl, JVPTrace, trace_ctx, trace_st
 
 # XLA's CPU compiler hands convolutions and products to the YNNPACK library, which is slow for
 # training shapes: a 26x26x32 to 64 convolution, batch 128, takes 50 ms with it and 18 without,
-# and no training measured gains by it (an LSTM's step: 15.8 ms with, 13.5 without). What only reads
-# its state and does not convolve, as `predict` of dense layers, does: 1.3 times the samples.
+# and no training measured gains by it (an LSTM's step: 15.8 ms with, 13.5 without). What takes no
+# derivative does, as `predict` (dense layers: 1.3 times the samples), but for convolutions in loops
+# (a ConvLSTM: 27 ms a batch without it, 52 with) and for those that are matrix products (a CNN: 122
+# ms; 33 without it, 25 with it and XLA's convolutions).
 # One of the other passes takes optimization barriers away before XLA decides what to fuse; the
 # other makes one kernel of a small loop, in which XLA cannot compile them (it aborts the process).
 LIBRARY, BARRIERS = "xla_cpu_experimental_ynn_fusion_type", "xla_disable_hlo_passes"
@@ -31,6 +33,10 @@ _CPU_OPTIONS = {LIBRARY: "", BARRIERS: "cse_barrier_expander,small-while-loop-ho
 # takes 15 ms alone takes 620 in a fori_loop. As a matrix product (kernels' im2col) it takes 13, and
 # by oneDNN (onednn.py) what it takes alone.
 _NOT_IN_LOOPS = frozenset({"conv_general_dilated"})
+_LOOPS = frozenset({"scan", "while"})
+
+#: in the names of what makes a convolution a product of patches, or one of groups
+PATCHES, GROUPS = "tricorn_patches", "tricorn_groups"
 
 _MAX_CACHE_BYTES = 2 << 30
 
@@ -111,11 +117,38 @@ def loopable(jaxpr: Any, arguments: Any = ()) -> bool:
     return not any(eqn.primitive.name in slow for eqn in equations(jaxpr))
 
 
-def unneeded(jaxpr: Any, assigns: bool) -> tuple[str, ...]:
+def derives(jaxpr: Any) -> bool:
+    """Whether a computation contains a derivative: JAX says so in the names of its parts."""
+    return _names(jaxpr, "jvp(")
+
+
+def convolves(jaxpr: Any) -> bool:
+    """Whether there are convolutions by XLA, or as products of patches."""
+    return any(eqn.primitive.name in _NOT_IN_LOOPS for eqn in equations(jaxpr)) or (
+        _names(jaxpr, PATCHES)
+    )
+
+
+def goes_forward(jaxpr: Any) -> bool:
+    """Whether a computation is to have the kernels for no derivatives: of convolutions, if none
+    is of groups (a depthwise-separable CNN: 21 ms a batch without them, 75 with)."""
+    plain = derives(jaxpr) or not convolves(jaxpr) or _names(jaxpr, GROUPS)
+    return jax.default_backend() == "cpu" and not plain
+
+
+def _names(jaxpr: Any, part: str) -> bool:
+    return any(part in str(eqn.source_info.name_stack) for eqn in equations(jaxpr))
+
+
+def unneeded(jaxpr: Any) -> tuple[str, ...]:
     """The options that a computation is to be compiled without."""
     names = {eqn.primitive.name for eqn in equations(jaxpr)}
     found = () if "optimization_barrier" in names else (BARRIERS,)
-    return found if assigns or any("conv_" in name for name in names) else (*found, LIBRARY)
+    loops = (eqn for eqn in equations(jaxpr) if eqn.primitive.name in _LOOPS)
+    bodies = (body for loop in loops for body in loop.params.values() if _is_jaxpr(body))
+    slow = derives(jaxpr) or any(_names(jaxpr, name) for name in (PATCHES, GROUPS))
+    slow = slow or any(map(convolves, bodies))
+    return found if slow else (*found, LIBRARY)
 
 
 def equations(jaxpr: Any) -> Iterator[Any]:
