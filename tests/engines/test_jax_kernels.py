@@ -490,8 +490,8 @@ def test_what_takes_no_derivative_has_convolutions_of_its_own(kind, monkeypatch)
     assert asked == [forward]
     loss, mae = model.evaluate(x, y, 4, verbose=0)
     assert asked == [forward, forward]
-    np.testing.assert_allclose([loss, mae], [((expected - 1) ** 2).mean(), abs(expected - 1).mean()],
-                               rtol=1e-4)  # fmt: skip
+    errors = expected - 1
+    np.testing.assert_allclose([loss, mae], [(errors**2).mean(), abs(errors).mean()], rtol=1e-4)
     model.fit(x, y, 4, verbose=0)
     assert asked == [forward, forward, False]
 
