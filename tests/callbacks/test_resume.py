@@ -423,14 +423,16 @@ def test_the_best_is_kept(tmp_path):
 
 def test_the_best_is_kept_while_the_disk_is_slow(monkeypatch, tmp_path):
     """States that wait for the disk make way for later ones, but for the best."""
-    written, gate = [], threading.Event()
+    held, written, gate = [], [], threading.Event()
 
     def slow(path, state, arrays):
         gate.wait(10)
         path.write_text(state)
 
     monkeypatch.setattr(run_state, "write", slow)
-    writer = callbacks.backup._Writer(lambda path, best: written.append((path.name, best)))
+    writer = callbacks.backup._Writer(
+        lambda: held.append(len(written)), lambda path, best: written.append((path.name, best))
+    )
     for name, best in (("a", False), ("b", True), ("c", True), ("d", False), ("e", False)):
         writer.put(tmp_path / name, name, [], best)
         if name == "a":
@@ -439,6 +441,7 @@ def test_the_best_is_kept_while_the_disk_is_slow(monkeypatch, tmp_path):
     gate.set()
     writer.wait()
     assert written == [("a", False), ("c", True), ("e", False)]
+    assert held == [0, 1, 2]  # once before each file
 
 
 # ------------------------------------------------------------------------------ what goes wrong
