@@ -206,6 +206,16 @@ PIPELINES = {
         join(d, fails_at(d, 4), d.range(20)).take(6).ignore_errors()
     ),
     "ignore_errors ahead": lambda d: fails_at(d, 4, 5).prefetch(2).ignore_errors().batch(4),
+    "ignore_errors of windows": lambda d: (
+        fails_at(d, 3, 6).window(2, 1, 2).flat_map(lambda w: w.batch(3)).ignore_errors()
+    ),
+    "ignore_errors between windows": lambda d: (
+        fails_at(d, 2).window(2, 3).flat_map(lambda w: w.batch(3)).ignore_errors()
+    ),
+    "ignore_errors in shards": lambda d: fails_at(d, 1, 5).shard(2, 0).ignore_errors(),
+    "flat_map to nothing at first": lambda d: d.range(3).flat_map(
+        lambda x: d.range(x).map(lambda y: (y, y * 2)).batch(2)
+    ),
     "ragged_batch": lambda d: ragged(d, 1, 3, 0, 2, 2).ragged_batch(2),
     "ragged_batch of functions": lambda d: join(
         d, ragged(d, 1, 3, 0).map(lambda x: x + 1), d.range(5)
@@ -266,6 +276,9 @@ PIPELINES = {
         experimental(d)
         .CsvDataset(some_files("1,2\nx,3\n4,5\n6\n7,8\n"), ["int32", "int32"])
         .ignore_errors()
+    ),
+    "rows of too large numbers and of nothing": lambda d: (
+        experimental(d).CsvDataset(some_files("1\n\n3000000000\n\n2\n"), [[7]]).ignore_errors()
     ),
     "SqlDataset": lambda d: experimental(d).SqlDataset(
         "sqlite",

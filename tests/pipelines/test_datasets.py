@@ -89,6 +89,15 @@ def test_tensorflow_gives_what_was_recorded():
         assert table.outcome(make(tf.data.Dataset)) == RECORDED[name], name
 
 
+def test_the_spec_of_datasets_that_functions_make_is_theirs():
+    batches = Dataset.range(2, 5).flat_map(lambda n: Dataset.range(n).filter(len).batch(2))
+    assert batches.element_spec == TensorSpec((None,), "int64")
+    some = Dataset.range(3).interleave(lambda n: Dataset.range(n).map(lambda x: (x, x / 2)))
+    assert [part.dtype for part in some.element_spec] == ["int64", "float64"]
+    with pytest.raises(ValueError, match="no elements"):
+        some.take(0).flat_map(lambda *x: Dataset.range(1)).element_spec  # noqa: B018
+
+
 @pytest.mark.parametrize("name", [*table.PIPELINES, *OWN])
 def test_iterators_go_on_where_they_were(name):
     """In another dataset that was made alike, and back in the same; later loops, too."""

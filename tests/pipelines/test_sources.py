@@ -170,6 +170,8 @@ def test_csv(tf, tmp_path):
     settings = {"field_delim": "\t", "use_quote_delim": False, "compression_type": "GZIP"}
     theirs = tf.data.experimental.CsvDataset(tabs, [[0], [""]], **settings)
     same(data.CsvDataset(tabs, [[0], [""]], **settings), theirs)
+    other = packed(tmp_path / "other", None, "é,1\n".encode("latin-1"))  # no UTF-8
+    assert list(data.CsvDataset(other, ["string", [0]])) == [(b"\xe9", 1)]
     for defaults, message in (([[0], [0.0], [0]], "no int32"), ([[0]], "1 columns")):
         with pytest.raises(ValueError, match=message):
             list(data.CsvDataset(path, defaults, header=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import glob
@@ -56,6 +57,10 @@ def _numbers(get: Callable[[int], int], length: float, dtype: Any) -> Dataset:
 def _times(length: Length, function: Callable[[float], float]) -> Length:
     """A length computed from a known one."""
     return None if length is None else function(length)
+
+
+class _NoElements(ValueError):
+    """There is no element that would tell the spec."""
 
 
 class Dataset:
@@ -174,6 +179,8 @@ class Dataset:
         memories = [dict(node._memory) for node in nodes]
         iterator = self._iterator()
         try:
+            if self._kind is kinds.Interleave:
+                return self._of_made(iterator.source)
             if self._kind in (kinds.Map, ahead.ParallelMap):
                 given = next(iterator.source)
                 found = iterators.result(self._settings["function"], given)
@@ -188,7 +195,7 @@ class Dataset:
             else:
                 found, open_sizes = next(iterator), set()
         except StopIteration:
-            raise ValueError(
+            raise _NoElements(
                 "the dataset has no elements, so it is not known what they would be like"
             ) from None
         finally:
@@ -204,6 +211,13 @@ class Dataset:
             return TensorSpec(sizes, spec.dtype)
 
         return tree.map(opened, elements.spec_of(found))
+
+    def _of_made(self, source: Iterator) -> Any:
+        """The spec of the first dataset that a function makes and that has one."""
+        for element in source:
+            with contextlib.suppress(_NoElements):
+                return iterators.call(self._settings["function"], element).element_spec
+        raise StopIteration
 
     def _ancestors(self) -> Iterable[Dataset]:
         yield self

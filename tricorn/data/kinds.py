@@ -187,8 +187,10 @@ class Nth(Iterator):
     def __next__(self) -> Any:
         for _ in range(self.start):
             next(self.source)
+        self.start = 0
+        element = next(self.source)  # after an error the next one takes its place
         self.start = self.step - 1
-        return next(self.source)
+        return element
 
 
 class Batch(Iterator):
@@ -221,7 +223,8 @@ class Unbatch(Iterator):
 
 
 class Window(Iterator):
-    """Datasets of elements that follow one another."""
+    """Datasets of elements that follow one another.  An error is one of the windows that would have
+    the element; in a position it is a text."""
 
     _position = ("source", "buffer", "skipped")
 
@@ -231,19 +234,37 @@ class Window(Iterator):
 
     def __next__(self) -> Any:
         reach = (self.size - 1) * self.stride + 1
-        for _ in range(self.skipped):  # between two windows
-            next(self.source)
+        self._read(self.skipped)  # between two windows
         self.skipped = 0
-        self.buffer.extend(itertools.islice(self.source, reach - len(self.buffer)))
+        self.buffer += self._read(reach - len(self.buffer))
         window = self.buffer[:: self.stride]
         if not window or (self.drop and len(window) < self.size):
             self.buffer = []
             raise StopIteration
         self.skipped = max(self.shift - len(self.buffer), 0) if len(self.buffer) == reach else 0
         self.buffer = self.buffer[self.shift :]
+        for part in window:
+            if isinstance(part, (Exception, str)):
+                raise RuntimeError(part) if isinstance(part, str) else part
         parts, structure = zip(*map(tree.take_apart, window))
         columns = [self.dataset._listed(list(column)) for column in zip(*parts)]
         return tree.unflatten(structure[0], columns)
+
+    def _read(self, count: int) -> list:
+        """The next elements, or the errors in their places."""
+        found: list = []
+        for _ in range(count):
+            try:
+                found.append(next(self.source))
+            except StopIteration:
+                break
+            except Exception as error:
+                found.append(error)
+        return found
+
+    def get_state(self) -> Any:
+        buffer = [str(part) if isinstance(part, Exception) else part for part in self.buffer]
+        return {**super().get_state(), "buffer": buffer}
 
 
 class Chain(Iterator):

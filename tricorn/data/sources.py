@@ -54,6 +54,8 @@ def _records(
 
 
 _TEXT = TensorSpec((), "string")
+#: how bytes become a text, and again the same bytes, which need be no UTF-8
+_BYTES = "utf-8", "surrogateescape"
 
 
 @of_graph
@@ -202,10 +204,11 @@ def CsvDataset(
     def read(file: Any, name: bytes) -> Any:
         if header and file.tell() == 0:
             file.readline()
-        lines = (line.decode() for line in iter(file.readline, b""))
+        lines = (line.decode(*_BYTES) for line in iter(file.readline, b""))
         fields: Any = next(csv.reader(lines, delimiter=field_delim, quoting=quoting), None)
         if fields is None:
             return None
+        fields = fields or [""]  # an empty line is one of one field
         if select_cols is not None:
             chosen = [column for column in select_cols if column < len(fields)]
         else:
@@ -244,11 +247,11 @@ def _field(text: str, kind: str, default: Any, na_value: str, name: bytes) -> An
             )
         return default
     if kind == "string":
-        return text.encode()
+        return text.encode(*_BYTES)
     make = dtypes.to_numpy(kind).type
     try:
         return make(float(text) if dtypes.is_float(kind) else int(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(f"{os.fsdecode(name)}: the field {text!r} is no {kind}") from None
 
 
