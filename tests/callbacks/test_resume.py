@@ -305,6 +305,25 @@ def test_code_of_a_users_own_and_python_steps(tmp_path):
     assert_same(fit(make(), numbered, resume=backup(folder, "epoch"), epochs=2), expected)
 
 
+def test_states_that_recurrent_layers_keep_go_on(tmp_path):
+    def make():
+        tricorn.utils.set_random_seed(3)
+        stack = [layers.Input(batch_shape=(11, 3)), layers.Reshape((3, 1))]
+        both = layers.Bidirectional(layers.LSTM(2, stateful=True, return_sequences=True))
+        stack += [both, layers.GRU(2, stateful=True), layers.Dense(2, activation="softmax")]
+        model = tricorn.Sequential(stack)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    def batches():
+        return {"x": ROWS, "y": TARGETS, "batch_size": 11}
+
+    expected = fit(make(), batches, epochs=3)
+    with pytest.raises(Interruption):
+        fit(make(), batches, [Interrupt(1, 0)], backup(tmp_path), epochs=3)
+    assert_same(fit(make(), batches, resume=backup(tmp_path), epochs=3), expected)
+
+
 def test_files_of_other_callbacks_and_averages_go_on(tmp_path):
     def extra(folder, *more):
         folder.mkdir(exist_ok=True)

@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from tricorn import atomic, seeds
+from tricorn import atomic, seeds, tree
 from tricorn.data.dataset import Dataset
 from tricorn.data.elements import NotData, in_text, of_text, plain, restored
 from tricorn.engines import active
 from tricorn.graph.turns import Use
+from tricorn.variable import Variable
 
 METRICS = "variables of the metrics"
 #: bytes from which on an array is not compared
@@ -105,10 +106,21 @@ def read(path: Path) -> Any:
 # ------------------------------------------------------------------------------ what belongs to it
 
 
+def _layers(model: Any) -> list:
+    return getattr(model, "_flatten_layers", lambda: model.layers)()
+
+
 def _variables(model: Any) -> dict[str, list]:
     optimizer, metrics = model.optimizer, model.metrics
     return {
         "weights": list(model.variables),
+        "states of layers": [
+            state
+            for layer in _layers(model)
+            for name in sorted(layer._tricorn.tracker.ignored)
+            for state in tree.leaves(getattr(layer, name))
+            if isinstance(state, Variable)
+        ],
         "variables of the optimizer": list(optimizer.variables) if optimizer else [],
         METRICS: [v for metric in metrics for v in metric.variables],
     }
@@ -137,7 +149,7 @@ def assign(model: Any, saved: dict[str, list[np.ndarray]], metrics: bool = True)
     """
     pairs: list = []
     for name, group in _variables(model).items():
-        arrays = saved[name]
+        arrays = saved.get(name, [])
         if name == METRICS and not metrics:
             continue
         if len(arrays) != len(group):
@@ -156,7 +168,7 @@ def assign(model: Any, saved: dict[str, list[np.ndarray]], metrics: bool = True)
 def layers(model: Any) -> list[str]:
     """What a model is made of, names left out: class and digest of the config of each layer."""
     found = []
-    for layer in getattr(model, "_flatten_layers", lambda: model.layers)():
+    for layer in _layers(model):
         try:
             config = _without_names(layer.get_config()) if layer is not model else {}
             text = json.dumps(config, sort_keys=True, default=lambda x: type(x).__name__)
