@@ -103,7 +103,7 @@ def is_on_disk(x: Any) -> bool:
     h5py = sys.modules.get("h5py")
     return (
         isinstance(x, Rows)
-        or (isinstance(x, np.memmap) and x.dtype.itemsize > 4)
+        or (isinstance(x, np.memmap) and (x.dtype.itemsize > 4 or not x.dtype.isnative))
         or (hasattr(x, "column_name") and hasattr(x, "source"))
         or (h5py is not None and isinstance(x, h5py.Dataset))
     )

@@ -124,11 +124,15 @@ def standardize(x: Any, what: str) -> Any:
         except EngineError as error:
             raise ValueError(f"{what} must hold numbers: {error}") from None
         return array.astype(object)
+    if array.dtype == object:  # numbers of several kinds, as columns of a table may be
+        with contextlib.suppress(ValueError):
+            array = np.array(array.tolist())
     if array.dtype == object or array.dtype.kind in "USOV":
         raise ValueError(
             f"{what} must hold numbers, got an array of dtype {array.dtype}"
             + ("; rows of different lengths? pad them first" if array.dtype == object else "")
         )
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # engines have no other order
     if array.dtype == np.float64:
         return array.astype(dtypes.to_numpy(dtypes.result_type(float)), copy=False)
     if array.dtype in (np.int64, np.uint64) and _fits_int32(array):
